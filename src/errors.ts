@@ -7,43 +7,36 @@
  */
 
 export type ErrorCode =
-	/** Wrong command line or configuration: exit code 2. */
-	| "usage"
-	| "config"
-	/** Something that is asked for does not exist (an incident, an ACL target). */
-	| "not_found"
-	/** An action is refused by a safety interlock, such as a policy ACL without a sender. */
-	| "refused"
-	/** A file or directory cannot be read or written. */
-	| "io"
-	/** The stream (spool or broker) cannot take or give messages. */
-	| "stream"
-	/** The store (engine or server) failed; `transient` says whether a retry can help. */
-	| "store"
-	/** An optional part is not installed. */
-	| "unavailable";
+  /** Wrong command line or configuration: exit code 2. */
+  | 'usage'
+  | 'config'
+  /** Something that is asked for does not exist (an incident, an ACL target). */
+  | 'not_found'
+  /** An action is refused by a safety interlock, such as a policy ACL without a sender. */
+  | 'refused'
+  /** A file or directory cannot be read or written. */
+  | 'io'
+  /** The stream (spool or broker) cannot take or give messages. */
+  | 'stream'
+  /** The store (engine or server) failed; `transient` says whether a retry can help. */
+  | 'store'
+  /** An optional part is not installed. */
+  | 'unavailable';
 
 export class RogueSmtpError extends Error {
-	readonly code: ErrorCode;
-	/** True when the same call may succeed later without anything being changed. */
-	readonly transient: boolean;
+  readonly code: ErrorCode;
+  /** True when the same call may succeed later without anything being changed. */
+  readonly transient: boolean;
 
-	constructor(
-		code: ErrorCode,
-		message: string,
-		options: { cause?: unknown; transient?: boolean } = {},
-	) {
-		super(
-			message,
-			options.cause === undefined ? undefined : { cause: options.cause },
-		);
-		this.name = "RogueSmtpError";
-		this.code = code;
-		this.transient = options.transient ?? false;
-	}
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; transient?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'RogueSmtpError';
+    this.code = code;
+    this.transient = options.transient ?? false;
+  }
 }
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : String(error);
 }

@@ -5,196 +5,188 @@
  * errors, since a mistyped safety setting that is silently ignored is worse than a refusal to start.
  */
 
-import { z } from "zod";
-import { ACL_KINDS, ACL_PLATFORMS } from "../acl/platforms.ts";
-import { gradeSchema } from "../messages/alert.ts";
-import { duration, prefix, size, socketAddress } from "./values.ts";
+import { z } from 'zod';
+import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { gradeSchema } from '../messages/alert.ts';
+import { duration, prefix, size, socketAddress } from './values.ts';
 
 const port = z.number().int().min(1).max(65535);
 const positive = z.number().int().positive();
 /** A name that is safe wherever names are shown or end in file names. */
 const name = z
-	.string()
-	.regex(
-		/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-		'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
-	);
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
+  );
 const words = z.string().max(200);
 
 const collector = z.strictObject({
-	listen: z
-		.array(socketAddress)
-		.min(1)
-		.prefault(["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"]),
-	/** Prefixes whose datagrams are taken. Empty: everyone's, which is safe only on a management network. */
-	exporters: z.array(prefix).prefault([]),
-	/** Asked of the kernel for each socket; it gives at most net.core.rmem_max. */
-	receive_buffer: size.prefault("64MiB"),
-	/** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
-	archive: z.enum(["all", "mail"]).default("all"),
-	/** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */
-	template_scope: z.enum(["address", "address_port"]).default("address"),
-	/** A batch of flows leaves at this size or age, whichever comes first. */
-	batch_rows: positive.max(65536).default(8192),
-	batch_age: duration.prefault("200ms"),
-	limits: z
-		.strictObject({
-			exporters: positive.default(4096),
-			templates_per_exporter: positive.default(1024),
-			templates: positive.default(32_768),
-			fields_per_template: positive.default(512),
-			/** Data that waits for its template, in total, and for how long. */
-			pending: size.prefault("16MiB"),
-			pending_age: duration.prefault("5m"),
-		})
-		.prefault({}),
+  listen: z.array(socketAddress).min(1).prefault(['0.0.0.0:2055', '0.0.0.0:4739', '0.0.0.0:6343']),
+  /** Prefixes whose datagrams are taken. Empty: everyone's, which is safe only on a management network. */
+  exporters: z.array(prefix).prefault([]),
+  /** Asked of the kernel for each socket; it gives at most net.core.rmem_max. */
+  receive_buffer: size.prefault('64MiB'),
+  /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
+  archive: z.enum(['all', 'mail']).default('all'),
+  /** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */
+  template_scope: z.enum(['address', 'address_port']).default('address'),
+  /** A batch of flows leaves at this size or age, whichever comes first. */
+  batch_rows: positive.max(65536).default(8192),
+  batch_age: duration.prefault('200ms'),
+  limits: z
+    .strictObject({
+      exporters: positive.default(4096),
+      templates_per_exporter: positive.default(1024),
+      templates: positive.default(32_768),
+      fields_per_template: positive.default(512),
+      /** Data that waits for its template, in total, and for how long. */
+      pending: size.prefault('16MiB'),
+      pending_age: duration.prefault('5m'),
+    })
+    .prefault({}),
 });
 
 const networks = z.strictObject({
-	internal: z
-		.array(prefix)
-		.min(1)
-		.prefault(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
-	sites: z
-		.array(
-			z.strictObject({
-				name,
-				vrf: z.number().int().nonnegative().optional(),
-				exporters: z.array(prefix).optional(),
-			}),
-		)
-		.default([]),
+  internal: z.array(prefix).min(1).prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
+  sites: z
+    .array(
+      z.strictObject({
+        name,
+        vrf: z.number().int().nonnegative().optional(),
+        exporters: z.array(prefix).optional(),
+      }),
+    )
+    .default([]),
 });
 
 const sender = z.strictObject({
-	name,
-	hosts: z.array(prefix).min(1),
-	/** `any`, or the only destinations this sender may use (a smarthost). */
-	to: z.union([z.literal("any"), z.array(prefix).min(1)]).default("any"),
-	owner: words.default(""),
-	reason: words.default(""),
-	/** The permission ends at this time. */
-	until: z.iso.datetime({ offset: true }).optional(),
+  name,
+  hosts: z.array(prefix).min(1),
+  /** `any`, or the only destinations this sender may use (a smarthost). */
+  to: z.union([z.literal('any'), z.array(prefix).min(1)]).default('any'),
+  owner: words.default(''),
+  reason: words.default(''),
+  /** The permission ends at this time. */
+  until: z.iso.datetime({ offset: true }).optional(),
 });
 
 const detection = z.strictObject({
-	ports: z.array(port).min(1).default([25]),
-	submission: z
-		.strictObject({
-			ports: z.array(port).default([465, 587, 2525]),
-			alert: z.boolean().default(false),
-		})
-		.prefault({}),
-	/** Records of one 5-tuple that are no further apart belong to one session. */
-	session_timeout: duration.prefault("5m"),
-	/** What counts as `conversed`: packets and octets of the client's half of one session. */
-	conversed: z
-		.strictObject({
-			packets: positive.default(10),
-			bytes: positive.default(1000),
-		})
-		.prefault({}),
-	/** What counts as `bulk`: sessions or destinations within the window. */
-	bulk: z
-		.strictObject({
-			sessions: positive.default(100),
-			destinations: positive.default(20),
-			window: duration.prefault("10m"),
-		})
-		.prefault({}),
-	/** An incident closes when nothing new was seen for so long. */
-	quiet: duration.prefault("24h"),
-	/** An open incident is reported at most so often when it merely goes on. */
-	update_interval: duration.prefault("1h"),
-	max_hosts: positive.default(1_000_000),
-	max_sessions: positive.default(1_000_000),
+  ports: z.array(port).min(1).default([25]),
+  submission: z
+    .strictObject({
+      ports: z.array(port).default([465, 587, 2525]),
+      alert: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** Records of one 5-tuple that are no further apart belong to one session. */
+  session_timeout: duration.prefault('5m'),
+  /** What counts as `conversed`: packets and octets of the client's half of one session. */
+  conversed: z
+    .strictObject({
+      packets: positive.default(10),
+      bytes: positive.default(1000),
+    })
+    .prefault({}),
+  /** What counts as `bulk`: sessions or destinations within the window. */
+  bulk: z
+    .strictObject({
+      sessions: positive.default(100),
+      destinations: positive.default(20),
+      window: duration.prefault('10m'),
+    })
+    .prefault({}),
+  /** An incident closes when nothing new was seen for so long. */
+  quiet: duration.prefault('24h'),
+  /** An open incident is reported at most so often when it merely goes on. */
+  update_interval: duration.prefault('1h'),
+  max_hosts: positive.default(1_000_000),
+  max_sessions: positive.default(1_000_000),
 });
 
 const block = z.strictObject({
-	mode: z.enum(["observe", "propose", "publish"]).default("observe"),
-	grade: gradeSchema.default("conversed"),
-	ttl: duration.prefault("24h"),
-	/** Addresses that never get into an ACL, whatever they do. */
-	never: z.array(prefix).prefault([]),
-	max_entries: positive.default(500),
-	max_new_per_hour: positive.default(50),
+  mode: z.enum(['observe', 'propose', 'publish']).default('observe'),
+  grade: gradeSchema.default('conversed'),
+  ttl: duration.prefault('24h'),
+  /** Addresses that never get into an ACL, whatever they do. */
+  never: z.array(prefix).prefault([]),
+  max_entries: positive.default(500),
+  max_new_per_hour: positive.default(50),
 });
 
 const acl = z.strictObject({
-	targets: z
-		.array(
-			z.strictObject({
-				name,
-				platform: z.enum(ACL_PLATFORMS),
-				kind: z.enum(ACL_KINDS).default("offenders"),
-				/** The LAN-facing interface, as the router calls it. */
-				interface: z
-					.string()
-					.regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/, "not an interface name")
-					.optional(),
-				/** Where to write; default: `acl/` in the data directory. */
-				path: z.string().optional(),
-			}),
-		)
-		.default([]),
+  targets: z
+    .array(
+      z.strictObject({
+        name,
+        platform: z.enum(ACL_PLATFORMS),
+        kind: z.enum(ACL_KINDS).default('offenders'),
+        /** The LAN-facing interface, as the router calls it. */
+        interface: z
+          .string()
+          .regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/, 'not an interface name')
+          .optional(),
+        /** Where to write; default: `acl/` in the data directory. */
+        path: z.string().optional(),
+      }),
+    )
+    .default([]),
 });
 
 const kafka = z.strictObject({ brokers: z.array(z.string()).default([]) });
 
 const clickhouse = z.strictObject({
-	/** Empty: the embedded engine. */
-	url: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
-	database: z
-		.string()
-		.regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
-		.default("rogue_smtp"),
-	username: z.string().default("default"),
-	password: z.string().default(""),
-	retention: z
-		.strictObject({
-			flows: duration.prefault("30d"),
-			mail: duration.prefault("90d"),
-			incidents: duration.prefault("365d"),
-		})
-		.prefault({}),
+  /** Empty: the embedded engine. */
+  url: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
+  database: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
+    .default('rogue_smtp'),
+  username: z.string().default('default'),
+  password: z.string().default(''),
+  retention: z
+    .strictObject({
+      flows: duration.prefault('30d'),
+      mail: duration.prefault('90d'),
+      incidents: duration.prefault('365d'),
+    })
+    .prefault({}),
 });
 
 const http = z.strictObject({
-	listen: socketAddress.prefault("127.0.0.1:9025"),
-	/** Needed of every client when set; must be set to listen beyond loopback. */
-	token: z.string().min(16, "use at least 16 characters").optional(),
+  listen: socketAddress.prefault('127.0.0.1:9025'),
+  /** Needed of every client when set; must be set to listen beyond loopback. */
+  token: z.string().min(16, 'use at least 16 characters').optional(),
 });
 
 const spool = z.strictObject({
-	/** Bound of what waits on disk for the store or the broker, per stream. What is over it is counted as dropped. */
-	max_bytes: size.prefault("4GiB"),
+  /** Bound of what waits on disk for the store or the broker, per stream. What is over it is counted as dropped. */
+  max_bytes: size.prefault('4GiB'),
 });
 
 const log = z.strictObject({
-	level: z
-		.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
-		.default("info"),
+  level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 });
 
 export const configSchema = z.strictObject({
-	collector: collector.prefault({}),
-	networks: networks.prefault({}),
-	senders: z.array(sender).default([]),
-	detection: detection.prefault({}),
-	block: block.prefault({}),
-	acl: acl.prefault({}),
-	kafka: kafka.prefault({}),
-	clickhouse: clickhouse.prefault({}),
-	http: http.prefault({}),
-	spool: spool.prefault({}),
-	log: log.prefault({}),
-	/** Everything that is kept lies here. */
-	data: z.string().min(1).default("./data"),
+  collector: collector.prefault({}),
+  networks: networks.prefault({}),
+  senders: z.array(sender).default([]),
+  detection: detection.prefault({}),
+  block: block.prefault({}),
+  acl: acl.prefault({}),
+  kafka: kafka.prefault({}),
+  clickhouse: clickhouse.prefault({}),
+  http: http.prefault({}),
+  spool: spool.prefault({}),
+  log: log.prefault({}),
+  /** Everything that is kept lies here. */
+  data: z.string().min(1).default('./data'),
 });
 
 export type Config = z.output<typeof configSchema>;
 export type ConfigInput = z.input<typeof configSchema>;
-export type SenderConfig = Config["senders"][number];
-export type DetectionConfig = Config["detection"];
-export type BlockConfig = Config["block"];
-export type AclTargetConfig = Config["acl"]["targets"][number];
+export type SenderConfig = Config['senders'][number];
+export type DetectionConfig = Config['detection'];
+export type BlockConfig = Config['block'];
+export type AclTargetConfig = Config['acl']['targets'][number];

@@ -1,105 +1,92 @@
 /** Scalars of the configuration that are written as text: durations, sizes, prefixes, socket addresses. */
 
-import { isIP } from "node:net";
-import { z } from "zod";
-import { parseAddress } from "../flow/address.ts";
-import { formatPrefix, type Prefix, parsePrefix } from "../flow/prefix.ts";
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { parseAddress } from '../flow/address.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 
 const DURATION_MS: Readonly<Record<string, number>> = {
-	ms: 1,
-	s: 1000,
-	m: 60_000,
-	h: 3_600_000,
-	d: 86_400_000,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
 };
 const SIZE_BYTES: Readonly<Record<string, number>> = {
-	B: 1,
-	KiB: 1024,
-	MiB: 1024 ** 2,
-	GiB: 1024 ** 3,
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
 };
 
-function scaled(
-	units: Readonly<Record<string, number>>,
-	text: string,
-): number | null {
-	const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim());
-	const unit = match === null ? undefined : units[match[2]];
-	return match === null || unit === undefined
-		? null
-		: Math.round(Number(match[1]) * unit);
+function scaled(units: Readonly<Record<string, number>>, text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim());
+  const unit = match === null ? undefined : units[match[2]];
+  return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
 }
 
 /** `30s`, `10m`, `24h`, `7d`, `250ms`; in the program milliseconds. */
 export const duration = z.string().transform((text, context) => {
-	const value = scaled(DURATION_MS, text);
-	if (value === null) {
-		context.addIssue({
-			code: "custom",
-			message: `"${text}" is not a duration such as 30s, 10m, 24h or 7d`,
-		});
-		return z.NEVER;
-	}
-	return value;
+  const value = scaled(DURATION_MS, text);
+  if (value === null) {
+    context.addIssue({
+      code: 'custom',
+      message: `"${text}" is not a duration such as 30s, 10m, 24h or 7d`,
+    });
+    return z.NEVER;
+  }
+  return value;
 });
 
 /** `64MiB`, `4GiB`; in the program bytes. */
 export const size = z.string().transform((text, context) => {
-	const value = scaled(SIZE_BYTES, text);
-	if (value === null) {
-		context.addIssue({
-			code: "custom",
-			message: `"${text}" is not a size such as 64MiB or 4GiB`,
-		});
-		return z.NEVER;
-	}
-	return value;
+  const value = scaled(SIZE_BYTES, text);
+  if (value === null) {
+    context.addIssue({
+      code: 'custom',
+      message: `"${text}" is not a size such as 64MiB or 4GiB`,
+    });
+    return z.NEVER;
+  }
+  return value;
 });
 
 /** An address or prefix, IPv4 or IPv6; in the program a Prefix. */
 export const prefix = z.string().transform((text, context): Prefix => {
-	const parsed = parsePrefix(text);
-	if (!parsed.ok) {
-		context.addIssue({
-			code: "custom",
-			message: `${parsed.reason}, such as 10.0.0.0/8, 192.0.2.25 or 2001:db8::/32`,
-		});
-		return z.NEVER;
-	}
-	return parsed.prefix;
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) {
+    context.addIssue({
+      code: 'custom',
+      message: `${parsed.reason}, such as 10.0.0.0/8, 192.0.2.25 or 2001:db8::/32`,
+    });
+    return z.NEVER;
+  }
+  return parsed.prefix;
 });
 
 export interface SocketAddress {
-	readonly host: string;
-	readonly port: number;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** `0.0.0.0:2055` or `[::]:2055`. */
-export const socketAddress = z
-	.string()
-	.transform((text, context): SocketAddress => {
-		const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-		const host = match?.[1] ?? match?.[2] ?? "";
-		const port = Number(match?.[3] ?? Number.NaN);
-		const family = match?.[1] === undefined ? 4 : 6;
-		if (
-			isIP(host) !== family ||
-			!(port <= 65535) ||
-			parseAddress(host) === null
-		) {
-			context.addIssue({
-				code: "custom",
-				message: `"${text}" is not an address and port such as 0.0.0.0:2055 or [::]:2055`,
-			});
-			return z.NEVER;
-		}
-		return { host, port };
-	});
+export const socketAddress = z.string().transform((text, context): SocketAddress => {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3] ?? Number.NaN);
+  const family = match?.[1] === undefined ? 4 : 6;
+  if (isIP(host) !== family || !(port <= 65535) || parseAddress(host) === null) {
+    context.addIssue({
+      code: 'custom',
+      message: `"${text}" is not an address and port such as 0.0.0.0:2055 or [::]:2055`,
+    });
+    return z.NEVER;
+  }
+  return { host, port };
+});
 
 export function formatSocketAddress(address: SocketAddress): string {
-	return address.host.includes(":")
-		? `[${address.host}]:${address.port}`
-		: `${address.host}:${address.port}`;
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
 /** A prefix as it is written in a configuration. */

@@ -5,14 +5,14 @@
  * exception.
  */
 
-import type { AddressBytes } from "../flow/address.ts";
-import type { FlowBatch } from "../flow/batch.ts";
-import type { FlowVersionName } from "../flow/columns.ts";
+import type { AddressBytes } from '../flow/address.ts';
+import type { FlowBatch } from '../flow/batch.ts';
+import type { FlowVersionName } from '../flow/columns.ts';
 
 /** Where decoded rows go. `batch` always has room for one row; who fills it up calls `flush`, which must make room. */
 export interface FlowSink {
-	batch: FlowBatch;
-	flush(): void;
+  batch: FlowBatch;
+  flush(): void;
 }
 
 /**
@@ -20,107 +20,102 @@ export interface FlowSink {
  * `unit` in the counter's documentation says which.
  */
 export type DropReason =
-	/** Datagram: too short for any header, or a version that is no flow export. */
-	| "not_an_export"
-	/** Datagram: the exporter is not on the allow-list, or the table of exporters is full. */
-	| "exporter_not_allowed"
-	| "exporter_limit"
-	/** Datagram or the rest of one: header, set or record runs past the end, or has an impossible length. */
-	| "truncated"
-	| "bad_length"
-	/** Set: data whose template never came (or came too late), or did not fit into the bound of what may wait. */
-	| "no_template"
-	| "pending_limit"
-	/** Template: over a limit, or with fields that cannot be. */
-	| "bad_template"
-	| "template_limit"
-	/** Record: a variable-length field runs past the set. */
-	| "bad_record"
-	/** sFlow sample of a kind that carries no flow. */
-	| "unsupported";
+  /** Datagram: too short for any header, or a version that is no flow export. */
+  | 'not_an_export'
+  /** Datagram: the exporter is not on the allow-list, or the table of exporters is full. */
+  | 'exporter_not_allowed'
+  | 'exporter_limit'
+  /** Datagram or the rest of one: header, set or record runs past the end, or has an impossible length. */
+  | 'truncated'
+  | 'bad_length'
+  /** Set: data whose template never came (or came too late), or did not fit into the bound of what may wait. */
+  | 'no_template'
+  | 'pending_limit'
+  /** Template: over a limit, or with fields that cannot be. */
+  | 'bad_template'
+  | 'template_limit'
+  /** Record: a variable-length field runs past the set. */
+  | 'bad_record'
+  /** sFlow sample of a kind that carries no flow. */
+  | 'unsupported';
 
 /** What one datagram came to. */
 export interface DecodeOutcome {
-	readonly version: FlowVersionName | null;
-	/** Flow records appended to the sink, including those of earlier datagrams whose template came with this one. */
-	readonly flows: number;
-	/** Options records and templates understood. */
-	readonly options: number;
-	readonly templates: number;
-	/** Units dropped, by reason, in `DecoderCounters.dropped`; this is their number in this datagram. */
-	readonly dropped: number;
+  readonly version: FlowVersionName | null;
+  /** Flow records appended to the sink, including those of earlier datagrams whose template came with this one. */
+  readonly flows: number;
+  /** Options records and templates understood. */
+  readonly options: number;
+  readonly templates: number;
+  /** Units dropped, by reason, in `DecoderCounters.dropped`; this is their number in this datagram. */
+  readonly dropped: number;
 }
 
 /** What is known of one exporter and observation domain. All counts since the start of the process. */
 export interface ExporterState {
-	readonly address: AddressBytes;
-	readonly domain: number;
-	readonly version: FlowVersionName;
-	datagrams: number;
-	flows: number;
-	/** Units lost by the rules of the version: flows for v5 and IPFIX (data records), datagrams for v9 and sFlow. */
-	sequenceLost: number;
-	/** Datagrams that came late or twice, which is not loss. */
-	sequenceReordered: number;
-	/** The exporter started its sequence anew. */
-	sequenceResets: number;
-	/** Receive time of the newest datagram, and how far the exporter's own clock is from ours (ours minus its), in ms. */
-	lastSeenMs: number;
-	clockSkewMs: number | null;
-	/** Rates seen (one packet in N). Empty when the exporter never told one. */
-	readonly samplingRates: Set<number>;
-	templates: number;
+  readonly address: AddressBytes;
+  readonly domain: number;
+  readonly version: FlowVersionName;
+  datagrams: number;
+  flows: number;
+  /** Units lost by the rules of the version: flows for v5 and IPFIX (data records), datagrams for v9 and sFlow. */
+  sequenceLost: number;
+  /** Datagrams that came late or twice, which is not loss. */
+  sequenceReordered: number;
+  /** The exporter started its sequence anew. */
+  sequenceResets: number;
+  /** Receive time of the newest datagram, and how far the exporter's own clock is from ours (ours minus its), in ms. */
+  lastSeenMs: number;
+  clockSkewMs: number | null;
+  /** Rates seen (one packet in N). Empty when the exporter never told one. */
+  readonly samplingRates: Set<number>;
+  templates: number;
 }
 
 export interface DecoderCounters {
-	readonly flows: Record<FlowVersionName, number>;
-	readonly dropped: Record<DropReason, number>;
-	optionsRecords: number;
-	templates: number;
-	/** Datagrams handed to `decode`. */
-	datagrams: number;
+  readonly flows: Record<FlowVersionName, number>;
+  readonly dropped: Record<DropReason, number>;
+  optionsRecords: number;
+  templates: number;
+  /** Datagrams handed to `decode`. */
+  datagrams: number;
 }
 
 /** A record of options data, for `decode --options` and for names of interfaces and samplers. */
 export interface OptionsRecord {
-	readonly version: "v9" | "ipfix";
-	readonly domain: number;
-	readonly templateId: number;
-	/** Field name or number to value, as text or number; at most what one datagram holds. */
-	readonly fields: Readonly<Record<string, string | number>>;
+  readonly version: 'v9' | 'ipfix';
+  readonly domain: number;
+  readonly templateId: number;
+  /** Field name or number to value, as text or number; at most what one datagram holds. */
+  readonly fields: Readonly<Record<string, string | number>>;
 }
 
 export interface DecoderOptions {
-	readonly templateScope: "address" | "address_port";
-	readonly limits: {
-		readonly exporters: number;
-		readonly templatesPerExporter: number;
-		readonly templates: number;
-		readonly fieldsPerTemplate: number;
-		readonly pendingBytes: number;
-		readonly pendingAgeMs: number;
-	};
-	/** Called for each options record; absent when nobody wants them. */
-	readonly onOptions?: (record: OptionsRecord) => void;
+  readonly templateScope: 'address' | 'address_port';
+  readonly limits: {
+    readonly exporters: number;
+    readonly templatesPerExporter: number;
+    readonly templates: number;
+    readonly fieldsPerTemplate: number;
+    readonly pendingBytes: number;
+    readonly pendingAgeMs: number;
+  };
+  /** Called for each options record; absent when nobody wants them. */
+  readonly onOptions?: (record: OptionsRecord) => void;
 }
 
 export interface Decoder {
-	/**
-	 * Decodes one datagram: appends its flow records to the sink and keeps account of the exporter. `bytes` may be
-	 * reused by the caller afterwards. `exporter` is copied where it is kept.
-	 */
-	decode(
-		bytes: Buffer,
-		exporter: AddressBytes,
-		exporterPort: number,
-		receivedAtMs: number,
-	): DecodeOutcome;
-	/** Lets data that waited too long for its template go, counted as `no_template`. Call about once a second. */
-	expire(nowMs: number): void;
-	readonly counters: DecoderCounters;
-	exporters(): IterableIterator<ExporterState>;
-	/** Templates and sampling options with their age, as plain JSON to be kept over a restart; and their return. */
-	snapshot(): unknown;
-	/** Anything that is not a valid snapshot is ignored; returns how many templates were taken over. */
-	restore(snapshot: unknown, nowMs: number): number;
+  /**
+   * Decodes one datagram: appends its flow records to the sink and keeps account of the exporter. `bytes` may be
+   * reused by the caller afterwards. `exporter` is copied where it is kept.
+   */
+  decode(bytes: Buffer, exporter: AddressBytes, exporterPort: number, receivedAtMs: number): DecodeOutcome;
+  /** Lets data that waited too long for its template go, counted as `no_template`. Call about once a second. */
+  expire(nowMs: number): void;
+  readonly counters: DecoderCounters;
+  exporters(): IterableIterator<ExporterState>;
+  /** Templates and sampling options with their age, as plain JSON to be kept over a restart; and their return. */
+  snapshot(): unknown;
+  /** Anything that is not a valid snapshot is ignored; returns how many templates were taken over. */
+  restore(snapshot: unknown, nowMs: number): number;
 }

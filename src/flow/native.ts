@@ -7,85 +7,75 @@
  * endian, IPv6 in network order (ClickHouse documentation, "Native format"). Several blocks may follow one another.
  */
 
-import { endianness } from "node:os";
-import { createFlowBatch, type FlowBatch, KIND_ELEMENTS } from "./batch.ts";
+import { endianness } from 'node:os';
+import { createFlowBatch, type FlowBatch, KIND_ELEMENTS } from './batch.ts';
 import {
-	FLOW_COLUMN_NAMES,
-	FLOW_COLUMNS,
-	FLOW_ROW_BYTES,
-	type FlowColumn,
-	KIND_BYTES,
-	KIND_CLICKHOUSE,
-} from "./columns.ts";
+  FLOW_COLUMN_NAMES,
+  FLOW_COLUMNS,
+  FLOW_ROW_BYTES,
+  type FlowColumn,
+  KIND_BYTES,
+  KIND_CLICKHOUSE,
+} from './columns.ts';
 
-if (endianness() !== "LE")
-	throw new Error(
-		"rogue-smtp needs a little-endian machine: flow columns are copied as they lie",
-	);
+if (endianness() !== 'LE')
+  throw new Error('rogue-smtp needs a little-endian machine: flow columns are copied as they lie');
 
 /** A block never holds more rows: a length field beyond it is taken for damage, not for a request to allocate. */
 export const MAX_BLOCK_ROWS = 1 << 20;
 
 const COLUMN_HEADERS: ReadonlyMap<FlowColumn, Buffer> = new Map(
-	FLOW_COLUMN_NAMES.map((name) => [
-		name,
-		Buffer.concat([
-			lengthPrefixed(name),
-			lengthPrefixed(KIND_CLICKHOUSE[FLOW_COLUMNS[name]]),
-		]),
-	]),
+  FLOW_COLUMN_NAMES.map((name) => [
+    name,
+    Buffer.concat([lengthPrefixed(name), lengthPrefixed(KIND_CLICKHOUSE[FLOW_COLUMNS[name]])]),
+  ]),
 );
 
-const HEADER_BYTES = [...COLUMN_HEADERS.values()].reduce(
-	(sum, header) => sum + header.length,
-	0,
-);
+const HEADER_BYTES = [...COLUMN_HEADERS.values()].reduce((sum, header) => sum + header.length, 0);
 
 function lengthPrefixed(text: string): Buffer {
-	const bytes = Buffer.from(text);
-	return Buffer.concat([Buffer.from(leb128(bytes.length)), bytes]);
+  const bytes = Buffer.from(text);
+  return Buffer.concat([Buffer.from(leb128(bytes.length)), bytes]);
 }
 
 function leb128(value: number): number[] {
-	const out: number[] = [];
-	let rest = value;
-	while (rest >= 0x80) {
-		out.push((rest & 0x7f) | 0x80);
-		rest >>>= 7;
-	}
-	out.push(rest);
-	return out;
+  const out: number[] = [];
+  let rest = value;
+  while (rest >= 0x80) {
+    out.push((rest & 0x7f) | 0x80);
+    rest >>>= 7;
+  }
+  out.push(rest);
+  return out;
 }
 
 /** The rows in use as one block. An empty batch gives an empty buffer: ClickHouse has no use for a block of no rows. */
 export function encodeNative(batch: FlowBatch): Buffer {
-	const rows = batch.length;
-	if (rows === 0) return Buffer.alloc(0);
-	const head = [...leb128(FLOW_COLUMN_NAMES.length), ...leb128(rows)];
-	const out = Buffer.allocUnsafe(
-		head.length + HEADER_BYTES + rows * FLOW_ROW_BYTES,
-	);
-	out.set(head, 0);
-	let at = head.length;
-	for (const name of FLOW_COLUMN_NAMES) {
-		const header = COLUMN_HEADERS.get(name) as Buffer;
-		header.copy(out, at);
-		at += header.length;
-		const column = batch.columns[name];
-		const bytes = rows * KIND_BYTES[FLOW_COLUMNS[name]];
-		out.set(new Uint8Array(column.buffer, column.byteOffset, bytes), at);
-		at += bytes;
-	}
-	return out;
+  const rows = batch.length;
+  if (rows === 0) return Buffer.alloc(0);
+  const head = [...leb128(FLOW_COLUMN_NAMES.length), ...leb128(rows)];
+  const out = Buffer.allocUnsafe(head.length + HEADER_BYTES + rows * FLOW_ROW_BYTES);
+  out.set(head, 0);
+  let at = head.length;
+  for (const name of FLOW_COLUMN_NAMES) {
+    const header = COLUMN_HEADERS.get(name) as Buffer;
+    header.copy(out, at);
+    at += header.length;
+    const column = batch.columns[name];
+    const bytes = rows * KIND_BYTES[FLOW_COLUMNS[name]];
+    out.set(new Uint8Array(column.buffer, column.byteOffset, bytes), at);
+    at += bytes;
+  }
+  return out;
 }
 
 export type DecodedBlock =
-	| {
-			readonly ok: true;
-			readonly batch: FlowBatch /** Offset of the byte behind the block. */;
-			readonly next: number;
-	  }
-	| { readonly ok: false; readonly reason: string };
+  | {
+      readonly ok: true;
+      readonly batch: FlowBatch /** Offset of the byte behind the block. */;
+      readonly next: number;
+    }
+  | { readonly ok: false; readonly reason: string };
 
 /**
  * Reads the block at `offset`. Columns that this version does not know are passed over by the width of their type,
@@ -93,95 +83,88 @@ export type DecodedBlock =
  * exception, and never an allocation larger than the bytes at hand.
  */
 export function decodeNative(bytes: Uint8Array, offset = 0): DecodedBlock {
-	const reader = new BlockReader(bytes, offset);
-	const columns = reader.varint();
-	const rows = reader.varint();
-	if (columns === null || rows === null)
-		return { ok: false, reason: "block header is cut" };
-	if (rows > MAX_BLOCK_ROWS || rows > bytes.length)
-		return { ok: false, reason: `block claims ${rows} rows` };
-	const batch = createFlowBatch(rows);
-	for (let i = 0; i < columns; i++) {
-		const name = reader.text();
-		const type = reader.text();
-		if (name === null || type === null)
-			return { ok: false, reason: "column header is cut" };
-		const width = TYPE_BYTES.get(type);
-		if (width === undefined)
-			return {
-				ok: false,
-				reason: `column "${name}" has the unknown type "${type}"`,
-			};
-		const values = reader.take(rows * width);
-		if (values === null)
-			return { ok: false, reason: `values of column "${name}" are cut` };
-		if (!isFlowColumn(name)) continue;
-		const kind = FLOW_COLUMNS[name];
-		if (KIND_CLICKHOUSE[kind] !== type)
-			return {
-				ok: false,
-				reason: `column "${name}" is ${type}, not ${KIND_CLICKHOUSE[kind]}`,
-			};
-		const column = batch.columns[name];
-		new Uint8Array(
-			column.buffer,
-			column.byteOffset,
-			rows * KIND_ELEMENTS[kind] * column.BYTES_PER_ELEMENT,
-		).set(values);
-	}
-	batch.length = rows;
-	return { ok: true, batch, next: reader.at };
+  const reader = new BlockReader(bytes, offset);
+  const columns = reader.varint();
+  const rows = reader.varint();
+  if (columns === null || rows === null) return { ok: false, reason: 'block header is cut' };
+  if (rows > MAX_BLOCK_ROWS || rows > bytes.length) return { ok: false, reason: `block claims ${rows} rows` };
+  const batch = createFlowBatch(rows);
+  for (let i = 0; i < columns; i++) {
+    const name = reader.text();
+    const type = reader.text();
+    if (name === null || type === null) return { ok: false, reason: 'column header is cut' };
+    const width = TYPE_BYTES.get(type);
+    if (width === undefined)
+      return {
+        ok: false,
+        reason: `column "${name}" has the unknown type "${type}"`,
+      };
+    const values = reader.take(rows * width);
+    if (values === null) return { ok: false, reason: `values of column "${name}" are cut` };
+    if (!isFlowColumn(name)) continue;
+    const kind = FLOW_COLUMNS[name];
+    if (KIND_CLICKHOUSE[kind] !== type)
+      return {
+        ok: false,
+        reason: `column "${name}" is ${type}, not ${KIND_CLICKHOUSE[kind]}`,
+      };
+    const column = batch.columns[name];
+    new Uint8Array(
+      column.buffer,
+      column.byteOffset,
+      rows * KIND_ELEMENTS[kind] * column.BYTES_PER_ELEMENT,
+    ).set(values);
+  }
+  batch.length = rows;
+  return { ok: true, batch, next: reader.at };
 }
 
 const TYPE_BYTES: ReadonlyMap<string, number> = new Map([
-	...Object.entries(KIND_CLICKHOUSE).map(
-		([kind, type]) =>
-			[type, KIND_BYTES[kind as keyof typeof KIND_BYTES]] as const,
-	),
-	["Int8", 1],
-	["Int16", 2],
-	["Int32", 4],
-	["Int64", 8],
-	["Float64", 8],
-	["DateTime", 4],
+  ...Object.entries(KIND_CLICKHOUSE).map(
+    ([kind, type]) => [type, KIND_BYTES[kind as keyof typeof KIND_BYTES]] as const,
+  ),
+  ['Int8', 1],
+  ['Int16', 2],
+  ['Int32', 4],
+  ['Int64', 8],
+  ['Float64', 8],
+  ['DateTime', 4],
 ]);
 
 function isFlowColumn(name: string): name is FlowColumn {
-	return Object.hasOwn(FLOW_COLUMNS, name);
+  return Object.hasOwn(FLOW_COLUMNS, name);
 }
 
 class BlockReader {
-	readonly #bytes: Uint8Array;
-	at: number;
+  readonly #bytes: Uint8Array;
+  at: number;
 
-	constructor(bytes: Uint8Array, at: number) {
-		this.#bytes = bytes;
-		this.at = at;
-	}
+  constructor(bytes: Uint8Array, at: number) {
+    this.#bytes = bytes;
+    this.at = at;
+  }
 
-	varint(): number | null {
-		let value = 0;
-		for (let shift = 0; shift < 35; shift += 7) {
-			if (this.at >= this.#bytes.length) return null;
-			const byte = this.#bytes[this.at++];
-			value += (byte & 0x7f) * 2 ** shift;
-			if (byte < 0x80) return value;
-		}
-		return null;
-	}
+  varint(): number | null {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      if (this.at >= this.#bytes.length) return null;
+      const byte = this.#bytes[this.at++];
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    return null;
+  }
 
-	take(length: number): Uint8Array | null {
-		if (length > this.#bytes.length - this.at) return null;
-		const part = this.#bytes.subarray(this.at, this.at + length);
-		this.at += length;
-		return part;
-	}
+  take(length: number): Uint8Array | null {
+    if (length > this.#bytes.length - this.at) return null;
+    const part = this.#bytes.subarray(this.at, this.at + length);
+    this.at += length;
+    return part;
+  }
 
-	text(): string | null {
-		const length = this.varint();
-		const part = length === null ? null : this.take(length);
-		return part === null
-			? null
-			: Buffer.from(part.buffer, part.byteOffset, part.length).toString("utf8");
-	}
+  text(): string | null {
+    const length = this.varint();
+    const part = length === null ? null : this.take(length);
+    return part === null ? null : Buffer.from(part.buffer, part.byteOffset, part.length).toString('utf8');
+  }
 }

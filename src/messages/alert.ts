@@ -6,120 +6,99 @@
  * text with milliseconds, on the collector's receive clock; `first_seen` and `last_seen` too.
  */
 
-import { z } from "zod";
+import { z } from 'zod';
 
 const isoTime = z.iso.datetime({ precision: 3 });
 const count = z.number().int().nonnegative();
 
-export const GRADES = ["attempted", "connected", "conversed", "bulk"] as const;
+export const GRADES = ['attempted', 'connected', 'conversed', 'bulk'] as const;
 export const gradeSchema = z.enum(GRADES);
 export type Grade = z.infer<typeof gradeSchema>;
 
 /** `a` is at least as strong evidence as `b`. */
 export function gradeAtLeast(a: Grade, b: Grade): boolean {
-	return GRADES.indexOf(a) >= GRADES.indexOf(b);
+  return GRADES.indexOf(a) >= GRADES.indexOf(b);
 }
 
-export const FLAGS = [
-	"half_seen",
-	"denied",
-	"sampled",
-	"backscatter",
-	"flags_unknown",
-] as const;
+export const FLAGS = ['half_seen', 'denied', 'sampled', 'backscatter', 'flags_unknown'] as const;
 
-export const BLOCK_STATES = [
-	"none",
-	"observed",
-	"proposed",
-	"published",
-	"expired",
-	"refused",
-] as const;
+export const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;
 
 export const blockSchema = z.object({
-	state: z.enum(BLOCK_STATES),
-	/** Why the state is what it is, in words. */
-	reason: z.string(),
-	/** When the block was proposed or published, and when it ends; null while it is neither. */
-	since: isoTime.nullable(),
-	until: isoTime.nullable(),
+  state: z.enum(BLOCK_STATES),
+  /** Why the state is what it is, in words. */
+  reason: z.string(),
+  /** When the block was proposed or published, and when it ends; null while it is neither. */
+  since: isoTime.nullable(),
+  until: isoTime.nullable(),
 });
 export type Block = z.infer<typeof blockSchema>;
 
 export const destinationSchema = z.object({
-	address: z.string(),
-	sessions: count,
-	packets: count,
-	bytes: count,
+  address: z.string(),
+  sessions: count,
+  packets: count,
+  bytes: count,
 });
 
 const evidenceFields = {
-	incident_id: z.string(),
-	host: z.string(),
-	/** Name of the site or VRF, '' when none is configured. */
-	site: z.string(),
-	grade: gradeSchema,
-	flags: z.array(z.enum(FLAGS)),
-	first_seen: isoTime,
-	last_seen: isoTime,
-	/** Sessions with evidence of a connection, and those that never got beyond an attempt. */
-	sessions: count,
-	attempts: count,
-	destinations: z.object({
-		count,
-		/** False when the table of destinations was full and `count` is a lower bound. */
-		exact: z.boolean(),
-		top: z.array(destinationSchema),
-	}),
-	/** As exported, never multiplied by a sampling rate. */
-	packets: count,
-	bytes: count,
-	ports: z.array(z.number().int().min(0).max(65535)),
-	exporters: z.array(
-		z.object({ address: z.string(), domain: count, interface: count }),
-	),
-	/** Sampling rates seen (one packet in N); 0 is unknown. */
-	sampling: z.array(count),
-	/** Why the grade is what it is, and what evidence was not to be had, in words a person can read. */
-	reasons: z.array(z.string()),
-	missing: z.array(z.string()),
-	policy_version: z.string(),
-	block: blockSchema,
+  incident_id: z.string(),
+  host: z.string(),
+  /** Name of the site or VRF, '' when none is configured. */
+  site: z.string(),
+  grade: gradeSchema,
+  flags: z.array(z.enum(FLAGS)),
+  first_seen: isoTime,
+  last_seen: isoTime,
+  /** Sessions with evidence of a connection, and those that never got beyond an attempt. */
+  sessions: count,
+  attempts: count,
+  destinations: z.object({
+    count,
+    /** False when the table of destinations was full and `count` is a lower bound. */
+    exact: z.boolean(),
+    top: z.array(destinationSchema),
+  }),
+  /** As exported, never multiplied by a sampling rate. */
+  packets: count,
+  bytes: count,
+  ports: z.array(z.number().int().min(0).max(65535)),
+  exporters: z.array(z.object({ address: z.string(), domain: count, interface: count })),
+  /** Sampling rates seen (one packet in N); 0 is unknown. */
+  sampling: z.array(count),
+  /** Why the grade is what it is, and what evidence was not to be had, in words a person can read. */
+  reasons: z.array(z.string()),
+  missing: z.array(z.string()),
+  policy_version: z.string(),
+  block: blockSchema,
 };
 
-export const ALERT_KINDS = [
-	"opened",
-	"escalated",
-	"updated",
-	"closed",
-	"coverage",
-] as const;
+export const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage'] as const;
 
 export const alertSchema = z.object({
-	schema: z.literal("rogue-smtp.alert"),
-	schema_version: z.literal(1),
-	/** Deterministic: the same event has the same id, however often it is delivered or computed. */
-	alert_id: z.string(),
-	kind: z.enum(ALERT_KINDS),
-	...evidenceFields,
-	emitted_at: isoTime,
+  schema: z.literal('rogue-smtp.alert'),
+  schema_version: z.literal(1),
+  /** Deterministic: the same event has the same id, however often it is delivered or computed. */
+  alert_id: z.string(),
+  kind: z.enum(ALERT_KINDS),
+  ...evidenceFields,
+  emitted_at: isoTime,
 });
 export type Alert = z.infer<typeof alertSchema>;
 
 export const incidentSchema = z.object({
-	schema: z.literal("rogue-smtp.incident"),
-	schema_version: z.literal(1),
-	...evidenceFields,
-	state: z.enum(["open", "closed"]),
-	opened_at: isoTime,
-	updated_at: isoTime,
-	closed_at: isoTime.nullable(),
-	/** Grows with every message about this incident: the newest wins. */
-	revision: count,
-	/** How many earlier incidents this host had. */
-	recurrence: count,
-	/** What the detector needs to go on after a restart; opaque to everyone else. */
-	resume: z.unknown(),
+  schema: z.literal('rogue-smtp.incident'),
+  schema_version: z.literal(1),
+  ...evidenceFields,
+  state: z.enum(['open', 'closed']),
+  opened_at: isoTime,
+  updated_at: isoTime,
+  closed_at: isoTime.nullable(),
+  /** Grows with every message about this incident: the newest wins. */
+  revision: count,
+  /** How many earlier incidents this host had. */
+  recurrence: count,
+  /** What the detector needs to go on after a restart; opaque to everyone else. */
+  resume: z.unknown(),
 });
 export type Incident = z.infer<typeof incidentSchema>;

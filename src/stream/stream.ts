@@ -6,106 +6,95 @@
  * after its effects are durable. Whoever consumes must therefore be idempotent (`id` of a message helps).
  */
 
-export type StreamName = "flows" | "mail" | "alerts" | "incidents";
+export type StreamName = 'flows' | 'mail' | 'alerts' | 'incidents';
 
-export const STREAM_NAMES: readonly StreamName[] = [
-	"flows",
-	"mail",
-	"alerts",
-	"incidents",
-];
+export const STREAM_NAMES: readonly StreamName[] = ['flows', 'mail', 'alerts', 'incidents'];
 
 export interface StreamMessage {
-	/** Partition key: the internal host for mail, alerts and incidents; '' where the order does not matter. */
-	readonly key: string;
-	/** Same id, same message: lets consumers and the in-process stream recognise a repeated publication. '' for none. */
-	readonly id: string;
-	/** A Native block for `flows` and `mail`, UTF-8 JSON for `alerts` and `incidents`. */
-	readonly value: Uint8Array;
-	/** Flow rows in `value`; 1 for JSON messages. What a bound cuts is counted in rows. */
-	readonly rows: number;
+  /** Partition key: the internal host for mail, alerts and incidents; '' where the order does not matter. */
+  readonly key: string;
+  /** Same id, same message: lets consumers and the in-process stream recognise a repeated publication. '' for none. */
+  readonly id: string;
+  /** A Native block for `flows` and `mail`, UTF-8 JSON for `alerts` and `incidents`. */
+  readonly value: Uint8Array;
+  /** Flow rows in `value`; 1 for JSON messages. What a bound cuts is counted in rows. */
+  readonly rows: number;
 }
 
 export interface ReceivedMessage extends StreamMessage {
-	/** Position within the partition, growing by one a message. */
-	readonly offset: number;
+  /** Position within the partition, growing by one a message. */
+  readonly offset: number;
 }
 
 /** Messages of one partition, handed over together, oldest first. */
 export interface Delivery {
-	readonly stream: StreamName;
-	readonly partition: number;
-	readonly firstOffset: number;
-	readonly lastOffset: number;
-	readonly rows: number;
-	readonly messages: readonly ReceivedMessage[];
-	/**
-	 * In-process stream only, for a subscription by segment: a file that holds exactly the values of the messages, back
-	 * to back, which an embedded engine may read in place. `messages` is then empty, since nobody needs the copies.
-	 */
-	readonly file?: string;
+  readonly stream: StreamName;
+  readonly partition: number;
+  readonly firstOffset: number;
+  readonly lastOffset: number;
+  readonly rows: number;
+  readonly messages: readonly ReceivedMessage[];
+  /**
+   * In-process stream only, for a subscription by segment: a file that holds exactly the values of the messages, back
+   * to back, which an embedded engine may read in place. `messages` is then empty, since nobody needs the copies.
+   */
+  readonly file?: string;
 }
 
 export interface SubscribeOptions {
-	readonly streams: readonly StreamName[];
-	/** Positions are kept per group. Consumers of one group share the partitions. */
-	readonly group: string;
-	/**
-	 * `message`: deliver as soon as anything is there. `segment`: deliver larger pieces, for consumers whose effects are
-	 * cheaper in bulk.
-	 */
-	readonly unit: "message" | "segment";
-	/**
-	 * Called one delivery at a time per partition. When it rejects, the same delivery comes again after a pause; nothing
-	 * behind it is delivered meanwhile. `signal` is aborted when the subscription stops or loses the partition.
-	 */
-	readonly onDelivery: (
-		delivery: Delivery,
-		signal: AbortSignal,
-	) => Promise<void>;
-	/** The partitions that this consumer now reads, before their first delivery. */
-	readonly onAssigned?: (partitions: readonly number[]) => Promise<void>;
+  readonly streams: readonly StreamName[];
+  /** Positions are kept per group. Consumers of one group share the partitions. */
+  readonly group: string;
+  /**
+   * `message`: deliver as soon as anything is there. `segment`: deliver larger pieces, for consumers whose effects are
+   * cheaper in bulk.
+   */
+  readonly unit: 'message' | 'segment';
+  /**
+   * Called one delivery at a time per partition. When it rejects, the same delivery comes again after a pause; nothing
+   * behind it is delivered meanwhile. `signal` is aborted when the subscription stops or loses the partition.
+   */
+  readonly onDelivery: (delivery: Delivery, signal: AbortSignal) => Promise<void>;
+  /** The partitions that this consumer now reads, before their first delivery. */
+  readonly onAssigned?: (partitions: readonly number[]) => Promise<void>;
 }
 
 export interface Subscription {
-	/**
-	 * Everything up to and including `offset` is done: after a restart, delivery goes on behind it. May be called late
-	 * (a consumer that must see a window again commits behind it) but never backwards.
-	 */
-	commit(stream: StreamName, partition: number, offset: number): Promise<void>;
-	/** Messages published but not yet committed by this group, over its partitions. */
-	lag(): number;
-	/** Waits for the delivery under way, then stops. */
-	stop(): Promise<void>;
+  /**
+   * Everything up to and including `offset` is done: after a restart, delivery goes on behind it. May be called late
+   * (a consumer that must see a window again commits behind it) but never backwards.
+   */
+  commit(stream: StreamName, partition: number, offset: number): Promise<void>;
+  /** Messages published but not yet committed by this group, over its partitions. */
+  lag(): number;
+  /** Waits for the delivery under way, then stops. */
+  stop(): Promise<void>;
 }
 
 export interface StreamCounters {
-	/** Flow rows (or JSON messages) accepted, by stream. */
-	readonly published: Record<StreamName, number>;
-	/** Flow rows (or JSON messages) that the bound of the spool cut, by stream. */
-	readonly dropped: Record<StreamName, number>;
-	/** Bytes on disk that some group has yet to commit. */
-	spoolBytes: number;
+  /** Flow rows (or JSON messages) accepted, by stream. */
+  readonly published: Record<StreamName, number>;
+  /** Flow rows (or JSON messages) that the bound of the spool cut, by stream. */
+  readonly dropped: Record<StreamName, number>;
+  /** Bytes on disk that some group has yet to commit. */
+  spoolBytes: number;
 }
 
 export interface Stream {
-	start(): Promise<void>;
-	/**
-	 * Resolves when the messages would survive a kill of this process, with how many rows were accepted. Rows over the
-	 * bound are refused and counted in `counters.dropped`, never waited for: UDP cannot be slowed down. A message whose
-	 * non-empty id was published before (within what is retained) is accepted without being stored again.
-	 */
-	publish(
-		stream: StreamName,
-		messages: readonly StreamMessage[],
-	): Promise<{ readonly accepted: number; readonly dropped: number }>;
-	subscribe(options: SubscribeOptions): Promise<Subscription>;
-	/** The newest message of every key of a compacted stream, over the given partitions. */
-	latest(
-		stream: "incidents",
-		partitions: readonly number[],
-	): AsyncIterable<ReceivedMessage>;
-	readonly counters: StreamCounters;
-	/** Stops subscriptions and closes files; what was published stays. */
-	stop(): Promise<void>;
+  start(): Promise<void>;
+  /**
+   * Resolves when the messages would survive a kill of this process, with how many rows were accepted. Rows over the
+   * bound are refused and counted in `counters.dropped`, never waited for: UDP cannot be slowed down. A message whose
+   * non-empty id was published before (within what is retained) is accepted without being stored again.
+   */
+  publish(
+    stream: StreamName,
+    messages: readonly StreamMessage[],
+  ): Promise<{ readonly accepted: number; readonly dropped: number }>;
+  subscribe(options: SubscribeOptions): Promise<Subscription>;
+  /** The newest message of every key of a compacted stream, over the given partitions. */
+  latest(stream: 'incidents', partitions: readonly number[]): AsyncIterable<ReceivedMessage>;
+  readonly counters: StreamCounters;
+  /** Stops subscriptions and closes files; what was published stays. */
+  stop(): Promise<void>;
 }

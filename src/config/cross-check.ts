@@ -1,0 +1,67 @@
+/** What no single key can tell: combinations that are unsafe (errors) or probably not meant (warnings). */
+
+import { formatPrefix, prefixContains } from '../flow/prefix.ts';
+import type { Config } from './schema.ts';
+
+export interface CrossCheck {
+  readonly errors: readonly {
+    readonly path: readonly (string | number)[];
+    readonly message: string;
+  }[];
+  readonly warnings: readonly string[];
+}
+
+const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1']);
+
+export function crossCheck(config: Config): CrossCheck {
+  const errors: { path: (string | number)[]; message: string }[] = [];
+  const warnings: string[] = [];
+
+  if (!LOOPBACK_HOSTS.has(config.http.listen.host) && config.http.token === undefined) {
+    errors.push({
+      path: ['http', 'listen'],
+      message:
+        'listening beyond loopback needs http.token, since whoever reaches the API reads all incidents',
+    });
+  }
+  if (config.kafka.brokers.length > 0) {
+    errors.push({
+      path: ['kafka', 'brokers'],
+      message: 'Kafka streams are not part of this version; leave it empty',
+    });
+  }
+  config.senders.forEach((sender, i) => {
+    for (const host of sender.hosts) {
+      if (
+        !config.networks.internal.some((net) => net.length <= host.length && prefixContains(net, host.bytes))
+      ) {
+        warnings.push(`sender "${sender.name}": ${formatPrefix(host)} is not inside networks.internal`);
+      }
+    }
+    const twin = config.senders.findIndex((other) => other.name === sender.name);
+    if (twin !== i)
+      errors.push({
+        path: ['senders', i, 'name'],
+        message: `the name "${sender.name}" is used twice`,
+      });
+  });
+  config.acl.targets.forEach((target, i) => {
+    const twin = config.acl.targets.findIndex((other) => other.name === target.name);
+    if (twin !== i)
+      errors.push({
+        path: ['acl', 'targets', i, 'name'],
+        message: `the name "${target.name}" is used twice`,
+      });
+  });
+  if (config.block.mode === 'publish' && config.senders.length === 0) {
+    warnings.push(
+      'block.mode is publish, but no senders are configured: nothing is published until they are',
+    );
+  }
+  if (config.collector.exporters.length === 0 && config.block.mode === 'publish') {
+    warnings.push(
+      'block.mode is publish and collector.exporters is empty: anyone who can reach the UDP ports can forge flows',
+    );
+  }
+  return { errors, warnings };
+}

@@ -1,0 +1,181 @@
+/**
+ * Finds, reads and validates the configuration: file, then environment, then flags, each over the one before.
+ *
+ * Every mistake is told with its place (file and line, or the variable's name) and what was expected, all of them at
+ * once. Values are never repeated in messages of keys that may hold a secret.
+ */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { isCollection, isMap, isPair, isScalar, LineCounter, type Node, parse, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { crossCheck } from './cross-check.ts';
+import { type Config, configSchema } from './schema.ts';
+
+export const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file that was read, absolute; null when there is none and everything is default. */
+  readonly file: string | null;
+  /** Things that work but are probably not meant. */
+  readonly warnings: readonly string[];
+}
+
+export interface LoadOptions {
+  /** As given with `--config`; it must exist then. */
+  readonly file?: string | undefined;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Values of flags by path, such as `{'log.level': 'debug'}`. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+}
+
+/** Throws RogueSmtpError `config` with one line a mistake. */
+export function loadConfig(options: LoadOptions = {}): LoadedConfig {
+  const file = findFile(options.file);
+  const source = file === null ? null : readSource(file);
+  const merged = source === null ? {} : source.value;
+  const origins = new Map<string, string>();
+  for (const [name, text] of Object.entries(options.environment ?? {})) {
+    if (!name.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
+    const path = name.slice(ENVIRONMENT_PREFIX.length).toLowerCase().split('__');
+    setPath(merged, path, environmentValue(name, text));
+    origins.set(path.join('.'), `environment variable ${name}`);
+  }
+  for (const [path, value] of Object.entries(options.flags ?? {})) {
+    if (value === undefined) continue;
+    setPath(merged, path.split('.'), value);
+    origins.set(path, `flag for ${path}`);
+  }
+
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.flatMap((issue) => describeIssue(issue, source, origins));
+    throw new RogueSmtpError('config', lines.join('\n'));
+  }
+  const checked = crossCheck(parsed.data);
+  if (checked.errors.length > 0) {
+    const lines = checked.errors.map(({ path, message }) => `${placeOf(path, source, origins)}: ${message}`);
+    throw new RogueSmtpError('config', lines.join('\n'));
+  }
+  return { config: parsed.data, file, warnings: checked.warnings };
+}
+
+const ENVIRONMENT_PREFIX = 'ROGUE_SMTP__';
+
+function findFile(given: string | undefined): string | null {
+  if (given !== undefined) {
+    if (!existsSync(given)) throw new RogueSmtpError('config', `${given}: there is no such file`);
+    return resolve(given);
+  }
+  const found = DEFAULT_CONFIG_FILES.find((candidate) => existsSync(candidate));
+  return found === undefined ? null : resolve(found);
+}
+
+interface Source {
+  readonly file: string;
+  readonly value: Record<string, unknown>;
+  readonly root: Node | null;
+  readonly lines: LineCounter;
+}
+
+function readSource(file: string): Source {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new RogueSmtpError('config', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+  });
+  const [first] = document.errors;
+  if (first !== undefined) {
+    const { line, col } = lines.linePos(first.pos[0]);
+    throw new RogueSmtpError('config', `${file}:${line}:${col}: ${first.message}`);
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new RogueSmtpError('config', `${file}: ${messageOf(error)}`);
+  }
+  if (value !== null && (typeof value !== 'object' || Array.isArray(value))) {
+    throw new RogueSmtpError('config', `${file}:1: expected sections such as "networks:" and "senders:"`);
+  }
+  return {
+    file,
+    value: (value ?? {}) as Record<string, unknown>,
+    root: document.contents,
+    lines,
+  };
+}
+
+function environmentValue(name: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    throw new RogueSmtpError('config', `environment variable ${name}: not a YAML value`);
+  }
+}
+
+function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let node = target;
+  for (const key of path.slice(0, -1)) {
+    const next = Object.hasOwn(node, key) ? node[key] : undefined;
+    if (typeof next === 'object' && next !== null && !Array.isArray(next)) {
+      node = next as Record<string, unknown>;
+    } else {
+      const made: Record<string, unknown> = Object.create(null);
+      node[key] = made;
+      node = made;
+    }
+  }
+  node[path.at(-1) ?? ''] = value;
+}
+
+type Path = readonly PropertyKey[];
+
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  source: Source | null,
+  origins: ReadonlyMap<string, string>,
+): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key];
+      return `${placeOf(path, source, origins)}: unknown key "${path.map(String).join('.')}"`;
+    });
+  }
+  const key = issue.path.map(String).join('.');
+  return [`${placeOf(issue.path, source, origins)}: ${key === '' ? '' : `${key}: `}${issue.message}`];
+}
+
+/** `file:line` of the value, or of the nearest thing around it that is written; else the variable or flag. */
+function placeOf(path: Path, source: Source | null, origins: ReadonlyMap<string, string>): string {
+  for (let length = path.length; length > 0; length--) {
+    const origin = origins.get(path.slice(0, length).map(String).join('.'));
+    if (origin !== undefined) return origin;
+  }
+  if (source === null) return 'configuration';
+  let node: unknown = source.root;
+  let offset = source.root?.range?.[0] ?? 0;
+  for (const key of path) {
+    if (!isCollection(node)) break;
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === String(key),
+      );
+      if (pair === undefined) break;
+      if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else {
+      node = node.get(key, true);
+      if (isScalar(node) || isCollection(node)) offset = node.range?.[0] ?? offset;
+    }
+  }
+  return `${source.file}:${source.lines.linePos(offset).line}`;
+}

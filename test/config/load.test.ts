@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatPrefix } from '../../src/flow/prefix.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-config-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function load(yaml: string, environment: Record<string, string> = {}) {
+  const file = join(directory, 'c.yaml');
+  writeFileSync(file, yaml);
+  return loadConfig({ file, environment });
+}
+
+function mistake(yaml: string, environment: Record<string, string> = {}): string {
+  try {
+    load(yaml, environment);
+  } catch (error) {
+    return (error as Error).message.replaceAll(join(directory, 'c.yaml'), 'c.yaml');
+  }
+  throw new Error('was accepted');
+}
+
+describe('the configuration', () => {
+  it('needs nothing: every key has a default', () => {
+    const { config } = load('');
+    expect(config.collector.listen).toEqual([
+      { host: '0.0.0.0', port: 2055 },
+      { host: '0.0.0.0', port: 4739 },
+      { host: '0.0.0.0', port: 6343 },
+    ]);
+    expect(config.networks.internal.map(formatPrefix)).toContain('10.0.0.0/8');
+    expect(config.block.mode).toBe('observe');
+    expect(config.detection.quiet).toBe(86_400_000);
+  });
+
+  it('reads YAML, and the environment over it', () => {
+    const { config } = load('block: { mode: propose, ttl: 2h }\nhttp: { listen: "127.0.0.1:1234" }\n', {
+      ROGUE_SMTP__BLOCK__MODE: 'publish',
+      ROGUE_SMTP__NETWORKS__INTERNAL: '[192.0.2.0/24]',
+      ROGUE_SMTP__HTTP__TOKEN: 'correct-horse-battery',
+    });
+    expect(config.block).toMatchObject({ mode: 'publish', ttl: 7_200_000 });
+    expect(config.networks.internal.map(formatPrefix)).toEqual(['192.0.2.0/24']);
+    expect(config.http.token).toBe('correct-horse-battery');
+  });
+
+  it('names file, line and expectation of every mistake at once', () => {
+    const text = mistake(
+      'networks:\n  internal:\n    - 10.0.0.0/8\n    - 192.0.2.7/24\nblock:\n  mode: on\n  ttl: soon\nsendrs: []\n',
+    );
+    expect(text).toContain(
+      'c.yaml:4: networks.internal.1: "192.0.2.7/24" has host bits set; the network is 192.0.2.0/24',
+    );
+    expect(text).toContain(
+      'c.yaml:6: block.mode: Invalid option: expected one of "observe"|"propose"|"publish"',
+    );
+    expect(text).toContain('c.yaml:7: block.ttl: "soon" is not a duration');
+    expect(text).toContain('c.yaml:8: unknown key "sendrs"');
+  });
+
+  it('names the variable when the mistake came from the environment', () => {
+    expect(mistake('', { ROGUE_SMTP__BLOCK__TTL: 'x' })).toContain(
+      'environment variable ROGUE_SMTP__BLOCK__TTL: block.ttl:',
+    );
+    expect(mistake('', { ROGUE_SMTP__HTTP__PORT: '1' })).toContain(
+      'environment variable ROGUE_SMTP__HTTP__PORT: unknown key',
+    );
+  });
+
+  it('never repeats a secret', () => {
+    expect(mistake('http: { token: hunter2 }\n')).not.toContain('hunter2');
+  });
+
+  it('tells where the YAML itself is broken', () => {
+    expect(mistake('block:\n  mode: [observe\n')).toMatch(/^c\.yaml:3:1: /);
+    expect(mistake('- a\n')).toContain('c.yaml:1: expected sections');
+  });
+
+  it('does not listen beyond loopback without a token', () => {
+    expect(mistake('http:\n  listen: 0.0.0.0:9025\n')).toContain(
+      'c.yaml:2: listening beyond loopback needs http.token',
+    );
+  });
+
+  it('says when a file that was asked for does not exist', () => {
+    expect(() => loadConfig({ file: join(directory, 'none.yaml') })).toThrow('there is no such file');
+  });
+
+  it('is not fooled by keys named like object internals', () => {
+    expect(mistake('__proto__: { a: 1 }\n')).toContain('unknown key');
+    expect(mistake('', { ROGUE_SMTP____PROTO____POLLUTED: '1' })).toBeDefined();
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+
+  it('warns about senders outside the internal networks', () => {
+    expect(load('senders: [{ name: mx, hosts: [203.0.113.9] }]\n').warnings[0]).toContain(
+      '203.0.113.9 is not inside networks.internal',
+    );
+  });
+});
