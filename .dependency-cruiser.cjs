@@ -1,79 +1,79 @@
 /** The boundaries of the design, checked by `npm run check:boundaries`. */
-const PURE = "^src/(flow|decode|detect|messages)/|^src/acl/(?!publish)";
+const PURE = '^src/(flow|decode|detect|messages)/|^src/acl/(?!publish)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
-	forbidden: [
-		{ name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
-		{
-			name: "pure-core-does-no-io",
-			comment:
-				"flow, decode, detect and the renderers are functions of their input: no I/O, no clock, no logging",
-			severity: "error",
-			from: { path: PURE },
-			to: {
-				path: "^(node:)?(fs|net|dgram|http|https|child_process|worker_threads|timers|process|dns|tls|readline|cluster)(/|$)|node_modules/(pino|prom-client|hono|kafkajs|@clickhouse|chdb)/",
-			},
-		},
-		{
-			name: "pure-core-imports-pure-core",
-			severity: "error",
-			from: { path: PURE },
-			to: {
-				path: "^src/",
-				pathNot: `${PURE}|^src/errors\\.ts$|^src/config/(schema|values)\\.ts$`,
-			},
-		},
-		{
-			name: "nobody-imports-app",
-			severity: "error",
-			from: { path: "^src/", pathNot: "^src/(app|cli)/" },
-			to: { path: "^src/app/" },
-		},
-		{
-			name: "nobody-imports-cli",
-			severity: "error",
-			from: { path: "^src/", pathNot: "^src/cli/" },
-			to: { path: "^src/cli/" },
-		},
-		{
-			name: "kafkajs-in-one-place",
-			severity: "error",
-			from: { pathNot: "^src/stream/kafka/" },
-			to: { path: "node_modules/kafkajs" },
-		},
-		{
-			name: "clickhouse-in-one-place",
-			severity: "error",
-			from: { pathNot: "^(src/store|test)/" },
-			to: { path: "node_modules/(@clickhouse|chdb)" },
-		},
-		{
-			name: "netflowv9-in-one-place",
-			severity: "error",
-			from: { pathNot: "^(src/decode|test)/" },
-			to: { path: "node_modules/node-netflowv9" },
-		},
-		{
-			name: "src-does-not-import-tests",
-			severity: "error",
-			from: { path: "^src/" },
-			to: { path: "^test/" },
-		},
-		{
-			name: "no-unresolvable",
-			severity: "error",
-			from: {},
-			to: { couldNotResolve: true },
-		},
-	],
-	options: {
-		doNotFollow: { path: "node_modules" },
-		tsPreCompilationDeps: true,
-		tsConfig: { fileName: "tsconfig.json" },
-		enhancedResolveOptions: {
-			exportsFields: ["exports"],
-			conditionNames: ["import", "require", "node", "default"],
-		},
-	},
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'pure-core-does-no-io',
+      comment:
+        'flow, decode, detect and the renderers are functions of their input: no I/O, no clock, no logging',
+      severity: 'error',
+      from: { path: PURE },
+      to: {
+        path: '^(node:)?(fs|net|dgram|http|https|child_process|worker_threads|timers|process|dns|tls|readline|cluster)(/|$)|node_modules/(pino|prom-client|hono|kafkajs|@clickhouse|chdb)/',
+      },
+    },
+    {
+      name: 'pure-core-imports-pure-core',
+      severity: 'error',
+      from: { path: PURE },
+      to: {
+        path: '^src/',
+        pathNot: `${PURE}|^src/errors\\.ts$|^src/config/(schema|values)\\.ts$`,
+      },
+    },
+    {
+      name: 'nobody-imports-app',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(app|cli)/' },
+      to: { path: '^src/app/' },
+    },
+    {
+      name: 'nobody-imports-cli',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
+    },
+    {
+      name: 'kafkajs-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^src/stream/kafka/' },
+      to: { path: 'node_modules/kafkajs' },
+    },
+    {
+      name: 'clickhouse-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^(src/store|test)/' },
+      to: { path: 'node_modules/(@clickhouse|chdb)' },
+    },
+    {
+      name: 'netflowv9-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^(src/decode|test)/' },
+      to: { path: 'node_modules/node-netflowv9' },
+    },
+    {
+      name: 'src-does-not-import-tests',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
+  },
 };
