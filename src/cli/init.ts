@@ -1,0 +1,135 @@
+/**
+ * `rogue-smtp init`: a commented configuration to start from.
+ *
+ * On a terminal it asks for what only the operator knows, the internal networks and the mail servers, and proposes
+ * senders that a running instance has seen. It never overwrites a file.
+ */
+
+import { writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline/promises';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { parsePrefix } from '../flow/prefix.ts';
+
+export interface SenderProposal {
+  readonly host: string;
+  readonly reason: string;
+}
+
+export interface InitOptions {
+  readonly file: string;
+  readonly interactive: boolean;
+  readonly proposals: readonly SenderProposal[];
+}
+
+export interface InitStreams {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+const DEFAULT_INTERNAL = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'];
+
+/** Writes the file and returns what is still to be done, in words. */
+export async function initCommand(options: InitOptions, streams: InitStreams): Promise<string> {
+  let internal = DEFAULT_INTERNAL;
+  let senders = options.proposals;
+  if (options.interactive) {
+    const prompt = createInterface({ input: streams.input, output: streams.output });
+    try {
+      internal = await askPrefixes(prompt, `Internal networks [${internal.join(' ')}]: `, internal);
+      if (senders.length > 0) {
+        streams.output.write(
+          `Seen sending mail:\n${senders.map(({ host, reason }) => `  ${host}  ${reason}\n`).join('')}`,
+        );
+      }
+      const known = senders.map(({ host }) => host);
+      const hosts = await askPrefixes(
+        prompt,
+        `Mail servers that may send [${known.join(' ') || 'none yet'}]: `,
+        known,
+      );
+      senders = hosts.map(
+        (host) => senders.find((proposal) => proposal.host === host) ?? { host, reason: 'named at init' },
+      );
+    } finally {
+      prompt.close();
+    }
+  }
+  try {
+    await writeFile(options.file, renderConfig(internal, senders), { flag: 'wx', mode: 0o640 });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+      throw new RogueSmtpError('refused', `${options.file} exists and is left as it is`);
+    }
+    throw new RogueSmtpError('io', `${options.file}: ${messageOf(error)}`, { cause: error });
+  }
+  return senders.length === 0
+    ? `Wrote ${options.file}. Name your mail servers under "senders:" before anything can be blocked.`
+    : `Wrote ${options.file} with ${senders.length} sender(s). Look it over, then: rogue-smtp check`;
+}
+
+async function askPrefixes(
+  prompt: { question(query: string): Promise<string> },
+  question: string,
+  otherwise: readonly string[],
+): Promise<string[]> {
+  for (;;) {
+    const words = (await prompt.question(question)).split(/[\s,]+/).filter((word) => word !== '');
+    if (words.length === 0) return [...otherwise];
+    const wrong = words.map((word) => parsePrefix(word)).find((parsed) => !parsed.ok);
+    if (wrong === undefined || wrong.ok) return words;
+    question = `${wrong.reason}. Again: `;
+  }
+}
+
+function renderConfig(internal: readonly string[], senders: readonly SenderProposal[]): string {
+  const senderLines =
+    senders.length === 0
+      ? [
+          'senders: []',
+          '#  - { name: mx1, hosts: [192.0.2.25], to: any, owner: "postmaster", reason: "our mail server" }',
+        ]
+      : [
+          'senders:',
+          ...senders.map(
+            ({ host, reason }, i) =>
+              `  - { name: mail-${i + 1}, hosts: [${JSON.stringify(host)}], reason: ${JSON.stringify(reason.slice(0, 200))} }`,
+          ),
+        ];
+  return `# Configuration of rogue-smtp. Every key that is left out has a default; "rogue-smtp check" explains mistakes.
+# Environment variables go over it: ROGUE_SMTP__BLOCK__MODE=publish is block.mode.
+
+collector:
+  # Point routers here, any version on any port.
+  listen: ["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"]
+  # Take exports only from these addresses. Flow export is unauthenticated UDP: set this before you publish blocks.
+  exporters: []
+
+networks:
+  # Whose port-25 sessions are judged. Add your public prefixes.
+  internal: ${JSON.stringify(internal)}
+
+# Who may send mail. A sender with "to: [smarthost]" may use that destination only.
+${senderLines.join('\n')}
+
+detection:
+  ports: [25]
+
+block:
+  # observe: alerts only. propose: blocks wait for approval. publish: offenders go into the ACLs by themselves.
+  mode: observe
+  grade: conversed
+  ttl: 24h
+  # Never blocked, whatever they do: gateways, NAT pools, this collector.
+  never: []
+
+acl:
+  targets: []
+  #  - { name: edge1, platform: cisco-ios, kind: offenders, interface: GigabitEthernet0/1 }
+
+http:
+  # API, metrics and block lists. To listen beyond loopback, set a token (better: ROGUE_SMTP__HTTP__TOKEN).
+  listen: "127.0.0.1:9025"
+
+data: ./data
+`;
+}

@@ -1,0 +1,54 @@
+/**
+ * Who may talk to the HTTP server.
+ *
+ * With a token, every request but the health checks must carry it, as `Bearer` or as the password of `Basic`. Without
+ * one the server listens on loopback only, and the guard then also refuses requests whose Host or Origin is not
+ * loopback, so that a web page open in the operator's browser cannot read incidents by DNS rebinding.
+ */
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { MiddlewareHandler } from 'hono';
+
+const OPEN_PATHS = new Set(['/healthz', '/readyz']);
+const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+export function createGuard(token: string | undefined): MiddlewareHandler {
+  const expected = token === undefined ? null : digest(token);
+  return async (context, next) => {
+    if (OPEN_PATHS.has(context.req.path)) return next();
+    if (expected === null) {
+      const host = hostName(context.req.header('host'));
+      const origin = context.req.header('origin');
+      if (!LOOPBACK_NAMES.has(host) || (origin !== undefined && !LOOPBACK_NAMES.has(originName(origin)))) {
+        return context.json({ error: 'refused: without http.token only loopback clients are served' }, 403);
+      }
+      return next();
+    }
+    const given = presentedToken(context.req.header('authorization'));
+    if (given !== null && timingSafeEqual(digest(given), expected)) return next();
+    context.header('WWW-Authenticate', 'Basic realm="rogue-smtp", charset="UTF-8"');
+    return context.json({ error: 'a token is needed: Authorization: Bearer <http.token>' }, 401);
+  };
+}
+
+function presentedToken(header: string | undefined): string | null {
+  const match = /^(Bearer|Basic) +(\S+)$/i.exec(header ?? '');
+  if (match === null) return null;
+  if (match[1].toLowerCase() === 'bearer') return match[2];
+  const pair = Buffer.from(match[2], 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon < 0 ? null : pair.slice(colon + 1);
+}
+
+/** Comparing digests makes the comparison independent of the lengths. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function hostName(host: string | undefined): string {
+  return (host ?? '').replace(/:\d+$/, '').toLowerCase();
+}
+
+function originName(origin: string): string {
+  return hostName(origin.replace(/^https?:\/\//, ''));
+}
