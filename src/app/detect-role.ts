@@ -13,6 +13,7 @@ import { decodeNative } from '../flow/native.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import type { Delivery, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
 import type { Logger } from './logger.ts';
+import { parseMessage } from './parse-message.ts';
 
 export interface DetectRoleDependencies {
   readonly stream: Stream;
@@ -53,13 +54,16 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   async function restore(partitions: readonly number[]): Promise<void> {
     let restored = 0;
     for await (const message of stream.latest('incidents', partitions)) {
-      const parsed = incidentSchema.safeParse(parseJson(message.value));
-      if (!parsed.success) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident === null) {
         counters.corruptMessages++;
-        log.warn({ offset: message.offset }, 'an incident that cannot be read is left out of the restored state');
+        log.warn(
+          { offset: message.offset },
+          'an incident that cannot be read is left out of the restored state',
+        );
         continue;
       }
-      detector.restore(parsed.data);
+      detector.restore(incident);
       restored++;
     }
     if (restored > 0) log.info({ incidents: restored }, 'incidents restored');
@@ -73,7 +77,10 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         const block = decodeNative(message.value, at);
         if (!block.ok) {
           counters.corruptMessages++;
-          log.error({ ...position, reason: block.reason }, 'a mail message that cannot be read is passed over');
+          log.error(
+            { ...position, reason: block.reason },
+            'a mail message that cannot be read is passed over',
+          );
           break;
         }
         detector.observe(block.batch, position);
@@ -95,7 +102,13 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     pending.incidents.length = 0;
     for (const alert of pending.alerts.splice(0)) {
       log.info(
-        { kind: alert.kind, host: alert.host, grade: alert.grade, sessions: alert.sessions, block: alert.block.state },
+        {
+          kind: alert.kind,
+          host: alert.host,
+          grade: alert.grade,
+          sessions: alert.sessions,
+          block: alert.block.state,
+        },
         'alert',
       );
       if (alert.kind === 'opened' || alert.kind === 'escalated') {
@@ -134,7 +147,9 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       });
       await restoring;
       ticker = setInterval(() => {
-        inTurn(tick).catch((error: unknown) => log.error({ error: messageOf(error) }, 'the detector could not publish'));
+        inTurn(tick).catch((error: unknown) =>
+          log.error({ error: messageOf(error) }, 'the detector could not publish'),
+        );
       }, TICK_MS);
       ticker.unref();
     },
@@ -144,14 +159,6 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       await turn;
     },
   };
-}
-
-function parseJson(value: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 export function alertMessage(alert: Alert): StreamMessage {

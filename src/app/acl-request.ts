@@ -1,0 +1,35 @@
+/**
+ * From the configuration and the incidents to what the ACL renderer is asked for.
+ *
+ * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
+ */
+
+import { renderAcl } from '../acl/render.ts';
+import type { Config } from '../config/schema.ts';
+import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
+import type { Incident } from '../messages/alert.ts';
+
+/** A published block that has not ended. With no sender configured, or in another mode than publish, never. */
+export function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
+  if (config.block.mode !== 'publish' || config.senders.length === 0) return false;
+  const { state, until } = incident.block;
+  return state === 'published' && (until === null || Date.parse(until) > nowMs);
+}
+
+/** Throws RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender. */
+export function renderFor(
+  config: Config,
+  incidents: readonly Incident[],
+  request: AclRenderRequest,
+  nowMs: number,
+): AclRendering {
+  return renderAcl({
+    ...request,
+    nowMs,
+    internal: config.networks.internal,
+    senders: config.senders,
+    never: config.block.never,
+    maxEntries: config.block.max_entries,
+    offenders: incidents.filter((incident) => isBlocked(config, incident, nowMs)),
+  });
+}

@@ -1,0 +1,27 @@
+/** Chooses the engine by the configuration: a ClickHouse server when it has a URL, else the embedded one. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { createEmbeddedEngine } from '../store/embedded/engine.ts';
+import { createServerEngine } from '../store/server.ts';
+import type { Engine } from '../store/store.ts';
+import type { Logger } from './logger.ts';
+
+const embeddedDirectory = (config: Config) => join(config.data, 'store');
+
+export function createEngine(config: Config, log: Logger): Engine {
+  if (config.clickhouse.url === '') {
+    return createEmbeddedEngine({
+      directory: embeddedDirectory(config),
+      database: config.clickhouse.database,
+      log,
+    });
+  }
+  return createServerEngine({ ...config.clickhouse, log });
+}
+
+/** False when there is certainly nothing to be read: the embedded engine never ran in this data directory. */
+export function storeExists(config: Config): boolean {
+  return config.clickhouse.url !== '' || existsSync(embeddedDirectory(config));
+}

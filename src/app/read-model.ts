@@ -1,0 +1,64 @@
+/**
+ * The read model over a store: what the HTTP API of a running instance and the CLI without one both answer from.
+ *
+ * Only reads. ACLs are rendered from the newest incidents by the same function that writes the files.
+ */
+
+import type { Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { ReadModel, Status } from '../http/read-model.ts';
+import type { Incident } from '../messages/alert.ts';
+import * as queries from '../store/queries.ts';
+import type { Engine } from '../store/store.ts';
+import { renderFor } from './acl-request.ts';
+
+/** How many flow records an incident shows. */
+const EVIDENCE_ROWS = 200;
+/** Evidence begins a little before the first record, for the half of a session that another exporter told earlier. */
+const EVIDENCE_MARGIN_MS = 60_000;
+const QUERY_TIMEOUT_MS = 30_000;
+
+export interface LiveSources {
+  readonly status: () => Status;
+  readonly incidents: () => readonly Incident[];
+}
+
+/** The model of a running instance: what is in memory is told from there. */
+export function createLiveModel(engine: Engine, config: Config, live: LiveSources): ReadModel {
+  return {
+    ...createStoredModel(engine, config),
+    status: async () => live.status(),
+    renderAcl: async (request) => renderFor(config, live.incidents(), request, Date.now()),
+  };
+}
+
+/** The model of a store that no service runs on. */
+export function createStoredModel(engine: Engine, config: Config): ReadModel {
+  return {
+    status: async () => {
+      throw new RogueSmtpError('unavailable', 'no running instance');
+    },
+    offenders: () => queries.offenders(engine),
+    alerts: (request) => queries.alerts(engine, request),
+    inventory: () => queries.inventory(engine, { internal: config.networks.internal }),
+    exporters: () => queries.exporters(engine),
+    query: (sql, format) => engine.queryText(sql, format, { readonly: true, timeoutMs: QUERY_TIMEOUT_MS }),
+    renderAcl: async (request) =>
+      renderFor(config, await queries.newestIncidents(engine), request, Date.now()),
+    async incident(idOrHost) {
+      const incident = await queries.incident(engine, idOrHost);
+      if (incident === null)
+        throw new RogueSmtpError('not_found', `there is no incident or host "${idOrHost}"`);
+      const [alerts, evidence] = await Promise.all([
+        queries.alertsOfIncident(engine, incident.incident_id),
+        queries.evidence(engine, {
+          host: incident.host,
+          from: new Date(Date.parse(incident.first_seen) - EVIDENCE_MARGIN_MS).toISOString(),
+          to: incident.last_seen,
+          limit: EVIDENCE_ROWS,
+        }),
+      ]);
+      return { incident, alerts, evidence };
+    },
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * The serve role's memory and hands: the newest state of every incident, and the ACL files that follow from it.
+ *
+ * Incidents come from the compacted stream, not from the store, so that blocks are right even while the store is away.
+ * Files are rendered after each change and once a minute (a block that ends must leave the file); an unchanged list
+ * is an unchanged file.
+ */
+
+import { join } from 'node:path';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
+import { publishAcl } from '../acl/publish.ts';
+import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
+import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
+import { isBlocked, renderFor } from './acl-request.ts';
+import type { Logger } from './logger.ts';
+import { parseMessage } from './parse-message.ts';
+
+export interface ServeRole {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Newest state of each host's incident, open and closed. */
+  incidents(): readonly Incident[];
+  /** Incidents whose host is in the block lists now. */
+  blocked(): readonly Incident[];
+  /** The text of a configured ACL target as it would be written now. */
+  targetText(name: string, family: '4' | '6'): string;
+  /** Calls back with every alert from now on, until the returned function is called. */
+  onAlert(listener: (alert: Alert) => void): () => void;
+}
+
+export interface ServeRoleDependencies {
+  readonly stream: Stream;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** Changes that come together are written together. */
+const PUBLISH_DELAY_MS = 100;
+const PUBLISH_INTERVAL_MS = 60_000;
+const FAMILIES = ['4', '6'] as const;
+
+export function createServeRole(config: Config, dependencies: ServeRoleDependencies): ServeRole {
+  const { stream, log, now } = dependencies;
+  /** By host and site, closed ones too: a host that comes back replaces its old incident. */
+  const newest = new Map<string, Incident>();
+  const listeners = new Set<(alert: Alert) => void>();
+  let subscriptions: Subscription[] = [];
+  let soon: NodeJS.Timeout | null = null;
+  let regularly: NodeJS.Timeout | null = null;
+  let publishing: Promise<void> = Promise.resolve();
+
+  function remember(incident: Incident): void {
+    newest.set(`${incident.site}|${incident.host}`, incident);
+  }
+
+  async function restore(partitions: readonly number[]): Promise<void> {
+    for await (const message of stream.latest('incidents', partitions)) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident !== null) remember(incident);
+    }
+  }
+
+  async function onIncidents(delivery: Delivery): Promise<void> {
+    for (const message of delivery.messages) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident !== null) remember(incident);
+      else log.error({ offset: message.offset }, 'an incident that cannot be read is passed over');
+    }
+    if (soon === null) {
+      soon = setTimeout(() => {
+        soon = null;
+        publishInTurn();
+      }, PUBLISH_DELAY_MS);
+    }
+    await subscriptions[0]?.commit('incidents', delivery.partition, delivery.lastOffset);
+  }
+
+  async function onAlerts(delivery: Delivery): Promise<void> {
+    for (const message of delivery.messages) {
+      const alert = parseMessage(alertSchema, message.value);
+      if (alert === null) continue;
+      for (const listener of listeners) listener(alert);
+    }
+    await subscriptions[1]?.commit('alerts', delivery.partition, delivery.lastOffset);
+  }
+
+  function publishInTurn(): void {
+    publishing = publishing.then(publishAll);
+  }
+
+  async function publishAll(): Promise<void> {
+    for (const target of config.acl.targets) {
+      for (const family of FAMILIES) {
+        try {
+          await publishTarget(target, family);
+        } catch (error) {
+          // A file that could not be written keeps its old text: the router goes on with what it had.
+          log.error({ target: target.name, family, error: messageOf(error) }, 'the ACL was not written');
+        }
+      }
+    }
+  }
+
+  async function publishTarget(target: AclTargetConfig, family: '4' | '6'): Promise<void> {
+    const rendering = renderTarget(target, family);
+    const directory = target.path ?? join(config.data, 'acl');
+    const { changed, file } = await publishAcl({
+      directory,
+      target: target.name,
+      family,
+      text: rendering.text,
+    });
+    if (!changed) return;
+    log.info({ target: target.name, family, entries: rendering.entries, file }, 'the ACL has changed');
+    for (const { host, reason } of rendering.leftOut)
+      log.warn({ target: target.name, host, reason }, 'left out of the ACL');
+  }
+
+  function renderTarget(target: AclTargetConfig, family: '4' | '6') {
+    const { platform, kind } = target;
+    const lan = target.interface === undefined ? {} : { interface: target.interface };
+    return renderFor(config, [...newest.values()], { platform, kind, family, ...lan }, now());
+  }
+
+  return {
+    async start() {
+      const incidents = await stream.subscribe({
+        streams: ['incidents'],
+        group: 'serve',
+        unit: 'message',
+        onAssigned: restore,
+        onDelivery: onIncidents,
+      });
+      const alerts = await stream.subscribe({
+        streams: ['alerts'],
+        group: 'serve',
+        unit: 'message',
+        onDelivery: onAlerts,
+      });
+      subscriptions = [incidents, alerts];
+      regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
+      publishInTurn();
+    },
+    async stop() {
+      if (soon !== null) clearTimeout(soon);
+      if (regularly !== null) clearInterval(regularly);
+      await Promise.all(subscriptions.map((subscription) => subscription.stop()));
+      publishInTurn();
+      await publishing;
+    },
+    incidents: () => [...newest.values()],
+    blocked: () => [...newest.values()].filter((incident) => isBlocked(config, incident, now())),
+    targetText(name, family) {
+      const target = config.acl.targets.find((candidate) => candidate.name === name);
+      if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
+      return renderTarget(target, family).text;
+    },
+    onAlert(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}

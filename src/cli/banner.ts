@@ -1,0 +1,58 @@
+/** The first screen of `rogue-smtp run`: how to point a router here, and what is still to be said by the operator. */
+
+import { networkInterfaces } from 'node:os';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatPrefix, formatSocketAddress, type SocketAddress } from '../config/values.ts';
+
+export function firstScreen(
+  loaded: LoadedConfig,
+  version: string,
+  udp: readonly SocketAddress[],
+  http: SocketAddress,
+): string {
+  const { config, file, warnings } = loaded;
+  const here = reachableAddress();
+  const port = udp[0]?.port ?? 2055;
+  const todo = [
+    ...(file === null ? ['no configuration file: everything is default (rogue-smtp init writes one)'] : []),
+    ...(config.senders.length === 0
+      ? [
+          'no senders: your mail servers are not known yet, so nothing is ever blocked (rogue-smtp inventory proposes them)',
+        ]
+      : []),
+    ...(config.collector.exporters.length === 0
+      ? ['collector.exporters is empty: flow exports are taken from anyone']
+      : []),
+    ...(config.acl.targets.length === 0
+      ? ['no acl.targets: no ACL file is written (rogue-smtp acl render prints one)']
+      : []),
+    ...(config.block.mode === 'publish'
+      ? []
+      : [`block.mode is ${config.block.mode}: nothing is blocked by itself`]),
+    ...warnings,
+  ];
+  return `rogue-smtp ${version}
+  listening for NetFlow v1 v5 v7 v9 and IPFIX on udp ${udp.map(formatSocketAddress).join(' ')}
+  internal networks  ${config.networks.internal.map(formatPrefix).join(' ')}
+  may send mail      ${config.senders.length === 0 ? 'nobody known yet' : config.senders.map((sender) => `${sender.name} (${sender.hosts.map(formatPrefix).join(' ')})`).join(', ')}
+  API and metrics    http://${formatSocketAddress(http)}
+  data               ${config.data}
+
+Point a router here (more in deploy/routers/):
+  Cisco IOS          ip flow-export version 9
+                     ip flow-export destination ${here} ${port}
+                     interface <LAN interface>
+                      ip flow ingress
+  Linux              softflowd -i <LAN interface> -v 9 -n ${here}:${port}
+${todo.length === 0 ? '' : `\nStill to do:\n${todo.map((line) => `  - ${line}\n`).join('')}`}
+`;
+}
+
+/** An address a router could reach, as a hint: the first that is neither internal to the machine nor link-local. */
+function reachableAddress(): string {
+  for (const addresses of Object.values(networkInterfaces())) {
+    const found = addresses?.find(({ internal, family }) => !internal && family === 'IPv4');
+    if (found !== undefined) return found.address;
+  }
+  return '<address of this machine>';
+}

@@ -1,0 +1,131 @@
+/**
+ * `rogue-smtp check`: what is wrong or risky with the configuration and this machine, and what to change.
+ *
+ * It changes nothing: ports are bound and given back, the data directory is only looked at. Exit code 1 when something
+ * would keep the service from working, 0 with warnings otherwise.
+ */
+
+import { createSocket } from 'node:dgram';
+import { constants } from 'node:fs';
+import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { createEngine, storeExists } from '../app/engine.ts';
+import { createLogger } from '../app/logger.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
+import { messageOf } from '../errors.ts';
+import { createClient } from './client.ts';
+import { printable } from './table.ts';
+
+interface Finding {
+  readonly level: 'ok' | 'warn' | 'FAIL';
+  readonly text: string;
+}
+
+export async function checkCommand(
+  loaded: LoadedConfig,
+  streams: { readonly stdout: NodeJS.WritableStream },
+): Promise<number> {
+  const { config } = loaded;
+  const running = await createClient(config).isUp();
+  const findings: Finding[] = [
+    { level: 'ok', text: `configuration ${loaded.file ?? '(defaults, no file)'}` },
+    ...loaded.warnings.map((text): Finding => ({ level: 'warn', text })),
+    ...(config.senders.length === 0
+      ? [
+          {
+            level: 'warn',
+            text: 'no senders: nothing is ever blocked; add your mail servers (rogue-smtp inventory proposes them)',
+          } as const,
+        ]
+      : []),
+    ...(running ? [{ level: 'ok', text: 'an instance is running at http.listen' } as const] : []),
+    await receiveBuffer(config.collector.receive_buffer),
+    ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
+    clock(),
+    ...(await disk(config.data)),
+    ...(running ? [] : [await store(loaded)]),
+  ];
+  for (const { level, text } of findings)
+    streams.stdout.write(printable(`${level.padEnd(4)}  ${text}`).concat('\n'));
+  return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
+}
+
+async function receiveBuffer(asked: number): Promise<Finding> {
+  const text = await readFile('/proc/sys/net/core/rmem_max', 'utf8').catch(() => null);
+  if (text === null)
+    return { level: 'warn', text: 'net.core.rmem_max cannot be read: the receive buffer is not known' };
+  const most = Number(text);
+  if (most >= asked)
+    return { level: 'ok', text: `receive buffer: the kernel gives the ${asked} bytes that are asked for` };
+  return {
+    level: 'warn',
+    text: `receive buffer: the kernel gives ${most} bytes of ${asked}; bursts are lost. sysctl -w net.core.rmem_max=${asked}`,
+  };
+}
+
+function udpPort(address: SocketAddress): Promise<Finding> {
+  const name = `udp ${formatSocketAddress(address)}`;
+  return new Promise((done) => {
+    const socket = createSocket(address.host.includes(':') ? 'udp6' : 'udp4');
+    socket.once('error', (error) => {
+      socket.close();
+      done({ level: 'FAIL', text: `${name}: ${messageOf(error)}` });
+    });
+    socket.bind(address.port, address.host, () => {
+      socket.close();
+      done({ level: 'ok', text: `${name} is free` });
+    });
+  });
+}
+
+/** Receive times come from this clock; a machine that thinks it is long ago would close every incident at once. */
+function clock(): Finding {
+  const year = new Date().getUTCFullYear();
+  if (year < 2025)
+    return { level: 'FAIL', text: `the clock of this machine says ${new Date().toISOString()}` };
+  return { level: 'ok', text: `clock ${new Date().toISOString()}` };
+}
+
+const LOW_DISK_BYTES = 5 * 1024 ** 3;
+
+async function disk(data: string): Promise<Finding[]> {
+  for (let directory = resolve(data); ; directory = dirname(directory)) {
+    try {
+      await access(directory, constants.W_OK);
+      const { bavail, bsize } = await statfs(directory);
+      const free = Number(bavail) * Number(bsize);
+      const gib = (free / 1024 ** 3).toFixed(1);
+      return [
+        { level: 'ok', text: `data directory ${data} can be written` },
+        free < LOW_DISK_BYTES
+          ? { level: 'warn', text: `only ${gib} GiB free for ${data}` }
+          : { level: 'ok', text: `${gib} GiB free for ${data}` },
+      ];
+    } catch (error) {
+      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (!missing || directory === dirname(directory)) {
+        return [{ level: 'FAIL', text: `data directory ${data}: ${messageOf(error)}` }];
+      }
+    }
+  }
+}
+
+async function store(loaded: LoadedConfig): Promise<Finding> {
+  const scratch = storeExists(loaded.config) ? null : await mkdtemp(join(tmpdir(), 'rogue-smtp-check-'));
+  const config = scratch === null ? loaded.config : { ...loaded.config, data: scratch };
+  const name =
+    config.clickhouse.url === '' ? 'embedded store' : `ClickHouse ${new URL(config.clickhouse.url).host}`;
+  const engine = createEngine(config, createLogger('silent'));
+  try {
+    await engine.start();
+    const [row] = await engine.query<{ version: string }>('SELECT version() AS version');
+    return { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` };
+  } catch (error) {
+    return { level: 'FAIL', text: `${name}: ${messageOf(error)}` };
+  } finally {
+    await engine.stop().catch(() => undefined);
+    if (scratch !== null) await rm(scratch, { recursive: true, force: true });
+  }
+}

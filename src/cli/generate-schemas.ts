@@ -1,0 +1,18 @@
+/** Writes the JSON Schemas in `schemas/` from the zod schemas: `npm run schemas`. CI checks that they are up to date. */
+
+import { writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { configSchema } from '../config/schema.ts';
+import { alertSchema, incidentSchema } from '../messages/alert.ts';
+
+const SCHEMAS = [
+  ['alert', alertSchema, 'output'],
+  ['incident', incidentSchema, 'output'],
+  ['config', configSchema, 'input'],
+] as const;
+
+for (const [name, schema, io] of SCHEMAS) {
+  const json = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const file = new URL(`../../schemas/${name}.schema.json`, import.meta.url);
+  writeFileSync(file, `${JSON.stringify({ $id: `${name}.schema.json`, ...json }, null, 2)}\n`);
+}

@@ -1,0 +1,211 @@
+#!/usr/bin/env node
+/**
+ * The command line: which commands there are, their flags, their help. Each command's work is in a module of its own,
+ * loaded when it is called. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+ */
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { AclRenderRequest } from '../http/read-model.ts';
+
+interface GlobalFlags {
+  readonly config?: string;
+  readonly logLevel?: string;
+}
+
+const version: string = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+).version;
+
+const program = new Command('rogue-smtp')
+  .description(
+    'Finds hosts that send mail without being allowed to, from flow records, and writes the ACL that stops them.',
+  )
+  .version(version)
+  .option('--config <file>', 'configuration (default: ./rogue-smtp.yaml, then /etc/rogue-smtp/config.yaml)')
+  .addOption(
+    new Option('--log-level <level>', 'how much to log').choices([
+      'fatal',
+      'error',
+      'warn',
+      'info',
+      'debug',
+      'trace',
+      'silent',
+    ]),
+  )
+  .showHelpAfterError('(see --help)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Examples:
+  rogue-smtp run                              receive NetFlow and IPFIX on UDP 2055, 4739 and 6343
+  rogue-smtp offenders                        who sends mail without being allowed to
+  rogue-smtp acl render --platform cisco-ios --kind offenders
+  rogue-smtp decode capture.pcap | head       what is in a capture of exports`,
+  );
+
+function settings(): LoadedConfig {
+  const flags = program.opts<GlobalFlags>();
+  return loadConfig({
+    file: flags.config,
+    environment: process.env,
+    flags: flags.logLevel === undefined ? {} : { 'log.level': flags.logLevel },
+  });
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 100_000)
+    throw new InvalidArgumentError('expected 1 to 100000.');
+  return value;
+}
+
+program
+  .command('run')
+  .description('all roles in one process, on embedded parts')
+  .action(async () => {
+    const { runCommand } = await import('./run.ts');
+    await runCommand(settings(), version);
+  });
+
+program
+  .command('decode')
+  .description('flow records of captures (pcap, pcapng, .ipfix, gzip of them) as NDJSON on stdout')
+  .argument('<file...>')
+  .option('--options', 'print options data too')
+  .addHelpText('after', '\nExample:\n  rogue-smtp decode exports.pcap | jq "select(.dst_port == 25)"')
+  .action(async (files: string[], flags: { options?: boolean }) => {
+    const { decodeCommand } = await import('./decode.ts');
+    await decodeCommand(files, flags, process);
+  });
+
+program
+  .command('replay')
+  .description('captures through the whole path, in capture time, as fast as it goes')
+  .argument('<file...>')
+  .option(
+    '--data <dir>',
+    'keep the flows and results in a store here, to be looked at afterwards; must be empty',
+  )
+  .option('--out <dir>', 'write alerts.ndjson, incidents.ndjson, acl/ and summary.json here')
+  .addHelpText('after', '\nExample:\n  rogue-smtp replay last-night.pcap.gz --out result')
+  .action(async (files: string[], flags: { data?: string; out?: string }) => {
+    const { replayCommand } = await import('./replay.ts');
+    await replayCommand(settings(), files, flags, process);
+  });
+
+program
+  .command('offenders')
+  .description('hosts that send mail without being allowed to')
+  .option('--json', 'NDJSON for scripts')
+  .action(async (flags: { json?: boolean }) => {
+    const { offendersCommand } = await import('./reports.ts');
+    await offendersCommand(settings(), flags, process);
+  });
+
+program
+  .command('alerts')
+  .description('alerts, newest last')
+  .option('--json', 'NDJSON for scripts')
+  .option('--follow', 'go on with alerts as they come')
+  .option('--limit <n>', 'how many of the newest', count, 100)
+  .action(async (flags: { json?: boolean; follow?: boolean; limit: number }) => {
+    const { alertsCommand } = await import('./reports.ts');
+    await alertsCommand(settings(), flags, process);
+  });
+
+program
+  .command('inventory')
+  .description('who talks SMTP, and who is probably a mail server')
+  .option('--json', 'NDJSON for scripts')
+  .action(async (flags: { json?: boolean }) => {
+    const { inventoryCommand } = await import('./reports.ts');
+    await inventoryCommand(settings(), flags, process);
+  });
+
+program
+  .command('incident')
+  .description('one incident with its evidence: alerts and the flow records behind it')
+  .argument('<id>', 'incident id, or a host')
+  .option('--json', 'JSON for scripts')
+  .action(async (id: string, flags: { json?: boolean }) => {
+    const { incidentCommand } = await import('./reports.ts');
+    await incidentCommand(settings(), id, flags, process);
+  });
+
+program
+  .command('query')
+  .description('read-only SQL on the store')
+  .argument('<sql>')
+  .option('--format <name>', 'any ClickHouse text format', 'PrettyCompactMonoBlock')
+  .addHelpText(
+    'after',
+    '\nExample:\n  rogue-smtp query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"',
+  )
+  .action(async (sql: string, flags: { format: string }) => {
+    const { queryCommand } = await import('./reports.ts');
+    await queryCommand(settings(), sql, flags, process);
+  });
+
+const acl = program.command('acl').description('block lists');
+acl
+  .command('render')
+  .description('an access list on stdout')
+  .addOption(new Option('--platform <name>', 'router platform').choices(ACL_PLATFORMS).makeOptionMandatory())
+  .addOption(new Option('--kind <kind>', 'who is denied').choices(ACL_KINDS).makeOptionMandatory())
+  .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
+  .option('--interface <name>', 'LAN-facing interface, as the router calls it')
+  .addHelpText(
+    'after',
+    '\nExample:\n  rogue-smtp acl render --platform nftables --kind offenders | nft -c -f -',
+  )
+  .action(async (flags: AclRenderRequest) => {
+    const { aclRenderCommand } = await import('./acl.ts');
+    await aclRenderCommand(settings(), flags, process);
+  });
+
+program
+  .command('init')
+  .description('write a commented configuration')
+  .option('--file <file>', 'where to', 'rogue-smtp.yaml')
+  .option('--yes', 'ask nothing')
+  .action(async (flags: { file: string; yes?: boolean }) => {
+    const { initWithInventory } = await import('./init-with-inventory.ts');
+    await initWithInventory(settings, flags, process);
+  });
+
+program
+  .command('check')
+  .description('validate the configuration and this machine, and say what to change')
+  .action(async () => {
+    const { checkCommand } = await import('./check.ts');
+    process.exitCode = await checkCommand(settings(), process);
+  });
+
+program
+  .command('demo')
+  .description('the whole service on a shipped capture of real exports')
+  .option('--once', 'end when everything was shown')
+  .action(async (flags: { once?: boolean }) => {
+    const { demoCommand } = await import('./demo.ts');
+    process.exitCode = await demoCommand(flags, process);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`rogue-smtp: ${messageOf(error)}\n`);
+    process.exitCode =
+      error instanceof RogueSmtpError && (error.code === 'usage' || error.code === 'config') ? 2 : 1;
+    if (!(error instanceof RogueSmtpError) && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
+  }
+}

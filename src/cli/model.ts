@@ -1,0 +1,34 @@
+/**
+ * Where the answers of the reading commands come from: a running instance if one answers at the configured address,
+ * else the store itself (a server, or the data directory that a stopped instance or `replay --data` left).
+ */
+
+import { createEngine, storeExists } from '../app/engine.ts';
+import { createLogger } from '../app/logger.ts';
+import { createStoredModel } from '../app/read-model.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { ReadModel } from '../http/read-model.ts';
+import { type Client, createClient } from './client.ts';
+
+/** Calls `use` with a model, and with the client when a running instance answers. */
+export async function withModel(
+  loaded: LoadedConfig,
+  use: (model: ReadModel, client: Client | null) => Promise<void>,
+): Promise<void> {
+  const client = createClient(loaded.config);
+  if (await client.isUp()) return use(client, client);
+  if (!storeExists(loaded.config)) {
+    throw new RogueSmtpError(
+      'unavailable',
+      `no running instance answers, and there is no data in ${loaded.config.data}; start one with: rogue-smtp run`,
+    );
+  }
+  const engine = createEngine(loaded.config, createLogger(loaded.config.log.level));
+  await engine.start();
+  try {
+    await use(createStoredModel(engine, loaded.config), null);
+  } finally {
+    await engine.stop();
+  }
+}

@@ -1,0 +1,100 @@
+/** `rogue-smtp replay`: captures through the whole path, with the results in a directory and, if asked, in a store. */
+
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renderFor } from '../app/acl-request.ts';
+import { createLogger } from '../app/logger.ts';
+import { type ReplayResult, type ReplaySinks, replayCaptures } from '../app/replay.ts';
+import { openReplayStore, type ReplayStore } from '../app/replay-store.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { describeAlert } from './reports.ts';
+import { printable } from './table.ts';
+
+export interface ReplayStreams {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+export async function replayCommand(
+  loaded: LoadedConfig,
+  files: readonly string[],
+  flags: { readonly data?: string; readonly out?: string },
+  streams: ReplayStreams,
+): Promise<void> {
+  const { config } = loaded;
+  const store = flags.data === undefined ? null : await openStoreIn(flags.data, loaded);
+  let result: ReplayResult;
+  try {
+    const progress = streams.stderr.isTTY ? await progressBar(files, streams.stderr) : undefined;
+    const sinks: ReplaySinks = {
+      ...(store === null ? {} : { onFlows: store.addFlows, onOutcome: store.addOutcome }),
+      ...(progress === undefined ? {} : { onProgress: progress }),
+    };
+    result = await replayCaptures(files, config, sinks);
+    if (progress !== undefined) streams.stderr.write('\r\u001b[K');
+  } finally {
+    await store?.close();
+  }
+  if (flags.out !== undefined) await writeResult(flags.out, result, loaded);
+  for (const alert of result.alerts) streams.stdout.write(`${describeAlert(alert)}\n`);
+  streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
+}
+
+async function openStoreIn(directory: string, loaded: LoadedConfig): Promise<ReplayStore> {
+  const entries = await readdir(directory).catch(() => []);
+  if (entries.length > 0) {
+    throw new RogueSmtpError(
+      'refused',
+      `${directory} is not empty: flows that are replayed into old data would count twice`,
+    );
+  }
+  return openReplayStore({ ...loaded.config, data: directory }, createLogger(loaded.config.log.level));
+}
+
+async function writeResult(directory: string, result: ReplayResult, loaded: LoadedConfig): Promise<void> {
+  try {
+    await mkdir(join(directory, 'acl'), { recursive: true });
+    await writeFile(join(directory, 'alerts.ndjson'), ndjson(result.alerts));
+    await writeFile(join(directory, 'incidents.ndjson'), ndjson(result.incidents));
+    await writeFile(join(directory, 'summary.json'), `${JSON.stringify(result.summary, null, 2)}\n`);
+    for (const target of loaded.config.acl.targets) {
+      for (const family of ['4', '6'] as const) {
+        const { platform, kind } = target;
+        const lan = target.interface === undefined ? {} : { interface: target.interface };
+        const { text } = renderFor(
+          loaded.config,
+          result.incidents,
+          { platform, kind, family, ...lan },
+          result.endMs,
+        );
+        await writeFile(join(directory, 'acl', `${target.name}.${family}.txt`), text);
+      }
+    }
+  } catch (error) {
+    if (error instanceof RogueSmtpError) throw error;
+    throw new RogueSmtpError('io', `${directory}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function ndjson(rows: readonly unknown[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+}
+
+const BAR_WIDTH = 40;
+
+async function progressBar(
+  files: readonly string[],
+  out: NodeJS.WritableStream,
+): Promise<(bytes: number) => void> {
+  let total = 0;
+  for (const file of files) total += (await stat(file).catch(() => ({ size: 0 }))).size;
+  let shown = -1;
+  return (bytes) => {
+    const percent = total === 0 ? 100 : Math.min(100, Math.floor((100 * bytes) / total));
+    if (percent === shown) return;
+    shown = percent;
+    const full = Math.round((BAR_WIDTH * percent) / 100);
+    out.write(`\r[${'#'.repeat(full)}${'.'.repeat(BAR_WIDTH - full)}] ${percent} %`);
+  };
+}

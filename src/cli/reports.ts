@@ -1,0 +1,224 @@
+/**
+ * The commands that show what is known: offenders, alerts, inventory, one incident, SQL.
+ *
+ * A table on a terminal, NDJSON with `--json`. Where the answer is "nothing", what was seen is said beside it, since an
+ * empty list means little when no router exports.
+ */
+
+import type { LoadedConfig } from '../config/load.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { ReadModel } from '../http/read-model.ts';
+import type { Alert } from '../messages/alert.ts';
+import type { OffenderRow } from '../store/queries.ts';
+import { withModel } from './model.ts';
+import { formatBytes, formatTable, printable } from './table.ts';
+
+export interface ReportStreams {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+export async function offendersCommand(
+  loaded: LoadedConfig,
+  flags: JsonFlag,
+  streams: ReportStreams,
+): Promise<void> {
+  await withModel(loaded, async (model) => {
+    const rows = await model.offenders();
+    if (flags.json) return writeJson(streams, rows);
+    streams.stdout.write(rows.length === 0 ? 'No offenders.\n' : offendersTable(rows));
+    streams.stderr.write(await coverage(model));
+  });
+}
+
+export function offendersTable(rows: readonly OffenderRow[]): string {
+  return formatTable<OffenderRow>(
+    [
+      { title: 'HOST', value: (row) => row.host },
+      { title: 'STATE', value: (row) => row.state },
+      { title: 'GRADE', value: (row) => row.grade },
+      { title: 'SESSIONS', value: (row) => row.sessions, align: 'right' },
+      { title: 'ATTEMPTS', value: (row) => row.attempts, align: 'right' },
+      { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
+      { title: 'SENT', value: (row) => formatBytes(Number(row.bytes)), align: 'right' },
+      { title: 'FIRST SEEN', value: (row) => shortTime(row.first_seen) },
+      { title: 'LAST SEEN', value: (row) => shortTime(row.last_seen) },
+      { title: 'BLOCK', value: (row) => row.block_state },
+      { title: 'INCIDENT', value: (row) => row.incident_id },
+    ],
+    rows,
+  );
+}
+
+/** What was looked at, so that an empty list is not mistaken for a clean network. */
+async function coverage(model: ReadModel): Promise<string> {
+  const exporters = await model.exporters();
+  if (exporters.length === 0)
+    return 'No router has exported anything yet: this says nothing about the network.\n';
+  const lost = exporters.reduce((sum, row) => sum + Number(row.sequence_lost), 0);
+  return `Seen through ${exporters.length} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.\n`;
+}
+
+export async function alertsCommand(
+  loaded: LoadedConfig,
+  flags: JsonFlag & { readonly follow?: boolean; readonly limit: number },
+  streams: ReportStreams,
+): Promise<void> {
+  const show = (alert: Alert) =>
+    streams.stdout.write(`${flags.json ? JSON.stringify(alert) : describeAlert(alert)}\n`);
+  await withModel(loaded, async (model, client) => {
+    if (!flags.follow) {
+      for (const alert of await model.alerts({ limit: flags.limit })) show(alert);
+      return;
+    }
+    if (client === null) throw new RogueSmtpError('unavailable', '--follow needs a running instance');
+    // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
+    const live = client.follow(new AbortController().signal);
+    const first = live.next();
+    const shown = new Set<string>();
+    for (const alert of await model.alerts({ limit: flags.limit })) {
+      shown.add(alert.alert_id);
+      show(alert);
+    }
+    for (let next = await first; !next.done; next = await live.next()) {
+      if (!shown.has(next.value.alert_id)) show(next.value);
+    }
+  });
+}
+
+/** One line a person can read. */
+export function describeAlert(alert: Alert): string {
+  const evidence =
+    alert.sessions > 0
+      ? `${alert.sessions} session(s) with ${alert.destinations.count} destination(s), ${formatBytes(alert.bytes)} sent`
+      : `${alert.attempts} attempt(s) at ${alert.destinations.count} destination(s)`;
+  return printable(
+    `${shortTime(alert.emitted_at)} ${alert.kind} ${alert.host} ${alert.grade}: ${evidence}; block ${alert.block.state}` +
+      `${alert.block.reason === '' ? '' : ` (${alert.block.reason})`}`,
+  );
+}
+
+export async function inventoryCommand(
+  loaded: LoadedConfig,
+  flags: JsonFlag,
+  streams: ReportStreams,
+): Promise<void> {
+  await withModel(loaded, async (model) => {
+    const rows = await model.inventory();
+    if (flags.json) return writeJson(streams, rows);
+    if (rows.length === 0) streams.stdout.write('No internal host has been seen talking SMTP.\n');
+    else {
+      streams.stdout.write(
+        formatTable(
+          [
+            { title: 'HOST', value: (row) => row.host },
+            { title: 'MAIL SERVER?', value: (row) => (row.likelyMailServer ? 'likely' : '') },
+            { title: 'OUT', value: (row) => row.sessionsOut, align: 'right' },
+            { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
+            { title: 'IN', value: (row) => row.sessionsIn, align: 'right' },
+            { title: 'FIRST SEEN', value: (row) => shortTime(row.firstSeen) },
+            { title: 'LAST SEEN', value: (row) => shortTime(row.lastSeen) },
+            { title: 'WHY', value: (row) => row.reasons.join('; ') },
+          ],
+          rows,
+        ),
+      );
+      const likely = rows.filter((row) => row.likelyMailServer);
+      if (loaded.config.senders.length === 0 && likely.length > 0) {
+        streams.stdout.write(
+          `\nNo senders are configured, so nothing is ever blocked. If these are your mail servers, add:\n\nsenders:\n${likely
+            .map((row, i) => `  - { name: mail-${i + 1}, hosts: [${JSON.stringify(row.host)}] }\n`)
+            .join('')}`,
+        );
+      }
+    }
+    streams.stderr.write(await coverage(model));
+  });
+}
+
+export async function incidentCommand(
+  loaded: LoadedConfig,
+  id: string,
+  flags: JsonFlag,
+  streams: ReportStreams,
+): Promise<void> {
+  await withModel(loaded, async (model) => {
+    const report = await model.incident(id);
+    if (flags.json) {
+      streams.stdout.write(`${JSON.stringify(report)}\n`);
+      return;
+    }
+    const { incident, alerts, evidence } = report;
+    const lines = [
+      `Incident ${incident.incident_id}: ${incident.host}${incident.site === '' ? '' : ` at ${incident.site}`}, ${incident.state}`,
+      `  grade ${incident.grade}${incident.flags.length === 0 ? '' : ` (${incident.flags.join(', ')})`}`,
+      `  ${incident.sessions} session(s), ${incident.attempts} attempt(s) at ${incident.destinations.exact ? '' : 'at least '}${incident.destinations.count} destination(s), ${formatBytes(incident.bytes)} sent in ${incident.packets} packets`,
+      `  from ${shortTime(incident.first_seen)} to ${shortTime(incident.last_seen)}`,
+      ...incident.reasons.map((reason) => `  because ${reason}`),
+      ...incident.missing.map((missing) => `  not to be had: ${missing}`),
+      `  block ${incident.block.state}: ${incident.block.reason}`,
+      `  seen by ${incident.exporters.map(({ address, interface: port }) => `${address} interface ${port}`).join(', ')}`,
+      `  policy ${incident.policy_version}`,
+      '',
+      'Destinations:',
+      ...incident.destinations.top.map(
+        ({ address, sessions, bytes }) => `  ${address}  ${sessions} session(s)  ${formatBytes(bytes)}`,
+      ),
+      '',
+      'Alerts:',
+      ...alerts.map((alert) => `  ${describeAlert(alert)}`),
+      '',
+      'Flow records behind it:',
+    ];
+    streams.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
+    streams.stdout.write(
+      formatTable(
+        [
+          { title: 'RECEIVED', value: (row) => shortTime(row.received_at) },
+          { title: 'EXPORTER', value: (row) => row.exporter },
+          { title: 'DOMAIN', value: (row) => row.domain, align: 'right' },
+          { title: 'SEQUENCE', value: (row) => `${row.sequence}/${row.record}`, align: 'right' },
+          { title: 'FROM', value: (row) => `${row.src_addr} ${row.src_port}` },
+          { title: 'TO', value: (row) => `${row.dst_addr} ${row.dst_port}` },
+          { title: 'PACKETS', value: (row) => row.packets, align: 'right' },
+          { title: 'BYTES', value: (row) => row.bytes, align: 'right' },
+          { title: 'FLAGS', value: (row) => (row.tcp_flags === null ? '-' : tcpFlagLetters(row.tcp_flags)) },
+        ],
+        evidence,
+      ),
+    );
+  });
+}
+
+export async function queryCommand(
+  loaded: LoadedConfig,
+  sql: string,
+  flags: { readonly format: string },
+  streams: ReportStreams,
+): Promise<void> {
+  await withModel(loaded, async (model) => {
+    const text = await model.query(sql, flags.format);
+    streams.stdout.write(text === '' || text.endsWith('\n') ? text : `${text}\n`);
+  });
+}
+
+function writeJson(streams: ReportStreams, rows: readonly unknown[]): void {
+  for (const row of rows) streams.stdout.write(`${JSON.stringify(row)}\n`);
+}
+
+/** `2026-03-01T10:00:00.123Z` as `2026-03-01 10:00:00`. */
+function shortTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}
+
+const FLAG_LETTERS = ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C'];
+
+/** Flags as nfdump prints them, `.AP.SF` turned around: the letters of the bits that are set, low bit first. */
+export function tcpFlagLetters(flags: number): string {
+  const letters = FLAG_LETTERS.filter((_, bit) => (flags & (1 << bit)) !== 0).join('');
+  return letters === '' ? '.' : letters;
+}

@@ -1,0 +1,62 @@
+/**
+ * What can be asked of rogue-smtp, as one interface: the HTTP server offers it, the CLI's client speaks it, and it can
+ * be had directly from a store when no service runs.
+ */
+
+import type { AclKind, AclPlatform } from '../acl/platforms.ts';
+import type { Alert, Incident } from '../messages/alert.ts';
+import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+
+export interface AlertsRequest {
+  /** The newest so many, oldest of them first. */
+  readonly limit: number;
+  readonly host?: string | undefined;
+  /** Emitted at or after, ISO 8601. */
+  readonly since?: string | undefined;
+}
+
+export interface AclRenderRequest {
+  readonly platform: AclPlatform;
+  readonly kind: AclKind;
+  readonly family: '4' | '6';
+  readonly interface?: string;
+}
+
+export interface AclRendering {
+  readonly text: string;
+  /** Lines of the list without the final permit. */
+  readonly entries: number;
+  /** Hosts that should be in the list but are not, each with the reason. */
+  readonly leftOut: readonly { readonly host: string; readonly reason: string }[];
+}
+
+export interface IncidentReport {
+  readonly incident: Incident;
+  readonly alerts: readonly Alert[];
+  /** The flow records behind it, oldest first, at most a few hundred. */
+  readonly evidence: readonly EvidenceRow[];
+}
+
+export interface Status {
+  readonly version: string;
+  readonly startedAt: string;
+  readonly configFile: string | null;
+  readonly blockMode: string;
+  readonly senders: number;
+  readonly openIncidents: number;
+  readonly datagrams: number;
+  readonly flows: number;
+}
+
+export interface ReadModel {
+  status(): Promise<Status>;
+  offenders(): Promise<readonly OffenderRow[]>;
+  alerts(request: AlertsRequest): Promise<readonly Alert[]>;
+  /** By incident id, or the newest of a host. Throws RogueSmtpError `not_found`. */
+  incident(idOrHost: string): Promise<IncidentReport>;
+  inventory(): Promise<readonly InventoryRow[]>;
+  exporters(): Promise<readonly ExporterRow[]>;
+  /** Result of a read-only statement in a ClickHouse text format. */
+  query(sql: string, format: string): Promise<string>;
+  renderAcl(request: AclRenderRequest): Promise<AclRendering>;
+}

@@ -1,0 +1,244 @@
+/**
+ * The HTTP server: JSON for the CLI and scripts, block lists and ACLs for routers, metrics, health.
+ *
+ * It only reads. Everything it needs is handed in as functions, so that it knows neither the store nor the stream. All
+ * input is validated with zod; errors tell what was expected and never show internals.
+ */
+
+import { createHash } from 'node:crypto';
+import { type ServerType, serve } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { streamSSE } from 'hono/streaming';
+import { z } from 'zod';
+import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import type { SocketAddress } from '../config/values.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { isIPv4, parseAddress } from '../flow/address.ts';
+import type { Alert } from '../messages/alert.ts';
+import { createGuard } from './guard.ts';
+import type { AclRenderRequest, ReadModel } from './read-model.ts';
+
+export interface HttpServerOptions {
+  readonly listen: SocketAddress;
+  readonly token?: string | undefined;
+}
+
+export interface HttpServerDependencies {
+  readonly model: ReadModel;
+  /** Prometheus text, and its content type. */
+  readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
+  /** What is not ready yet, in words; empty when everything is. */
+  readonly notReady: () => readonly string[];
+  /** Calls back with every alert from now on, until the returned function is called. */
+  readonly onAlert: (listener: (alert: Alert) => void) => () => void;
+  /** Hosts that are in the block lists now. */
+  readonly blockedHosts: () => readonly string[];
+  /** The text of a configured ACL target. */
+  readonly aclTarget: (name: string, family: '4' | '6') => string;
+  readonly onError: (path: string, error: unknown) => void;
+}
+
+export interface HttpServer {
+  start(): Promise<SocketAddress>;
+  stop(): Promise<void>;
+}
+
+const MAX_EVENT_CLIENTS = 64;
+/** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
+const MAX_EVENTS_WAITING = 1000;
+const MAX_BODY_BYTES = 256 * 1024;
+
+const smallBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: (context) => context.json({ error: `the body is over ${MAX_BODY_BYTES} bytes` }, 413),
+});
+
+const alertsQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100_000).default(100),
+  host: z.string().max(64).optional(),
+  since: z.iso.datetime().optional(),
+});
+const sqlBody = z.strictObject({
+  sql: z.string().min(1).max(100_000),
+  format: z.string().regex(/^[A-Za-z]{1,64}$/),
+});
+const renderQuery = z.strictObject({
+  platform: z.enum(ACL_PLATFORMS),
+  kind: z.enum(ACL_KINDS),
+  family: z.enum(['4', '6']).default('4'),
+  interface: z.string().max(63).optional(),
+});
+
+export function createHttpServer(
+  options: HttpServerOptions,
+  dependencies: HttpServerDependencies,
+): HttpServer {
+  const { model } = dependencies;
+  const app = new Hono();
+  let server: ServerType | null = null;
+  let eventClients = 0;
+  const closing = new AbortController();
+
+  app.use(createGuard(options.token));
+  app.use(async (context, next) => {
+    await next();
+    context.header('X-Content-Type-Options', 'nosniff');
+    if (!context.res.headers.has('Cache-Control')) context.header('Cache-Control', 'no-store');
+  });
+
+  app.get('/healthz', (context) => context.text('ok\n'));
+  app.get('/readyz', (context) => {
+    const reasons = dependencies.notReady();
+    return reasons.length === 0
+      ? context.text('ready\n')
+      : context.text(`not ready: ${reasons.join('; ')}\n`, 503);
+  });
+  app.get('/metrics', async (context) => {
+    const { text, contentType } = await dependencies.metrics();
+    return context.body(text, 200, { 'Content-Type': contentType });
+  });
+
+  app.get('/', (context) => context.text(INDEX));
+  app.get('/api/v1/status', async (context) => context.json(await model.status()));
+  app.get('/api/v1/offenders', async (context) => context.json(await model.offenders()));
+  app.get('/api/v1/inventory', async (context) => context.json(await model.inventory()));
+  app.get('/api/v1/exporters', async (context) => context.json(await model.exporters()));
+  app.get('/api/v1/alerts', async (context) =>
+    context.json(await model.alerts(valid(alertsQuery, context.req.query()))),
+  );
+  app.get('/api/v1/incidents/:id', async (context) =>
+    context.json(await model.incident(context.req.param('id'))),
+  );
+  app.post('/api/v1/query', smallBody, async (context) => {
+    const body: unknown = await context.req.json().catch(() => null);
+    const { sql, format } = valid(sqlBody, body);
+    return context.text(await model.query(sql, format));
+  });
+  app.get('/api/v1/acl/render', async (context) => {
+    const { interface: lan, ...rest } = valid(renderQuery, context.req.query());
+    const request: AclRenderRequest = lan === undefined ? rest : { ...rest, interface: lan };
+    return context.json(await model.renderAcl(request));
+  });
+
+  app.get('/v1/lists/:name', (context) => {
+    const match = /^offenders\.(v4|v6|all)\.txt$/.exec(context.req.param('name'));
+    if (match === null)
+      throw new RogueSmtpError(
+        'not_found',
+        'the lists are offenders.v4.txt, offenders.v6.txt, offenders.all.txt',
+      );
+    return conditional(context, listText(dependencies.blockedHosts(), match[1]));
+  });
+  app.get('/v1/acl/:target', (context) => {
+    const family = valid(z.enum(['4', '6']).default('4'), context.req.query('family'));
+    return conditional(context, dependencies.aclTarget(context.req.param('target'), family));
+  });
+
+  app.get('/events', (context) => {
+    if (eventClients >= MAX_EVENT_CLIENTS) return context.json({ error: 'too many clients of /events' }, 503);
+    eventClients++;
+    return streamSSE(context, async (stream) => {
+      let end = () => {};
+      const ended = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      stream.onAbort(end);
+      closing.signal.addEventListener('abort', end, { once: true });
+      let waiting = 0;
+      const stopListening = dependencies.onAlert((alert) => {
+        if (++waiting > MAX_EVENTS_WAITING) return end();
+        stream
+          .writeSSE({ id: alert.alert_id, event: alert.kind, data: JSON.stringify(alert) })
+          .then(() => waiting--)
+          .catch(end);
+      });
+      try {
+        await stream.write(': connected\n\n');
+        await ended;
+      } finally {
+        stopListening();
+        closing.signal.removeEventListener('abort', end);
+        eventClients--;
+      }
+    });
+  });
+
+  app.notFound((context) => context.json({ error: `there is no ${context.req.path}` }, 404));
+  app.onError((error, context) => {
+    if (error instanceof RogueSmtpError) {
+      const status = STATUS_OF_CODE[error.code] ?? 503;
+      return context.json({ error: error.message, code: error.code }, status);
+    }
+    dependencies.onError(context.req.path, error);
+    return context.json({ error: 'internal error, see the log' }, 500);
+  });
+
+  return {
+    start() {
+      return new Promise((resolve, reject) => {
+        const made = serve(
+          { fetch: app.fetch, hostname: options.listen.host, port: options.listen.port },
+          (address) => {
+            resolve({ host: options.listen.host, port: address.port });
+          },
+        );
+        made.once('error', (error: Error) => {
+          reject(new RogueSmtpError('io', `http.listen: ${messageOf(error)}`, { cause: error }));
+        });
+        server = made;
+      });
+    },
+    stop() {
+      closing.abort();
+      return new Promise((resolve) => {
+        if (server === null) return resolve();
+        server.close(() => resolve());
+        if ('closeAllConnections' in server) server.closeAllConnections();
+      });
+    },
+  };
+}
+
+const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 | 409>>> = {
+  usage: 400,
+  config: 400,
+  not_found: 404,
+  refused: 409,
+};
+
+const INDEX = `rogue-smtp
+
+/api/v1/offenders   /api/v1/alerts   /api/v1/incidents/<id>   /api/v1/inventory   /api/v1/exporters   /api/v1/status
+/v1/lists/offenders.v4.txt   /v1/lists/offenders.v6.txt   /v1/lists/offenders.all.txt   /v1/acl/<target>?family=4
+/events   /metrics   /healthz   /readyz
+`;
+
+function valid<Output>(schema: z.ZodType<Output>, input: unknown): Output {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const text = parsed.error.issues
+    .map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
+    .join('; ');
+  throw new RogueSmtpError('usage', text);
+}
+
+/** One address a line. The comment line is always there: some firewalls take an empty file for a failed download. */
+function listText(hosts: readonly string[], family: string): string {
+  const chosen = hosts.filter((host) => {
+    const bytes = parseAddress(host);
+    return bytes !== null && (family === 'all' || isIPv4(bytes) === (family === 'v4'));
+  });
+  return `# rogue-smtp: hosts blocked on TCP port 25\n${chosen.map((host) => `${host}\n`).join('')}`;
+}
+
+/** Answers 304 to a client that has these bytes already (RFC 9110 section 13.1.2). */
+function conditional(context: Context, text: string): Response {
+  const tag = `"${createHash('sha256').update(text).digest('hex')}"`;
+  const headers = { ETag: tag, 'Cache-Control': 'no-cache', 'Content-Type': 'text/plain; charset=utf-8' };
+  const known = (context.req.header('if-none-match') ?? '')
+    .split(',')
+    .map((value) => value.trim().replace(/^W\//, ''));
+  if (known.includes(tag) || known.includes('*')) return context.body(null, 304, headers);
+  return context.body(text, 200, headers);
+}

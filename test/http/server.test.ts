@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { RogueSmtpError } from '../../src/errors.ts';
+import type { ReadModel } from '../../src/http/read-model.ts';
+import { createHttpServer, type HttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
+import type { Alert } from '../../src/messages/alert.ts';
+
+const servers: HttpServer[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+const model: ReadModel = {
+  status: async () => {
+    throw new Error('secret detail');
+  },
+  offenders: async () => [],
+  alerts: async () => [],
+  incident: async (id) => {
+    throw new RogueSmtpError('not_found', `there is no incident or host "${id}"`);
+  },
+  inventory: async () => [],
+  exporters: async () => [],
+  query: async (sql, format) => `${format}:${sql}`,
+  renderAcl: async (request) => ({ text: JSON.stringify(request), entries: 0, leftOut: [] }),
+};
+
+async function start(token?: string, overrides: Partial<HttpServerDependencies> = {}): Promise<string> {
+  const server = createHttpServer(
+    { listen: { host: '127.0.0.1', port: 0 }, token },
+    {
+      model,
+      metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain' }),
+      notReady: () => [],
+      onAlert: () => () => undefined,
+      blockedHosts: () => ['192.0.2.55', '2001:db8:1::55'],
+      aclTarget: () => 'permit ip any any\n',
+      onError: () => undefined,
+      ...overrides,
+    },
+  );
+  servers.push(server);
+  const { port } = await server.start();
+  return `http://127.0.0.1:${port}`;
+}
+
+describe('the HTTP server', () => {
+  it('serves block lists per family, with a comment line so that an empty list is no failed download', async () => {
+    const base = await start();
+    const text = async (name: string) => (await fetch(`${base}/v1/lists/offenders.${name}.txt`)).text();
+    expect(await text('v4')).toBe('# rogue-smtp: hosts blocked on TCP port 25\n192.0.2.55\n');
+    expect(await text('v6')).toBe('# rogue-smtp: hosts blocked on TCP port 25\n2001:db8:1::55\n');
+    expect(await text('all')).toContain('192.0.2.55\n2001:db8:1::55\n');
+    expect((await fetch(`${base}/v1/lists/offenders.v5.txt`)).status).toBe(404);
+  });
+
+  it('answers 304 to a client that has the list already', async () => {
+    const base = await start();
+    const first = await fetch(`${base}/v1/lists/offenders.v4.txt`);
+    const etag = first.headers.get('etag') ?? '';
+    expect(etag).toMatch(/^"[0-9a-f]{64}"$/);
+    const second = await fetch(`${base}/v1/lists/offenders.v4.txt`, { headers: { 'If-None-Match': etag } });
+    expect([second.status, await second.text()]).toEqual([304, '']);
+    const head = await fetch(`${base}/v1/acl/edge`, { method: 'HEAD' });
+    expect([head.status, head.headers.get('etag')?.length]).toEqual([200, 66]);
+  });
+
+  it('without a token serves only requests that name loopback, so that no web page can read it by DNS rebinding', async () => {
+    const base = await start();
+    const status = async (headers: Record<string, string>) =>
+      (await fetch(`${base}/api/v1/offenders`, { headers })).status;
+    expect(await status({})).toBe(200);
+    expect(await status({ Origin: 'http://evil.example' })).toBe(403);
+    const { request } = await import('node:http');
+    const rebound = await new Promise((resolve) => {
+      request(`${base}/api/v1/offenders`, { headers: { Host: 'evil.example' } }, (response) =>
+        resolve(response.statusCode),
+      ).end();
+    });
+    expect(rebound).toBe(403);
+  });
+
+  it('with a token takes it as Bearer or as a Basic password, and lets nobody else in', async () => {
+    const base = await start('correct-horse-battery');
+    const status = async (authorization?: string) =>
+      (
+        await fetch(`${base}/metrics`, {
+          headers: authorization === undefined ? {} : { Authorization: authorization },
+        })
+      ).status;
+    expect(await status()).toBe(401);
+    expect(await status('Bearer wrong')).toBe(401);
+    expect(await status('Bearer correct-horse-battery')).toBe(200);
+    expect(await status(`Basic ${btoa('router:correct-horse-battery')}`)).toBe(200);
+    expect(await status(`Basic ${btoa('no-colon')}`)).toBe(401);
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+  });
+
+  it('says what is wrong with a request, and nothing of its insides', async () => {
+    const base = await start();
+    const get = async (path: string, init?: RequestInit) => {
+      const response = await fetch(base + path, init);
+      return [response.status, await response.json()];
+    };
+    expect(await get('/api/v1/alerts?limit=many')).toEqual([
+      400,
+      expect.objectContaining({ error: expect.stringContaining('limit') }),
+    ]);
+    expect(await get('/api/v1/incidents/x')).toEqual([
+      404,
+      { error: 'there is no incident or host "x"', code: 'not_found' },
+    ]);
+    expect(await get('/api/v1/query', { method: 'POST', body: '{' })).toEqual([400, expect.anything()]);
+    expect(
+      await get('/api/v1/query', {
+        method: 'POST',
+        body: JSON.stringify({ sql: 'SELECT 1', format: 'CSV; DROP' }),
+      }),
+    ).toEqual([400, expect.objectContaining({ error: expect.stringContaining('format') })]);
+    expect(await get('/api/v1/acl/render?platform=cisco-ios&kind=all')).toEqual([400, expect.anything()]);
+    expect(await get('/api/v1/status')).toEqual([500, { error: 'internal error, see the log' }]);
+    expect(await get('/nowhere')).toEqual([404, { error: 'there is no /nowhere' }]);
+  });
+
+  it('refuses a body without bound', async () => {
+    const base = await start();
+    const response = await fetch(`${base}/api/v1/query`, { method: 'POST', body: 'x'.repeat(300 * 1024) });
+    expect(response.status).toBe(413);
+  });
+
+  it('tells readiness with the reason', async () => {
+    let waiting = ['the store'];
+    const base = await start(undefined, { notReady: () => waiting });
+    const first = await fetch(`${base}/readyz`);
+    expect([first.status, await first.text()]).toEqual([503, 'not ready: the store\n']);
+    waiting = [];
+    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+  });
+
+  it('sends alerts as server-sent events, and forgets a client that has gone', async () => {
+    let listener: ((alert: Alert) => void) | null = null;
+    const base = await start(undefined, {
+      onAlert: (call) => {
+        listener = call;
+        return () => {
+          listener = null;
+        };
+      },
+    });
+    const gone = new AbortController();
+    const response = await fetch(`${base}/events`, { signal: gone.signal });
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await reader.read()).value).toContain(': connected');
+    listener!({ alert_id: 'a1', kind: 'opened', host: '192.0.2.55' } as Alert);
+    expect((await reader.read()).value).toContain('event: opened\ndata: {"alert_id":"a1"');
+    gone.abort();
+    await expect.poll(() => listener).toBeNull();
+  });
+
+  it('says clearly when the address is taken', async () => {
+    const base = await start();
+    const second = createHttpServer(
+      { listen: { host: '127.0.0.1', port: Number(new URL(base).port) } },
+      {} as HttpServerDependencies,
+    );
+    await expect(second.start()).rejects.toThrow(/http\.listen: .*EADDRINUSE/);
+  });
+});
