@@ -1,0 +1,232 @@
+/**
+ * The decoder: one datagram of any flow export in, rows of a FlowBatch out.
+ *
+ * This file knows the headers of the versions (RFC 3954 section 5.1, RFC 7011 section 3.1, Cisco's for v1, v5 and v7)
+ * and keeps account of each exporter; what is behind the header is read elsewhere. It owns no socket and no clock.
+ */
+
+import type { AddressBytes } from '../flow/address.ts';
+import { FLOW_VERSION, type FlowVersionName } from '../flow/columns.ts';
+import type { Domain } from './exporter-table.ts';
+import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
+import { compileReader, type RecordReader } from './record-reader.ts';
+import { SetDecoder, viewOf } from './set-decoder.ts';
+import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
+import type {
+  DecodeOutcome,
+  Decoder,
+  DecoderCounters,
+  DecoderOptions,
+  DropReason,
+  ExporterState,
+  FlowSink,
+} from './types.ts';
+
+const V9_HEADER_BYTES = 20;
+const IPFIX_HEADER_BYTES = 16;
+
+/** Starts a decoder without any knowledge of exporters. It appends to `sink.batch` and calls `sink.flush` when full. */
+export function createDecoder(options: DecoderOptions, sink: FlowSink): Decoder {
+  return new DatagramDecoder(options, sink);
+}
+
+class DatagramDecoder implements Decoder {
+  readonly counters: DecoderCounters = {
+    flows: { v1: 0, v5: 0, v7: 0, v9: 0, ipfix: 0, sflow: 0, log: 0 },
+    dropped: {
+      not_an_export: 0,
+      exporter_not_allowed: 0,
+      exporter_limit: 0,
+      truncated: 0,
+      bad_length: 0,
+      no_template: 0,
+      pending_limit: 0,
+      bad_template: 0,
+      template_limit: 0,
+      bad_record: 0,
+      unsupported: 0,
+    },
+    optionsRecords: 0,
+    templates: 0,
+    datagrams: 0,
+  };
+  readonly #sets: SetDecoder;
+  readonly #v1 = fixedReader(V1);
+  readonly #v5 = fixedReader(V5);
+  readonly #v7 = fixedReader(V7);
+
+  constructor(options: DecoderOptions, sink: FlowSink) {
+    this.#sets = new SetDecoder(options, sink, this.counters);
+  }
+
+  decode(bytes: Buffer, exporter: AddressBytes, exporterPort: number, receivedAtMs: number): DecodeOutcome {
+    this.counters.datagrams++;
+    this.#sets.begin();
+    const version = bytes.length < 4 ? 0 : bytes.readUInt16BE(0);
+    switch (version) {
+      case 1:
+        return this.#decodeFixed('v1', V1, this.#v1, bytes, exporter, exporterPort, receivedAtMs);
+      case 5:
+        return this.#decodeFixed('v5', V5, this.#v5, bytes, exporter, exporterPort, receivedAtMs);
+      case 7:
+        return this.#decodeFixed('v7', V7, this.#v7, bytes, exporter, exporterPort, receivedAtMs);
+      case 9:
+        return this.#decodeV9(bytes, exporter, exporterPort, receivedAtMs);
+      case 10:
+        return this.#decodeIpfix(bytes, exporter, exporterPort, receivedAtMs);
+      default:
+        return this.#refuse(null, 'not_an_export');
+    }
+  }
+
+  #refuse(version: FlowVersionName | null, reason: DropReason): DecodeOutcome {
+    this.#sets.drop(reason);
+    return this.#outcome(version);
+  }
+
+  #outcome(version: FlowVersionName | null): DecodeOutcome {
+    const { flows, options, templates, dropped } = this.#sets;
+    return { version, flows, options, templates, dropped };
+  }
+
+  #domain(
+    version: FlowVersionName,
+    domain: number,
+    exporter: AddressBytes,
+    port: number,
+    receivedAtMs: number,
+    exportMs: number,
+  ): Domain | null {
+    const known = this.#sets.table.domain(
+      exporter,
+      port,
+      version,
+      FLOW_VERSION[version],
+      domain,
+      receivedAtMs,
+    );
+    if (known === null) return null;
+    known.datagrams++;
+    known.lastSeenMs = receivedAtMs;
+    known.clockSkewMs = receivedAtMs - exportMs;
+    return known;
+  }
+
+  #decodeFixed(
+    version: 'v1' | 'v5' | 'v7',
+    layout: FixedVersion,
+    reader: RecordReader,
+    bytes: Buffer,
+    exporter: AddressBytes,
+    exporterPort: number,
+    receivedAtMs: number,
+  ): DecodeOutcome {
+    const { headerBytes, recordBytes } = layout;
+    if (bytes.length < headerBytes) return this.#refuse(version, 'truncated');
+    const view = viewOf(bytes);
+    const count = view.getUint16(2);
+    const present = Math.floor((bytes.length - headerBytes) / recordBytes);
+    if (count === 0) return this.#refuse(version, 'bad_length');
+    if (present === 0) return this.#refuse(version, 'truncated');
+    const uptimeMs = view.getUint32(4);
+    const nanoseconds = view.getUint32(12);
+    const exportMs = view.getUint32(8) * 1000 + (nanoseconds < 1e9 ? Math.floor(nanoseconds / 1e6) : 0);
+    const engine = version === 'v5' ? view.getUint16(20) : 0;
+    const domain = this.#domain(version, engine, exporter, exporterPort, receivedAtMs, exportMs);
+    if (domain === null) return this.#refuse(version, 'exporter_limit');
+    if (version === 'v5') learnV5Sampling(domain, view.getUint16(22));
+    const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0);
+    const records = Math.min(count, present);
+    this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
+    // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
+    if (count > present) this.#sets.drop('truncated');
+    if (count < present) this.#sets.drop('bad_length');
+    if (version !== 'v1') {
+      const units = count === present ? records : null;
+      domain.sequence.observe(sequence, units, exportMs, uptimeMs, domain);
+    }
+    return this.#outcome(version);
+  }
+
+  #decodeV9(
+    bytes: Buffer,
+    exporter: AddressBytes,
+    exporterPort: number,
+    receivedAtMs: number,
+  ): DecodeOutcome {
+    if (bytes.length < V9_HEADER_BYTES) return this.#refuse('v9', 'truncated');
+    const view = viewOf(bytes);
+    const uptimeMs = view.getUint32(4);
+    const exportMs = view.getUint32(8) * 1000;
+    const sequence = view.getUint32(12);
+    const domain = this.#domain('v9', view.getUint32(16), exporter, exporterPort, receivedAtMs, exportMs);
+    if (domain === null) return this.#refuse('v9', 'exporter_limit');
+    // The count of the header is wrong so often in the field that nothing is made of it.
+    const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
+    this.#sets.readSets(facts, bytes, view, V9_HEADER_BYTES, bytes.length);
+    domain.sequence.observe(sequence, 1, exportMs, uptimeMs, domain);
+    return this.#outcome('v9');
+  }
+
+  #decodeIpfix(
+    bytes: Buffer,
+    exporter: AddressBytes,
+    exporterPort: number,
+    receivedAtMs: number,
+  ): DecodeOutcome {
+    if (bytes.length < IPFIX_HEADER_BYTES) return this.#refuse('ipfix', 'truncated');
+    const view = viewOf(bytes);
+    const length = view.getUint16(2);
+    if (length < IPFIX_HEADER_BYTES) return this.#refuse('ipfix', 'bad_length');
+    const exportMs = view.getUint32(4) * 1000;
+    const sequence = view.getUint32(8);
+    const domain = this.#domain('ipfix', view.getUint32(12), exporter, exporterPort, receivedAtMs, exportMs);
+    if (domain === null) return this.#refuse('ipfix', 'exporter_limit');
+    const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs: null };
+    this.#sets.readSets(facts, bytes, view, IPFIX_HEADER_BYTES, Math.min(length, bytes.length));
+    if (length > bytes.length) this.#sets.drop('truncated');
+    // Up to three bytes behind the message are somebody's alignment.
+    if (bytes.length - length >= 4) this.#sets.drop('bad_length');
+    const units = this.#sets.recordsKnown && length <= bytes.length ? this.#sets.records : null;
+    domain.sequence.observe(sequence, units, exportMs, null, domain);
+    return this.#outcome('ipfix');
+  }
+
+  expire(nowMs: number): void {
+    this.#sets.expire(nowMs);
+  }
+
+  exporters(): IterableIterator<ExporterState> {
+    return this.#sets.table.domains();
+  }
+
+  snapshot(): unknown {
+    return takeSnapshot(this.#sets.table);
+  }
+
+  restore(snapshot: unknown, nowMs: number): number {
+    return restoreSnapshot(this.#sets, snapshot, nowMs);
+  }
+}
+
+function fixedReader(version: FixedVersion): RecordReader {
+  const reader = compileReader(version.fields);
+  if (reader === null || reader.minLength !== version.recordBytes) throw new TypeError('wrong record layout');
+  return reader;
+}
+
+/** Two bits of mode, 14 of interval. Exporters that do not sample leave it zero, as do those that do not tell. */
+function learnV5Sampling(domain: Domain, field: number): void {
+  const rate = field & 0x3fff;
+  if (domain.sampling.defaultRate === rate) return;
+  domain.sampling.defaultRate = rate;
+  domain.sawRate(rate);
+}
+
+/** v1 has no sequence number. Its rows still need an identity that a second delivery shares: FNV-1a of the first bytes. */
+function fingerprint(bytes: Buffer, length: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,229 @@
+/**
+ * Who exports: exporters, their observation domains, and the templates of each, all within bounds.
+ *
+ * Everything here is made on the word of unauthenticated datagrams. An exporter at a limit loses what is its own
+ * (its oldest template, its most idle domain), never what is another's; newcomers to a full table are refused unless
+ * somebody has been silent for long.
+ */
+
+import { type AddressBytes, isIPv4 } from '../flow/address.ts';
+import type { FlowVersionName } from '../flow/columns.ts';
+import { SamplingTable } from './sampling.ts';
+import { SequenceAccount } from './sequence.ts';
+import { isOptions, type Template } from './template.ts';
+import type { DecoderOptions, ExporterState } from './types.ts';
+
+/** An exporter silent for this long makes room when the table is full. */
+const IDLE_MS = 3_600_000;
+/** Routers have one domain per line card or engine; more than this in use at once are somebody's invention. */
+const DOMAINS_PER_EXPORTER = 256;
+/** Rates seen are shown to people, not used; more of them say nothing. */
+const MAX_RATES_SHOWN = 16;
+
+export interface Exporter {
+  readonly key: number | string;
+  readonly address: AddressBytes;
+  /** The same as four words in memory order. */
+  readonly words: Uint32Array;
+  /** 0 unless the scope of templates includes the port. */
+  readonly port: number;
+  readonly domains: Map<number, Domain>;
+  /** Its templates over all domains, the one longest not refreshed first. */
+  readonly templates: Map<Template, Domain>;
+  /** The domain of the newest datagram, to find it without a look-up. */
+  newest: Domain | null;
+  lastSeenMs: number;
+  pendingBytes: number;
+}
+
+/** One observation domain (source id, engine, sub-agent) of one exporter in one version. */
+export class Domain implements ExporterState {
+  readonly exporter: Exporter;
+  readonly address: AddressBytes;
+  readonly domain: number;
+  readonly version: FlowVersionName;
+  readonly key: number;
+  datagrams = 0;
+  flows = 0;
+  sequenceLost = 0;
+  sequenceReordered = 0;
+  sequenceResets = 0;
+  lastSeenMs = 0;
+  clockSkewMs: number | null = null;
+  readonly samplingRates = new Set<number>();
+  templates = 0;
+  readonly byId = new Map<number, Template>();
+  readonly sampling = new SamplingTable();
+  readonly sequence = new SequenceAccount();
+  /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
+  initMs = 0;
+
+  constructor(exporter: Exporter, domain: number, version: FlowVersionName, key: number) {
+    this.exporter = exporter;
+    this.address = exporter.address;
+    this.domain = domain;
+    this.version = version;
+    this.key = key;
+  }
+
+  sawRate(rate: number): void {
+    if (rate > 0 && this.samplingRates.size < MAX_RATES_SHOWN) this.samplingRates.add(rate);
+  }
+}
+
+export class ExporterTable {
+  readonly #exporters = new Map<number | string, Exporter>();
+  readonly #limits: DecoderOptions['limits'];
+  readonly #withPort: boolean;
+  readonly #onForgotten: (domain: Domain) => void;
+  #templates = 0;
+  #fullUntilMs = 0;
+
+  /** `onForgotten` is told of every domain that goes, with all that waits for it. */
+  constructor(options: DecoderOptions, onForgotten: (domain: Domain) => void) {
+    this.#limits = options.limits;
+    this.#withPort = options.templateScope === 'address_port';
+    this.#onForgotten = onForgotten;
+  }
+
+  get templates(): number {
+    return this.#templates;
+  }
+
+  /** The exporter and domain, made when new. Null when the table is full. */
+  domain(
+    address: AddressBytes,
+    port: number,
+    version: FlowVersionName,
+    versionNumber: number,
+    domain: number,
+    nowMs: number,
+  ): Domain | null {
+    const exporter = this.#exporter(address, this.#withPort ? port : 0, nowMs);
+    if (exporter === null) return null;
+    const key = versionNumber * 4294967296 + domain;
+    const newest = exporter.newest;
+    if (newest !== null && newest.key === key) return newest;
+    let found = exporter.domains.get(key);
+    if (found === undefined) {
+      if (exporter.domains.size >= DOMAINS_PER_EXPORTER) this.#forgetIdlestDomain(exporter);
+      found = new Domain(exporter, domain, version, key);
+      found.lastSeenMs = nowMs;
+      exporter.domains.set(key, found);
+    }
+    exporter.newest = found;
+    return found;
+  }
+
+  #exporter(address: AddressBytes, port: number, nowMs: number): Exporter | null {
+    const key = keyOf(address, port);
+    const known = this.#exporters.get(key);
+    if (known !== undefined) {
+      known.lastSeenMs = nowMs;
+      return known;
+    }
+    if (this.#exporters.size >= this.#limits.exporters && !this.#forgetIdlestExporter(nowMs)) return null;
+    const copy = Uint8Array.from(address);
+    const exporter: Exporter = {
+      key,
+      address: copy,
+      words: new Uint32Array(copy.buffer, copy.byteOffset, 4),
+      port,
+      domains: new Map(),
+      templates: new Map(),
+      newest: null,
+      lastSeenMs: nowMs,
+      pendingBytes: 0,
+    };
+    this.#exporters.set(key, exporter);
+    return exporter;
+  }
+
+  #forgetIdlestExporter(nowMs: number): boolean {
+    // A flood of newcomers must not cost a search each.
+    if (nowMs < this.#fullUntilMs && nowMs > this.#fullUntilMs - IDLE_MS) return false;
+    let idlest: Exporter | null = null;
+    for (const exporter of this.#exporters.values()) {
+      if (idlest === null || exporter.lastSeenMs < idlest.lastSeenMs) idlest = exporter;
+    }
+    if (idlest === null) return false;
+    if (nowMs - idlest.lastSeenMs < IDLE_MS) {
+      this.#fullUntilMs = Math.min(idlest.lastSeenMs + IDLE_MS, nowMs + 1000);
+      return false;
+    }
+    for (const domain of [...idlest.domains.values()]) this.#forgetDomain(domain);
+    this.#exporters.delete(idlest.key);
+    return true;
+  }
+
+  #forgetIdlestDomain(exporter: Exporter): void {
+    let idlest: Domain | null = null;
+    for (const domain of exporter.domains.values()) {
+      if (idlest === null || domain.lastSeenMs < idlest.lastSeenMs) idlest = domain;
+    }
+    if (idlest !== null) this.#forgetDomain(idlest);
+  }
+
+  #forgetDomain(domain: Domain): void {
+    this.#onForgotten(domain);
+    for (const template of [...domain.byId.values()]) this.remove(domain, template);
+    domain.exporter.domains.delete(domain.key);
+    if (domain.exporter.newest === domain) domain.exporter.newest = null;
+  }
+
+  /** Puts a template in, in place of one with the same id. Returns how many others had to go, or null when refused. */
+  add(domain: Domain, template: Template): number | null {
+    const { exporter } = domain;
+    const before = domain.byId.get(template.id);
+    if (before !== undefined) this.remove(domain, before);
+    let gone = 0;
+    if (
+      exporter.templates.size >= this.#limits.templatesPerExporter ||
+      this.#templates >= this.#limits.templates
+    ) {
+      const oldest = exporter.templates.entries().next();
+      if (oldest.done) return null;
+      this.remove(oldest.value[1], oldest.value[0]);
+      gone = 1;
+    }
+    domain.byId.set(template.id, template);
+    domain.templates = domain.byId.size;
+    exporter.templates.set(template, domain);
+    this.#templates++;
+    return gone;
+  }
+
+  /** The exporter sent the same template again. */
+  refresh(domain: Domain, template: Template, nowMs: number): void {
+    template.seenMs = nowMs;
+    domain.exporter.templates.delete(template);
+    domain.exporter.templates.set(template, domain);
+  }
+
+  remove(domain: Domain, template: Template): void {
+    if (!domain.exporter.templates.delete(template)) return;
+    domain.byId.delete(template.id);
+    domain.templates = domain.byId.size;
+    this.#templates--;
+  }
+
+  /** RFC 7011 section 8.1: all templates of a domain, of one kind. */
+  removeAll(domain: Domain, options: boolean): void {
+    for (const template of [...domain.byId.values()]) {
+      if (isOptions(template.form) === options) this.remove(domain, template);
+    }
+  }
+
+  *domains(): IterableIterator<Domain> {
+    for (const exporter of this.#exporters.values()) yield* exporter.domains.values();
+  }
+}
+
+/** A number for IPv4, which is found faster, else text. */
+function keyOf(address: AddressBytes, port: number): number | string {
+  if (isIPv4(address)) {
+    const word = ((address[12] << 24) | (address[13] << 16) | (address[14] << 8) | address[15]) >>> 0;
+    return word * 65536 + port;
+  }
+  return `${Buffer.from(address.buffer, address.byteOffset, 16).toString('latin1')}${port}`;
+}

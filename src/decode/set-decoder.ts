@@ -1,0 +1,361 @@
+/**
+ * The part that NetFlow v9 and IPFIX share, and that writes the rows of every version: sets of templates, options and
+ * data of one datagram, read with the templates of its observation domain.
+ *
+ * It owns all decoding state and keeps every bound. It never trusts a length: whoever calls it has checked that `at`
+ * to `end` lies within the bytes. What it cannot read it counts; it never throws over input.
+ */
+
+import type { FlowBatch } from '../flow/batch.ts';
+import { FLOW_VERSION } from '../flow/columns.ts';
+import { type Domain, ExporterTable } from './exporter-table.ts';
+import { readOptionsData } from './netflowv9-library.ts';
+import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
+import { PendingData, type PendingSet } from './pending-data.ts';
+import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
+import type { RecordReader } from './record-reader.ts';
+import { SamplingTable } from './sampling.ts';
+import { createTemplate, isOptions, ReaderCache, type Template } from './template.ts';
+import { IE } from './template-field.ts';
+import { isZero, readTemplateRecord, type TemplateForm } from './template-wire.ts';
+import type { DecoderCounters, DecoderOptions, DropReason, FlowSink } from './types.ts';
+
+const MAX_READERS = 1024;
+
+/** The facts of a datagram that its records need. Times in ms; `uptimeMs` is null where the header has none. */
+export interface DatagramFacts {
+  readonly domain: Domain;
+  readonly exporterPort: number;
+  readonly sequence: number;
+  readonly receivedAtMs: number;
+  readonly exportMs: number;
+  readonly uptimeMs: number | null;
+}
+
+export class SetDecoder {
+  readonly table: ExporterTable;
+  readonly counters: DecoderCounters;
+  /** Of the datagram under way: rows written, options records, templates, units dropped. */
+  flows = 0;
+  options = 0;
+  templates = 0;
+  dropped = 0;
+  /** Data records of the datagram under way, and whether that is all of them. */
+  records = 0;
+  recordsKnown = true;
+
+  readonly #options: DecoderOptions;
+  readonly #sink: FlowSink;
+  readonly #pending: PendingData;
+  readonly #readers = new ReaderCache(MAX_READERS);
+  readonly #context = new ReaderContext(new SamplingTable());
+  #batch: FlowBatch | null = null;
+  #columns: WritableColumns | null = null;
+
+  constructor(options: DecoderOptions, sink: FlowSink, counters: DecoderCounters) {
+    this.#options = options;
+    this.#sink = sink;
+    this.counters = counters;
+    this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
+    this.table = new ExporterTable(options, (domain) => this.drop('no_template', this.#pending.drop(domain)));
+  }
+
+  get maxFields(): number {
+    return this.#options.limits.fieldsPerTemplate;
+  }
+
+  /** Forgets the tallies of the datagram before. */
+  begin(): void {
+    this.flows = 0;
+    this.options = 0;
+    this.templates = 0;
+    this.dropped = 0;
+    this.records = 0;
+    this.recordsKnown = true;
+  }
+
+  drop(reason: DropReason, units = 1): void {
+    this.counters.dropped[reason] += units;
+    this.dropped += units;
+  }
+
+  expire(nowMs: number): void {
+    this.counters.dropped.no_template += this.#pending.expire(nowMs);
+  }
+
+  /** Makes the facts of a datagram those of the records read next. `origin` is where it begins in their view. */
+  enter(facts: DatagramFacts, origin: number): void {
+    const { domain } = facts;
+    const context = this.#context;
+    const words = domain.exporter.words;
+    context.receivedLow = facts.receivedAtMs >>> 0;
+    context.receivedHigh = (facts.receivedAtMs / 4294967296) >>> 0;
+    context.exporter0 = words[0];
+    context.exporter1 = words[1];
+    context.exporter2 = words[2];
+    context.exporter3 = words[3];
+    context.exporterPort = facts.exporterPort;
+    context.domain = domain.domain;
+    context.version = FLOW_VERSION[domain.version];
+    context.sequence = facts.sequence;
+    context.origin = origin;
+    context.exportMs = facts.exportMs;
+    context.rates = domain.sampling;
+    context.seenRate = 0;
+    this.#setUptime(facts);
+  }
+
+  #setUptime({ domain, exportMs, uptimeMs }: DatagramFacts): void {
+    const context = this.#context;
+    context.uptimeKnown = uptimeMs !== null || domain.initMs > 0;
+    context.uptimeMs = uptimeMs ?? (exportMs - domain.initMs) >>> 0;
+  }
+
+  /** Reads the sets from `at` to `end` of a datagram of v9 or IPFIX. */
+  readSets(facts: DatagramFacts, bytes: Buffer, view: DataView, begin: number, end: number): void {
+    const v9 = facts.domain.version === 'v9';
+    const templateSet = v9 ? 0 : 2;
+    let at = begin;
+    this.enter(facts, 0);
+    while (at + 4 <= end) {
+      const id = view.getUint16(at);
+      const length = view.getUint16(at + 2);
+      if (length < 4) {
+        // Some exporters fill the datagram up with zeros, which reads as sets of length 0.
+        if (!isZero(bytes, at, end)) this.#cut('bad_length');
+        return;
+      }
+      const whole = at + length <= end;
+      const setEnd = whole ? at + length : end;
+      if (id >= 256) this.#readData(facts, bytes, view, id, at + 4, setEnd);
+      else if (id === templateSet) this.#readTemplates(facts, bytes, at + 4, setEnd, v9 ? 'v9' : 'ipfix');
+      else if (id === templateSet + 1) {
+        this.#readTemplates(facts, bytes, at + 4, setEnd, v9 ? 'v9-options' : 'ipfix-options');
+      } else this.drop('unsupported');
+      if (!whole) this.#cut('truncated');
+      at += length;
+    }
+  }
+
+  #cut(reason: DropReason): void {
+    this.drop(reason);
+    this.recordsKnown = false;
+  }
+
+  #readTemplates(facts: DatagramFacts, bytes: Buffer, begin: number, end: number, form: TemplateForm): void {
+    let at = begin;
+    while (at + 4 <= end) {
+      if (bytes[at] === 0 && isZero(bytes, at, end)) return;
+      const record = readTemplateRecord(bytes, at, end, form, this.maxFields);
+      if (record.kind === 'refused') this.drop(record.reason);
+      else if (record.kind === 'withdrawal') this.#withdraw(facts.domain, record.id, isOptions(form));
+      else {
+        const definition = bytes.subarray(at, record.next);
+        const known = facts.domain.byId.get(record.id);
+        if (known !== undefined && known.form === form && known.definition.equals(definition)) {
+          this.table.refresh(facts.domain, known, facts.receivedAtMs);
+          this.#countTemplate();
+        } else if (this.define(facts.domain, createTemplate(record, form, definition, facts.receivedAtMs))) {
+          this.#countTemplate();
+          this.#readPending(facts, record.id);
+        }
+      }
+      if (record.next === null) return;
+      at = record.next;
+    }
+  }
+
+  #countTemplate(): void {
+    this.templates++;
+    this.counters.templates++;
+  }
+
+  /** Takes a template up; false when it is none, or there is no room for it. */
+  define(domain: Domain, template: Template | null): boolean {
+    if (template === null) {
+      this.drop('bad_template');
+      return false;
+    }
+    const gone = this.table.add(domain, template);
+    if (gone !== 0) this.drop('template_limit', gone ?? 1);
+    return gone !== null;
+  }
+
+  #withdraw(domain: Domain, id: number, options: boolean): void {
+    if (id === (options ? 3 : 2)) this.table.removeAll(domain, options);
+    else if (id < 256) this.drop('bad_template');
+    else {
+      const template = domain.byId.get(id);
+      if (template !== undefined && isOptions(template.form) === options) this.table.remove(domain, template);
+    }
+  }
+
+  #readPending(facts: DatagramFacts, id: number): void {
+    const sets = this.#pending.take(facts.domain, id);
+    if (sets.length === 0) return;
+    const { records, recordsKnown } = this;
+    for (const set of sets) {
+      this.enter(set, -set.offset);
+      this.#readData(set, set.body, viewOf(set.body), id, 0, set.body.length);
+    }
+    // These were not records of the datagram that brought the template.
+    this.records = records;
+    this.recordsKnown = recordsKnown;
+    this.enter(facts, 0);
+  }
+
+  #readData(facts: DatagramFacts, bytes: Buffer, view: DataView, id: number, at: number, end: number): void {
+    const template = facts.domain.byId.get(id);
+    if (template === undefined) this.#wait(facts, id, bytes, at, end);
+    else if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
+    else {
+      template.reader ??= this.#readers.readerOf(template.fields);
+      if (template.reader !== null) this.readRows(facts.domain, template.reader, view, at, end);
+    }
+  }
+
+  #wait(facts: DatagramFacts, templateId: number, bytes: Buffer, at: number, end: number): void {
+    this.recordsKnown = false;
+    const { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
+    const set: PendingSet = {
+      domain,
+      templateId,
+      body: Buffer.from(bytes.subarray(at, end)),
+      offset: at,
+      exporterPort,
+      sequence,
+      receivedAtMs,
+      exportMs,
+      uptimeMs,
+    };
+    if (!this.#pending.add(set)) this.drop('pending_limit');
+  }
+
+  /** Reads the records between `at` and `end` into the sink's batch. */
+  readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): void {
+    const context = this.#context;
+    const rows =
+      reader.readReverse === null
+        ? this.#readUniflows(reader, view, at, end)
+        : this.#readBiflows(reader, reader.readReverse, view, at, end);
+    this.flows += rows;
+    domain.flows += rows;
+    this.counters.flows[domain.version] += rows;
+    if (context.seenRate !== 0) domain.sawRate(context.seenRate);
+    if (context.overrun) this.#cut('bad_record');
+  }
+
+  #readUniflows(reader: RecordReader, view: DataView, begin: number, end: number): number {
+    let rows = 0;
+    let at = begin;
+    for (;;) {
+      const { batch } = this.#sink;
+      const room = batch.capacity - batch.length;
+      const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), this.#context);
+      rows += read;
+      batch.length += read;
+      if (batch.length === batch.capacity) this.#sink.flush();
+      if (read < room || read === 0) break;
+      at = this.#context.at;
+    }
+    this.records += rows;
+    return rows;
+  }
+
+  /** One record at a time, so that both halves stand together. */
+  #readBiflows(
+    reader: RecordReader,
+    readReverse: RecordReader['read'],
+    view: DataView,
+    begin: number,
+    end: number,
+  ): number {
+    let rows = 0;
+    let at = begin;
+    while (this.#readOne(reader.read, view, at, end) === 1) {
+      this.records++;
+      const next = this.#context.at;
+      rows += 1 + this.#readOne(readReverse, view, at, end);
+      at = next;
+    }
+    return rows;
+  }
+
+  #readOne(read: RecordReader['read'], view: DataView, at: number, end: number): number {
+    const { batch } = this.#sink;
+    const rows = read(view, at, end, 1, batch.length, this.#columnsOf(batch), this.#context);
+    batch.length += rows;
+    if (batch.length === batch.capacity) this.#sink.flush();
+    return rows;
+  }
+
+  #columnsOf(batch: FlowBatch): WritableColumns {
+    if (batch !== this.#batch || this.#columns === null) {
+      this.#batch = batch;
+      this.#columns = writableColumns(batch);
+    }
+    return this.#columns;
+  }
+
+  #readOptions(facts: DatagramFacts, template: Template, bytes: Buffer, at: number, end: number): void {
+    const { library, minLength } = template;
+    if (library !== null) {
+      const count = Math.floor((end - at) / minLength);
+      this.#countOptions(count);
+      if (count === 0 || !this.#wanted(template)) return;
+      const records = bytes.subarray(at, at + count * minLength);
+      for (const fields of readOptionsData(template.id, library, records)) {
+        this.#learn(facts, template, fields);
+      }
+      return;
+    }
+    let position = at;
+    while (position + minLength <= end) {
+      const record = readIpfixOptions(bytes, position, end, template.fields);
+      if (record === null) {
+        this.#cut('bad_record');
+        return;
+      }
+      this.#countOptions(1);
+      if (this.#wanted(template)) this.#learn(facts, template, record.fields);
+      position = record.next;
+    }
+  }
+
+  #countOptions(count: number): void {
+    this.options += count;
+    this.records += count;
+    this.counters.optionsRecords += count;
+  }
+
+  #wanted(template: Template): boolean {
+    return template.informative || this.#options.onOptions !== undefined;
+  }
+
+  #learn(facts: DatagramFacts, template: Template, fields: OptionsFields): void {
+    const { domain } = facts;
+    if (template.informative) {
+      const get = (id: number) => {
+        const value = fields[elementName(0, id)];
+        return typeof value === 'number' ? value : undefined;
+      };
+      domain.sawRate(domain.sampling.learn(get));
+      const initMs = get(IE.systemInitTimeMilliseconds);
+      if (initMs !== undefined && initMs > 0) {
+        domain.initMs = initMs;
+        this.#setUptime(facts);
+      }
+    }
+    this.#options.onOptions?.({
+      version: domain.version === 'v9' ? 'v9' : 'ipfix',
+      domain: domain.domain,
+      templateId: template.id,
+      fields,
+    });
+  }
+}
+
+/** The bytes of a buffer, wherever in its memory they lie. */
+export function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,97 @@
+/**
+ * One template of one observation domain, made from its bytes.
+ *
+ * The bytes of the definition are what identifies a layout, what a snapshot keeps and what a refresh is compared
+ * with. Field lists of v9 data templates are those that node-netflowv9 parsed; IPFIX ones are ours. The reader is
+ * compiled when the first data comes, so that a flood of templates costs little.
+ */
+
+import { fieldsOf, type LibraryTemplate, parseTemplate } from './netflowv9-library.ts';
+import { compileReader, type RecordReader } from './record-reader.ts';
+import { SAMPLING_ELEMENTS } from './sampling.ts';
+import { IE, type TemplateField, VARIABLE_LENGTH } from './template-field.ts';
+import type { TemplateForm, TemplateRecord } from './template-wire.ts';
+
+export interface Template {
+  readonly id: number;
+  readonly form: TemplateForm;
+  /** From the id to the last field, as received. */
+  readonly definition: Buffer;
+  readonly fields: readonly TemplateField[];
+  /** Shortest record: exact when no field has variable length. */
+  readonly minLength: number;
+  /** v9 options only: what the library needs to read the data. */
+  readonly library: LibraryTemplate | null;
+  /** True when options data may tell a sampling rate or the time the exporter started. */
+  readonly informative: boolean;
+  /** Receive time of the datagram that brought it last. */
+  seenMs: number;
+  /** Null until the first data, and for options. */
+  reader: RecordReader | null;
+}
+
+export function isOptions(form: TemplateForm): boolean {
+  return form === 'v9-options' || form === 'ipfix-options';
+}
+
+/** Makes a template of a record that passed `readTemplateRecord`; null when it cannot be used. */
+export function createTemplate(
+  record: Extract<TemplateRecord, { kind: 'template' }>,
+  form: TemplateForm,
+  definition: Buffer,
+  seenMs: number,
+): Template | null {
+  const library =
+    form === 'v9' || form === 'v9-options' ? parseTemplate(definition, form === 'v9-options') : null;
+  if (library === null && (form === 'v9' || form === 'v9-options')) return null;
+  // The library reads options records of fixed length only.
+  if (form === 'v9-options' && record.fields.some((field) => field.length === VARIABLE_LENGTH)) return null;
+  const fields = form === 'v9' && library !== null ? fieldsOf(library) : record.fields;
+  return {
+    id: record.id,
+    form,
+    definition: Buffer.from(definition),
+    fields,
+    minLength: fields.reduce((sum, { length }) => sum + (length === VARIABLE_LENGTH ? 1 : length), 0),
+    library: form === 'v9-options' ? library : null,
+    informative: fields.some(
+      ({ pen, id }) => pen === 0 && (SAMPLING_ELEMENTS.includes(id) || id === IE.systemInitTimeMilliseconds),
+    ),
+    seenMs,
+    reader: null,
+  };
+}
+
+/**
+ * Readers by field list, shared by all exporters: a thousand routers of one make send one layout. Bounded because
+ * layouts come from the network; the oldest goes first, and templates that have it keep it.
+ */
+export class ReaderCache {
+  readonly #readers = new Map<string, RecordReader>();
+  readonly #capacity: number;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  /** Null when records of these fields take no room. */
+  readerOf(fields: readonly TemplateField[]): RecordReader | null {
+    const key = fields.map(({ pen, id, length }) => `${pen}.${id}.${length}`).join(' ');
+    const known = this.#readers.get(key);
+    if (known !== undefined) return known;
+    const reader = compileReader(fields);
+    if (reader === null) return null;
+    if (this.#readers.size >= this.#capacity) {
+      for (const oldest of this.#readers.keys()) {
+        this.#readers.delete(oldest);
+        break;
+      }
+    }
+    this.#readers.set(key, reader);
+    return reader;
+  }
+}
