@@ -101,12 +101,12 @@ class ReaderSource {
     this.#translation();
     this.#sampling();
     this.#put('present', `m|${this.#present}`);
-    const declarations = [...this.#columns].map((name) => `const ${name}=c.${name};`);
+    const declarations = [...this.#columns].map((name) => `const c_${name}=c.${name};`);
     return [
       '"use strict";',
       ...declarations,
       'const r0=x.receivedLow,r1=x.receivedHigh,e0=x.exporter0,e1=x.exporter1,e2=x.exporter2,e3=x.exporter3,',
-      'port=x.exporterPort,domain_=x.domain,version_=x.version,sequence_=x.sequence,origin=x.origin,',
+      'port=x.exporterPort,domain=x.domain,version=x.version,sequence=x.sequence,origin=x.origin,',
       'ex=x.exportMs,rate=x.rates.defaultRate;',
       'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,t=0,d=0,m=0,w=0,sampler=-1,samplerRate=0;',
       'x.overrun=false;',
@@ -150,7 +150,7 @@ class ReaderSource {
   /** Assigns to this row of a column with one element a row. */
   #put(column: FlowColumn, expression: string): void {
     this.#columns.add(column);
-    this.#lines.push(`${column}[i]=${expression};`);
+    this.#lines.push(`c_${column}[i]=${expression};`);
   }
 
   /** The slot of an element as this direction sees it; `wire` looks at the other direction's own elements. */
@@ -165,13 +165,13 @@ class ReaderSource {
   #datagram(): void {
     for (const column of ['received_at', 'exporter'] as const) this.#columns.add(column);
     this.#lines.push(
-      'received_at[2*i]=r0;received_at[2*i+1]=r1;',
-      'exporter[4*i]=e0;exporter[4*i+1]=e1;exporter[4*i+2]=e2;exporter[4*i+3]=e3;',
+      'c_received_at[2*i]=r0;c_received_at[2*i+1]=r1;',
+      'c_exporter[4*i]=e0;c_exporter[4*i+1]=e1;c_exporter[4*i+2]=e2;c_exporter[4*i+3]=e3;',
     );
     this.#put('exporter_port', 'port');
-    this.#put('domain', 'domain_');
-    this.#put('version', 'version_');
-    this.#put('sequence', 'sequence_');
+    this.#put('domain', 'domain');
+    this.#put('version', 'version');
+    this.#put('sequence', 'sequence');
     this.#put('record', this.#direction === 'forward' ? 'at-origin' : 'at-origin+1');
     if (!this.#biflow) return;
     // RFC 5103 section 6.3: 2 says that the biflow's destination began it, so the halves change their roles.
@@ -195,8 +195,8 @@ class ReaderSource {
     this.#columns.add(column);
     this.#present |= bit;
     const words6 = v6 && [0, 4, 8, 12].map((byte) => `v.getUint32(${place(v6, byte)},true)`);
-    const put4 = `${column}[4*i+2]=0xffff0000;${column}[4*i+3]=w;`;
-    const put6 = words6?.map((word, k) => `${column}[4*i+${k}]=${word};`).join('');
+    const put4 = `c_${column}[4*i+2]=0xffff0000;c_${column}[4*i+3]=w;`;
+    const put6 = words6?.map((word, k) => `c_${column}[4*i+${k}]=${word};`).join('');
     if (v4 === undefined) this.#lines.push(`${put6}`);
     else if (words6 === undefined) this.#lines.push(`w=v.getUint32(${place(v4)},true);${put4}`);
     else {
@@ -259,8 +259,8 @@ class ReaderSource {
     if (slot === undefined) return;
     this.#present |= bit;
     this.#columns.add(column);
-    this.#lines.push(`${column}[2*i]=${low32(slot)};`);
-    if (slot.length > 4) this.#lines.push(`${column}[2*i+1]=${high32(slot)};`);
+    this.#lines.push(`c_${column}[2*i]=${low32(slot)};`);
+    if (slot.length > 4) this.#lines.push(`c_${column}[2*i+1]=${high32(slot)};`);
   }
 
   #times(): void {
@@ -300,7 +300,7 @@ class ReaderSource {
         this.#columns.add(column);
         this.#lines.push(
           `t=${expression(slot)};`,
-          `if(t>0&&t<1e13){${column}[2*i]=t>>>0;${column}[2*i+1]=(t/4294967296)>>>0;m|=${bit};}`,
+          `if(t>0&&t<1e13){c_${column}[2*i]=t>>>0;c_${column}[2*i+1]=(t/4294967296)>>>0;m|=${bit};}`,
         );
         return;
       }
