@@ -36,7 +36,7 @@ export type DropReason =
   | 'template_limit'
   /** Record: a variable-length field runs past the set. */
   | 'bad_record'
-  /** sFlow sample of a kind that carries no flow. */
+  /** sFlow sample of a kind that carries no flow; set of v9 or IPFIX with a reserved id. */
   | 'unsupported';
 
 /** What one datagram came to. */

@@ -54,8 +54,9 @@ export const FLOW_COLUMNS = {
   domain: 'u32',
   /** A value of FLOW_VERSION. */
   version: 'u8',
-  /** Sequence number of the datagram as sent, and the index of the record within the datagram: with `exporter` and
-   * `domain` the identity of a record, the same however often it is delivered. */
+  /** Sequence number of the datagram as sent, and where in the datagram the record begins (byte offset; one more for
+   * the second half of a biflow): with `exporter` and `domain` the identity of a record, the same however often it is
+   * delivered, and whether or not it had to wait for its template. v1 has a hash in place of the sequence number. */
   sequence: 'u32',
   record: 'u16',
   /** Bits of PRESENT: which of the optional fields the record really had. */
