@@ -1,0 +1,182 @@
+/**
+ * `rogue-smtp decode`: the flow records of captures as NDJSON, one object a record.
+ *
+ * What is printed is exactly what the running service would take out of the same datagrams. Several captures are read
+ * as one, in the order given, so that templates of the first serve the second. Output waits for whoever reads it.
+ */
+
+import { readCapture } from '../collect/capture/read-capture.ts';
+import { createDecoder } from '../decode/decoder.ts';
+import type { Decoder, DecoderOptions, OptionsRecord } from '../decode/types.ts';
+import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
+import { recordOf } from '../flow/record.ts';
+
+export interface DecodeStreams {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+/** A capture comes from one network and is read once: the bounds may be wider than those of the service. */
+const LIMITS: DecoderOptions['limits'] = {
+  exporters: 65_536,
+  templatesPerExporter: 4096,
+  templates: 262_144,
+  fieldsPerTemplate: 4096,
+  pendingBytes: 64 * 1024 * 1024,
+  pendingAgeMs: Number.MAX_SAFE_INTEGER,
+};
+
+const BATCH_ROWS = 4096;
+/** Text is handed over in pieces of about this size. */
+const WRITE_BYTES = 65_536;
+
+interface Totals {
+  packets: number;
+  datagrams: number;
+  readonly skipped: Record<string, number>;
+}
+
+/**
+ * Throws RogueSmtpError `io` for a file that cannot be read (what came before it is printed, the summary too). When
+ * nobody reads stdout any more, it ends quietly.
+ */
+export async function decodeCommand(
+  files: readonly string[],
+  flags: { readonly options?: boolean },
+  streams: DecodeStreams,
+): Promise<void> {
+  const output = createOutput(streams.stdout);
+  const totals: Totals = { packets: 0, datagrams: 0, skipped: {} };
+  const batch = createFlowBatch(BATCH_ROWS);
+  const sink = { batch, flush: printRows };
+  const decoder = createDecoder(
+    {
+      templateScope: 'address',
+      limits: LIMITS,
+      ...(flags.options && { onOptions: printOptions }),
+    },
+    sink,
+  );
+
+  function printRows(): void {
+    for (let row = 0; row < batch.length; row++) output.line(recordOf(batch, row));
+    clearFlowBatch(batch);
+  }
+
+  function printOptions(record: OptionsRecord): void {
+    const { version, domain, templateId, fields } = record;
+    output.line({ kind: 'options', version, domain, template: templateId, fields });
+  }
+
+  try {
+    for (const file of files) {
+      const capture = readCapture(file);
+      try {
+        for await (const datagram of capture) {
+          decoder.decode(datagram.payload, datagram.source, datagram.sourcePort, datagram.timeMs);
+          printRows();
+          await output.drained();
+          if (output.closed()) return;
+        }
+      } finally {
+        totals.packets += capture.counters.packets;
+        totals.datagrams += capture.counters.datagrams;
+        addCounts(totals.skipped, capture.counters.skipped);
+      }
+    }
+  } finally {
+    // What still waits for its template will wait for ever.
+    decoder.expire(Number.MAX_SAFE_INTEGER);
+    printRows();
+    await output.end();
+    streams.stderr.write(summaryOf(totals, decoder));
+  }
+}
+
+function summaryOf(totals: Totals, decoder: Decoder): string {
+  const { flows, dropped, optionsRecords, templates } = decoder.counters;
+  const flowCount = Object.values(flows).reduce((sum, n) => sum + n, 0);
+  const lines = [
+    `${totals.packets} packets: ${totals.datagrams} datagrams${inWords(', skipped', totals.skipped)}`,
+    `${flowCount} flows${inWords(':', flows)}`,
+    `${templates} templates, ${optionsRecords} options records`,
+    `dropped${inWords(':', dropped) || ': nothing'}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** `: not_udp 3, truncated 1`; empty when all are zero. */
+function inWords(intro: string, counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).filter(([, n]) => n > 0);
+  return parts.length === 0 ? '' : `${intro} ${parts.map(([name, n]) => `${name} ${n}`).join(', ')}`;
+}
+
+function addCounts(into: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, n] of Object.entries(counts)) into[name] = (into[name] ?? 0) + n;
+}
+
+interface Output {
+  line(value: object): void;
+  /** Waits until whoever reads can take more. Throws what the stream failed with, but for a closed pipe. */
+  drained(): Promise<void>;
+  /** True when nobody reads any more. */
+  closed(): boolean;
+  /** Hands the rest over and lets go of the stream, which stays open. */
+  end(): Promise<void>;
+}
+
+function createOutput(stream: NodeJS.WritableStream): Output {
+  let text = '';
+  let closed = false;
+  let failure: unknown = null;
+  let full = false;
+  let wake: () => void = () => undefined;
+
+  function onError(error: Error): void {
+    closed = true;
+    // The reader has seen enough (`| head`): that is no failure.
+    if (!('code' in error) || error.code !== 'EPIPE') failure = error;
+    wake();
+  }
+  function onClose(): void {
+    closed = true;
+    wake();
+  }
+  function onDrain(): void {
+    full = false;
+    wake();
+  }
+  stream.on('error', onError);
+  stream.on('close', onClose);
+  stream.on('drain', onDrain);
+
+  function write(): void {
+    if (text !== '' && !closed && !stream.write(text)) full = true;
+    text = '';
+  }
+
+  async function drained(): Promise<void> {
+    while (full && !closed) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    if (failure !== null) throw failure;
+  }
+
+  return {
+    line(value) {
+      text += `${JSON.stringify(value)}\n`;
+      if (text.length >= WRITE_BYTES) write();
+    },
+    drained,
+    closed: () => closed,
+    async end() {
+      write();
+      await drained();
+      stream.off('close', onClose);
+      stream.off('drain', onDrain);
+      // The error listener stays: a pipe that closes later must not end the process with a stack trace.
+    },
+  };
+}
