@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SequenceAccount } from '../../src/decode/sequence.ts';
+
+/** Feeds [sequence, units, exportMs, uptimeMs] and gives the counts. */
+function account(
+  ...datagrams: [sequence: number, units: number | null, exportMs?: number, uptimeMs?: number][]
+) {
+  const counts = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+  const sequence = new SequenceAccount();
+  for (const [number, units, exportMs = 0, uptimeMs] of datagrams) {
+    sequence.observe(number, units, exportMs, uptimeMs ?? null, counts);
+  }
+  return [counts.sequenceLost, counts.sequenceReordered, counts.sequenceResets];
+}
+
+describe('sequence accounting', () => {
+  it('finds nothing in a sequence without gaps, over the roll-over too', () => {
+    expect(account([4294967280, 10], [4294967290, 10], [4, 10], [14, 1])).toEqual([0, 0, 0]);
+  });
+
+  it('begins wherever the exporter is', () => {
+    expect(account([123456, 30], [123486, 30])).toEqual([0, 0, 0]);
+  });
+
+  it('counts the units of a gap, over the roll-over too', () => {
+    expect(account([0, 30], [60, 30])).toEqual([30, 0, 0]);
+    expect(account([4294967290, 1], [5, 1])).toEqual([10, 0, 0]);
+  });
+
+  it('takes back the loss of what comes late', () => {
+    expect(account([0, 10], [20, 10], [10, 10], [30, 10])).toEqual([0, 1, 0]);
+    expect(account([0, 10], [40, 10], [30, 10], [10, 10], [50, 1])).toEqual([10, 2, 0]);
+  });
+
+  it('takes back nothing for a datagram that comes twice', () => {
+    expect(account([0, 10], [10, 10], [10, 10], [20, 10])).toEqual([0, 1, 0]);
+    expect(account([0, 10], [20, 10], [10, 10], [10, 10], [30, 1])).toEqual([0, 2, 0]);
+  });
+
+  it('sees a restart by the uptime, and counts no loss for it', () => {
+    expect(account([5000, 10, 0, 9_000_000], [0, 10, 1000, 5_000], [10, 10, 2000, 6_000])).toEqual([0, 0, 1]);
+    expect(account([5000, 10, 0, 9_000_000], [700_000, 10, 1000, 5_000])).toEqual([0, 0, 1]);
+  });
+
+  it('does not take the roll-over of the uptime for a restart', () => {
+    expect(account([0, 10, 0, 4294967000], [20, 10, 1000, 704])).toEqual([10, 0, 0]);
+  });
+
+  it('sees a restart by a far jump back', () => {
+    expect(account([3_000_000, 10], [0, 10], [10, 10])).toEqual([0, 0, 1]);
+  });
+
+  it('sees a restart near the beginning by the time of the export', () => {
+    expect(account([100, 10, 1000], [0, 10, 60_000], [10, 10, 61_000])).toEqual([0, 0, 1]);
+  });
+
+  it('sees a restart by datagrams that all seem late and follow each other', () => {
+    const run = Array.from({ length: 20 }, (_, i): [number, number] => [10 * i, 10]);
+    expect(account([30_000, 10], ...run)).toEqual([0, 7, 1]);
+  });
+
+  it('believes the next datagram after one whose records are unknown', () => {
+    expect(account([0, 10], [10, null], [47, 10], [57, 1])).toEqual([0, 0, 0]);
+  });
+
+  it('never counts less than nothing, whatever comes', () => {
+    const number = fc.oneof(
+      fc.integer({ min: 0, max: 200 }),
+      fc.integer({ min: 4294967000, max: 4294967295 }),
+    );
+    const datagram = fc.tuple(number, fc.option(fc.nat(40)), fc.nat(5000), fc.nat(200_000));
+    fc.assert(
+      fc.property(fc.array(datagram, { maxLength: 100 }), (datagrams) => {
+        for (const count of account(...datagrams)) expect(count).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  it('loses exactly what did not arrive, in any order within the window', () => {
+    const kept = fc.array(fc.boolean(), { minLength: 10, maxLength: 60 });
+    fc.assert(
+      fc.property(kept, fc.array(fc.nat(59), { maxLength: 6 }), (arrives, swaps) => {
+        const order = arrives.flatMap((arrived, i) => (arrived ? [i] : []));
+        for (const swap of swaps) {
+          const i = 1 + (swap % Math.max(1, order.length - 3));
+          if (i + 1 < order.length - 1) [order[i], order[i + 1]] = [order[i + 1]!, order[i]!];
+        }
+        if (order.length < 4) return;
+        const first = Math.min(...order);
+        if (order[0] !== first) return;
+        const [lost] = account(...order.map((i): [number, number] => [10 * i, 10]));
+        const span = Math.max(...order) - first + 1;
+        expect(lost).toBe(10 * (span - order.length));
+      }),
+    );
+  });
+});
