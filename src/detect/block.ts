@@ -1,0 +1,100 @@
+/**
+ * Whether a host is to be blocked, as a pure function of evidence, policy and limits.
+ *
+ * This is the first of two gates (the ACL renderers apply the address interlocks again, last). Every answer carries its
+ * reason in words. What cannot be undone lightly needs independent evidence: two records in two datagrams, the client's
+ * own half of the traffic, and a policy that names at least one authorised sender.
+ */
+
+import type { BlockConfig } from '../config/schema.ts';
+import { type Block, GRADES } from '../messages/alert.ts';
+
+export type BlockState = Block['state'];
+
+export interface BlockInput {
+  /** Grade of the incident, 1 (attempted) to 4 (bulk). */
+  readonly grade: number;
+  /** The same from evidence that may lead to a block: the client's half seen, not denied, on port 25. 0 for none. */
+  readonly solidGrade: number;
+  /** Records and datagrams behind the solid grade; counted up to 2. */
+  readonly records: number;
+  readonly datagrams: number;
+  readonly halfSeen: boolean;
+  readonly denied: boolean;
+  readonly neverBlocked: boolean;
+  /** A rule in force names the host as a sender, for whatever destination. */
+  readonly isSender: boolean;
+  readonly hasSenders: boolean;
+  /** Blocks of other hosts in force, and those that began within the last hour. Asked only when it matters. */
+  readonly counts: () => { readonly active: number; readonly recent: number };
+}
+
+export interface BlockDecision {
+  readonly state: BlockState;
+  readonly reason: string;
+}
+
+export const BLOCK_PORT = 25;
+const RECORDS_NEEDED = 2;
+const DATAGRAMS_NEEDED = 2;
+/** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
+const MAX_TTL_FACTOR = 4;
+
+/** The interlocks that hold whatever the evidence is; null when none applies. */
+export function blockInterlock(
+  input: Pick<BlockInput, 'neverBlocked' | 'isSender' | 'hasSenders'>,
+): BlockDecision | null {
+  if (input.neverBlocked) return refused('the host is on the never-block list');
+  if (input.isSender) {
+    return refused('the host is a configured sender: a block would also stop the mail that it may send');
+  }
+  if (!input.hasSenders) {
+    return refused('no authorised sender is configured: the mail servers themselves would be blocked');
+  }
+  return null;
+}
+
+export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecision {
+  const needed = GRADES.indexOf(config.grade) + 1;
+  if (input.grade < needed) {
+    return none(`the grade is below ${config.grade}`);
+  }
+  const interlock = blockInterlock(input);
+  if (interlock !== null) return interlock;
+  if (input.solidGrade < needed) {
+    if (input.halfSeen) return refused('only the replies of the servers were seen, not what the host sent');
+    if (input.denied) return refused('the router already denies these connections');
+    return none(`nothing new of grade ${config.grade} on port ${BLOCK_PORT}`);
+  }
+  if (input.records < RECORDS_NEEDED || input.datagrams < DATAGRAMS_NEEDED) {
+    return none('waits for a second record in a second datagram: one datagram can be forged');
+  }
+  if (config.mode === 'observe') {
+    return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
+  }
+  const { active, recent } = input.counts();
+  if (active >= config.max_entries) {
+    return refused(`the list is full (block.max_entries is ${config.max_entries})`);
+  }
+  if (recent >= config.max_new_per_hour) {
+    return refused(
+      `too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour})`,
+    );
+  }
+  return config.mode === 'propose'
+    ? { state: 'proposed', reason: 'waits for approval' }
+    : { state: 'published', reason: `the grade is ${GRADES[input.grade - 1]}` };
+}
+
+/** Milliseconds that a block lasts without new activity. */
+export function blockTtlMs(config: BlockConfig, recurrence: number): number {
+  return config.ttl * Math.min(MAX_TTL_FACTOR, 1 + recurrence);
+}
+
+const none = (reason: string): BlockDecision => ({ state: 'none', reason });
+const refused = (reason: string): BlockDecision => ({ state: 'refused', reason });
+
+/** True while an ACL holds, or is about to hold, the host. */
+export function isStanding(state: BlockState): boolean {
+  return state === 'proposed' || state === 'published';
+}

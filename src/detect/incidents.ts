@@ -1,0 +1,294 @@
+/**
+ * Incidents and alerts as messages: ids, words and figures from a case file, and a case file back from an incident.
+ *
+ * Ids are digests of what identifies the event, so that the same event computed again has the same id. What a restart
+ * needs beyond the public fields is in `resume`, as small as an exact continuation allows, and is believed only after
+ * validation.
+ */
+
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { DetectionConfig } from '../config/schema.ts';
+import { compareAddresses, formatAddress, parseAddress } from '../flow/address.ts';
+import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
+import { BULK, type CaseFile, type Destination, emptyCaseFile } from './case-file.ts';
+import { addressKey } from './sessions.ts';
+
+/** Destinations that a message shows. */
+const TOP_DESTINATIONS = 10;
+const ID_DIGITS = 24;
+
+export interface HostName {
+  readonly address: string;
+  readonly site: string;
+}
+
+/** How far the mail stream is counted in an incident: records of the host up to here are in its figures. */
+export interface Watermark {
+  readonly partition: number;
+  readonly offset: number;
+  /** Detector clock at that record: a record received later is not in the figures, whatever its offset. */
+  readonly clockMs: number;
+}
+
+type EvidenceFields = Omit<Alert, 'schema' | 'schema_version' | 'alert_id' | 'kind' | 'emitted_at'>;
+
+const digest = (...parts: (string | number)[]) =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, ID_DIGITS);
+
+/** Stable over restarts and redelivery: who, the how-manieth time, and the record that it began with. */
+export function incidentId(host: HostName, recurrence: number, firstRecord: number, firstMs: number): string {
+  return digest('incident', host.site, host.address, recurrence, firstRecord, firstMs);
+}
+
+export function toAlert(
+  kind: Alert['kind'],
+  host: HostName,
+  file: CaseFile,
+  detection: DetectionConfig,
+  policyVersion: string,
+  emittedMs: number,
+): Alert {
+  const ordinal = kind === 'updated' ? file.updates : kind === 'escalated' ? file.grade : 0;
+  return {
+    schema: 'rogue-smtp.alert',
+    schema_version: 1,
+    alert_id: digest('alert', file.id, kind, ordinal),
+    kind,
+    ...evidenceFields(host, file, detection, policyVersion),
+    emitted_at: iso(emittedMs),
+  };
+}
+
+export function toIncident(
+  host: HostName,
+  file: CaseFile,
+  detection: DetectionConfig,
+  policyVersion: string,
+  watermark: Watermark,
+): Incident {
+  return {
+    schema: 'rogue-smtp.incident',
+    schema_version: 1,
+    ...evidenceFields(host, file, detection, policyVersion),
+    state: file.closedMs === null ? 'open' : 'closed',
+    opened_at: iso(file.openedMs),
+    updated_at: iso(file.changedMs),
+    closed_at: file.closedMs === null ? null : iso(file.closedMs),
+    revision: file.revision,
+    recurrence: file.recurrence,
+    resume: toResume(file, watermark),
+  };
+}
+
+function evidenceFields(
+  host: HostName,
+  file: CaseFile,
+  detection: DetectionConfig,
+  policyVersion: string,
+): EvidenceFields {
+  return {
+    incident_id: file.id,
+    host: host.address,
+    site: host.site,
+    grade: GRADES[file.grade - 1],
+    flags: flagsOf(file),
+    first_seen: iso(file.firstMs),
+    last_seen: iso(file.lastMs),
+    sessions: file.sessions,
+    attempts: file.attempts,
+    destinations: {
+      count: file.destinations.size,
+      exact: file.destinationsExact,
+      top: topDestinations(file.destinations),
+    },
+    packets: file.packets,
+    bytes: file.bytes,
+    ports: [...file.ports],
+    exporters: file.interfaces.map((seen) => ({
+      address: seen.address,
+      domain: seen.domain,
+      interface: seen.interface,
+    })),
+    sampling: [...file.sampling],
+    reasons: reasonsOf(host, file, detection),
+    missing: missingOf(file),
+    policy_version: policyVersion,
+    block: {
+      state: file.block.state,
+      reason: file.block.reason,
+      since: file.block.sinceMs === null ? null : iso(file.block.sinceMs),
+      until: file.block.untilMs === null ? null : iso(file.block.untilMs),
+    },
+  };
+}
+
+function flagsOf(file: CaseFile): Alert['flags'] {
+  const set: Record<(typeof FLAGS)[number], boolean> = {
+    half_seen: file.halfSessions > 0,
+    denied: file.deniedSessions > 0,
+    sampled: file.sampled,
+    backscatter: file.backscatter,
+    flags_unknown: file.flagsUnknown,
+  };
+  return FLAGS.filter((flag) => set[flag]);
+}
+
+function topDestinations(destinations: ReadonlyMap<string, Destination>): Alert['destinations']['top'] {
+  return [...destinations.values()]
+    .sort((a, b) => b.sessions - a.sessions || b.bytes - a.bytes || compareAddresses(a.address, b.address))
+    .slice(0, TOP_DESTINATIONS)
+    .map(({ address, sessions, packets, bytes }) => ({
+      address: formatAddress(address),
+      sessions,
+      packets,
+      bytes,
+    }));
+}
+
+function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): string[] {
+  const reasons = [`${host.address} ${file.verdict}`];
+  const { conversed, bulk } = detection;
+  const ports = `TCP port ${file.ports.join(', ')}`;
+  if (file.sessions > 0) {
+    reasons.push(
+      `${plural(file.sessions, 'session')} on ${ports}, ${file.destinationsExact ? '' : 'at least '}${plural(file.destinations.size, 'destination')}`,
+    );
+  }
+  if (file.attempts > 0) {
+    reasons.push(`${plural(file.attempts, 'attempt')} on ${ports} that did not become a connection`);
+  }
+  if (file.grade === BULK) {
+    reasons.push(
+      `at least ${plural(bulk.sessions, 'session')}, or sessions to ${plural(bulk.destinations, 'destination')}, within ${seconds(bulk.window)}`,
+    );
+  } else if (file.grade === 3) {
+    reasons.push(
+      `a session of at least ${conversed.packets} packets and ${conversed.bytes} bytes: enough for an SMTP dialogue`,
+    );
+  } else if (file.grade === 2) {
+    reasons.push('a connection was established');
+  }
+  if (file.halfSessions > 0) {
+    reasons.push(`${plural(file.halfSessions, 'session')} known only from what the servers answered`);
+  }
+  if (file.deniedSessions > 0) {
+    reasons.push(`${plural(file.deniedSessions, 'attempt')} already denied by the network`);
+  }
+  if (file.backscatter) {
+    reasons.push('also gets answers to packets that it never sent: somebody may use its address');
+  }
+  return reasons;
+}
+
+function missingOf(file: CaseFile): string[] {
+  const missing: string[] = [];
+  if (file.flagsUnknown) missing.push('TCP flags: some records have none');
+  if (file.sampled) missing.push('unsampled counts: packets and bytes are those of the samples');
+  if (file.sampling.includes(0)) missing.push('the sampling rate of some records');
+  if (!file.repliesSeen) missing.push('the replies of the servers: no record of that direction');
+  if (file.halfSessions > 0) missing.push('what the host sent in some sessions: only replies were exported');
+  if (!file.destinationsExact) missing.push('the exact number of destinations: the table was full');
+  return missing;
+}
+
+const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const seconds = (ms: number) => (ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1000} s`);
+const iso = (ms: number) => new Date(ms).toISOString();
+
+const natural = z.number().int().nonnegative();
+const resumeSchema = z.strictObject({
+  v: z.literal(1),
+  /** Partition, offset and clock of the watermark. */
+  at: z.tuple([natural, z.number().int(), natural]),
+  /** Sessions: half seen, denied. */
+  special: z.tuple([natural, natural]),
+  /** Block evidence: solid grade, records, datagrams, hash of the first datagram. */
+  solid: z.tuple([natural.max(BULK), natural.max(2), natural.max(2), natural]),
+  /** Number of updates, time of the newest alert. */
+  told: z.tuple([natural, natural]),
+  replies: z.boolean(),
+  verdict: z.string(),
+  /** Address, sessions, packets, bytes. */
+  destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
+});
+
+function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeSchema> {
+  return {
+    v: 1,
+    at: [watermark.partition, watermark.offset, watermark.clockMs],
+    special: [file.halfSessions, file.deniedSessions],
+    solid: [file.solidGrade, file.records, file.datagrams, file.firstDatagram],
+    told: [file.updates, file.alertedMs],
+    replies: file.repliesSeen,
+    verdict: file.verdict,
+    destinations: [...file.destinations.values()].map((d) => [
+      formatAddress(d.address),
+      d.sessions,
+      d.packets,
+      d.bytes,
+    ]),
+  };
+}
+
+export interface RestoredFile {
+  readonly address: Uint8Array;
+  readonly file: CaseFile;
+  readonly watermark: Watermark;
+}
+
+/** The case file that an incident was made from, or null when its text cannot have come from here. */
+export function fromIncident(incident: Incident): RestoredFile | null {
+  const parsed = resumeSchema.safeParse(incident.resume);
+  const address = parseAddress(incident.host);
+  if (!parsed.success || address === null) return null;
+  const resume = parsed.data;
+  const file = emptyCaseFile(
+    incident.incident_id,
+    incident.recurrence,
+    Date.parse(incident.opened_at),
+    Date.parse(incident.first_seen),
+    resume.verdict,
+  );
+  for (const [text, sessions, packets, bytes] of resume.destinations) {
+    const destination = parseAddress(text);
+    if (destination === null) return null;
+    file.destinations.set(addressKey(destination, 0), {
+      address: destination,
+      sessions,
+      packets,
+      bytes,
+      connectedMs: 0,
+      solidMs: 0,
+    });
+  }
+  file.lastMs = Date.parse(incident.last_seen);
+  file.changedMs = Date.parse(incident.updated_at);
+  file.closedMs = incident.closed_at === null ? null : Date.parse(incident.closed_at);
+  file.revision = incident.revision;
+  file.grade = GRADES.indexOf(incident.grade) + 1;
+  file.sessions = incident.sessions;
+  file.attempts = incident.attempts;
+  [file.halfSessions, file.deniedSessions] = resume.special;
+  file.packets = incident.packets;
+  file.bytes = incident.bytes;
+  file.flagsUnknown = incident.flags.includes('flags_unknown');
+  file.sampled = incident.flags.includes('sampled');
+  file.backscatter = incident.flags.includes('backscatter');
+  file.repliesSeen = resume.replies;
+  file.destinationsExact = incident.destinations.exact;
+  file.ports = [...incident.ports];
+  file.interfaces = incident.exporters.map((seen) => ({ ...seen, vantage: -1 }));
+  file.sampling = [...incident.sampling];
+  [file.solidGrade, file.records, file.datagrams, file.firstDatagram] = resume.solid;
+  [file.updates, file.alertedMs] = resume.told;
+  const { state, reason, since, until } = incident.block;
+  file.block = {
+    state,
+    reason,
+    sinceMs: since === null ? null : Date.parse(since),
+    untilMs: until === null ? null : Date.parse(until),
+  };
+  const [partition, offset, clockMs] = resume.at;
+  return { address, file, watermark: { partition, offset, clockMs } };
+}

@@ -1,0 +1,194 @@
+/**
+ * The policy: which addresses are ours, who may send mail where and until when, and who is never blocked.
+ *
+ * Compiled once from the configuration into prefix tables, then only read: a verdict costs a binary search and allocates
+ * nothing. It decides about addresses only; what a flow proves is the business of evidence.ts. The version is a digest
+ * of everything that can change a verdict, so that an alert says under which rules it was raised.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import { createPrefixTable, formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+
+export type PolicyConfig = Pick<Config, 'networks' | 'senders' | 'detection' | 'block'>;
+
+/** What the policy says of a source that talks to a destination. */
+export interface SenderVerdict {
+  /**
+   * `authorised`: a rule allows it. `restricted`: a rule names the source, but not for this destination. `expired`: the
+   * rule that would allow it has ended. `none`: no rule names the source.
+   */
+  readonly kind: 'authorised' | 'restricted' | 'expired' | 'none';
+  /** The name of the rule that decided; '' for `none`. */
+  readonly sender: string;
+  /** A sentence part for people. */
+  readonly reason: string;
+}
+
+/** What a mail port is to the detector. */
+export const PORT_CLASS = { none: 0, mail: 1, submission: 2 } as const;
+
+export interface Policy {
+  readonly version: string;
+  /** False when no authorised sender is configured: nothing may be blocked then. */
+  readonly hasSenders: boolean;
+  /** Names of sites; index 0 is '' and stands for everything outside a configured site. */
+  readonly siteNames: readonly string[];
+  /** A value of PORT_CLASS for each port; submission ports only when they are to raise alerts. */
+  readonly portClass: Uint8Array;
+  isInternal(bytes: Uint8Array, offset: number): boolean;
+  isNeverBlocked(bytes: Uint8Array, offset: number): boolean;
+  /** Named as the source of any rule that is in force, whatever the destination. Such a host is never blocked. */
+  isSender(bytes: Uint8Array, offset: number, nowMs: number): boolean;
+  /** The verdict for 16 address bytes each at their offsets; of several rules the one that allows most decides. */
+  verdict(
+    source: Uint8Array,
+    sourceOffset: number,
+    destination: Uint8Array,
+    destinationOffset: number,
+    nowMs: number,
+  ): SenderVerdict;
+  /** Index into siteNames of the first site that matches; `vrf` is null when the record has none. */
+  site(exporter: Uint8Array, exporterOffset: number, vrf: number | null): number;
+}
+
+interface Rule {
+  readonly allows: ((bytes: Uint8Array, offset: number) => boolean) | null;
+  readonly untilMs: number;
+  readonly authorised: SenderVerdict;
+  readonly restricted: SenderVerdict;
+  readonly expired: SenderVerdict;
+}
+
+const NONE: SenderVerdict = { kind: 'none', sender: '', reason: 'is no configured sender' };
+
+export function compilePolicy(config: PolicyConfig): Policy {
+  const internal = createPrefixTable(config.networks.internal);
+  const never = createPrefixTable(config.block.never);
+  const rules = config.senders.map(compileRule);
+  const sources = compileSources(config, rules);
+  const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
+  const sites = config.networks.sites.map((site) => ({
+    vrf: site.vrf,
+    exporters: site.exporters === undefined ? null : createPrefixTable(site.exporters),
+  }));
+
+  const portClass = new Uint8Array(65536);
+  if (config.detection.submission.alert) {
+    for (const port of config.detection.submission.ports) portClass[port] = PORT_CLASS.submission;
+  }
+  for (const port of config.detection.ports) portClass[port] = PORT_CLASS.mail;
+
+  function rulesOf(bytes: Uint8Array, offset: number): readonly Rule[] | null {
+    const at = sourceTable.lookup(bytes, offset);
+    return at < 0 ? null : sources[at].rules;
+  }
+
+  return {
+    version: policyVersion(config),
+    hasSenders: rules.length > 0,
+    siteNames: ['', ...config.networks.sites.map((site) => site.name)],
+    portClass,
+    isInternal: (bytes, offset) => internal.lookup(bytes, offset) >= 0,
+    isNeverBlocked: (bytes, offset) => never.lookup(bytes, offset) >= 0,
+    isSender(bytes, offset, nowMs) {
+      const found = rulesOf(bytes, offset);
+      if (found === null) return false;
+      for (const rule of found) if (nowMs < rule.untilMs) return true;
+      return false;
+    },
+    verdict(source, sourceOffset, destination, destinationOffset, nowMs) {
+      const found = rulesOf(source, sourceOffset);
+      if (found === null) return NONE;
+      let verdict = NONE;
+      for (const rule of found) {
+        const allowed = rule.allows === null || rule.allows(destination, destinationOffset);
+        if (nowMs >= rule.untilMs) {
+          if (verdict === NONE && allowed) verdict = rule.expired;
+        } else if (allowed) {
+          return rule.authorised;
+        } else if (verdict.kind !== 'restricted') {
+          verdict = rule.restricted;
+        }
+      }
+      return verdict;
+    },
+    site(exporter, exporterOffset, vrf) {
+      for (let i = 0; i < sites.length; i++) {
+        const site = sites[i];
+        if (site.vrf !== undefined && site.vrf !== vrf) continue;
+        if (site.exporters !== null && site.exporters.lookup(exporter, exporterOffset) < 0) continue;
+        return i + 1;
+      }
+      return 0;
+    },
+  };
+}
+
+function compileRule(sender: PolicyConfig['senders'][number]): Rule {
+  const named = (kind: SenderVerdict['kind'], reason: string): SenderVerdict => ({
+    kind,
+    sender: sender.name,
+    reason,
+  });
+  const table = sender.to === 'any' ? null : createPrefixTable(sender.to);
+  return {
+    allows: table === null ? null : (bytes, offset) => table.lookup(bytes, offset) >= 0,
+    untilMs: sender.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(sender.until),
+    authorised: named('authorised', `is the authorised sender "${sender.name}"`),
+    restricted: named('restricted', `is the sender "${sender.name}", which may not send to this destination`),
+    expired: named('expired', `was the sender "${sender.name}" until ${sender.until ?? ''}`),
+  };
+}
+
+/**
+ * The distinct host prefixes, each with every rule that covers it: a longest-prefix match then finds all rules of an
+ * address, also those of a wider prefix.
+ */
+function compileSources(
+  config: PolicyConfig,
+  rules: readonly Rule[],
+): { readonly prefix: Prefix; readonly rules: readonly Rule[] }[] {
+  const distinct = new Map<string, Prefix>();
+  for (const sender of config.senders) {
+    for (const host of sender.hosts) distinct.set(formatPrefix(host), host);
+  }
+  return [...distinct.values()].map((prefix) => ({
+    prefix,
+    rules: rules.filter((_, i) =>
+      config.senders[i].hosts.some(
+        (host) => host.length <= prefix.length && prefixContains(host, prefix.bytes),
+      ),
+    ),
+  }));
+}
+
+/** Twelve hex digits over everything that decides a verdict, independent of the order of lists and of spelling. */
+function policyVersion(config: PolicyConfig): string {
+  const texts = (prefixes: readonly Prefix[]) => prefixes.map(formatPrefix).sort();
+  const canonical = {
+    internal: texts(config.networks.internal),
+    // The order of sites matters: the first that matches wins.
+    sites: config.networks.sites.map((site) => [
+      site.name,
+      site.vrf ?? null,
+      site.exporters === undefined ? null : texts(site.exporters),
+    ]),
+    senders: config.senders
+      .map((sender) =>
+        JSON.stringify([
+          sender.name,
+          texts(sender.hosts),
+          sender.to === 'any' ? 'any' : texts(sender.to),
+          sender.until === undefined ? null : Date.parse(sender.until),
+        ]),
+      )
+      .sort(),
+    never: texts(config.block.never),
+    ports: [...config.detection.ports].sort((a, b) => a - b),
+    submission: config.detection.submission.alert
+      ? [...config.detection.submission.ports].sort((a, b) => a - b)
+      : [],
+  };
+  return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
+}

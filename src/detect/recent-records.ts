@@ -1,0 +1,146 @@
+/**
+ * The memory of records seen lately, so that a record that is delivered again changes nothing.
+ *
+ * A record is known by where it came from (exporter, domain, sequence, index) and by what it says: exporters that
+ * restart, or never count, reuse sequence numbers, and must not blind the detector. Kept as 53-bit hashes in two
+ * generations of bounded size; what falls out of the older one is forgotten. A false match (about 1 in 10^10 at a full
+ * table) loses one record; it never invents one.
+ */
+
+import type { FlowColumns } from '../flow/batch.ts';
+
+/** Slots of one generation at most; half of them are used, at 8 bytes each. */
+const MAX_SLOTS = 1 << 20;
+const MIN_SLOTS = 1 << 10;
+
+/**
+ * 53-bit hash of a record, the same however often it is delivered. Receive time and exporter port are left out: a
+ * datagram that the network doubled is still the same record.
+ */
+export function recordHash(columns: FlowColumns, row: number): number {
+  let low = 0x9e3779b9 | 0;
+  let high = 0x85ebca6b | 0;
+  const at = 16 * row;
+  const { exporter, src_addr, dst_addr, packets, bytes, start, end } = columns;
+  for (let i = 0; i < 16; i += 4) {
+    const word = readWord(exporter, at + i);
+    low = mix(low, word);
+    high = mix(high, ~word);
+    const source = readWord(src_addr, at + i);
+    low = mix(low, source);
+    high = mix(high, ~source);
+    const destination = readWord(dst_addr, at + i);
+    low = mix(low, destination);
+    high = mix(high, ~destination);
+  }
+  const ports = (columns.src_port[row] << 16) | columns.dst_port[row];
+  low = mix(low, ports);
+  high = mix(high, ~ports);
+  low = mix(low, columns.domain[row]);
+  high = mix(high, ~columns.sequence[row]);
+  low = mix(low, columns.sequence[row]);
+  high = mix(high, ~columns.domain[row]);
+  const place = (columns.record[row] << 16) | (columns.version[row] << 8) | columns.reverse[row];
+  low = mix(low, place);
+  high = mix(high, ~place);
+  low = mix(low, packets[2 * row]);
+  high = mix(high, ~bytes[2 * row]);
+  low = mix(low, bytes[2 * row]);
+  high = mix(high, ~packets[2 * row]);
+  low = mix(low, start[2 * row]);
+  high = mix(high, ~end[2 * row]);
+  low = mix(low, end[2 * row]);
+  high = mix(high, ~start[2 * row]);
+  return (finish(high) >>> 11) * 4294967296 + (finish(low) >>> 0);
+}
+
+/** Hash of the datagram that carried a record. */
+export function datagramHash(columns: FlowColumns, row: number): number {
+  let low = 0x27d4eb2f | 0;
+  let high = 0x165667b1 | 0;
+  for (let i = 0; i < 16; i += 4) {
+    const word = readWord(columns.exporter, 16 * row + i);
+    low = mix(low, word);
+    high = mix(high, ~word);
+  }
+  const place = (columns.exporter_port[row] << 8) | columns.version[row];
+  low = mix(mix(mix(low, columns.domain[row]), columns.sequence[row]), place);
+  high = mix(mix(mix(high, ~columns.sequence[row]), ~columns.domain[row]), ~place);
+  return (finish(high) >>> 11) * 4294967296 + (finish(low) >>> 0);
+}
+
+function readWord(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+}
+
+/** One round of MurmurHash3 (x86, 32 bit). */
+function mix(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51);
+  k = (k << 15) | (k >>> 17);
+  const h = hash ^ Math.imul(k, 0x1b873593);
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function finish(hash: number): number {
+  let h = hash ^ (hash >>> 16);
+  h = Math.imul(h, 0x85ebca6b);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+export interface RecentRecords {
+  /** Takes the hash in; false when it was there already. `nowMs` never goes backwards. */
+  add(hash: number, nowMs: number): boolean;
+}
+
+/** Remembers for at least `horizonMs`, unless the bound on the number of records is reached earlier. */
+export function createRecentRecords(horizonMs: number): RecentRecords {
+  let current = new Float64Array(MIN_SLOTS);
+  let previous = new Float64Array(MIN_SLOTS);
+  let used = 0;
+  let since = Number.NEGATIVE_INFINITY;
+
+  function turnOver(nowMs: number): void {
+    previous = current;
+    current = new Float64Array(MIN_SLOTS);
+    used = 0;
+    since = nowMs;
+  }
+
+  return {
+    add(hash, nowMs) {
+      // Zero marks an empty slot.
+      const value = hash === 0 ? 1 : hash;
+      if (nowMs - since > horizonMs) turnOver(nowMs);
+      if (find(previous, value) < 0) return false;
+      const at = find(current, value);
+      if (at < 0) return false;
+      current[at] = value;
+      used++;
+      if (2 * used >= current.length) {
+        if (current.length >= MAX_SLOTS) turnOver(nowMs);
+        else current = grow(current);
+      }
+      return true;
+    },
+  };
+}
+
+/** The empty slot for the value, or -1 when the value is there. */
+function find(slots: Float64Array, value: number): number {
+  const mask = slots.length - 1;
+  let at = (value >>> 0) & mask;
+  for (;;) {
+    const found = slots[at];
+    if (found === 0) return at;
+    if (found === value) return -1;
+    at = (at + 1) & mask;
+  }
+}
+
+function grow(slots: Float64Array): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(2 * slots.length);
+  for (const value of slots) if (value !== 0) larger[find(larger, value)] = value;
+  return larger;
+}

@@ -1,0 +1,306 @@
+/**
+ * The table of sessions: every record of one TCP connection, from both directions, all exporters and all timeout
+ * splits, comes together in one entry.
+ *
+ * It knows nothing of hosts, incidents or policy, and a session depends on its own records only: reading the same
+ * records again rebuilds the same entry, which is what makes a restart exact. Bounded: the entry that was longest
+ * untouched goes first, counted.
+ */
+
+import { type FlowColumns, readWide } from '../flow/batch.ts';
+import { PRESENT } from '../flow/columns.ts';
+import type { SessionEvidence } from './evidence.ts';
+import { TCP } from './evidence.ts';
+
+/** Records may come so much out of order, by receive time, without splitting a session. */
+export const LATENESS_MS = 60_000;
+/** An exporter that cuts long flows at its active timeout is silent for that long; it is trusted up to this. */
+const MAX_ACTIVE_TIMEOUT_MS = 3_600_000;
+
+/** A half of a session as its largest view, and all views when there is more than one. */
+interface Half {
+  packets: number;
+  bytes: number;
+  /** The first vantage point, with its sums. */
+  vantage: number;
+  vantagePackets: number;
+  vantageBytes: number;
+  /** Further vantage points: id, packets, bytes, and so on. */
+  more: number[] | null;
+}
+
+export interface Session extends SessionEvidence {
+  readonly key: string;
+  /** Hash of the first record: the same after a restart. */
+  readonly firstRecord: number;
+  readonly firstMs: number;
+  lastMs: number;
+  /** A record that comes later than this begins another session. */
+  openUntilMs: number;
+  forwardSeen: boolean;
+  replySeen: boolean;
+  forwardPackets: number;
+  forwardBytes: number;
+  replyPackets: number;
+  replyBytes: number;
+  forwardFlags: number;
+  replyFlags: number;
+  sampled: boolean;
+  denied: boolean;
+  /** The outside end sent the first SYN, from a mail port: the internal host is the server, and this no offence. */
+  inverted: boolean;
+  /** Seen by replies only, and long enough for the other half to have come: now it counts as it is. */
+  released: boolean;
+  /** Waits in the queue for `released`. */
+  waiting: boolean;
+  /** Records of the server's half that looked like backscatter, 2 at most. */
+  stray: number;
+  /** Some record of it had no TCP flags. */
+  flagsUnknown: boolean;
+  /** What of it counts for its host: grade and half as told last. */
+  grade: number;
+  half: boolean;
+  deniedCounted: boolean;
+  readonly forward: Half;
+  readonly reply: Half;
+  older: Session | null;
+  newer: Session | null;
+}
+
+export interface SessionTable {
+  readonly size: number;
+  /** Sessions that had to go before their time. */
+  readonly evicted: number;
+  /** The session of this key that a record received at `receivedMs` belongs to. */
+  find(key: string, receivedMs: number): Session | undefined;
+  create(key: string, firstRecord: number, receivedMs: number): Session;
+  /** Adds a record: `forward` when it is the client's half. */
+  add(session: Session, columns: FlowColumns, row: number, forward: boolean, vantage: number): void;
+  /** Forgets what ended; `nowMs` never goes backwards. */
+  expire(nowMs: number): void;
+}
+
+export function createSessionTable(options: {
+  readonly timeoutMs: number;
+  readonly maxSessions: number;
+}): SessionTable {
+  const { timeoutMs, maxSessions } = options;
+  const sessions = new Map<string, Session>();
+  let oldest: Session | null = null;
+  let newest: Session | null = null;
+  let evicted = 0;
+
+  function unlink(session: Session): void {
+    if (session.older === null) oldest = session.newer;
+    else session.older.newer = session.newer;
+    if (session.newer === null) newest = session.older;
+    else session.newer.older = session.older;
+    session.older = null;
+    session.newer = null;
+  }
+
+  function append(session: Session): void {
+    session.older = newest;
+    if (newest === null) oldest = session;
+    else newest.newer = session;
+    newest = session;
+  }
+
+  function remove(session: Session): void {
+    unlink(session);
+    sessions.delete(session.key);
+  }
+
+  return {
+    get size() {
+      return sessions.size;
+    },
+    get evicted() {
+      return evicted;
+    },
+    find(key, receivedMs) {
+      const session = sessions.get(key);
+      if (session === undefined) return undefined;
+      if (receivedMs > session.openUntilMs) {
+        remove(session);
+        return undefined;
+      }
+      return session;
+    },
+    create(key, firstRecord, receivedMs) {
+      if (sessions.size >= maxSessions && oldest !== null) {
+        remove(oldest);
+        evicted++;
+      }
+      const session = newSession(key, firstRecord, receivedMs);
+      sessions.set(key, session);
+      append(session);
+      return session;
+    },
+    add(session, columns, row, forward, vantage) {
+      const receivedMs = readWide(columns.received_at, row);
+      const present = columns.present[row];
+      let allowedMs = timeoutMs;
+      if ((present & (PRESENT.START | PRESENT.END)) === (PRESENT.START | PRESENT.END)) {
+        const durationMs = readWide(columns.end, row) - readWide(columns.start, row);
+        if (durationMs > 0) allowedMs += Math.min(durationMs, MAX_ACTIVE_TIMEOUT_MS);
+      }
+      if (receivedMs > session.lastMs) session.lastMs = receivedMs;
+      if (receivedMs + allowedMs > session.openUntilMs) session.openUntilMs = receivedMs + allowedMs;
+      if (columns.sampling_rate[row] > 1) session.sampled = true;
+      const denied = isDenied(columns, row);
+      if (denied) session.denied = true;
+      // Flags of 0 are what exporters without the field send: they say nothing.
+      const flags = (present & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
+      if (flags === 0) session.flagsUnknown = true;
+      const packets = readWide(columns.packets, row);
+      const bytes = readWide(columns.bytes, row);
+      if (forward) {
+        session.forwardSeen = true;
+        session.forwardFlags |= flags;
+        addToHalf(session.forward, vantage, packets, bytes);
+        session.forwardPackets = session.forward.packets;
+        session.forwardBytes = session.forward.bytes;
+      } else {
+        session.replySeen = true;
+        session.replyFlags |= flags;
+        if ((flags & (TCP.SYN | TCP.ACK)) === TCP.SYN && !session.forwardSeen) session.inverted = true;
+        addToHalf(session.reply, vantage, packets, bytes);
+        session.replyPackets = session.reply.packets;
+        session.replyBytes = session.reply.bytes;
+      }
+      if (session !== newest) {
+        unlink(session);
+        append(session);
+      }
+    },
+    expire(nowMs) {
+      while (oldest !== null && oldest.openUntilMs + LATENESS_MS < nowMs) remove(oldest);
+    },
+  };
+}
+
+/** Forwarding status `dropped` (IE 89, RFC 7270 section 4.12), or a firewall event `denied` (IE 233). */
+function isDenied(columns: FlowColumns, row: number): boolean {
+  if (columns.firewall_event[row] === 3) return true;
+  return (columns.present[row] & PRESENT.FORWARDING) !== 0 && columns.forwarding[row] >> 6 === 2;
+}
+
+function addToHalf(half: Half, vantage: number, packets: number, bytes: number): void {
+  let sumPackets = packets;
+  let sumBytes = bytes;
+  if (half.vantage === -1) half.vantage = vantage;
+  if (half.vantage === vantage) {
+    sumPackets = half.vantagePackets += packets;
+    sumBytes = half.vantageBytes += bytes;
+  } else {
+    const more = half.more ?? [];
+    half.more = more;
+    let at = 0;
+    while (at < more.length && more[at] !== vantage) at += 3;
+    if (at === more.length) more.push(vantage, 0, 0);
+    sumPackets = more[at + 1] += packets;
+    sumBytes = more[at + 2] += bytes;
+  }
+  if (sumPackets > half.packets) half.packets = sumPackets;
+  if (sumBytes > half.bytes) half.bytes = sumBytes;
+}
+
+const emptyHalf = (): Half => ({
+  packets: 0,
+  bytes: 0,
+  vantage: -1,
+  vantagePackets: 0,
+  vantageBytes: 0,
+  more: null,
+});
+
+function newSession(key: string, firstRecord: number, receivedMs: number): Session {
+  return {
+    key,
+    firstRecord,
+    firstMs: receivedMs,
+    lastMs: receivedMs,
+    openUntilMs: receivedMs,
+    forwardSeen: false,
+    replySeen: false,
+    forwardPackets: 0,
+    forwardBytes: 0,
+    replyPackets: 0,
+    replyBytes: 0,
+    forwardFlags: 0,
+    replyFlags: 0,
+    sampled: false,
+    denied: false,
+    inverted: false,
+    released: false,
+    waiting: false,
+    stray: 0,
+    flagsUnknown: false,
+    grade: 0,
+    half: false,
+    deniedCounted: false,
+    forward: emptyHalf(),
+    reply: emptyHalf(),
+    older: null,
+    newer: null,
+  };
+}
+
+/** Key of a session: site, both addresses, both ports, as UTF-16 units of two bytes each. */
+export function sessionKey(
+  site: number,
+  client: Uint8Array,
+  clientAt: number,
+  clientPort: number,
+  server: Uint8Array,
+  serverAt: number,
+  serverPort: number,
+): string {
+  if (isMapped(client, clientAt) && isMapped(server, serverAt)) {
+    return String.fromCharCode(
+      site,
+      clientPort,
+      serverPort,
+      unit(client, clientAt + 12),
+      unit(client, clientAt + 14),
+      unit(server, serverAt + 12),
+      unit(server, serverAt + 14),
+    );
+  }
+  return (
+    String.fromCharCode(site, clientPort, serverPort) +
+    addressKey(client, clientAt) +
+    addressKey(server, serverAt)
+  );
+}
+
+/** 16 address bytes as 8 UTF-16 units; an IPv4 address as 2. */
+export function addressKey(bytes: Uint8Array, at: number): string {
+  if (isMapped(bytes, at)) return String.fromCharCode(unit(bytes, at + 12), unit(bytes, at + 14));
+  return String.fromCharCode(
+    unit(bytes, at),
+    unit(bytes, at + 2),
+    unit(bytes, at + 4),
+    unit(bytes, at + 6),
+    unit(bytes, at + 8),
+    unit(bytes, at + 10),
+    unit(bytes, at + 12),
+    unit(bytes, at + 14),
+  );
+}
+
+function unit(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8) | bytes[at + 1];
+}
+
+function isMapped(bytes: Uint8Array, at: number): boolean {
+  return (
+    unit(bytes, at + 10) === 0xffff &&
+    unit(bytes, at) === 0 &&
+    unit(bytes, at + 2) === 0 &&
+    unit(bytes, at + 4) === 0 &&
+    unit(bytes, at + 6) === 0 &&
+    unit(bytes, at + 8) === 0
+  );
+}
