@@ -50,10 +50,18 @@ export async function readPiece(cursor: Cursor, segment: Segment, limits: PieceL
   } catch (error) {
     // What was read of the index is not delivered: begin the segment anew next time.
     cursor.segment = null;
-    throw error;
+    if (!isLost(error)) throw error;
+    const { last, messages } = segment;
+    cursor.offset = Math.max(cursor.offset, last + 1);
+    return { messages: [], damaged: messages };
   } finally {
     segment.pins--;
   }
+}
+
+/** The file was taken away, or the disk cannot give it back: trying again would be for ever. */
+function isLost(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EIO');
 }
 
 async function readPinned(cursor: Cursor, segment: Segment, limits: PieceLimits): Promise<Piece> {

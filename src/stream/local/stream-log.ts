@@ -425,14 +425,21 @@ export class StreamLog {
   /** As `read`, but not beyond `segment`. */
   async readSegment(cursor: Cursor, segment: Segment): Promise<ReceivedMessage[]> {
     const { messages, damaged } = await readPiece(cursor, segment, PIECE);
-    if (damaged > 0) {
-      this.counters.damaged += damaged;
-      this.#options.log.error(
-        { file: segment.dataFile, messages: damaged },
-        'messages in the spool are damaged and passed over',
-      );
-    }
+    if (damaged > 0) this.#countDamage(segment, damaged);
     return messages;
+  }
+
+  /** A consumer was to get this segment as a file, and somebody has removed it. */
+  countLost(segment: Segment): void {
+    this.#countDamage(segment, segment.messages);
+  }
+
+  #countDamage(segment: Segment, messages: number): void {
+    this.counters.damaged += messages;
+    this.#options.log.error(
+      { file: segment.dataFile, messages },
+      'messages in the spool are damaged or gone, and passed over',
+    );
   }
 
   /** The sealed segment that holds `offset` or is next behind it; undefined when there is none yet. */

@@ -6,6 +6,7 @@
  * must not move a position: committing is the consumer's, when its effects are durable.
  */
 
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
 import type { Delivery, ReceivedMessage, StreamName, SubscribeOptions } from '../stream.ts';
@@ -68,7 +69,9 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
     try {
       await untilDone(async () => {
         // A consumer may commit and then fail: what it has committed is never repeated.
-        if (delivery.lastOffset > committed()) await onDelivery(delivery, signal);
+        if (delivery.lastOffset <= committed()) return;
+        if (segment !== null && !existsSync(segment.dataFile)) streamLog.countLost(segment);
+        else await onDelivery(delivery, signal);
       }, 'a delivery failed and comes again');
     } finally {
       if (segment !== null) {
