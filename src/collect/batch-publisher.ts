@@ -1,0 +1,89 @@
+/**
+ * Hands batches to the stream without ever waiting for it.
+ *
+ * UDP cannot be slowed down: while the stream is slow, encoded batches wait in memory up to a bound, and rows beyond it
+ * are dropped and counted. Every row handed in is at any time either published, dropped under a reason, or in flight.
+ */
+
+import { messageOf } from '../errors.ts';
+import { batchBytes, type FlowBatch } from '../flow/batch.ts';
+import { encodeNative } from '../flow/native.ts';
+import type { Stream } from '../stream/stream.ts';
+
+export type PublishDropReason =
+  /** Too much waits for the stream already. */
+  | 'stream_backlog'
+  /** The stream's own bound is reached (the spool is full). */
+  | 'stream_refused'
+  /** The stream failed; it says why in the log. */
+  | 'stream_failed';
+
+export interface PublisherCounters {
+  published: number;
+  readonly dropped: Record<PublishDropReason, number>;
+  /** Rows handed to the stream that it has not answered for yet. */
+  inFlight: number;
+}
+
+export interface BatchPublisher {
+  /** Takes the rows; the batch may be reused at once. */
+  send(batch: FlowBatch): void;
+  /** Resolves when nothing is in flight. */
+  settled(): Promise<void>;
+  readonly counters: PublisherCounters;
+}
+
+export interface BatchPublisherOptions {
+  readonly stream: Stream;
+  readonly name: 'flows' | 'mail';
+  /** Bytes that may wait for the stream. One batch may always. */
+  readonly maxInFlightBytes: number;
+  readonly onFailure: (message: string) => void;
+}
+
+export function createBatchPublisher(options: BatchPublisherOptions): BatchPublisher {
+  const { stream, name, maxInFlightBytes, onFailure } = options;
+  const counters: PublisherCounters = {
+    published: 0,
+    dropped: { stream_backlog: 0, stream_refused: 0, stream_failed: 0 },
+    inFlight: 0,
+  };
+  let inFlightBytes = 0;
+  let idle: (() => void)[] = [];
+
+  async function publish(value: Buffer, rows: number): Promise<void> {
+    counters.inFlight += rows;
+    inFlightBytes += value.length;
+    try {
+      const { accepted } = await stream.publish(name, [{ key: '', id: '', value, rows }]);
+      counters.published += accepted;
+      counters.dropped.stream_refused += rows - accepted;
+    } catch (error) {
+      counters.dropped.stream_failed += rows;
+      onFailure(messageOf(error));
+    } finally {
+      counters.inFlight -= rows;
+      inFlightBytes -= value.length;
+      if (counters.inFlight === 0) {
+        for (const resolve of idle) resolve();
+        idle = [];
+      }
+    }
+  }
+
+  return {
+    counters,
+    send(batch) {
+      if (batch.length === 0) return;
+      if (inFlightBytes > 0 && inFlightBytes + batchBytes(batch) > maxInFlightBytes) {
+        counters.dropped.stream_backlog += batch.length;
+        return;
+      }
+      void publish(encodeNative(batch), batch.length);
+    },
+    settled() {
+      if (counters.inFlight === 0) return Promise.resolve();
+      return new Promise((resolve) => idle.push(resolve));
+    },
+  };
+}

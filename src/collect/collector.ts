@@ -1,0 +1,307 @@
+/**
+ * The collector: datagrams from the listeners through the decoder into batches, batches onto the streams.
+ *
+ * Everything between the socket and the stream happens within the turn that received the datagram; nothing here waits
+ * while datagrams come. Whatever is not published is counted: decoded flows are at any time the sum of those published,
+ * those dropped under a reason, those in flight and those in the batch that is being filled.
+ */
+
+import { join } from 'node:path';
+import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.ts';
+import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
+import { createDecoder as createRealDecoder } from '../decode/decoder.ts';
+import type { Decoder, DecoderOptions, ExporterState, FlowSink } from '../decode/types.ts';
+import { messageOf } from '../errors.ts';
+import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
+import type { Stream } from '../stream/stream.ts';
+import { createBatchPublisher } from './batch-publisher.ts';
+import type { CollectorCounters } from './collector-counters.ts';
+import { decoderOptions, mailPorts } from './decoder-options.ts';
+import { createExporterAccess, type RefusedExporter } from './exporter-access.ts';
+import { readUdpSockets } from './kernel-drops.ts';
+import { listenTargets } from './listen-targets.ts';
+import { createListener, type Listener } from './listener.ts';
+import { createLossReport, warnOfSmallBuffers } from './loss-report.ts';
+import { createMailFilter } from './mail-filter.ts';
+import { loadTemplates, saveTemplates } from './template-file.ts';
+
+export interface CollectorDependencies {
+  readonly stream: Stream;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** The real one unless a test brings its own. */
+  readonly createDecoder?: (options: DecoderOptions, sink: FlowSink) => Decoder;
+  /** Where sockets of systemd are looked for; default: the environment of this process. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Collector {
+  /** Restores templates and opens the listeners. Throws RogueSmtpError `io` when one of them cannot be opened. */
+  start(): Promise<readonly SocketAddress[]>;
+  /** Takes what the sockets still hold, closes them, publishes what was decoded, saves the templates. */
+  stop(): Promise<void>;
+  readonly counters: CollectorCounters;
+  exporters(): IterableIterator<ExporterState>;
+  /** Exporters that are not on the allow-list, at most 1024 of them. */
+  refusedExporters(): readonly RefusedExporter[];
+}
+
+/** Encoded batches that may wait for each stream; at 8192 rows about 40 of them. */
+const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+const HOUSEKEEPING_MS = 1000;
+const SNAPSHOT_MS = 60_000;
+/** Losses are told in the log at most so often. */
+const REPORT_MS = 10_000;
+/** How long stopping goes on taking datagrams that are in the sockets already. */
+const DRAIN_MS = 500;
+/** How long stopping waits for the stream. */
+const SETTLE_MS = 10_000;
+
+const TEMPLATE_FILE = 'templates.json';
+
+/** Inert until `start`. */
+export function createCollector(config: Config, dependencies: CollectorDependencies): Collector {
+  const { stream, log, now } = dependencies;
+  const { collector: settings } = config;
+  const templateFile = join(config.data, TEMPLATE_FILE);
+  const access = createExporterAccess(settings.exporters);
+  const selectMail = createMailFilter(mailPorts(config));
+  const publisher = (name: 'flows' | 'mail') =>
+    createBatchPublisher({
+      stream,
+      name,
+      maxInFlightBytes: MAX_IN_FLIGHT_BYTES,
+      onFailure: (message) => {
+        lastFailure = message;
+      },
+    });
+  const flows = publisher('flows');
+  const mail = publisher('mail');
+  const mailBatch = createFlowBatch(settings.batch_rows);
+  const sink = { batch: createFlowBatch(settings.batch_rows), flush };
+  const decoder = (dependencies.createDecoder ?? createRealDecoder)(decoderOptions(settings), sink);
+  let listeners: Listener[] = [];
+  let notArchived = 0;
+  let mailFlows = 0;
+  let decoderFailures = 0;
+  let lastFailure: string | null = null;
+  let ageTimer: NodeJS.Timeout | null = null;
+  let housekeeping: NodeJS.Timeout | null = null;
+  let saving: Promise<void> = Promise.resolve();
+  let polling: Promise<void> | null = null;
+
+  function onDatagram(bytes: Buffer, address: string, port: number): void {
+    const exporter = access.admit(address);
+    if (exporter === null) return;
+    try {
+      decoder.decode(bytes, exporter, port, now());
+    } catch (error) {
+      onDecoderFailure(error, bytes, address);
+    }
+    if (ageTimer === null && sink.batch.length > 0) ageTimer = setTimeout(onAge, settings.batch_age);
+  }
+
+  /** A defect of ours, not of the exporter; but one datagram must not be able to stop the collector. */
+  function onDecoderFailure(error: unknown, bytes: Buffer, exporter: string): void {
+    decoderFailures++;
+    if (decoderFailures <= 10) {
+      const datagram = bytes.toString('hex', 0, 2048);
+      log.error({ exporter, error: messageOf(error), datagram }, 'the decoder failed; please report this');
+    }
+    flush();
+    // The row that was being written is not among those in use, so that clearing would miss it.
+    sink.batch = createFlowBatch(settings.batch_rows);
+  }
+
+  function onAge(): void {
+    ageTimer = null;
+    flush();
+  }
+
+  /** Mail goes first: it is what an alert waits for. */
+  function flush(): void {
+    if (ageTimer !== null) clearTimeout(ageTimer);
+    ageTimer = null;
+    const { batch } = sink;
+    if (batch.length === 0) return;
+    publishMail(batch);
+    if (settings.archive === 'all') flows.send(batch);
+    else notArchived += batch.length;
+    clearFlowBatch(batch);
+  }
+
+  function publishMail(batch: FlowBatch): void {
+    for (let row = 0; row < batch.length; ) {
+      row = selectMail(batch, mailBatch, row);
+      mailFlows += mailBatch.length;
+      mail.send(mailBatch);
+      clearFlowBatch(mailBatch);
+    }
+  }
+
+  const counters: CollectorCounters = {
+    get datagrams() {
+      return listeners.reduce((sum, listener) => sum + listener.counters.datagrams, 0);
+    },
+    get bytes() {
+      return listeners.reduce((sum, listener) => sum + listener.counters.bytes, 0);
+    },
+    get flows() {
+      return Object.values(decoder.counters.flows).reduce((sum, n) => sum + n, 0);
+    },
+    decoder: decoder.counters,
+    get recordsDropped() {
+      return {
+        ...decoder.counters.dropped,
+        exporter_not_allowed: decoder.counters.dropped.exporter_not_allowed + access.refusedDatagrams(),
+        decoder_failed: decoderFailures,
+      };
+    },
+    get mailFlows() {
+      return mailFlows;
+    },
+    get published() {
+      return { flows: flows.counters.published, mail: mail.counters.published };
+    },
+    get dropped() {
+      return {
+        flows: { ...flows.counters.dropped, not_archived: notArchived },
+        mail: { ...mail.counters.dropped },
+      };
+    },
+    get pending() {
+      return { flows: flows.counters.inFlight + sink.batch.length, mail: mail.counters.inFlight };
+    },
+    get listeners() {
+      return listeners.map((listener) => listener.counters);
+    },
+  };
+
+  async function restoreTemplates(): Promise<void> {
+    const loaded = await loadTemplates(templateFile);
+    if (loaded.kind === 'unreadable') {
+      log.warn(
+        { file: templateFile, reason: loaded.reason },
+        'the templates kept from the last run cannot be read; exporters will send them again',
+      );
+    } else if (loaded.kind === 'snapshot') {
+      const templates = decoder.restore(loaded.snapshot, now());
+      log.info({ templates }, 'templates restored');
+    }
+  }
+
+  function keepTemplates(): Promise<void> {
+    saving = saving.then(() =>
+      saveTemplates(templateFile, decoder.snapshot()).catch((error: unknown) => {
+        log.warn({ file: templateFile, error: messageOf(error) }, 'the templates cannot be kept');
+      }),
+    );
+    return saving;
+  }
+
+  function pollDrops(): Promise<void> {
+    polling ??= readUdpSockets().then((sockets) => {
+      for (const listener of listeners) listener.noteDrops(sockets);
+      polling = null;
+    });
+    return polling;
+  }
+
+  const report = createLossReport(counters, log, () => {
+    const failure = lastFailure;
+    lastFailure = null;
+    return { ...(failure !== null && { failure }), refused: access.refused().slice(0, 5) };
+  });
+
+  let savedAtMs = 0;
+  let reportedAtMs = 0;
+
+  function keepHouse(): void {
+    const nowMs = now();
+    decoder.expire(nowMs);
+    void pollDrops();
+    // The clock may be set back: what is due then is done once more, not put off.
+    if (Math.abs(nowMs - savedAtMs) >= SNAPSHOT_MS) {
+      savedAtMs = nowMs;
+      void keepTemplates();
+    }
+    if (Math.abs(nowMs - reportedAtMs) >= REPORT_MS) {
+      reportedAtMs = nowMs;
+      report();
+    }
+  }
+
+  /** Until nothing more comes for two turns, so that what was acknowledged by the kernel is not thrown away. */
+  async function drain(): Promise<void> {
+    const untilMs = performance.now() + DRAIN_MS;
+    for (let before = -1; before !== counters.datagrams && performance.now() < untilMs; ) {
+      before = counters.datagrams;
+      await turn();
+      await turn();
+    }
+  }
+
+  async function closeListeners(): Promise<void> {
+    await Promise.all(listeners.map((listener) => listener.stop()));
+  }
+
+  return {
+    counters,
+    exporters: () => decoder.exporters(),
+    refusedExporters: () => access.refused(),
+    async start() {
+      await restoreTemplates();
+      const targets = await listenTargets(
+        settings.listen,
+        dependencies.environment ?? process.env,
+        process.pid,
+        log,
+      );
+      listeners = targets.map((target) =>
+        createListener({ target, receiveBuffer: settings.receive_buffer }, onDatagram, (error) =>
+          log.error({ error: error.message }, 'a UDP socket reports an error'),
+        ),
+      );
+      const addresses: SocketAddress[] = [];
+      try {
+        for (const listener of listeners) addresses.push(await listener.start());
+      } catch (error) {
+        await closeListeners();
+        throw error;
+      }
+      warnOfSmallBuffers(listeners, settings.receive_buffer, log);
+      savedAtMs = now();
+      reportedAtMs = now();
+      housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS);
+      housekeeping.unref();
+      log.info({ listen: addresses.map(formatSocketAddress) }, 'receiving flow exports');
+      return addresses;
+    },
+    async stop() {
+      if (housekeeping === null) return;
+      clearInterval(housekeeping);
+      housekeeping = null;
+      await drain();
+      await pollDrops();
+      await closeListeners();
+      flush();
+      // Data that waits for its template is lost with this process; templates that came with it are kept.
+      decoder.expire(Number.POSITIVE_INFINITY);
+      await keepTemplates();
+      await Promise.race([Promise.all([flows.settled(), mail.settled()]), waitMs(SETTLE_MS)]);
+      report();
+      if (counters.pending.flows + counters.pending.mail > 0)
+        log.error({ flows: counters.pending }, 'the stream did not answer for these flows in time');
+    },
+  };
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function waitMs(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

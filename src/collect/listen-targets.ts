@@ -1,0 +1,47 @@
+/**
+ * What to listen on: the sockets that systemd passed, or else the addresses of the configuration.
+ *
+ * Passed sockets replace the configured addresses, since a socket unit says where to listen. A passed socket that is
+ * not UDP belongs to somebody else and is left alone.
+ */
+
+import { readlink } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { SocketAddress } from '../config/values.ts';
+import { inheritedSockets } from './inherited-sockets.ts';
+import { readUdpSockets } from './kernel-drops.ts';
+import type { ListenTarget } from './listener.ts';
+
+export async function listenTargets(
+  listen: readonly SocketAddress[],
+  environment: Readonly<Record<string, string | undefined>>,
+  pid: number,
+  log: Logger,
+): Promise<readonly ListenTarget[]> {
+  const passed = inheritedSockets(environment, pid);
+  if (passed.length === 0) return bindTargets(listen);
+  const sockets = await readUdpSockets();
+  const targets: ListenTarget[] = [];
+  for (const { fd, name } of passed) {
+    const inode = await inodeOf(fd);
+    const entry = sockets.find((socket) => socket.inode === inode);
+    if (entry === undefined) log.warn({ name }, 'a socket passed by systemd is not UDP and is left alone');
+    else targets.push({ kind: 'inherited', fd, name, inode, family: entry.family });
+  }
+  return targets.length > 0 ? targets : bindTargets(listen);
+}
+
+/** An IPv6 socket takes IPv4 too, unless another one has the same port on IPv4: both would not open. */
+function bindTargets(listen: readonly SocketAddress[]): ListenTarget[] {
+  return listen.map((address) => ({
+    kind: 'bind',
+    address,
+    ipv6Only: listen.some((other) => other.port === address.port && !other.host.includes(':')),
+  }));
+}
+
+/** 0, which no socket has, when the descriptor is none. */
+async function inodeOf(fd: number): Promise<number> {
+  const link = await readlink(`/proc/self/fd/${fd}`).catch(() => '');
+  return Number(/^socket:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
+}

@@ -1,0 +1,47 @@
+/**
+ * Templates over a restart: the decoder's snapshot in a file of the data directory.
+ *
+ * Exporters send templates every few minutes at best; without the file, what comes in the meantime could not be read.
+ * Written beside and renamed, so that a kill leaves the old file or the new one. A file that cannot be read is a pity,
+ * not a failure: templates come again.
+ */
+
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { messageOf } from '../errors.ts';
+
+/** 32768 templates are about 16 MB of JSON; what is larger was not written by us. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
+
+export type LoadedTemplates =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'snapshot'; readonly snapshot: unknown }
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+export async function loadTemplates(path: string): Promise<LoadedTemplates> {
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_FILE_BYTES) return { kind: 'unreadable', reason: `${size} bytes are too many` };
+    return { kind: 'snapshot', snapshot: JSON.parse(await readFile(path, 'utf8')) };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'none' };
+    return { kind: 'unreadable', reason: messageOf(error) };
+  }
+}
+
+/** Throws what the file system throws; the file is then as it was. Calls must not overlap. */
+export async function saveTemplates(path: string, snapshot: unknown): Promise<void> {
+  const temporary = `${path}.new`;
+  try {
+    const handle = await open(temporary, 'w', 0o640);
+    try {
+      await handle.writeFile(JSON.stringify(snapshot));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
