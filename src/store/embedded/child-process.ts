@@ -1,0 +1,165 @@
+/**
+ * Starts the child process of the embedded engine and carries calls to it.
+ *
+ * One object is one life of a child: it gets ready once, ends once, and then every call under way has failed as
+ * transient. Starting anew is the business of `engine.ts`.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { RogueSmtpError } from '../../errors.ts';
+import { engineError } from '../failures.ts';
+import type { ReadonlyRules } from '../readonly-sql.ts';
+import type { ChildMessage, ChildOptions, RequestBody } from './protocol.ts';
+
+export interface EngineLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface EngineProcess {
+  readonly pid: number | undefined;
+  readonly rules: ReadonlyRules;
+  /** Resolves with the result's text. A call over `limitMs` takes the child for stuck and kills it. */
+  call(request: RequestBody, limitMs: number): Promise<string>;
+  /** Resolves when the process is gone, however it went. */
+  readonly ended: Promise<string>;
+  kill(): void;
+}
+
+export type StartResult =
+  | { readonly ok: true; readonly process: EngineProcess }
+  | { readonly ok: false; readonly why: 'missing' | 'locked' | 'other'; readonly message: string };
+
+/** Opening a large store reads the parts of all tables; a disk that is cold may take long. */
+const START_LIMIT_MS = 120_000;
+
+interface PendingCall {
+  resolve(text: string): void;
+  reject(error: unknown): void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** The compiled child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
+function childEntry(): { path: string; execArgv: string[] } {
+  const source = import.meta.url.endsWith('.ts');
+  const path = fileURLToPath(new URL(source ? './child.ts' : './child.js', import.meta.url));
+  if (!source) return { path, execArgv: [] };
+  const loader = createRequire(import.meta.url).resolve('tsx');
+  return { path, execArgv: ['--import', pathToFileURL(loader).href] };
+}
+
+/** Only what a child needs, and never the configuration that may stand in the environment with its passwords. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LD_LIBRARY_PATH', 'SystemRoot'];
+  const environment: NodeJS.ProcessEnv = {
+    // chDB does its work on the threads of this pool; four would leave none for files beside two slow queries.
+    UV_THREADPOOL_SIZE: '8',
+    TZ: 'UTC',
+  };
+  for (const name of kept) if (process.env[name] !== undefined) environment[name] = process.env[name];
+  return environment;
+}
+
+export async function startEngineProcess(options: ChildOptions, log: EngineLog): Promise<StartResult> {
+  const entry = childEntry();
+  const child = fork(entry.path, [], {
+    cwd: options.directory,
+    env: childEnvironment(),
+    execArgv: entry.execArgv,
+    serialization: 'advanced',
+    silent: true,
+  });
+  logOutput(child, log);
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  });
+  const first = new Promise<ChildMessage>((resolve) => {
+    child.once('message', (message: ChildMessage) => resolve(message));
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), START_LIMIT_MS);
+  });
+  child.send(options, () => undefined);
+  const outcome = await Promise.race([first, ended, late]);
+  clearTimeout(timer);
+  if (outcome !== null && typeof outcome !== 'string' && outcome.kind === 'ready') {
+    return { ok: true, process: carry(child, outcome.rules, ended) };
+  }
+  child.kill('SIGKILL');
+  await ended;
+  if (outcome === null)
+    return { ok: false, why: 'other', message: `not ready after ${START_LIMIT_MS / 1000} s` };
+  if (typeof outcome === 'string')
+    return { ok: false, why: 'other', message: `its process ended (${outcome})` };
+  if (outcome.kind === 'cannot_start') return { ok: false, why: outcome.why, message: outcome.message };
+  return { ok: false, why: 'other', message: 'its process answered out of turn' };
+}
+
+function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>): EngineProcess {
+  const calls = new Map<number, PendingCall>();
+  let nextId = 1;
+  let gone: string | null = null;
+
+  const settle = (id: number): PendingCall | undefined => {
+    const call = calls.get(id);
+    calls.delete(id);
+    if (call !== undefined) clearTimeout(call.timer);
+    return call;
+  };
+  child.on('message', (message: ChildMessage) => {
+    if (message.kind === 'done') settle(message.id)?.resolve(message.text);
+    else if (message.kind === 'failed')
+      settle(message.id)?.reject(engineError(message.failure.message, message.failure.code));
+  });
+  void ended.then((how) => {
+    gone = how;
+    for (const id of [...calls.keys()]) settle(id)?.reject(endedError(how));
+  });
+
+  return {
+    pid: child.pid,
+    rules,
+    ended,
+    kill: () => child.kill('SIGKILL'),
+    call(request, limitMs) {
+      return new Promise<string>((resolve, reject) => {
+        if (gone !== null) return reject(endedError(gone));
+        const id = nextId++;
+        const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+        calls.set(id, { resolve, reject, timer });
+        child.send({ ...request, id }, (error) => {
+          if (error !== null) settle(id)?.reject(endedError(error.message));
+        });
+      });
+    },
+  };
+}
+
+function endedError(how: string): RogueSmtpError {
+  return new RogueSmtpError('store', `the embedded engine's process ended (${how})`, { transient: true });
+}
+
+/** What native code prints is worth keeping, line by line and not without bound. */
+function logOutput(child: ChildProcess, log: EngineLog): void {
+  for (const [name, stream] of [
+    ['stdout', child.stdout],
+    ['stderr', child.stderr],
+  ] as const) {
+    let rest = '';
+    stream?.setEncoding('utf8');
+    stream?.on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n');
+      rest = (lines.pop() ?? '').slice(-MAX_LINE);
+      for (const line of lines)
+        if (line.trim() !== '') log.debug({ stream: name, line: line.slice(0, MAX_LINE) }, 'embedded engine');
+    });
+  }
+}
+
+const MAX_LINE = 2000;

@@ -1,0 +1,174 @@
+/**
+ * The process that owns the embedded engine: opens chDB on the data directory and runs what its parent asks.
+ *
+ * It must never outlive its parent (the directory is locked while it lives), never act on a signal meant for the parent
+ * (who stops it when everything is stored), and never pass `clickhouse_settings`: the connection would turn them into
+ * SET statements that leak into later calls. Two connections, so that no read waits behind an insert, and a third kind,
+ * made and thrown away per statement of a user.
+ */
+
+import { messageOf } from '../../errors.ts';
+import type { ReadonlyRules } from '../readonly-sql.ts';
+import { JSON_SETTINGS } from '../rows.ts';
+import { INSERT_SETTINGS, quoteName } from '../sql.ts';
+import { type Connection, type Connector, openEngine } from './connection.ts';
+import type { ChildMessage, ChildOptions, ReadRequest, Request } from './protocol.ts';
+
+const MAX_READ_BYTES = 256 * 1024 * 1024;
+const MAX_USER_ROWS = 1_000_000;
+const MAX_USER_BYTES = 64 * 1024 * 1024;
+/** Statements of users that run at once; more wait. Each holds a thread of the pool of eight. */
+const USER_STATEMENTS = 2;
+
+/** Database engines whose tables lie in the engine itself. All others reach files or servers. */
+const INSIDE_ENGINES = ['Atomic', 'Ordinary', 'Memory', 'Replicated', 'Lazy'];
+
+type Run = <Result>(task: () => Promise<Result>) => Promise<Result>;
+
+/** Runs at most `width` tasks at once, in the order they came. */
+function createQueue(width: number): Run {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (task) => {
+    if (running >= width) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+}
+
+function setStatement(settings: Readonly<Record<string, string | number>>): string {
+  const parts = Object.entries(settings).map(([name, value]) =>
+    typeof value === 'number' ? `${name} = ${value}` : `${name} = '${value}'`,
+  );
+  return `SET ${parts.join(', ')}`;
+}
+
+function seconds(timeoutMs: number): number {
+  return Math.max(1, Math.ceil(timeoutMs / 1000));
+}
+
+async function serve(options: ChildOptions, connector: Connector): Promise<void> {
+  const { database, memoryBytes } = options;
+  const use = `USE ${quoteName(database)}`;
+  const writer = connector.connect();
+  await writer.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}`);
+  await writer.command(use);
+  await writer.command(setStatement(INSERT_SETTINGS));
+  const reader = connector.connect();
+  await reader.command(use);
+  await reader.command(
+    setStatement({
+      max_result_bytes: MAX_READ_BYTES,
+      result_overflow_mode: 'throw',
+      max_memory_usage: Math.floor(memoryBytes / 2),
+    }),
+  );
+  const inWriter = createQueue(1);
+  const inReader = createQueue(1);
+  const inUser = createQueue(USER_STATEMENTS);
+
+  async function read(request: ReadRequest): Promise<string> {
+    await reader.command(
+      setStatement({
+        max_execution_time: seconds(request.timeoutMs),
+        ...(request.rows ? JSON_SETTINGS : { ...JSON_SETTINGS, date_time_output_format: 'simple' }),
+      }),
+    );
+    return reader.read(request.sql, request.format, request.params);
+  }
+
+  /** The settings come first: once `readonly` is 1, the engine lets nobody change any. */
+  async function readAsUser(request: ReadRequest): Promise<string> {
+    const connection = connector.connect();
+    try {
+      await connection.command(use);
+      await connection.command(
+        setStatement({
+          max_execution_time: seconds(request.timeoutMs),
+          max_result_rows: MAX_USER_ROWS,
+          max_result_bytes: MAX_USER_BYTES,
+          result_overflow_mode: 'throw',
+          max_memory_usage: Math.floor(memoryBytes / 4),
+          allow_ddl: 0,
+          ...(request.rows ? JSON_SETTINGS : {}),
+        }),
+      );
+      await connection.command('SET readonly = 1');
+      return await connection.read(request.sql, request.format, request.params);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  async function answer(request: Request): Promise<string> {
+    switch (request.kind) {
+      case 'command':
+        await inWriter(() => writer.command(request.sql));
+        return '';
+      case 'read':
+        return inReader(() => read(request));
+      case 'readonly':
+        return inUser(() => readAsUser(request));
+      case 'stop':
+        await inWriter(() => inReader(async () => undefined));
+        return '';
+    }
+  }
+
+  process.on('message', (request: Request) => {
+    answer(request).then(
+      (text) => {
+        say({ kind: 'done', id: request.id, text });
+        if (request.kind === 'stop') void close([writer, reader]);
+      },
+      (error: unknown) => say({ kind: 'failed', id: request.id, failure: connector.failureOf(error) }),
+    );
+  });
+  say({ kind: 'ready', rules: await readonlyRules(reader) });
+
+  async function close(connections: readonly Connection[]): Promise<void> {
+    for (const connection of connections) await connection.close();
+    connector.close();
+    process.disconnect();
+    process.exit(0);
+  }
+}
+
+async function readonlyRules(connection: Connection): Promise<ReadonlyRules> {
+  const lines = async (sql: string) =>
+    (await connection.read(sql, 'TabSeparatedRaw', undefined)).split('\n').filter((line) => line !== '');
+  const inside = INSIDE_ENGINES.map((name) => `'${name}'`).join(', ');
+  return {
+    tableFunctions: new Set(await lines('SELECT lower(name) FROM system.table_functions')),
+    outsideDatabases: new Set(
+      await lines(`SELECT lower(name) FROM system.databases WHERE engine NOT IN (${inside})`),
+    ),
+  };
+}
+
+function say(message: ChildMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+/** The lock on the directory must go with the parent, even while a query runs: `process.exit` would wait for it. */
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+
+process.once('message', (options: ChildOptions) => {
+  openEngine(options)
+    .then((opened) => {
+      // After the engine is loaded, in case it brings handlers of its own. Ctrl-C reaches the whole process group.
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+      if (!opened.ok) {
+        say({ kind: 'cannot_start', why: opened.why, message: opened.message });
+        return;
+      }
+      return serve(options, opened.connector);
+    })
+    .catch((error: unknown) => say({ kind: 'cannot_start', why: 'other', message: messageOf(error) }));
+});

@@ -1,0 +1,55 @@
+/**
+ * What parent and child of the embedded engine say to each other.
+ *
+ * Plain data over the process channel. The parent's first message is `ChildOptions`; after `ready`, every request has
+ * an `id` and gets exactly one reply.
+ */
+
+import type { ReadonlyRules } from '../readonly-sql.ts';
+import type { QueryOptions } from '../store.ts';
+
+export interface ChildOptions {
+  /** Absolute. The child also runs in it, so that `file('incoming/...')` needs no path of outside text. */
+  readonly directory: string;
+  readonly database: string;
+  /** Bound of the engine's own memory. */
+  readonly memoryBytes: number;
+}
+
+export type Params = NonNullable<QueryOptions['params']>;
+
+export interface ReadRequest {
+  /**
+   * `read`: on the reader's connection. `readonly`: on a connection of its own that can do nothing but read; its `sql`
+   * has passed `checkReadonlySql`.
+   */
+  readonly kind: 'read' | 'readonly';
+  readonly sql: string;
+  readonly format: string;
+  readonly params: Params | undefined;
+  /** With the settings that `parseRows` needs. */
+  readonly rows: boolean;
+  readonly timeoutMs: number;
+}
+
+/** On the writer's connection, one after another. */
+export interface CommandRequest {
+  readonly kind: 'command';
+  readonly sql: string;
+}
+
+export type RequestBody = CommandRequest | ReadRequest | { readonly kind: 'stop' };
+
+export type Request = RequestBody & { readonly id: number };
+
+export interface Failure {
+  readonly message: string;
+  /** ClickHouse error code; null when it is not an error of the engine. */
+  readonly code: number | null;
+}
+
+export type ChildMessage =
+  | { readonly kind: 'ready'; readonly rules: ReadonlyRules }
+  | { readonly kind: 'cannot_start'; readonly why: 'missing' | 'locked' | 'other'; readonly message: string }
+  | { readonly kind: 'done'; readonly id: number; readonly text: string }
+  | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure };

@@ -1,0 +1,154 @@
+/**
+ * Brings the tables to the version that this build knows: numbered SQL files, each applied once, in order.
+ *
+ * Which were applied, with the checksum of their text, is recorded in `schema_migrations`. A file that changed after it
+ * was applied, or a database that a newer build has migrated, is an error and nothing is touched. Every statement is
+ * idempotent (IF NOT EXISTS), so that a crash in the middle, or two processes at once, do no harm. Never drops data.
+ */
+
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { qualifiedName, quoteName, quoteText } from './sql.ts';
+import type { Engine } from './store.ts';
+
+export interface MigrateOptions {
+  readonly database: string;
+  /** Milliseconds that rows are kept, counted from when they were stored. */
+  readonly retention: { readonly flows: number; readonly mail: number; readonly incidents: number };
+}
+
+export interface Migration {
+  readonly number: number;
+  readonly name: string;
+  readonly text: string;
+  /** SHA-256 of the text, in hexadecimal. Of the file, not of what was rendered: another retention is no change. */
+  readonly checksum: string;
+}
+
+/** Tables with a retention of their own, and which. */
+const RETENTION_OF: Readonly<Record<string, keyof MigrateOptions['retention']>> = {
+  flows: 'flows',
+  mail_sessions: 'mail',
+  mail_5m: 'mail',
+  exporters: 'mail',
+  incidents: 'incidents',
+  alerts: 'incidents',
+  blocks: 'incidents',
+};
+
+/** `src/store` and `dist/store` lie equally deep. */
+const SHIPPED = new URL('../../schemas/clickhouse/', import.meta.url);
+
+/** The migrations of a directory in their order. Throws `io` when it cannot be read, `store` when a number is missing. */
+export async function loadMigrations(directory: URL = SHIPPED): Promise<Migration[]> {
+  let files: string[];
+  try {
+    files = (await readdir(directory)).filter((file) => /^\d{4}_[a-z0-9_]+\.sql$/.test(file)).sort();
+  } catch (error) {
+    throw new RogueSmtpError('io', `migrations: ${messageOf(error)}`, { cause: error });
+  }
+  const migrations: Migration[] = [];
+  for (const file of files) {
+    const text = await readFile(new URL(file, directory), 'utf8');
+    const number = Number(file.slice(0, 4));
+    if (number !== migrations.length + 1)
+      throw new RogueSmtpError('store', `migration ${file} is out of line: ${migrations.length + 1} is next`);
+    const checksum = createHash('sha256').update(text).digest('hex');
+    migrations.push({ number, name: file.slice(5, -4), text, checksum });
+  }
+  return migrations;
+}
+
+/** Applies what is missing, then the configured retention. Returns the names of the migrations that were applied. */
+export async function migrate(
+  engine: Engine,
+  options: MigrateOptions,
+  migrations?: readonly Migration[],
+): Promise<string[]> {
+  const known = migrations ?? (await loadMigrations());
+  const table = qualifiedName(options.database, 'schema_migrations');
+  await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(options.database)}`);
+  await engine.command(
+    `CREATE TABLE IF NOT EXISTS ${table} (number UInt32, name String, checksum String, ` +
+      `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ReplacingMergeTree(applied_at) ORDER BY number`,
+  );
+  const applied = await engine.query<{ number: number; name: string; checksum: string }>(
+    `SELECT number, name, checksum FROM ${table} FINAL ORDER BY number`,
+  );
+  const missing = pending(known, applied);
+  for (const migration of missing) {
+    for (const statement of statementsOf(render(migration.text, options))) await engine.command(statement);
+    await engine.command(
+      `INSERT INTO ${table} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
+    );
+  }
+  await applyRetention(engine, options);
+  return missing.map(({ name }) => name);
+}
+
+function pending(
+  known: readonly Migration[],
+  applied: readonly { number: number; name: string; checksum: string }[],
+): readonly Migration[] {
+  for (const done of applied) {
+    const migration = known.find(({ number }) => number === done.number);
+    if (migration === undefined)
+      throw new RogueSmtpError(
+        'store',
+        `the database was migrated to version ${done.number} (${done.name}) by a newer rogue-smtp; this one knows ${known.length}. Install the newer version again`,
+      );
+    if (migration.checksum !== done.checksum)
+      throw new RogueSmtpError(
+        'store',
+        `migration ${done.number} (${done.name}) was applied with another text than this build has; an applied migration must not be changed`,
+      );
+  }
+  const last = applied.reduce((highest, { number }) => Math.max(highest, number), 0);
+  return known.filter(({ number }) => number > last);
+}
+
+/** Fills the placeholders. Names are quoted and retentions are whole seconds, so nothing else gets into the text. */
+export function render(text: string, { database, retention }: MigrateOptions): string {
+  const values: Readonly<Record<string, string>> = {
+    database: quoteName(database),
+    retention_flows: retentionSeconds(retention.flows),
+    retention_mail: retentionSeconds(retention.mail),
+    retention_incidents: retentionSeconds(retention.incidents),
+  };
+  return text.replace(/\{\{(\w+)\}\}/g, (placeholder, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new RogueSmtpError('store', `unknown placeholder ${placeholder}`);
+    return value;
+  });
+}
+
+function retentionSeconds(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  if (!Number.isSafeInteger(seconds) || seconds < 1)
+    throw new RogueSmtpError('config', `a retention of ${milliseconds} ms is not possible`);
+  return String(seconds);
+}
+
+/** One statement a call: HTTP takes no more. Statements end with a semicolon at the end of a line. */
+export function statementsOf(text: string): string[] {
+  return text
+    .split(/;[ \t]*(?:\n|$)/)
+    .map((statement) => statement.replace(/^[ \t]*--.*\n?/gm, '').trim())
+    .filter((statement) => statement !== '');
+}
+
+/** A retention that was changed in the configuration reaches tables that exist. Parts are checked lazily, by merges. */
+async function applyRetention(engine: Engine, { database, retention }: MigrateOptions): Promise<void> {
+  const tables = await engine.query<{ name: string; engine_full: string }>(
+    'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
+    { params: { database } },
+  );
+  for (const { name, engine_full } of tables) {
+    const kind = Object.hasOwn(RETENTION_OF, name) ? RETENTION_OF[name] : undefined;
+    if (kind === undefined) continue;
+    const ttl = `stored_at + toIntervalSecond(${retentionSeconds(retention[kind])})`;
+    if (!engine_full.includes(`TTL ${ttl}`))
+      await engine.command(`ALTER TABLE ${qualifiedName(database, name)} MODIFY TTL ${ttl}`);
+  }
+}
