@@ -109,6 +109,8 @@ export interface Detector {
 const HALF_WAIT_MS = 15_000;
 /** An incident that only goes on is published at most so often; a restart reads the stream from before that. */
 const CHECKPOINT_MS = 60_000;
+/** While a host goes on, the end of its block is moved on so often within the life of a block. */
+const BLOCK_REFRESHES = 8;
 const BLOCK_RATE_WINDOW_MS = 3_600_000;
 /** Steps in which the stream's offsets are remembered by time. */
 const MARK_STEP_MS = 1000;
@@ -194,7 +196,7 @@ export function createDetector(options: DetectorOptions): Detector {
   /** Blocks in force or begun within the last hour. */
   const blockTimes = new Map<Host, { sinceMs: number; untilMs: number }>();
   const partitions = new Map<number, Partition>();
-  /** Hosts whose file differs from the last published incident, by the time when it began to; and those due at once. */
+  /** Hosts whose file differs from the last published incident, by the time of the first change; and those due at once. */
   const dirty = new Map<Host, number>();
   const due = new Set<Host>();
   let alerts: Alert[] = [];
@@ -525,6 +527,8 @@ export function createDetector(options: DetectorOptions): Detector {
       c.verdict.reason,
     );
     if (known !== undefined) {
+      // The last word on the incident before must not be lost because it has the same key.
+      if (dirty.has(known)) incidents.push(incidentOf(known));
       counters.blocks[known.file.block.state]--;
       // A block that still stands is the host's, not the incident's.
       if (isStanding(known.file.block.state)) file.block = known.file.block;
@@ -610,7 +614,8 @@ export function createDetector(options: DetectorOptions): Detector {
       host.partition = c.partition;
       host.offset = c.offset;
     }
-    if (!dirty.has(host)) dirty.set(host, clockMs);
+    // By the time of the event, which for a timer may lie before the clock: that is how far back its cause is.
+    if (!dirty.has(host)) dirty.set(host, eventMs);
     if (c !== null && host !== newestHost) {
       unlinkHost(host);
       appendHost(host);
@@ -641,8 +646,9 @@ export function createDetector(options: DetectorOptions): Detector {
     const { block } = file;
     if (isStanding(block.state)) {
       const ttlMs = blockTtlMs(blockConfig, file.recurrence);
-      // Half-way, so that a busy host does not make a message of every record.
-      if (c.port === BLOCK_PORT && block.untilMs !== null && block.untilMs - eventMs < ttlMs / 2) {
+      // In steps, so that a busy host does not make a message of every record.
+      const stepMs = ttlMs / BLOCK_REFRESHES;
+      if (c.port === BLOCK_PORT && block.untilMs !== null && eventMs + ttlMs - block.untilMs >= stepMs) {
         block.untilMs = eventMs + ttlMs;
         blockTimes.set(host, { sinceMs: block.sinceMs ?? eventMs, untilMs: block.untilMs });
         due.add(host);
@@ -698,11 +704,7 @@ export function createDetector(options: DetectorOptions): Detector {
 
   function endBlock(host: Host, atMs: number): void {
     const { file } = host;
-    setBlock(
-      host,
-      { state: 'expired', reason: 'nothing was seen of the host for as long as a block lasts' },
-      atMs,
-    );
+    setBlock(host, { state: 'expired', reason: 'the host was silent for the life of a block' }, atMs);
     file.solidGrade = 0;
     file.records = 0;
     file.datagrams = 0;
@@ -946,4 +948,4 @@ function markOffset(partition: Partition, offset: number, clockMs: number): void
 }
 
 const step = (now: boolean, before: boolean): number => (now ? 1 : 0) - (before ? 1 : 0);
-const atLeastZero = (value: number): number => (value > 0 ? value : 0);
+const atLeastZero = (value: number): number => Math.max(0, value);

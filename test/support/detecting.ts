@@ -1,0 +1,68 @@
+/** A detector under test: a configuration in, flows in, what came out. */
+
+import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
+import { createDetector, type Detector } from '../../src/detect/detector.ts';
+import { compilePolicy } from '../../src/detect/policy.ts';
+import type { FlowBatch } from '../../src/flow/batch.ts';
+import { type Alert, alertSchema, type Incident, incidentSchema } from '../../src/messages/alert.ts';
+import { batchOf, type Flow, T0 } from './flows.ts';
+
+export const ROGUE = '10.0.0.66';
+export const MAIL_SERVER = '10.0.0.25';
+export const OUTSIDE = '198.51.100.7';
+
+/** One authorised sender, blocks published: the configuration that can do harm. */
+export const STRICT: ConfigInput = {
+  networks: { internal: ['10.0.0.0/8', '2001:db8:1::/48'] },
+  senders: [{ name: 'mail', hosts: [MAIL_SERVER] }],
+  block: { mode: 'publish' },
+};
+
+export function detectorFor(input: ConfigInput = STRICT): Detector {
+  const config = configSchema.parse(input);
+  return createDetector({ policy: compilePolicy(config), detection: config.detection, block: config.block });
+}
+
+export interface Outcome {
+  readonly detector: Detector;
+  readonly alerts: Alert[];
+  /** The newest message of every incident. */
+  readonly incidents: Incident[];
+  of(host: string): Incident | undefined;
+  kinds(host?: string): string[];
+}
+
+/** Feeds flows as one message each, then lets the clock run on for `upTo` milliseconds after T0. */
+export function detect(
+  flows: readonly Flow[] | FlowBatch,
+  options: { readonly config?: ConfigInput; readonly upTo?: number } = {},
+): Outcome {
+  const detector = detectorFor(options.config);
+  const batches = 'columns' in flows ? [flows] : flows.map((flow) => batchOf([flow]));
+  const alerts: Alert[] = [];
+  const incidents = new Map<string, Incident>();
+  const collect = () => {
+    const taken = detector.take();
+    alerts.push(...taken.alerts);
+    for (const incident of taken.incidents) incidents.set(incident.incident_id, incident);
+  };
+  batches.forEach((batch, offset) => {
+    detector.observe(batch, { partition: 0, offset });
+    collect();
+  });
+  if (options.upTo !== undefined) {
+    detector.advance(T0 + options.upTo);
+    collect();
+  }
+  for (const incident of detector.openIncidents()) incidents.set(incident.incident_id, incident);
+  for (const alert of alerts) alertSchema.parse(alert);
+  for (const incident of incidents.values()) incidentSchema.parse(JSON.parse(JSON.stringify(incident)));
+  return {
+    detector,
+    alerts,
+    incidents: [...incidents.values()],
+    of: (host) => [...incidents.values()].filter((incident) => incident.host === host).at(-1),
+    kinds: (host) =>
+      alerts.filter((alert) => host === undefined || alert.host === host).map((alert) => alert.kind),
+  };
+}
