@@ -142,10 +142,7 @@ class DatagramDecoder implements Decoder {
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
     if (count > present) this.#sets.drop('truncated');
     if (count < present) this.#sets.drop('bad_length');
-    if (version !== 'v1') {
-      const units = count === present ? records : null;
-      domain.sequence.observe(sequence, units, exportMs, uptimeMs, domain);
-    }
+    domain.sequence?.observe(sequence, this.#sets.units(count === present), exportMs, uptimeMs, domain);
     return this.#outcome(version);
   }
 
@@ -165,7 +162,7 @@ class DatagramDecoder implements Decoder {
     // The count of the header is wrong so often in the field that nothing is made of it.
     const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
     this.#sets.readSets(facts, bytes, view, V9_HEADER_BYTES, bytes.length);
-    domain.sequence.observe(sequence, 1, exportMs, uptimeMs, domain);
+    domain.sequence?.observe(sequence, this.#sets.units(), exportMs, uptimeMs, domain);
     return this.#outcome('v9');
   }
 
@@ -188,8 +185,8 @@ class DatagramDecoder implements Decoder {
     if (length > bytes.length) this.#sets.drop('truncated');
     // Up to three bytes behind the message are somebody's alignment.
     if (bytes.length - length >= 4) this.#sets.drop('bad_length');
-    const units = this.#sets.recordsKnown && length <= bytes.length ? this.#sets.records : null;
-    domain.sequence.observe(sequence, units, exportMs, null, domain);
+    const units = this.#sets.units(length <= bytes.length);
+    domain.sequence?.observe(sequence, units, exportMs, null, domain);
     return this.#outcome('ipfix');
   }
 

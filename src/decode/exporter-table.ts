@@ -9,7 +9,7 @@
 import { type AddressBytes, isIPv4 } from '../flow/address.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
 import { SamplingTable } from './sampling.ts';
-import { SequenceAccount } from './sequence.ts';
+import { ExporterSequence, type SequencedVersion } from './sequence.ts';
 import { isOptions, type Template } from './template.ts';
 import type { DecoderOptions, ExporterState } from './types.ts';
 
@@ -17,6 +17,10 @@ import type { DecoderOptions, ExporterState } from './types.ts';
 const IDLE_MS = 3_600_000;
 /** Routers have one domain per line card or engine; more than this in use at once are somebody's invention. */
 const DOMAINS_PER_EXPORTER = 256;
+/** Of all exporters together: beyond it, a new domain takes the place of the exporter's most idle one. */
+const DOMAINS_PER_EXPORTER_MEAN = 4;
+/** Fields of all templates together: 32 a template, where field lists of 20 are common and 60 are long. */
+const FIELDS_PER_TEMPLATE_MEAN = 32;
 /** Rates seen are shown to people, not used; more of them say nothing. */
 const MAX_RATES_SHOWN = 16;
 
@@ -54,7 +58,8 @@ export class Domain implements ExporterState {
   templates = 0;
   readonly byId = new Map<number, Template>();
   readonly sampling = new SamplingTable();
-  readonly sequence = new SequenceAccount();
+  /** Null for v1, which has no sequence number. */
+  readonly sequence: ExporterSequence | null;
   /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
   initMs = 0;
 
@@ -64,6 +69,7 @@ export class Domain implements ExporterState {
     this.domain = domain;
     this.version = version;
     this.key = key;
+    this.sequence = isSequenced(version) ? new ExporterSequence(version) : null;
   }
 
   sawRate(rate: number): void {
@@ -71,12 +77,18 @@ export class Domain implements ExporterState {
   }
 }
 
+function isSequenced(version: FlowVersionName): version is SequencedVersion {
+  return version !== 'v1' && version !== 'log';
+}
+
 export class ExporterTable {
   readonly #exporters = new Map<number | string, Exporter>();
   readonly #limits: DecoderOptions['limits'];
   readonly #withPort: boolean;
   readonly #onForgotten: (domain: Domain) => void;
+  #domains = 0;
   #templates = 0;
+  #fields = 0;
   #fullUntilMs = 0;
 
   /** `onForgotten` is told of every domain that goes, with all that waits for it. */
@@ -106,10 +118,14 @@ export class ExporterTable {
     if (newest !== null && newest.key === key) return newest;
     let found = exporter.domains.get(key);
     if (found === undefined) {
-      if (exporter.domains.size >= DOMAINS_PER_EXPORTER) this.#forgetIdlestDomain(exporter);
+      const full =
+        exporter.domains.size >= DOMAINS_PER_EXPORTER ||
+        this.#domains >= this.#limits.exporters * DOMAINS_PER_EXPORTER_MEAN;
+      if (full) this.#forgetIdlestDomain(exporter);
       found = new Domain(exporter, domain, version, key);
       found.lastSeenMs = nowMs;
       exporter.domains.set(key, found);
+      this.#domains++;
     }
     exporter.newest = found;
     return found;
@@ -168,29 +184,40 @@ export class ExporterTable {
     this.#onForgotten(domain);
     for (const template of [...domain.byId.values()]) this.remove(domain, template);
     domain.exporter.domains.delete(domain.key);
+    this.#domains--;
     if (domain.exporter.newest === domain) domain.exporter.newest = null;
   }
 
-  /** Puts a template in, in place of one with the same id. Returns how many others had to go, or null when refused. */
-  add(domain: Domain, template: Template): number | null {
+  /**
+   * Puts a template in, in place of one with the same id, if there is room for it; `gone` is how many others of the
+   * exporter had to make room.
+   */
+  add(domain: Domain, template: Template): { readonly taken: boolean; readonly gone: number } {
     const { exporter } = domain;
     const before = domain.byId.get(template.id);
     if (before !== undefined) this.remove(domain, before);
     let gone = 0;
-    if (
-      exporter.templates.size >= this.#limits.templatesPerExporter ||
-      this.#templates >= this.#limits.templates
-    ) {
+    while (this.#isFull(exporter, template)) {
       const oldest = exporter.templates.entries().next();
-      if (oldest.done) return null;
+      if (oldest.done) return { taken: false, gone };
       this.remove(oldest.value[1], oldest.value[0]);
-      gone = 1;
+      gone++;
     }
     domain.byId.set(template.id, template);
     domain.templates = domain.byId.size;
     exporter.templates.set(template, domain);
     this.#templates++;
-    return gone;
+    this.#fields += template.fields.length;
+    return { taken: true, gone };
+  }
+
+  #isFull(exporter: Exporter, { fields }: Template): boolean {
+    const { templates, templatesPerExporter } = this.#limits;
+    return (
+      exporter.templates.size >= templatesPerExporter ||
+      this.#templates >= templates ||
+      this.#fields + fields.length > templates * FIELDS_PER_TEMPLATE_MEAN
+    );
   }
 
   /** The exporter sent the same template again. */
@@ -205,6 +232,7 @@ export class ExporterTable {
     domain.byId.delete(template.id);
     domain.templates = domain.byId.size;
     this.#templates--;
+    this.#fields -= template.fields.length;
   }
 
   /** RFC 7011 section 8.1: all templates of a domain, of one kind. */

@@ -6,6 +6,12 @@
  * report loss that a reorder or a restart explains, and never hide loss behind one.
  */
 
+/** What a datagram holds. Null where data without a template makes it impossible to know. */
+export interface SequenceUnits {
+  readonly flows: number | null;
+  readonly options: number;
+}
+
 /** Gaps that late datagrams may still fill. */
 const MAX_HOLES = 64;
 /** How far back, in units, a datagram may come and still be late rather than the first of a new sequence. */
@@ -26,7 +32,11 @@ export interface SequenceCounts {
   sequenceResets: number;
 }
 
-export class SequenceAccount {
+/** The account by one way of counting. */
+export class SequenceAccount implements SequenceCounts {
+  sequenceLost = 0;
+  sequenceReordered = 0;
+  sequenceResets = 0;
   #next: number | null = null;
   #exportMs = 0;
   #uptimeMs: number | null = null;
@@ -38,26 +48,25 @@ export class SequenceAccount {
   /**
    * Takes account of a datagram with number `sequence` that holds `units` units, or null when their number cannot be
    * known (data whose template is missing): the next datagram is then believed as it comes. `uptimeMs` is null where
-   * the version has none. Counts go to `counts`.
+   * the version has none. Returns true when the number is the one that was expected.
    */
-  observe(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    counts: SequenceCounts,
-  ): void {
+  observe(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): boolean {
     const restarted = this.#wentBack(uptimeMs);
+    const expected = this.#next !== null;
     const gap = this.#next === null ? 0 : (sequence - this.#next) | 0;
-    if (gap === 0) this.#advance(sequence, units, exportMs, uptimeMs);
-    else if (restarted || gap >= MAX_LOSS || gap < -LATE_UNITS) {
-      this.#reset(sequence, units, exportMs, uptimeMs, counts);
+    if (gap === 0) {
+      this.#advance(sequence, units, exportMs, uptimeMs);
+      return expected;
+    }
+    if (restarted || gap >= MAX_LOSS || gap < -LATE_UNITS) {
+      this.#reset(sequence, units, exportMs, uptimeMs);
     } else if (gap > 0) {
-      counts.sequenceLost += gap;
+      this.sequenceLost += gap;
       this.#holes.push({ begin: sequence - gap, units: gap });
       if (this.#holes.length > MAX_HOLES) this.#holes.shift();
       this.#advance(sequence, units, exportMs, uptimeMs);
-    } else this.#late(sequence, units, exportMs, uptimeMs, counts);
+    } else this.#late(sequence, units, exportMs, uptimeMs);
+    return false;
   }
 
   #wentBack(uptimeMs: number | null): boolean {
@@ -73,33 +82,21 @@ export class SequenceAccount {
     this.#lateRun = 0;
   }
 
-  #reset(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    counts: SequenceCounts,
-  ): void {
-    counts.sequenceResets++;
+  #reset(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): void {
+    this.sequenceResets++;
     this.#holes = [];
     this.#advance(sequence, units, exportMs, uptimeMs);
   }
 
-  #late(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    counts: SequenceCounts,
-  ): void {
+  #late(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): void {
     this.#lateRun = this.#lateRun > 0 && sequence === this.#lateNext ? this.#lateRun + 1 : 1;
     this.#lateNext = (sequence + (units ?? 0)) >>> 0;
     const filled = this.#fill(sequence, units ?? 0);
-    counts.sequenceLost -= filled;
+    this.sequenceLost -= filled;
     if (filled > 0) this.#lateRun = 0;
     if (exportMs > this.#exportMs + LATE_EXPORT_MS || this.#lateRun >= LATE_RUN) {
-      this.#reset(sequence, units, exportMs, uptimeMs, counts);
-    } else counts.sequenceReordered++;
+      this.#reset(sequence, units, exportMs, uptimeMs);
+    } else this.sequenceReordered++;
   }
 
   /** Closes what a late datagram covers of the holes, and returns how many units of them that were. */
@@ -118,5 +115,71 @@ export class SequenceAccount {
       return filled;
     }
     return 0;
+  }
+}
+
+/** A way of counting: the number that the datagram begins with, and the units that it adds. */
+type Counting = (
+  sequence: number,
+  units: SequenceUnits,
+) => { readonly sequence: number; readonly units: number | null };
+
+const datagrams: Counting = (sequence) => ({ sequence, units: 1 });
+const flowsBefore: Counting = (sequence, { flows }) => ({ sequence, units: flows });
+const recordsBefore: Counting = (sequence, { flows, options }) => ({
+  sequence,
+  units: flows === null ? null : flows + options,
+});
+const flowsWithThese: Counting = (sequence, { flows }) => ({
+  sequence: flows === null ? sequence : (sequence - flows) >>> 0,
+  units: flows,
+});
+
+/**
+ * Ways of counting by version, that of the specification first. The others are met in the field: softflowd numbers an
+ * IPFIX message with the flows up to and including its own, and some v9 exporters count flows.
+ */
+const COUNTINGS = {
+  v5: [flowsBefore],
+  v7: [flowsBefore],
+  v9: [datagrams, flowsBefore, flowsWithThese],
+  ipfix: [recordsBefore, flowsBefore, flowsWithThese, datagrams],
+  sflow: [datagrams],
+} as const;
+
+export type SequencedVersion = keyof typeof COUNTINGS;
+
+/**
+ * The account of one exporter and domain. Every way of counting of the version is followed; the counts are those of
+ * the way that foretold most numbers, of equals the specification's.
+ */
+export class ExporterSequence {
+  readonly #ways: { readonly counting: Counting; readonly account: SequenceAccount; foretold: number }[];
+
+  constructor(version: SequencedVersion) {
+    this.#ways = COUNTINGS[version].map((counting) => ({
+      counting,
+      account: new SequenceAccount(),
+      foretold: 0,
+    }));
+  }
+
+  /** As `SequenceAccount.observe`; the counts by the best way so far go to `counts`. */
+  observe(
+    sequence: number,
+    units: SequenceUnits,
+    exportMs: number,
+    uptimeMs: number | null,
+    counts: SequenceCounts,
+  ): void {
+    let best = this.#ways[0];
+    for (const way of this.#ways) {
+      const counted = way.counting(sequence, units);
+      if (way.account.observe(counted.sequence, counted.units, exportMs, uptimeMs)) way.foretold++;
+      if (way.foretold > best.foretold) best = way;
+    }
+    counts.sequenceLost = best.account.sequenceLost;
+    counts.sequenceReordered = best.account.sequenceReordered;
+    counts.sequenceResets = best.account.sequenceResets;
   }
 }

@@ -15,9 +15,10 @@ import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
+import type { SequenceUnits } from './sequence.ts';
 import { createTemplate, isOptions, ReaderCache, type Template } from './template.ts';
 import { IE } from './template-field.ts';
-import { isZero, readTemplateRecord, type TemplateForm } from './template-wire.ts';
+import { behindContent, readTemplateRecord, type TemplateForm } from './template-wire.ts';
 import type { DecoderCounters, DecoderOptions, DropReason, FlowSink } from './types.ts';
 
 const MAX_READERS = 1024;
@@ -40,9 +41,10 @@ export class SetDecoder {
   options = 0;
   templates = 0;
   dropped = 0;
-  /** Data records of the datagram under way, and whether that is all of them. */
-  records = 0;
-  recordsKnown = true;
+  /** Flow and options records in the datagram under way itself, and whether that is all of them. */
+  #flowRecords = 0;
+  #optionsRecords = 0;
+  #recordsKnown = true;
 
   readonly #options: DecoderOptions;
   readonly #sink: FlowSink;
@@ -70,8 +72,15 @@ export class SetDecoder {
     this.options = 0;
     this.templates = 0;
     this.dropped = 0;
-    this.records = 0;
-    this.recordsKnown = true;
+    this.#flowRecords = 0;
+    this.#optionsRecords = 0;
+    this.#recordsKnown = true;
+  }
+
+  /** What the datagram under way holds, for the account of its sequence; `known` is what its header says of it. */
+  units(known = true): SequenceUnits {
+    const flows = known && this.#recordsKnown ? this.#flowRecords : null;
+    return { flows, options: this.#optionsRecords };
   }
 
   drop(reason: DropReason, units = 1): void {
@@ -122,7 +131,7 @@ export class SetDecoder {
       const length = view.getUint16(at + 2);
       if (length < 4) {
         // Some exporters fill the datagram up with zeros, which reads as sets of length 0.
-        if (!isZero(bytes, at, end)) this.#cut('bad_length');
+        if (behindContent(bytes, at, end) > at) this.#cut('bad_length');
         return;
       }
       const whole = at + length <= end;
@@ -139,13 +148,13 @@ export class SetDecoder {
 
   #cut(reason: DropReason): void {
     this.drop(reason);
-    this.recordsKnown = false;
+    this.#recordsKnown = false;
   }
 
   #readTemplates(facts: DatagramFacts, bytes: Buffer, begin: number, end: number, form: TemplateForm): void {
+    const contentEnd = behindContent(bytes, begin, end);
     let at = begin;
-    while (at + 4 <= end) {
-      if (bytes[at] === 0 && isZero(bytes, at, end)) return;
+    while (at + 4 <= end && at < contentEnd) {
       const record = readTemplateRecord(bytes, at, end, form, this.maxFields);
       if (record.kind === 'refused') this.drop(record.reason);
       else if (record.kind === 'withdrawal') this.#withdraw(facts.domain, record.id, isOptions(form));
@@ -176,9 +185,9 @@ export class SetDecoder {
       this.drop('bad_template');
       return false;
     }
-    const gone = this.table.add(domain, template);
-    if (gone !== 0) this.drop('template_limit', gone ?? 1);
-    return gone !== null;
+    const { taken, gone } = this.table.add(domain, template);
+    this.drop('template_limit', gone + (taken ? 0 : 1));
+    return taken;
   }
 
   #withdraw(domain: Domain, id: number, options: boolean): void {
@@ -193,14 +202,13 @@ export class SetDecoder {
   #readPending(facts: DatagramFacts, id: number): void {
     const sets = this.#pending.take(facts.domain, id);
     if (sets.length === 0) return;
-    const { records, recordsKnown } = this;
+    const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
     for (const set of sets) {
       this.enter(set, -set.offset);
       this.#readData(set, set.body, viewOf(set.body), id, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
-    this.records = records;
-    this.recordsKnown = recordsKnown;
+    [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] = before;
     this.enter(facts, 0);
   }
 
@@ -209,13 +217,13 @@ export class SetDecoder {
     if (template === undefined) this.#wait(facts, id, bytes, at, end);
     else if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
     else {
-      template.reader ??= this.#readers.readerOf(template.fields);
-      if (template.reader !== null) this.readRows(facts.domain, template.reader, view, at, end);
+      const reader = this.#readers.readerOf(template);
+      if (reader !== null) this.readRows(facts.domain, reader, view, at, end);
     }
   }
 
   #wait(facts: DatagramFacts, templateId: number, bytes: Buffer, at: number, end: number): void {
-    this.recordsKnown = false;
+    this.#recordsKnown = false;
     const { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
     const set: PendingSet = {
       domain,
@@ -258,7 +266,7 @@ export class SetDecoder {
       if (read < room || read === 0) break;
       at = this.#context.at;
     }
-    this.records += rows;
+    this.#flowRecords += rows;
     return rows;
   }
 
@@ -273,7 +281,7 @@ export class SetDecoder {
     let rows = 0;
     let at = begin;
     while (this.#readOne(reader.read, view, at, end) === 1) {
-      this.records++;
+      this.#flowRecords++;
       const next = this.#context.at;
       rows += 1 + this.#readOne(readReverse, view, at, end);
       at = next;
@@ -324,7 +332,7 @@ export class SetDecoder {
 
   #countOptions(count: number): void {
     this.options += count;
-    this.records += count;
+    this.#optionsRecords += count;
     this.counters.optionsRecords += count;
   }
 

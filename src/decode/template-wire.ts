@@ -125,8 +125,12 @@ function readFields(
   return { kind: 'template', id, fields, scopeFields, next: at };
 }
 
-/** True when the bytes are all zero, as padding has to be (RFC 7011 section 3.3.1) and some exporters fill up with. */
-export function isZero(bytes: Buffer, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
-  return true;
+/**
+ * Where the zeros begin that fill the bytes up to `to`: padding has to be zero (RFC 7011 section 3.3.1), and some
+ * exporters send kilobytes of it. `from` when all is zero. One pass, whatever the bytes.
+ */
+export function behindContent(bytes: Buffer, from: number, to: number): number {
+  let end = to;
+  while (end > from && bytes[end - 1] === 0) end--;
+  return end;
 }

@@ -27,7 +27,7 @@ export interface Template {
   /** Receive time of the datagram that brought it last. */
   seenMs: number;
   /** Null until the first data, and for options. */
-  reader: RecordReader | null;
+  reader: SharedReader | null;
 }
 
 export function isOptions(form: TemplateForm): boolean {
@@ -62,34 +62,37 @@ export function createTemplate(
   };
 }
 
+/** A reader that may be let go; whoever still needs it then asks the cache again. */
+export interface SharedReader {
+  current: RecordReader | null;
+}
+
 /**
  * Readers by field list, shared by all exporters: a thousand routers of one make send one layout. Bounded because
- * layouts come from the network; the oldest goes first, and templates that have it keep it.
+ * layouts come from the network and each is code: the oldest is let go, for all templates that have it.
  */
 export class ReaderCache {
-  readonly #readers = new Map<string, RecordReader>();
+  readonly #readers = new Map<string, SharedReader>();
   readonly #capacity: number;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  get size(): number {
-    return this.#readers.size;
+  /** The reader of a data template; null when its records take no room. */
+  readerOf(template: Template): RecordReader | null {
+    if (template.reader !== null && template.reader.current !== null) return template.reader.current;
+    const key = template.fields.map(({ pen, id, length }) => `${pen}.${id}.${length}`).join(' ');
+    template.reader = this.#readers.get(key) ?? this.#compile(key, template.fields);
+    return template.reader.current;
   }
 
-  /** Null when records of these fields take no room. */
-  readerOf(fields: readonly TemplateField[]): RecordReader | null {
-    const key = fields.map(({ pen, id, length }) => `${pen}.${id}.${length}`).join(' ');
-    const known = this.#readers.get(key);
-    if (known !== undefined) return known;
-    const reader = compileReader(fields);
-    if (reader === null) return null;
-    if (this.#readers.size >= this.#capacity) {
-      for (const oldest of this.#readers.keys()) {
-        this.#readers.delete(oldest);
-        break;
-      }
+  #compile(key: string, fields: readonly TemplateField[]): SharedReader {
+    const reader = { current: compileReader(fields) };
+    for (const [oldest, shared] of this.#readers) {
+      if (this.#readers.size < this.#capacity) break;
+      this.#readers.delete(oldest);
+      shared.current = null;
     }
     this.#readers.set(key, reader);
     return reader;

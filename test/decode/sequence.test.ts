@@ -1,17 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SequenceAccount } from '../../src/decode/sequence.ts';
+import { ExporterSequence, SequenceAccount } from '../../src/decode/sequence.ts';
 
 /** Feeds [sequence, units, exportMs, uptimeMs] and gives the counts. */
 function account(
   ...datagrams: [sequence: number, units: number | null, exportMs?: number, uptimeMs?: number][]
 ) {
-  const counts = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
   const sequence = new SequenceAccount();
   for (const [number, units, exportMs = 0, uptimeMs] of datagrams) {
-    sequence.observe(number, units, exportMs, uptimeMs ?? null, counts);
+    sequence.observe(number, units, exportMs, uptimeMs ?? null);
   }
-  return [counts.sequenceLost, counts.sequenceReordered, counts.sequenceResets];
+  return [sequence.sequenceLost, sequence.sequenceReordered, sequence.sequenceResets];
 }
 
 describe('sequence accounting', () => {
@@ -94,5 +93,88 @@ describe('sequence accounting', () => {
         expect(lost).toBe(10 * (span - order.length));
       }),
     );
+  });
+});
+
+describe('ways of counting', () => {
+  function counts(
+    version: 'v9' | 'ipfix',
+    datagrams: [sequence: number, flows: number | null, options?: number][],
+  ) {
+    const sequence = new ExporterSequence(version);
+    const out = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+    for (const [number, flows, options = 0] of datagrams) {
+      sequence.observe(number, { flows, options }, 0, null, out);
+    }
+    return [out.sequenceLost, out.sequenceReordered, out.sequenceResets];
+  }
+
+  it('IPFIX counts data records with those of options, as the RFC says', () => {
+    expect(
+      counts('ipfix', [
+        [0, 10, 1],
+        [11, 10],
+        [31, 5],
+      ]),
+    ).toEqual([10, 0, 0]);
+  });
+
+  it('softflowd numbers an IPFIX message with the flows up to and including its own', () => {
+    expect(
+      counts('ipfix', [
+        [6, 6, 1],
+        [7, 1],
+        [12, 5],
+        [20, 8],
+      ]),
+    ).toEqual([0, 0, 0]);
+    expect(
+      counts('ipfix', [
+        [6, 6, 1],
+        [7, 1],
+        [12, 5],
+        [40, 8],
+        [42, 2],
+      ]),
+    ).toEqual([20, 0, 0]);
+  });
+
+  it('v9 counts datagrams, and flows where an exporter does so', () => {
+    expect(
+      counts('v9', [
+        [5, 30],
+        [6, 30],
+        [9, 30],
+      ]),
+    ).toEqual([2, 0, 0]);
+    expect(
+      counts('v9', [
+        [0, 30],
+        [30, 20],
+        [50, 30],
+        [110, 1],
+      ]),
+    ).toEqual([30, 0, 0]);
+  });
+
+  it('of equals the one of the specification is believed', () => {
+    expect(
+      counts('v9', [
+        [0, 1],
+        [1, 1],
+        [3, 1],
+      ]),
+    ).toEqual([1, 0, 0]);
+  });
+
+  it('data without a template leaves the ways that need its count without a word', () => {
+    expect(
+      counts('ipfix', [
+        [0, 10],
+        [10, null],
+        [77, 10],
+        [87, 10],
+      ]),
+    ).toEqual([0, 0, 0]);
   });
 });
