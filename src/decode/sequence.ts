@@ -118,22 +118,16 @@ export class SequenceAccount implements SequenceCounts {
   }
 }
 
-/** A way of counting: the number that the datagram begins with, and the units that it adds. */
-type Counting = (
-  sequence: number,
-  units: SequenceUnits,
-) => { readonly sequence: number; readonly units: number | null };
+/** A way of counting: what a unit is, and whether the number of a datagram already counts its own. */
+interface Counting {
+  readonly unit: 'datagrams' | 'flows' | 'records';
+  readonly withOwn: boolean;
+}
 
-const datagrams: Counting = (sequence) => ({ sequence, units: 1 });
-const flowsBefore: Counting = (sequence, { flows }) => ({ sequence, units: flows });
-const recordsBefore: Counting = (sequence, { flows, options }) => ({
-  sequence,
-  units: flows === null ? null : flows + options,
-});
-const flowsWithThese: Counting = (sequence, { flows }) => ({
-  sequence: flows === null ? sequence : (sequence - flows) >>> 0,
-  units: flows,
-});
+const datagrams: Counting = { unit: 'datagrams', withOwn: false };
+const flowsBefore: Counting = { unit: 'flows', withOwn: false };
+const flowsWithOwn: Counting = { unit: 'flows', withOwn: true };
+const recordsBefore: Counting = { unit: 'records', withOwn: false };
 
 /**
  * Ways of counting by version, that of the specification first. The others are met in the field: softflowd numbers an
@@ -142,26 +136,37 @@ const flowsWithThese: Counting = (sequence, { flows }) => ({
 const COUNTINGS = {
   v5: [flowsBefore],
   v7: [flowsBefore],
-  v9: [datagrams, flowsBefore, flowsWithThese],
-  ipfix: [recordsBefore, flowsBefore, flowsWithThese, datagrams],
+  v9: [datagrams, flowsBefore, flowsWithOwn],
+  ipfix: [recordsBefore, flowsBefore, flowsWithOwn, datagrams],
   sflow: [datagrams],
 } as const;
 
 export type SequencedVersion = keyof typeof COUNTINGS;
 
+/** After so many datagrams the ways that foretold less than half of the best are followed no further. */
+const TRIAL_DATAGRAMS = 64;
+
+interface Way {
+  readonly counting: Counting;
+  readonly account: SequenceAccount;
+  foretold: number;
+}
+
 /**
- * The account of one exporter and domain. Every way of counting of the version is followed; the counts are those of
- * the way that foretold most numbers, of equals the specification's.
+ * The account of one exporter and domain. Every way of counting of the version is followed at first; the counts are
+ * those of the way that foretold most numbers, of equals the specification's. An exporter that no longer counts the way
+ * it did (a new firmware) is tried anew.
  */
 export class ExporterSequence {
-  readonly #ways: { readonly counting: Counting; readonly account: SequenceAccount; foretold: number }[];
+  readonly #version: SequencedVersion;
+  /** Counts of earlier trials. */
+  readonly #before = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+  #ways: Way[];
+  #seen = 0;
 
   constructor(version: SequencedVersion) {
-    this.#ways = COUNTINGS[version].map((counting) => ({
-      counting,
-      account: new SequenceAccount(),
-      foretold: 0,
-    }));
+    this.#version = version;
+    this.#ways = waysOf(version);
   }
 
   /** As `SequenceAccount.observe`; the counts by the best way so far go to `counts`. */
@@ -174,12 +179,36 @@ export class ExporterSequence {
   ): void {
     let best = this.#ways[0];
     for (const way of this.#ways) {
-      const counted = way.counting(sequence, units);
-      if (way.account.observe(counted.sequence, counted.units, exportMs, uptimeMs)) way.foretold++;
+      const { unit, withOwn } = way.counting;
+      const own = unit === 'datagrams' ? 1 : unit === 'flows' ? units.flows : recordsOf(units);
+      const first = withOwn && own !== null ? (sequence - own) >>> 0 : sequence;
+      if (way.account.observe(first, own, exportMs, uptimeMs)) way.foretold++;
       if (way.foretold > best.foretold) best = way;
     }
-    counts.sequenceLost = best.account.sequenceLost;
-    counts.sequenceReordered = best.account.sequenceReordered;
-    counts.sequenceResets = best.account.sequenceResets;
+    const { account } = best;
+    counts.sequenceLost = this.#before.sequenceLost + account.sequenceLost;
+    counts.sequenceReordered = this.#before.sequenceReordered + account.sequenceReordered;
+    counts.sequenceResets = this.#before.sequenceResets + account.sequenceResets;
+    if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(best, counts);
   }
+
+  #judge(best: Way, { sequenceLost, sequenceReordered, sequenceResets }: SequenceCounts): void {
+    this.#seen = 0;
+    const enough = best.foretold / 2;
+    if (best.foretold < TRIAL_DATAGRAMS / 2 && this.#ways.length < COUNTINGS[this.#version].length) {
+      Object.assign(this.#before, { sequenceLost, sequenceReordered, sequenceResets });
+      this.#ways = waysOf(this.#version);
+      return;
+    }
+    this.#ways = this.#ways.filter(({ foretold }) => foretold >= enough);
+    for (const way of this.#ways) way.foretold = way === best ? 1 : 0;
+  }
+}
+
+function waysOf(version: SequencedVersion): Way[] {
+  return COUNTINGS[version].map((counting) => ({ counting, account: new SequenceAccount(), foretold: 0 }));
+}
+
+function recordsOf({ flows, options }: SequenceUnits): number | null {
+  return flows === null ? null : flows + options;
 }
