@@ -194,6 +194,34 @@ describe('publishing and consuming by message', () => {
     expect(seen.messages.map(({ offset }) => offset)).toEqual([...Array(40).keys()]);
   });
 
+  it('misses nothing when a consumer falls further behind than the memory reaches, and catches up', async () => {
+    const stream = await startStream({ directory: await temporaryDirectory() });
+    const seen = collector();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await stream.subscribe({
+      streams: ['mail'],
+      group: 'slow',
+      unit: 'message',
+      async onDelivery(delivery) {
+        await seen.onDelivery(delivery);
+        await held;
+      },
+    });
+    await published(stream, 'mail', ['first']);
+    await seen.until(() => seen.messages.length === 1);
+    const publish = (i: number) => stream.publish('mail', [message(`${i}`.padEnd(1 << 20, '.'))]);
+    for (let i = 0; i < 30; i++) await publish(i);
+    release();
+    await seen.until(() => seen.messages.length > 10);
+    for (let i = 30; i < 35; i++) await publish(i);
+    await seen.until(() => seen.messages.length === 36);
+    expect(seen.messages.map(({ offset }) => offset)).toEqual([...Array(36).keys()]);
+    expect(seen.texts().slice(1).map(Number.parseFloat)).toEqual([...Array(35).keys()]);
+  });
+
   it('refuses a second consumer of the same group and stream, but not after the first has stopped', async () => {
     const stream = await startStream({ directory: await temporaryDirectory() });
     const request = {
