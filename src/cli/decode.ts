@@ -86,7 +86,7 @@ export async function decodeCommand(
     }
   } finally {
     // What still waits for its template will wait for ever.
-    decoder.expire(Number.MAX_SAFE_INTEGER);
+    decoder.expire(Number.POSITIVE_INFINITY);
     printRows();
     await output.end();
     streams.stderr.write(summaryOf(totals, decoder));

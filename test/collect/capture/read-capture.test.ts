@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,8 +21,7 @@ import {
   udpHeader,
   wordsOf,
 } from '../../support/capture-builder.ts';
-
-const VECTORS = process.env.VECTORS_DIR ?? new URL('../../../../shared/vectors', import.meta.url).pathname;
+import { haveVectors, VECTORS_DIR } from '../../support/vectors.ts';
 
 let directory = '';
 let files = 0;
@@ -584,10 +583,10 @@ describe('hostile files', () => {
   });
 });
 
-describe.skipIf(!existsSync(VECTORS))('captures of real devices (skipped without the shared vectors)', () => {
+describe.skipIf(!haveVectors)('captures of real devices (skipped without the shared vectors)', () => {
   const packets = new Map<string, number>();
-  if (existsSync(VECTORS)) {
-    for (const line of readFileSync(join(VECTORS, 'README.md'), 'utf8').split('\n')) {
+  if (haveVectors) {
+    for (const line of readFileSync(join(VECTORS_DIR, 'README.md'), 'utf8').split('\n')) {
       const match = /^\| (\S+\/\S+) \| \S+ \| (\d+) \|/.exec(line);
       if (match !== null) packets.set(match[1], Number(match[2]));
     }
@@ -596,7 +595,7 @@ describe.skipIf(!existsSync(VECTORS))('captures of real devices (skipped without
   test('give every datagram that their list tells', async () => {
     expect(packets.size).toBeGreaterThan(80);
     for (const [name, count] of packets) {
-      const capture = readCapture(join(VECTORS, `${name}.pcap`));
+      const capture = readCapture(join(VECTORS_DIR, `${name}.pcap`));
       let datagrams = 0;
       for await (const _ of capture) datagrams++;
       expect([name, datagrams]).toEqual([name, count]);
@@ -604,9 +603,9 @@ describe.skipIf(!existsSync(VECTORS))('captures of real devices (skipped without
   });
 
   test('of hostile sequences are read as well', async () => {
-    const names = readdirSync(join(VECTORS, 'malformed')).filter((name) => name.endsWith('.pcap'));
+    const names = readdirSync(join(VECTORS_DIR, 'malformed')).filter((name) => name.endsWith('.pcap'));
     for (const name of names) {
-      const capture = readCapture(join(VECTORS, 'malformed', name));
+      const capture = readCapture(join(VECTORS_DIR, 'malformed', name));
       let datagrams = 0;
       for await (const _ of capture) datagrams++;
       expect(datagrams).toBeGreaterThan(0);
