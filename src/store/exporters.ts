@@ -1,0 +1,52 @@
+/**
+ * Keeps the collector's account of its exporters in the store, so that a gap is seen as a gap after a restart, too.
+ *
+ * To be called about once a minute and at the end of a run. Counters only grow within a run, and the table keeps the
+ * largest, so that a call that is repeated or late changes nothing.
+ */
+
+import type { ExporterState } from '../decode/types.ts';
+import { formatAddress } from '../flow/address.ts';
+import { FLOW_VERSION } from '../flow/columns.ts';
+import type { Engine } from './store.ts';
+
+export interface RecordExportersOptions {
+  /** When the process began to count, milliseconds since the epoch: tells one run from the next. */
+  readonly runStartedAtMs: number;
+  readonly nowMs: number;
+}
+
+export async function recordExporters(
+  engine: Engine,
+  states: Iterable<ExporterState>,
+  { runStartedAtMs, nowMs }: RecordExportersOptions,
+): Promise<void> {
+  const storedAt = Math.floor(nowMs / 1000);
+  const rows: string[] = [];
+  for (const state of states) {
+    rows.push(
+      JSON.stringify({
+        exporter: `${formatAddress(state.address)}`,
+        domain: state.domain,
+        version: FLOW_VERSION[state.version],
+        run: isoTime(runStartedAtMs),
+        first_seen: isoTime(state.lastSeenMs),
+        last_seen: isoTime(state.lastSeenMs),
+        sampling_rates: [...state.samplingRates],
+        datagrams: state.datagrams,
+        flows: state.flows,
+        sequence_lost: state.sequenceLost,
+        sequence_reordered: state.sequenceReordered,
+        sequence_resets: state.sequenceResets,
+        clock_skew_ms: state.clockSkewMs === null ? null : Math.round(state.clockSkewMs),
+        stored_at: storedAt,
+      }),
+    );
+  }
+  await engine.insertJson('exporters', rows, { token: `exporters-${runStartedAtMs}-${nowMs}` });
+}
+
+/** As the engine reads it without settings: no `T`, no zone. */
+function isoTime(ms: number): string {
+  return new Date(Math.max(0, ms)).toISOString().slice(0, 23).replace('T', ' ');
+}

@@ -1,0 +1,116 @@
+/**
+ * Who talks SMTP: one row per internal host, and whether it looks like a mail server that nobody has declared yet.
+ *
+ * A proposal for a person, never a permission. Sending alone proves nothing, a bot sends too: what marks a mail server
+ * is that others come to it with mail, from outside or from inside, and that it answers.
+ */
+
+import { formatAddress, parseAddress } from '../flow/address.ts';
+import type { Prefix } from '../flow/prefix.ts';
+import { inAnyPrefix } from './conditions.ts';
+import type { Engine } from './store.ts';
+
+export interface InventoryOptions {
+  /** The internal networks of the configuration. */
+  readonly internal: readonly Prefix[];
+  /** Only what was seen at or after, ISO 8601. Default: everything kept. */
+  readonly since?: string | undefined;
+}
+
+export interface InventoryRow {
+  readonly host: string;
+  readonly likelyMailServer: boolean;
+  /** Why it is thought one, or why not, in words. */
+  readonly reasons: readonly string[];
+  /** Connections to port 25 outside, to how many servers, in how many hours. Estimates above some thousands. */
+  readonly sessionsOut: number;
+  readonly destinations: number;
+  readonly hoursOut: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  /** Connections from outside to its port 25 that it answered, and from how many hosts. */
+  readonly sessionsIn: number;
+  readonly sourcesIn: number;
+  /** Internal hosts that hand it mail (port 25 or submission) and get answers. */
+  readonly internalClients: number;
+  /** Connections to submission ports outside. */
+  readonly submissionOut: number;
+  readonly firstSeen: string;
+  readonly lastSeen: string;
+}
+
+const MAX_ROWS = 10_000;
+/** One answered connection may be a misdirected scan; a few hosts that come by are not. */
+const SOURCES_OF_A_SERVER = 2;
+const CLIENTS_OF_A_RELAY = 3;
+const STEADY_HOURS = 12;
+const MANY_DESTINATIONS = 20;
+
+/** More than a refusal: data (PSH), or as many packets as a greeting takes. */
+const ANSWERED = '(bitAnd(flags_to_client, 8) != 0 OR packets_to_client >= 3)';
+
+export async function inventory(
+  engine: Engine,
+  { internal, since }: InventoryOptions,
+): Promise<InventoryRow[]> {
+  const out = `${inAnyPrefix('client', internal)} AND NOT ${inAnyPrefix('server', internal)}`;
+  const incoming = `${inAnyPrefix('server', internal)} AND NOT ${inAnyPrefix('client', internal)}`;
+  const inside = `${inAnyPrefix('server', internal)} AND ${inAnyPrefix('client', internal)}`;
+  const connection = 'hour, client, server, server_port, client_port';
+  const rows = await engine.query<Omit<InventoryRow, 'likelyMailServer' | 'reasons'>>(
+    `SELECT host,
+      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port = 25) AS sessionsOut,
+      uniqCombinedIf(server, role = 'out' AND server_port = 25) AS destinations,
+      uniqExactIf(hour, role = 'out' AND server_port = 25) AS hoursOut,
+      sumIf(packets, role = 'out' AND server_port = 25) AS packetsOut,
+      sumIf(bytes, role = 'out' AND server_port = 25) AS bytesOut,
+      uniqCombinedIf((client, client_port, hour), role = 'in') AS sessionsIn,
+      uniqCombinedIf(client, role = 'in') AS sourcesIn,
+      uniqCombinedIf(client, role = 'inside') AS internalClients,
+      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port != 25) AS submissionOut,
+      min(first_seen) AS firstSeen,
+      max(last_seen) AS lastSeen
+    FROM (
+      SELECT ${connection},
+        multiIf(${out}, 'out', ${incoming}, 'in', ${inside}, 'inside', '') AS role,
+        if(role = 'out', client, server) AS host,
+        min(mail_sessions.first_seen) AS first_seen,
+        max(mail_sessions.last_seen) AS last_seen,
+        sum(mail_sessions.packets_to_server) AS packets,
+        sum(mail_sessions.bytes_to_server) AS bytes,
+        sum(mail_sessions.packets_to_client) AS packets_to_client,
+        groupBitOr(mail_sessions.flags_to_client) AS flags_to_client
+      FROM mail_sessions
+      ${since === undefined ? '' : "WHERE hour >= toStartOfHour(parseDateTime64BestEffort({since:String}, 3, 'UTC'))"}
+      GROUP BY ${connection}
+      HAVING role = 'out' OR (role = 'in' AND server_port = 25 AND ${ANSWERED}) OR (role = 'inside' AND ${ANSWERED})
+    )
+    GROUP BY host
+    ORDER BY sourcesIn DESC, sessionsOut DESC, host
+    LIMIT ${MAX_ROWS}`,
+    since === undefined ? {} : { params: { since } },
+  );
+  return rows.map((row) => {
+    const host = parseAddress(row.host);
+    return { ...row, host: host === null ? row.host : formatAddress(host), ...judge(row) };
+  });
+}
+
+function judge(
+  row: Omit<InventoryRow, 'likelyMailServer' | 'reasons'>,
+): Pick<InventoryRow, 'likelyMailServer' | 'reasons'> {
+  const { sourcesIn, internalClients, sessionsOut, destinations, hoursOut, submissionOut } = row;
+  const reasons: string[] = [];
+  if (sourcesIn >= SOURCES_OF_A_SERVER) reasons.push(`answers SMTP from ${sourcesIn} hosts outside`);
+  if (internalClients >= CLIENTS_OF_A_RELAY && sessionsOut > 0)
+    reasons.push(`takes mail from ${internalClients} internal hosts and sends outside`);
+  const contacted = sourcesIn > 0 || internalClients > 0;
+  if (contacted && hoursOut >= STEADY_HOURS && destinations >= MANY_DESTINATIONS)
+    reasons.push(`sends to ${destinations} servers over ${hoursOut} hours, and is contacted itself`);
+  if (reasons.length > 0) return { likelyMailServer: true, reasons };
+  if (sessionsOut > 0 && !contacted) reasons.push('only sends; nobody was seen handing it mail');
+  else if (sessionsOut > 0) reasons.push('sends, and was contacted too little to tell');
+  else if (submissionOut > 0) reasons.push('only submits mail to servers outside');
+  else if (contacted) reasons.push('answers SMTP, but was contacted too little to tell');
+  return { likelyMailServer: false, reasons };
+}

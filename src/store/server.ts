@@ -1,0 +1,217 @@
+/**
+ * A ClickHouse server over HTTP, behind the same interface as the embedded engine.
+ *
+ * Inserts carry their deduplication token, so that a repeat after a broken connection changes nothing; that is why they
+ * and reads are tried a few times here, and commands are not. Passwords are never logged, and the client's own printing
+ * is off. Statements of users run with `readonly = 1` and are checked as for the embedded engine; what the configured
+ * ClickHouse user may see is the server's business.
+ */
+
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ClickHouseClient,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from '@clickhouse/client';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { engineError } from './failures.ts';
+import { checkReadonlySql, type ReadonlyRules } from './readonly-sql.ts';
+import { JSON_SETTINGS, parseRows } from './rows.ts';
+import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, textFormat } from './sql.ts';
+import type { Engine, QueryOptions } from './store.ts';
+
+export interface ServerEngineOptions {
+  readonly url: string;
+  readonly database: string;
+  readonly username: string;
+  readonly password: string;
+  readonly log: { warn(fields: object, message: string): void };
+}
+
+const ATTEMPTS = 4;
+const RETRY_MIN_MS = 20;
+const RETRY_MAX_MS = 1000;
+const DEFAULT_TIMEOUT_MS = 60_000;
+const WRITE_TIMEOUT_MS = 300_000;
+/** Beyond the server's own time limit: it should be the one that says so. */
+const TIMEOUT_GRACE_MS = 5000;
+/** Servers close idle connections after 10 s by default in old versions, 30 s in newer; half a second is for the way. */
+const IDLE_SOCKET_MS = 9500;
+const MAX_CONNECTIONS = 8;
+const RULES_VALID_MS = 600_000;
+const USER_LIMITS = {
+  readonly: '1',
+  max_result_rows: '1000000',
+  max_result_bytes: String(64 * 1024 * 1024),
+  result_overflow_mode: 'throw',
+} as const;
+
+const INSIDE_ENGINES = "'Atomic', 'Ordinary', 'Memory', 'Replicated', 'Shared', 'Lazy'";
+
+export function createServerEngine(options: ServerEngineOptions): Engine {
+  const { database, log } = options;
+  const common = {
+    url: options.url,
+    username: options.username,
+    password: options.password,
+    application: 'rogue-smtp',
+    request_timeout: WRITE_TIMEOUT_MS + TIMEOUT_GRACE_MS,
+    max_open_connections: MAX_CONNECTIONS,
+    keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
+    log: { level: ClickHouseLogLevel.OFF },
+  };
+  let client: ClickHouseClient | null = null;
+  /** Without a database of its own: it creates the one that the other is in. */
+  let administrator: ClickHouseClient | null = null;
+  let rules: { readonly value: ReadonlyRules; readonly until: number } | null = null;
+
+  function opened(which: ClickHouseClient | null): ClickHouseClient {
+    if (which === null) throw new RogueSmtpError('store', 'the store is not open', { transient: true });
+    return which;
+  }
+
+  /** Only for what may be repeated: reads, and inserts with a token. */
+  async function repeatedly<Result>(attempt: () => Promise<Result>): Promise<Result> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const failure = asEngineError(error);
+        if (!failure.transient || tries >= ATTEMPTS) throw failure;
+        const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 4 ** tries);
+        log.warn({ error: failure.message, tries }, 'ClickHouse did not answer as it should; trying again');
+        await sleep(RETRY_MIN_MS + Math.random() * ceiling);
+      }
+    }
+  }
+
+  function fetchText(
+    sql: string,
+    format: string,
+    settings: ClickHouseSettings,
+    given: QueryOptions = {},
+  ): Promise<string> {
+    const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return repeatedly(async () => {
+      const result = await opened(client).exec({
+        query: `${sql}\nFORMAT ${format}`,
+        clickhouse_settings: {
+          ...settings,
+          max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+          // Without it an error in the middle of a result would come with status 200.
+          wait_end_of_query: 1,
+        },
+        ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
+        abort_signal: AbortSignal.timeout(timeoutMs + TIMEOUT_GRACE_MS),
+      });
+      return text(result.stream);
+    });
+  }
+
+  async function readonlyRules(): Promise<ReadonlyRules> {
+    if (rules !== null && rules.until > Date.now()) return rules.value;
+    const names = async (sql: string) =>
+      new Set((await fetchText(sql, 'TabSeparatedRaw', {})).split('\n').filter((name) => name !== ''));
+    const value = {
+      tableFunctions: await names('SELECT lower(name) FROM system.table_functions'),
+      outsideDatabases: await names(
+        `SELECT lower(name) FROM system.databases WHERE engine NOT IN (${INSIDE_ENGINES})`,
+      ),
+    };
+    rules = { value, until: Date.now() + RULES_VALID_MS };
+    return value;
+  }
+
+  async function read(
+    sql: string,
+    format: string,
+    settings: ClickHouseSettings,
+    given: QueryOptions = {},
+  ): Promise<string> {
+    if (given.readonly !== true) return fetchText(sql, format, settings, given);
+    const checked = checkReadonlySql(sql, await readonlyRules());
+    if (!checked.ok) throw new RogueSmtpError('refused', `this statement is not allowed: ${checked.reason}`);
+    return fetchText(checked.sql, format, { ...settings, ...USER_LIMITS }, given);
+  }
+
+  /** `body` is called for each attempt, since a stream can be read only once. */
+  async function insert(query: string, body: () => Readable, token: string): Promise<void> {
+    await repeatedly(async () => {
+      const result = await opened(client).exec({
+        query,
+        values: body(),
+        clickhouse_settings: {
+          ...textSettings(INSERT_SETTINGS),
+          insert_deduplication_token: token,
+          wait_end_of_query: 1,
+        },
+        abort_signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),
+      });
+      // An unread answer would keep its connection from being used again.
+      await text(result.stream);
+    });
+  }
+
+  return {
+    async start() {
+      client ??= createClient({ ...common, database });
+      administrator ??= createClient(common);
+      const answer = await administrator.ping({ select: true });
+      if (!answer.success) throw asEngineError(answer.error);
+    },
+
+    async command(sql) {
+      try {
+        await opened(administrator).command({ query: sql, clickhouse_settings: { wait_end_of_query: 1 } });
+      } catch (error) {
+        throw asEngineError(error);
+      }
+    },
+
+    async query<Row>(sql: string, given?: QueryOptions): Promise<Row[]> {
+      return parseRows<Row>(await read(sql, 'JSONCompact', textSettings(JSON_SETTINGS), given));
+    },
+
+    queryText: (sql, format, given) => read(sql, textFormat(format), {}, given),
+
+    insertNative(table, source, { token }) {
+      const body = 'file' in source ? () => createReadStream(source.file) : () => Readable.from(source.bytes);
+      return insert(insertFlowsFromBody(database, table), body, token);
+    },
+
+    async insertJson(table, rows, { token }) {
+      if (rows.length === 0) return;
+      await insert(
+        insertJsonHead(database, table, ''),
+        () => Readable.from([Buffer.from(rows.join('\n'))]),
+        token,
+      );
+    },
+
+    async stop() {
+      await Promise.all([client?.close(), administrator?.close()]);
+      client = null;
+      administrator = null;
+    },
+  };
+}
+
+function textSettings(settings: Readonly<Record<string, string | number>>): ClickHouseSettings {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
+}
+
+/** Errors of the server have a numeric code; of the connection a textual one (ECONNREFUSED) or none. */
+function asEngineError(error: unknown): RogueSmtpError {
+  if (error instanceof RogueSmtpError) return error;
+  const code =
+    typeof error === 'object' && error !== null && 'code' in error ? Number(error.code) : Number.NaN;
+  const numeric = Number.isInteger(code) ? code : null;
+  // Node reports a refused connection to a name with several addresses as an AggregateError without a message.
+  const named = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const message = messageOf(error) || named || 'the connection failed';
+  return engineError(`ClickHouse: ${message}`, numeric, error);
+}
