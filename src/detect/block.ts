@@ -86,6 +86,14 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
     : { state: 'published', reason: `the grade is ${GRADES[input.grade - 1]}` };
 }
 
+/** What a standing block becomes under the mode of today. */
+export function standingDecision(config: BlockConfig, standing: BlockDecision): BlockDecision {
+  if (config.mode === 'observe')
+    return { state: 'observed', reason: 'block.mode is observe since a restart' };
+  if (config.mode === 'propose') return { state: 'proposed', reason: 'waits for approval' };
+  return { state: 'published', reason: standing.reason };
+}
+
 /** Milliseconds that a block lasts without new activity. */
 export function blockTtlMs(config: BlockConfig, recurrence: number): number {
   return config.ttl * Math.min(MAX_TTL_FACTOR, 1 + recurrence);

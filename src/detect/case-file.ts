@@ -17,7 +17,6 @@ const MAX_INTERFACES = 16;
 const MAX_SAMPLING_RATES = 8;
 
 export interface Destination {
-  readonly address: Uint8Array;
   /** Sessions with evidence of a connection. */
   sessions: number;
   packets: number;
@@ -127,29 +126,35 @@ export function emptyCaseFile(
   };
 }
 
+/** Destinations over all hosts, bounded too: many hosts with many destinations each would fill the memory. */
+export interface DestinationBudget {
+  used: number;
+  readonly limit: number;
+}
+
 /**
- * The entry of a destination, made when there is room. A full table gives up one that was only attempted for one that
+ * The entry of a destination by its addressKey, made when there is room. A full table gives up one that was only attempted for one that
  * was reached, so that a scan cannot hide whom the host really talks to. Undefined when there is no room.
  */
 export function destinationOf(
   file: CaseFile,
   limit: number,
+  budget: DestinationBudget,
   key: string,
-  bytes: Uint8Array,
-  at: number,
   reached: boolean,
 ): Destination | undefined {
   const known = file.destinations.get(key);
   if (known !== undefined) return known;
-  if (file.destinations.size >= limit) {
+  if (file.destinations.size >= limit || budget.used >= budget.limit) {
     file.destinationsExact = false;
     if (!reached) return undefined;
     const spare = attemptedOnly(file.destinations);
     if (spare === undefined) return undefined;
     file.destinations.delete(spare);
+    budget.used--;
   }
+  budget.used++;
   const made: Destination = {
-    address: bytes.slice(at, at + 16),
     sessions: 0,
     packets: 0,
     bytes: 0,

@@ -4,13 +4,12 @@
  * Everything that it says follows from the records, in their order in the stream, and from the clock that they carry.
  * That is what makes a restart exact: incidents are restored from their newest messages, the stream is read again from
  * a little earlier, records that a restored incident already contains only rebuild sessions, and every event computed
- * again has the id it had before. What must never depend on batch boundaries, on `take`, or on when a timer looked.
+ * again has the id it had before. What it says must never depend on batch boundaries, or on when `take` is called.
  */
 
 import type { BlockConfig, DetectionConfig } from '../config/schema.ts';
 import { formatAddress } from '../flow/address.ts';
 import { type FlowBatch, type FlowColumns, readWide } from '../flow/batch.ts';
-import { PRESENT } from '../flow/columns.ts';
 import { type Alert, GRADES, type Grade, type Incident } from '../messages/alert.ts';
 import {
   BLOCK_PORT,
@@ -19,25 +18,21 @@ import {
   blockTtlMs,
   decideBlock,
   isStanding,
+  standingDecision,
 } from './block.ts';
-import {
-  BULK,
-  type CaseFile,
-  destinationLimit,
-  destinationOf,
-  emptyCaseFile,
-  isBulk,
-  noteInterface,
-  notePort,
-  noteSampling,
-  noteSession,
-} from './case-file.ts';
+import { createBlockLedger } from './block-ledger.ts';
+import { type DestinationBudget, emptyCaseFile } from './case-file.ts';
 import { createDeadlines } from './deadlines.ts';
-import { gradeSession, SESSION_GRADE, TCP } from './evidence.ts';
-import { fromIncident, incidentId, toAlert, toIncident } from './incidents.ts';
-import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
-import { createRecentRecords, datagramHash, recordHash } from './recent-records.ts';
-import { addressKey, createSessionTable, LATENESS_MS, type Session, sessionKey } from './sessions.ts';
+import { gradeSession, SESSION_GRADE } from './evidence.ts';
+import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
+import { createHostTable, type Host, hostKey } from './host-table.ts';
+import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
+import type { Policy } from './policy.ts';
+import { createRecentRecords, recordHash } from './recent-records.ts';
+import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
+import { createSessionTable, LATENESS_MS, type Session } from './sessions.ts';
+import { createStreamMarks } from './stream-marks.ts';
+import { type Before, bytesOf, createTally, nothingBefore, packetsOf } from './tally.ts';
 import { createVantagePoints } from './vantage-points.ts';
 
 export interface DetectorOptions {
@@ -52,38 +47,24 @@ export interface StreamPosition {
   readonly offset: number;
 }
 
-/** Why a record is no evidence. */
-export type IgnoreReason =
-  /** Not TCP, a later fragment (which has no ports), or no mail port. */
-  | 'not_mail'
-  /** Neither end is internal; both are; or the outside end is the client. */
-  | 'foreign'
-  | 'internal'
-  | 'inbound'
-  | 'authorised'
-  /** Both ports are mail ports, and nothing tells who is the client. */
-  | 'ambiguous'
-  /** The record was seen before. */
-  | 'duplicate';
-
 export interface DetectorCounters {
   /** TCP records on a mail port. */
-  mailFlows: number;
-  readonly ignored: Record<IgnoreReason, number>;
-  readonly alerts: Record<Alert['kind'], number>;
+  readonly mailFlows: number;
+  readonly ignored: Readonly<Record<IgnoreReason, number>>;
+  readonly alerts: Readonly<Record<Alert['kind'], number>>;
   /** Sessions of which only server packets were seen that nobody here need have asked for. */
-  backscatter: number;
-  /** Hosts that had to leave the full table. */
-  evictedHosts: number;
+  readonly backscatter: number;
+  /** What had to leave a full table. */
+  readonly evictedHosts: number;
   readonly evictedSessions: number;
   /** Incidents taken over, and those whose resume state was not usable. */
-  restored: number;
-  restoreIgnored: number;
+  readonly restored: number;
+  readonly restoreIgnored: number;
   /** Present sizes. */
   readonly hosts: number;
   readonly sessions: number;
-  readonly open: Record<Grade, number>;
-  readonly blocks: Record<Incident['block']['state'], number>;
+  readonly open: Readonly<Record<Grade, number>>;
+  readonly blocks: Readonly<Record<Incident['block']['state'], number>>;
 }
 
 export interface Detector {
@@ -105,74 +86,14 @@ export interface Detector {
   readonly counters: DetectorCounters;
 }
 
-/** A session known by replies only gets this long for its other half to arrive from another exporter. */
-const HALF_WAIT_MS = 15_000;
 /** An incident that only goes on is published at most so often; a restart reads the stream from before that. */
 const CHECKPOINT_MS = 60_000;
 /** While a host goes on, the end of its block is moved on so often within the life of a block. */
 const BLOCK_REFRESHES = 8;
-const BLOCK_RATE_WINDOW_MS = 3_600_000;
-/** Steps in which the stream's offsets are remembered by time. */
-const MARK_STEP_MS = 1000;
-
-interface Host {
-  readonly key: string;
-  readonly bytes: Uint8Array;
-  readonly address: string;
-  readonly site: string;
-  file: CaseFile;
-  /** The newest record that is in the file. */
-  partition: number;
-  offset: number;
-  clockMs: number;
-  /** What was restored: records up to here are in the file already. */
-  restored: { readonly partition: number; readonly offset: number; readonly clockMs: number } | null;
-  /** The earliest deadline that is queued. */
-  deadlineMs: number;
-  evicted: boolean;
-  older: Host | null;
-  newer: Host | null;
-}
-
-/** One record as the accounting needs it; a single object that is filled anew for each row. */
-interface Context {
-  site: number;
-  client: Uint8Array;
-  clientAt: number;
-  server: Uint8Array;
-  serverAt: number;
-  port: number;
-  verdict: SenderVerdict;
-  vantage: number;
-  interface: number;
-  samplingRate: number;
-  receivedMs: number;
-  partition: number;
-  offset: number;
-  /** The row, while it is at hand; null for a timer. */
-  columns: FlowColumns | null;
-  row: number;
-}
-
-interface Waiting {
-  readonly dueMs: number;
-  readonly session: Session;
-  readonly context: Context;
-}
-
-interface Partition {
-  observed: number;
-  /** Offsets and the clock when they were reached, oldest first; `first` is the first that is not yet safe. */
-  marks: { offset: number; startMs: number; clockMs: number }[];
-  safe: number;
-}
 
 export function createDetector(options: DetectorOptions): Detector {
   const { policy, detection, block: blockConfig } = options;
-  const { portClass } = policy;
-  const sitesConfigured = policy.siteNames.length > 1;
   const neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
-  const maxDestinations = destinationLimit(detection);
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
   const holdMs =
     detection.session_timeout +
@@ -180,22 +101,20 @@ export function createDetector(options: DetectorOptions): Detector {
     CHECKPOINT_MS +
     LATENESS_MS;
 
+  const screen = createScreen(policy);
+  const recent = createRecentRecords(holdMs);
   const sessions = createSessionTable({
     timeoutMs: detection.session_timeout,
     maxSessions: detection.max_sessions,
   });
-  const recent = createRecentRecords(holdMs);
   const vantagePoints = createVantagePoints();
-  const hosts = new Map<string, Host>();
-  let oldestHost: Host | null = null;
-  let newestHost: Host | null = null;
+  const budget: DestinationBudget = { used: 0, limit: detection.max_sessions };
+  const tally = createTally(detection, budget, vantagePoints);
+  const hosts = createHostTable();
+  const halves = createHalfSessions();
   const deadlines = createDeadlines<Host>();
-  /** Sessions that wait for their other half, by due time; taken from `waitingFirst` on. */
-  let waiting: Waiting[] = [];
-  let waitingFirst = 0;
-  /** Blocks in force or begun within the last hour. */
-  const blockTimes = new Map<Host, { sinceMs: number; untilMs: number }>();
-  const partitions = new Map<number, Partition>();
+  const ledger = createBlockLedger<Host>();
+  const marks = createStreamMarks(holdMs);
   /** Hosts whose file differs from the last published incident, by the time of the first change; and those due at once. */
   const dirty = new Map<Host, number>();
   const due = new Set<Host>();
@@ -234,275 +153,101 @@ export function createDetector(options: DetectorOptions): Detector {
   };
   const { ignored } = counters;
 
-  const context: Context = {
-    site: 0,
-    client: new Uint8Array(16),
-    clientAt: 0,
-    server: new Uint8Array(16),
-    serverAt: 0,
-    port: 0,
-    verdict: { kind: 'none', sender: '', reason: '' },
-    vantage: 0,
-    interface: 0,
-    samplingRate: 0,
-    receivedMs: 0,
-    partition: 0,
-    offset: 0,
-    columns: null,
-    row: 0,
-  };
+  // The path of a record. One sighting and one `before` serve all rows.
 
-  // The path of a record.
+  const sighting = emptySighting();
+  const before: Before = { grade: 0, half: false, denied: false, packets: 0, bytes: 0 };
 
   function observeRow(columns: FlowColumns, row: number): void {
     const receivedMs = readWide(columns.received_at, row);
     if (receivedMs > clockMs) moveClock(receivedMs);
+    sighting.receivedMs = receivedMs;
+    const reason = screen(columns, row, sighting);
+    if (reason !== 'not_mail') counters.mailFlows++;
+    const ignoredFor = reason ?? addToSession(columns, row);
+    if (ignoredFor !== null) ignored[ignoredFor]++;
+  }
 
-    const toPort = portClass[columns.dst_port[row]];
-    const fromPort = portClass[columns.src_port[row]];
-    if (
-      columns.protocol[row] !== 6 ||
-      columns.fragment_offset[row] !== 0 ||
-      (toPort === PORT_CLASS.none && fromPort === PORT_CLASS.none)
-    ) {
-      ignored.not_mail++;
-      return;
-    }
-    counters.mailFlows++;
-
-    const at = 16 * row;
-    const fromInside = policy.isInternal(columns.src_addr, at);
-    if (fromInside === policy.isInternal(columns.dst_addr, at)) {
-      if (fromInside) ignored.internal++;
-      else ignored.foreign++;
-      return;
-    }
-    if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) {
-      ignored.inbound++;
-      return;
-    }
-    let knownOnly = false;
-    if (toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) {
-      const client = clientOfMailPorts(columns, row);
-      if (client !== null && client !== fromInside) {
-        ignored.inbound++;
-        return;
-      }
-      knownOnly = client === null;
-    }
-
-    context.client = fromInside ? columns.src_addr : columns.dst_addr;
-    context.server = fromInside ? columns.dst_addr : columns.src_addr;
-    context.clientAt = at;
-    context.serverAt = at;
-    context.port = fromInside ? columns.dst_port[row] : columns.src_port[row];
-    context.verdict = policy.verdict(context.client, at, context.server, at, receivedMs);
-    if (context.verdict.kind === 'authorised') {
-      ignored.authorised++;
-      return;
-    }
-    context.site = sitesConfigured
-      ? policy.site(
-          columns.exporter,
-          at,
-          (columns.present[row] & PRESENT.VRF) === 0 ? null : columns.vrf[row],
-        )
-      : 0;
-    const key = sessionKey(
-      context.site,
-      context.client,
-      at,
-      fromInside ? columns.src_port[row] : columns.dst_port[row],
-      context.server,
-      at,
-      context.port,
-    );
+  function addToSession(columns: FlowColumns, row: number): IgnoreReason | null {
+    const { receivedMs } = sighting;
+    let session = sessions.find(sighting.session, receivedMs);
+    if (session === undefined && sighting.knownOnly) return 'ambiguous';
     const hash = recordHash(columns, row);
-    let session = sessions.find(key, receivedMs);
-    if (session === undefined && knownOnly) {
-      ignored.ambiguous++;
-      return;
-    }
-    if (!recent.add(hash, clockMs)) {
-      ignored.duplicate++;
-      return;
-    }
-    session ??= sessions.create(key, hash, receivedMs);
-    if (session.inverted) {
-      ignored.inbound++;
-      return;
-    }
-    const packets = session.forwardSeen ? session.forwardPackets : session.replyPackets;
-    const bytes = session.forwardSeen ? session.forwardBytes : session.replyBytes;
-    context.vantage = vantagePoints.of(columns, row);
-    sessions.add(session, columns, row, fromInside, context.vantage);
-    if (session.inverted) {
-      ignored.inbound++;
-      return;
-    }
-    context.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
-    context.samplingRate = columns.sampling_rate[row];
-    context.receivedMs = receivedMs;
-    context.columns = columns;
-    context.row = row;
-    account(session, context, packets, bytes, clockMs);
+    if (!recent.add(hash, clockMs)) return 'duplicate';
+    session ??= sessions.create(sighting.session, hash, receivedMs);
+    if (session.inverted) return 'inbound';
+    remember(session);
+    sighting.vantage = vantagePoints.of(columns, row);
+    sessions.add(session, columns, row, sighting.forward, sighting.vantage);
+    if (session.inverted) return 'inbound';
+    account(session, sighting, clockMs);
+    return null;
   }
 
-  /** True when the source of a record between two mail ports is the client, false when the destination is, else null. */
-  function clientOfMailPorts(columns: FlowColumns, row: number): boolean | null {
-    if (columns.reverse[row] === 1) return false;
-    const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
-    return (flags & (TCP.SYN | TCP.ACK)) === TCP.SYN ? true : null;
+  /** Notes in `before` what the session counts for at its host. */
+  function remember(session: Session): void {
+    nothingBefore(before);
+    if (session.grade === SESSION_GRADE.none) return;
+    before.grade = session.grade;
+    before.half = session.half;
+    before.denied = session.deniedCounted;
+    before.packets = packetsOf(session);
+    before.bytes = bytesOf(session);
   }
 
-  /**
-   * Brings what a session proves now to the account of its host. `packets` and `bytes` are what it had before; `eventMs`
-   * is the clock of the event, which for a timer is its due time.
-   */
-  function account(session: Session, c: Context, packets: number, bytes: number, eventMs: number): void {
+  /** Brings what a session proves now to the account of its host. `eventMs`: the clock, or a timer's due time. */
+  function account(session: Session, s: Sighting, eventMs: number): void {
+    regrade(session, s);
+    const { grade } = session;
+    const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
+    if (countsNothing && session.stray < 2) return;
+
+    const key = hostKey(s.site, s.client, s.clientAt);
+    const known = hosts.get(key);
+    if (known !== undefined && isInRestored(known, s, eventMs)) {
+      const { file } = known;
+      if (file.closedMs === null && eventMs >= file.openedMs)
+        tally.rebuild(file, session, before, s, eventMs);
+      return;
+    }
+    const isOpen = known !== undefined && known.file.closedMs === null;
+    if (countsNothing) {
+      // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else.
+      if (isOpen && !known.file.backscatter) {
+        known.file.backscatter = true;
+        changed(known, s, eventMs);
+      }
+      return;
+    }
+    if (isOpen) {
+      continueIncident(known, session, s, eventMs);
+    } else if (grade !== SESSION_GRADE.none) {
+      const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
+      nothingBefore(before);
+      const host = openIncident(known, key, session, firstMs, s, eventMs);
+      tally.add(host.file, session, before, s, eventMs);
+      counters.open[gradeOf(host)]++;
+      changed(host, s, eventMs);
+      reconsiderBlock(host, s, eventMs);
+      alert('opened', host, eventMs);
+      schedule(host);
+    }
+  }
+
+  function regrade(session: Session, s: Sighting): void {
     let grade: number = gradeSession(session, detection.conversed);
-    if (!session.forwardSeen && !session.released && grade !== SESSION_GRADE.none) {
-      if (!session.waiting) awaitOtherHalf(session, c);
+    if (!session.forwardSeen && !session.released) {
+      if (grade === SESSION_GRADE.none) {
+        if (session.stray === 0) counters.backscatter++;
+        if (session.stray < 2) session.stray++;
+      } else if (!session.waiting) {
+        awaitOtherHalf(session, s);
+      }
       grade = SESSION_GRADE.none;
     }
-    const before = {
-      grade: session.grade,
-      half: session.half,
-      denied: session.deniedCounted,
-      packets,
-      bytes,
-    };
     session.grade = grade;
     session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
     session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
-    if (before.grade === SESSION_GRADE.none) {
-      before.packets = 0;
-      before.bytes = 0;
-    }
-    const strays = grade === SESSION_GRADE.none && !session.forwardSeen && !session.waiting;
-    if (strays && session.stray < 2 && ++session.stray === 1) counters.backscatter++;
-    if (grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none && session.stray < 2) return;
-
-    const key = hostKey(c.site, c.client, c.clientAt);
-    let host = hosts.get(key);
-    if (host?.restored != null && isIn(host.restored, c, eventMs)) {
-      if (host.file.closedMs === null && eventMs >= host.file.openedMs) {
-        noteWindows(host.file, session, before, c, eventMs, false);
-      }
-      return;
-    }
-    if (grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none) {
-      // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else.
-      if (host === undefined || host.file.closedMs !== null || host.file.backscatter) return;
-      host.file.backscatter = true;
-      changed(host, c, eventMs);
-      return;
-    }
-
-    let opened = false;
-    if (host === undefined || host.file.closedMs !== null) {
-      if (grade === SESSION_GRADE.none) return;
-      const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : c.receivedMs;
-      host = openIncident(host, key, c, session.firstRecord, firstMs, eventMs);
-      before.grade = SESSION_GRADE.none;
-      before.half = false;
-      before.denied = false;
-      before.packets = 0;
-      before.bytes = 0;
-      opened = true;
-    }
-    const { file } = host;
-    const gradeBefore = file.grade;
-    addSession(file, session, before, c, eventMs);
-    changed(host, c, eventMs);
-    const blockChanged = reconsiderBlock(host, c, eventMs);
-    if (file.grade !== gradeBefore) {
-      if (gradeBefore !== 0) counters.open[GRADES[gradeBefore - 1]]--;
-      counters.open[GRADES[file.grade - 1]]++;
-    }
-    if (opened) alert('opened', host, eventMs);
-    else if (file.grade > gradeBefore) alert('escalated', host, eventMs);
-    else if (blockChanged || eventMs - file.alertedMs >= detection.update_interval) {
-      alert('updated', host, eventMs);
-    }
-    schedule(host);
-  }
-
-  function addSession(file: CaseFile, session: Session, before: Before, c: Context, eventMs: number): void {
-    const { grade } = session;
-    const packets = (session.forwardSeen ? session.forwardPackets : session.replyPackets) - before.packets;
-    const bytes = (session.forwardSeen ? session.forwardBytes : session.replyBytes) - before.bytes;
-    const reached = step(grade >= SESSION_GRADE.connected, before.grade >= SESSION_GRADE.connected);
-    file.sessions = atLeastZero(file.sessions + reached);
-    file.attempts = atLeastZero(
-      file.attempts + step(grade === SESSION_GRADE.attempted, before.grade === SESSION_GRADE.attempted),
-    );
-    file.halfSessions = atLeastZero(file.halfSessions + step(session.half, before.half));
-    file.deniedSessions = atLeastZero(file.deniedSessions + step(session.deniedCounted, before.denied));
-    file.packets = atLeastZero(file.packets + packets);
-    file.bytes = atLeastZero(file.bytes + bytes);
-    if (session.firstMs < file.firstMs && before.grade === SESSION_GRADE.none) file.firstMs = session.firstMs;
-    if (c.receivedMs > file.lastMs) file.lastMs = c.receivedMs;
-    if (session.flagsUnknown) file.flagsUnknown = true;
-    if (session.sampled) file.sampled = true;
-    if (session.replySeen) file.repliesSeen = true;
-    notePort(file, c.port);
-    noteSampling(file, c.samplingRate);
-    noteInterface(file, c.vantage, c.interface, vantagePoints.get);
-
-    // A denied attempt reached nobody: it is counted, but its destination is not.
-    if (!session.deniedCounted) {
-      const destination = destinationOf(
-        file,
-        maxDestinations,
-        addressKey(c.server, c.serverAt),
-        c.server,
-        c.serverAt,
-        grade >= SESSION_GRADE.connected,
-      );
-      if (destination !== undefined) {
-        destination.sessions = atLeastZero(destination.sessions + reached);
-        destination.packets = atLeastZero(destination.packets + packets);
-        destination.bytes = atLeastZero(destination.bytes + bytes);
-      }
-    }
-    if (grade > file.grade) file.grade = grade;
-    noteWindows(file, session, before, c, eventMs, true);
-    if (isSolid(grade, session.half, c)) {
-      if (grade > file.solidGrade) file.solidGrade = grade;
-      if (file.records < 2) file.records++;
-      if (file.datagrams < 2 && c.columns !== null) {
-        const datagram = datagramHash(c.columns, c.row);
-        if (file.datagrams === 0) file.firstDatagram = datagram;
-        if (file.datagrams === 0 || datagram !== file.firstDatagram) file.datagrams++;
-      }
-    }
-  }
-
-  /** Keeps the windows that tell `bulk`; with `judge` also draws the conclusion. */
-  function noteWindows(
-    file: CaseFile,
-    session: Session,
-    before: Before,
-    c: Context,
-    eventMs: number,
-    judge: boolean,
-  ): void {
-    const connected = session.grade >= SESSION_GRADE.connected;
-    const newlyConnected = connected && before.grade < SESSION_GRADE.connected;
-    const newlySolid = isSolid(session.grade, session.half, c) && !isSolid(before.grade, before.half, c);
-    if (!newlyConnected && !newlySolid) return;
-    const destination = file.destinations.get(addressKey(c.server, c.serverAt));
-    if (newlyConnected) {
-      noteSession(file.window, detection.bulk.sessions, eventMs);
-      if (destination !== undefined) destination.connectedMs = eventMs;
-      if (judge && file.grade < BULK && isBulk(file, detection, false, eventMs)) file.grade = BULK;
-    }
-    if (newlySolid) {
-      noteSession(file.solidWindow, detection.bulk.sessions, eventMs);
-      if (destination !== undefined) destination.solidMs = eventMs;
-      if (judge && file.solidGrade < BULK && isBulk(file, detection, true, eventMs)) file.solidGrade = BULK;
-    }
   }
 
   // The life of an incident.
@@ -510,55 +255,61 @@ export function createDetector(options: DetectorOptions): Detector {
   function openIncident(
     known: Host | undefined,
     key: string,
-    c: Context,
-    firstRecord: number,
+    session: Session,
     firstMs: number,
+    s: Sighting,
     eventMs: number,
   ): Host {
-    const bytes = known?.bytes ?? c.client.slice(c.clientAt, c.clientAt + 16);
-    const address = known?.address ?? formatAddress(bytes);
-    const site = known?.site ?? policy.siteNames[c.site];
+    const bytes = known?.bytes ?? s.client.slice(s.clientAt, s.clientAt + 16);
+    const name = { address: known?.address ?? formatAddress(bytes), site: policy.siteNames[s.site] };
     const recurrence = known === undefined ? 0 : known.file.recurrence + 1;
-    const file = emptyCaseFile(
-      incidentId({ address, site }, recurrence, firstRecord, firstMs),
-      recurrence,
-      eventMs,
-      firstMs,
-      c.verdict.reason,
-    );
-    if (known !== undefined) {
-      // The last word on the incident before must not be lost because it has the same key.
-      if (dirty.has(known)) incidents.push(incidentOf(known));
-      counters.blocks[known.file.block.state]--;
-      // A block that still stands is the host's, not the incident's.
-      if (isStanding(known.file.block.state)) file.block = known.file.block;
-      known.file = file;
-      counters.blocks[file.block.state]++;
-      return known;
+    const id = incidentId(name, recurrence, session.firstRecord, firstMs);
+    const file = emptyCaseFile(id, recurrence, eventMs, firstMs, s.verdict.reason);
+    if (known === undefined) {
+      counters.blocks.none++;
+      return addHost({ key, bytes, ...name, file, restored: null }, { ...s, offset: -1, clockMs: 0 });
     }
-    counters.blocks.none++;
-    return addHost({
-      key,
-      bytes,
-      address,
-      site,
-      file,
-      partition: c.partition,
-      offset: -1,
-      clockMs: 0,
-      restored: null,
-      deadlineMs: Number.POSITIVE_INFINITY,
-      evicted: false,
-      older: null,
-      newer: null,
-    });
+    // The last word on the incident before must not be lost because it has the same key.
+    if (dirty.has(known)) incidents.push(incidentOf(known));
+    budget.used -= known.file.destinations.size;
+    // A block that still stands is the host's, not the incident's.
+    if (isStanding(known.file.block.state)) {
+      file.block = known.file.block;
+    } else {
+      counters.blocks[known.file.block.state]--;
+      counters.blocks.none++;
+    }
+    known.file = file;
+    return known;
   }
 
-  function addHost(host: Host): Host {
-    if (hosts.size >= detection.max_hosts && oldestHost !== null) evictHost(oldestHost);
-    hosts.set(host.key, host);
-    appendHost(host);
-    return host;
+  function continueIncident(host: Host, session: Session, s: Sighting, eventMs: number): void {
+    const { file } = host;
+    const gradeBefore = gradeOf(host);
+    tally.add(file, session, before, s, eventMs);
+    changed(host, s, eventMs);
+    const blockChanged = reconsiderBlock(host, s, eventMs);
+    if (gradeOf(host) !== gradeBefore) {
+      counters.open[gradeBefore]--;
+      counters.open[gradeOf(host)]++;
+      alert('escalated', host, eventMs);
+    } else if (blockChanged || eventMs - file.alertedMs >= detection.update_interval) {
+      alert('updated', host, eventMs);
+    }
+    schedule(host);
+  }
+
+  function close(host: Host, atMs: number): void {
+    counters.open[gradeOf(host)]--;
+    host.file.closedMs = atMs;
+    changed(host, null, atMs);
+    alert('closed', host, atMs);
+  }
+
+  function addHost(given: Parameters<typeof hosts.add>[0], watermark: Watermark): Host {
+    const oldest = hosts.oldest();
+    if (hosts.size >= detection.max_hosts && oldest !== null) evictHost(oldest);
+    return hosts.add(given, watermark);
   }
 
   /** An open incident that has to leave is closed and told: nobody would close it later. */
@@ -570,56 +321,29 @@ export function createDetector(options: DetectorOptions): Detector {
   }
 
   function removeHost(host: Host): void {
-    host.evicted = true;
     counters.blocks[host.file.block.state]--;
-    if (host.file.closedMs === null) counters.open[GRADES[host.file.grade - 1]]--;
+    if (host.file.closedMs === null) counters.open[gradeOf(host)]--;
+    budget.used -= host.file.destinations.size;
     dirty.delete(host);
     due.delete(host);
-    blockTimes.delete(host);
-    hosts.delete(host.key);
-    unlinkHost(host);
+    ledger.delete(host);
+    hosts.remove(host);
   }
 
-  function unlinkHost(host: Host): void {
-    if (host.older === null) oldestHost = host.newer;
-    else host.older.newer = host.newer;
-    if (host.newer === null) newestHost = host.older;
-    else host.newer.older = host.older;
-    host.older = null;
-    host.newer = null;
-  }
-
-  function appendHost(host: Host): void {
-    host.older = newestHost;
-    if (newestHost === null) oldestHost = host;
-    else newestHost.newer = host;
-    newestHost = host;
-  }
-
-  function close(host: Host, atMs: number): void {
-    const { file } = host;
-    counters.open[GRADES[file.grade - 1]]--;
-    file.closedMs = atMs;
-    changed(host, null, atMs);
-    alert('closed', host, atMs);
-  }
-
-  /** Marks the file as changed by a record (or by a timer, without context). */
-  function changed(host: Host, c: Context | null, eventMs: number): void {
+  /** Marks the file as changed by a record, or by a timer (without sighting). */
+  function changed(host: Host, s: Sighting | null, eventMs: number): void {
     const { file } = host;
     file.revision++;
-    if (eventMs > file.changedMs) file.changedMs = eventMs;
-    if (eventMs > host.clockMs) host.clockMs = eventMs;
-    if (c !== null && (c.partition !== host.partition || c.offset > host.offset)) {
-      host.partition = c.partition;
-      host.offset = c.offset;
-    }
+    file.changedMs = Math.max(file.changedMs, eventMs);
+    host.clockMs = Math.max(host.clockMs, eventMs);
     // By the time of the event, which for a timer may lie before the clock: that is how far back its cause is.
     if (!dirty.has(host)) dirty.set(host, eventMs);
-    if (c !== null && host !== newestHost) {
-      unlinkHost(host);
-      appendHost(host);
+    if (s === null) return;
+    if (s.partition !== host.partition || s.offset > host.offset) {
+      host.partition = s.partition;
+      host.offset = s.offset;
     }
+    hosts.touch(host);
   }
 
   function alert(kind: Alert['kind'], host: Host, eventMs: number): void {
@@ -631,32 +355,20 @@ export function createDetector(options: DetectorOptions): Detector {
     due.add(host);
   }
 
-  const incidentOf = (host: Host): Incident =>
-    toIncident(host, host.file, detection, policy.version, {
-      partition: host.partition,
-      offset: host.offset,
-      clockMs: host.clockMs,
-    });
+  const gradeOf = (host: Host): Grade => GRADES[host.file.grade - 1];
+  const incidentOf = (host: Host): Incident => toIncident(host, host.file, detection, policy.version, host);
 
   // Blocks.
 
   /** True when the state changed. */
-  function reconsiderBlock(host: Host, c: Context, eventMs: number): boolean {
+  function reconsiderBlock(host: Host, s: Sighting, eventMs: number): boolean {
     const { file } = host;
     const { block } = file;
     if (isStanding(block.state)) {
-      const ttlMs = blockTtlMs(blockConfig, file.recurrence);
-      // In steps, so that a busy host does not make a message of every record.
-      const stepMs = ttlMs / BLOCK_REFRESHES;
-      if (c.port === BLOCK_PORT && block.untilMs !== null && eventMs + ttlMs - block.untilMs >= stepMs) {
-        block.untilMs = eventMs + ttlMs;
-        blockTimes.set(host, { sinceMs: block.sinceMs ?? eventMs, untilMs: block.untilMs });
-        due.add(host);
-      }
+      if (s.port === BLOCK_PORT) refreshBlock(host, eventMs);
       return false;
     }
-    if (block.state === 'observed') return false;
-    if (file.grade < neededGrade && block.reason !== '') return false;
+    if (block.state === 'observed' || (file.grade < neededGrade && block.reason !== '')) return false;
     const decision = decideBlock(blockConfig, {
       grade: file.grade,
       solidGrade: file.solidGrade,
@@ -667,47 +379,63 @@ export function createDetector(options: DetectorOptions): Detector {
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, eventMs),
       hasSenders: policy.hasSenders,
-      counts: () => countBlocks(host, eventMs),
+      counts: () => ledger.count(host, eventMs),
     });
     // An ended block stays an ended block until there is a reason for another.
     if (block.state === 'expired' && decision.state === 'none') return false;
     return setBlock(host, decision, eventMs);
   }
 
-  function setBlock(host: Host, decision: BlockDecision, eventMs: number): boolean {
-    const { file } = host;
-    const before = file.block;
-    const standing = isStanding(decision.state);
-    const began = standing && !isStanding(before.state);
-    const sinceMs = began ? eventMs : before.sinceMs;
-    const untilMs = began ? eventMs + blockTtlMs(blockConfig, file.recurrence) : before.untilMs;
-    const kept = standing || decision.state === 'expired';
-    file.block = { ...decision, sinceMs: kept ? sinceMs : null, untilMs: kept ? untilMs : null };
-    if (standing && sinceMs !== null && untilMs !== null) blockTimes.set(host, { sinceMs, untilMs });
-    counters.blocks[before.state]--;
-    counters.blocks[decision.state]++;
-    return decision.state !== before.state;
+  function refreshBlock(host: Host, eventMs: number): void {
+    const { block, recurrence } = host.file;
+    const ttlMs = blockTtlMs(blockConfig, recurrence);
+    if (block.sinceMs === null || block.untilMs === null) return;
+    // In steps, so that a busy host does not make a message of every record.
+    if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
+    block.untilMs = eventMs + ttlMs;
+    ledger.set(host, block.sinceMs, block.untilMs);
+    due.add(host);
   }
 
-  /** Blocks of others as they stood at a time; by times, not by states, so that a restored later state does not matter. */
-  function countBlocks(host: Host, atMs: number): { active: number; recent: number } {
-    let active = 0;
-    let recentlyBegun = 0;
-    for (const [other, { sinceMs, untilMs }] of blockTimes) {
-      if (untilMs <= atMs && sinceMs <= atMs - BLOCK_RATE_WINDOW_MS) blockTimes.delete(other);
-      if (other === host) continue;
-      if (sinceMs <= atMs && atMs < untilMs) active++;
-      if (sinceMs <= atMs && sinceMs > atMs - BLOCK_RATE_WINDOW_MS) recentlyBegun++;
-    }
-    return { active, recent: recentlyBegun };
+  function setBlock(host: Host, decision: BlockDecision, eventMs: number): boolean {
+    const { file } = host;
+    const old = file.block;
+    if (decision.state === old.state && decision.reason === old.reason) return false;
+    const standing = isStanding(decision.state);
+    const begins = standing && !isStanding(old.state);
+    const sinceMs = begins ? eventMs : old.sinceMs;
+    const untilMs = begins ? eventMs + blockTtlMs(blockConfig, file.recurrence) : old.untilMs;
+    const dated = standing || decision.state === 'expired';
+    file.block = { ...decision, sinceMs: dated ? sinceMs : null, untilMs: dated ? untilMs : null };
+    if (standing && sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
+    counters.blocks[old.state]--;
+    counters.blocks[decision.state]++;
+    return decision.state !== old.state;
   }
 
   function endBlock(host: Host, atMs: number): void {
     const { file } = host;
     setBlock(host, { state: 'expired', reason: 'the host was silent for the life of a block' }, atMs);
+    // Another block needs evidence of its own.
     file.solidGrade = 0;
     file.records = 0;
     file.datagrams = 0;
+    changed(host, null, atMs);
+    alert('updated', host, atMs);
+  }
+
+  /** A block that the configuration of today would not give is taken back at once. */
+  function applyPolicyToBlock(host: Host): void {
+    const { block } = host.file;
+    if (!isStanding(block.state)) return;
+    const atMs = Math.max(clockMs, host.clockMs);
+    const interlock = blockInterlock({
+      neverBlocked: policy.isNeverBlocked(host.bytes, 0),
+      isSender: policy.isSender(host.bytes, 0, atMs),
+      hasSenders: policy.hasSenders,
+    });
+    if (!setBlock(host, interlock ?? standingDecision(blockConfig, block), atMs)) return;
+    if (!isStanding(host.file.block.state)) ledger.delete(host);
     changed(host, null, atMs);
     alert('updated', host, atMs);
   }
@@ -720,34 +448,32 @@ export function createDetector(options: DetectorOptions): Detector {
     sessions.expire(toMs);
   }
 
+  /** Runs what is due in the order of its due times, whenever the clock comes by. */
   function runTimers(): void {
     for (;;) {
-      const halfMs = waitingFirst < waiting.length ? waiting[waitingFirst].dueMs : Number.POSITIVE_INFINITY;
+      const halfMs = halves.nextMs();
       const deadlineMs = deadlines.nextMs();
       nextTimerMs = Math.min(halfMs, deadlineMs);
       if (nextTimerMs > clockMs) return;
-      if (halfMs <= deadlineMs) releaseOldest(halfMs);
-      else {
-        const host = deadlines.pop();
-        if (host !== undefined && !host.evicted && host.deadlineMs === deadlineMs) {
-          host.deadlineMs = Number.POSITIVE_INFINITY;
-          passDeadline(host, deadlineMs);
-        }
+      if (halfMs <= deadlineMs) {
+        releaseHalf(halfMs);
+        continue;
       }
+      const host = deadlines.pop();
+      if (host !== undefined && !host.gone && host.deadlineMs === deadlineMs) passDeadline(host, deadlineMs);
     }
   }
 
   function passDeadline(host: Host, atMs: number): void {
-    const { file } = host;
-    if (isStanding(file.block.state) && file.block.untilMs !== null && file.block.untilMs <= atMs) {
-      endBlock(host, file.block.untilMs);
-    }
-    if (file.closedMs === null && file.lastMs + detection.quiet <= atMs) {
-      close(host, file.lastMs + detection.quiet);
-    }
+    host.deadlineMs = Number.POSITIVE_INFINITY;
+    const { untilMs } = host.file.block;
+    if (isStanding(host.file.block.state) && untilMs !== null && untilMs <= atMs) endBlock(host, untilMs);
+    const quietMs = host.file.lastMs + detection.quiet;
+    if (host.file.closedMs === null && quietMs <= atMs) close(host, quietMs);
     schedule(host);
   }
 
+  /** Queues the next deadline of a host; one that has moved to a later time is found out when it comes. */
   function schedule(host: Host): void {
     const { file } = host;
     let atMs = file.closedMs === null ? file.lastMs + detection.quiet : Number.POSITIVE_INFINITY;
@@ -756,58 +482,40 @@ export function createDetector(options: DetectorOptions): Detector {
     if (atMs >= host.deadlineMs) return;
     host.deadlineMs = atMs;
     deadlines.push(atMs, host);
-    if (atMs < nextTimerMs) nextTimerMs = atMs;
+    nextTimerMs = Math.min(nextTimerMs, atMs);
   }
 
-  function awaitOtherHalf(session: Session, c: Context): void {
+  function awaitOtherHalf(session: Session, s: Sighting): void {
     session.waiting = true;
-    if (waiting.length - waitingFirst >= detection.max_sessions) releaseOldest(clockMs);
-    const dueMs = clockMs + HALF_WAIT_MS;
-    waiting.push({
-      dueMs,
-      session,
-      context: {
-        ...c,
-        client: c.client.slice(c.clientAt, c.clientAt + 16),
-        clientAt: 0,
-        server: c.server.slice(c.serverAt, c.serverAt + 16),
-        serverAt: 0,
-        columns: null,
-        row: 0,
-      },
-    });
-    if (dueMs < nextTimerMs) nextTimerMs = dueMs;
+    halves.add(session, s, clockMs);
+    nextTimerMs = Math.min(nextTimerMs, halves.nextMs());
   }
 
-  function releaseOldest(atMs: number): void {
-    const { session, context: kept } = waiting[waitingFirst++];
-    if (waitingFirst > 1024 && 2 * waitingFirst > waiting.length) {
-      waiting = waiting.slice(waitingFirst);
-      waitingFirst = 0;
-    }
-    session.released = true;
-    session.waiting = false;
-    if (!session.forwardSeen) account(session, kept, session.replyPackets, session.replyBytes, atMs);
+  function releaseHalf(atMs: number): void {
+    const half = halves.take();
+    if (half === undefined) return;
+    half.session.released = true;
+    half.session.waiting = false;
+    if (half.session.forwardSeen) return;
+    remember(half.session);
+    account(half.session, half.sighting, atMs);
   }
 
   return {
-    observe(batch, position) {
-      let partition = partitions.get(position.partition);
-      if (partition === undefined) {
-        partition = { observed: -1, marks: [], safe: -1 };
-        partitions.set(position.partition, partition);
-      }
-      // Redelivered to this very process: all of it is in the state. The newest message may still be going on.
-      if (position.offset < partition.observed) {
+    observe(batch, { partition, offset }) {
+      if (!marks.begin(partition, offset)) {
         ignored.duplicate += batch.length;
         return;
       }
-      partition.observed = position.offset;
-      context.partition = position.partition;
-      context.offset = position.offset;
-      for (let row = 0; row < batch.length; row++) observeRow(batch.columns, row);
-      context.columns = null;
-      markOffset(partition, position.offset, clockMs);
+      sighting.partition = partition;
+      sighting.offset = offset;
+      for (let row = 0; row < batch.length; row++) {
+        observeRow(batch.columns, row);
+        // A flood of replies must not make the queue grow; the oldest then counts a little early.
+        if (halves.size > detection.max_sessions) releaseHalf(clockMs);
+      }
+      sighting.columns = null;
+      marks.done(partition, offset, clockMs);
     },
     advance(nowMs) {
       if (nowMs > clockMs) moveClock(nowMs);
@@ -834,118 +542,40 @@ export function createDetector(options: DetectorOptions): Detector {
         counters.restoreIgnored++;
         return;
       }
-      const { address, file, watermark } = restored;
-      const key = hostKey(site, address, 0);
+      const { address: bytes, file, watermark } = restored;
+      const key = hostKey(site, bytes, 0);
       const known = hosts.get(key);
       if (known !== undefined) {
-        const newer =
-          known.file.id === file.id
-            ? file.revision > known.file.revision
-            : file.openedMs > known.file.openedMs;
-        if (!newer) return;
+        const sameIncident = known.file.id === file.id;
+        if (sameIncident ? file.revision <= known.file.revision : file.openedMs <= known.file.openedMs)
+          return;
         removeHost(known);
       }
       counters.restored++;
       counters.blocks[file.block.state]++;
       if (file.closedMs === null) counters.open[GRADES[file.grade - 1]]++;
-      const host = addHost({
-        key,
-        bytes: address,
-        address: formatAddress(address),
-        site: incident.site,
-        file,
-        partition: watermark.partition,
-        offset: watermark.offset,
-        clockMs: watermark.clockMs,
-        restored: watermark,
-        deadlineMs: Number.POSITIVE_INFINITY,
-        evicted: false,
-        older: null,
-        newer: null,
-      });
+      budget.used += file.destinations.size;
+      const host = addHost(
+        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: watermark },
+        watermark,
+      );
       const { sinceMs, untilMs } = file.block;
-      if (sinceMs !== null && untilMs !== null) blockTimes.set(host, { sinceMs, untilMs });
+      if (sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
       applyPolicyToBlock(host);
       schedule(host);
     },
-    safeOffset(partition) {
-      const state = partitions.get(partition);
-      if (state === undefined) return -1;
-      let safe = 0;
-      while (safe < state.marks.length && state.marks[safe].clockMs <= clockMs - holdMs) safe++;
-      if (safe > 0) {
-        state.safe = state.marks[safe - 1].offset;
-        state.marks.splice(0, safe);
-      }
-      return state.safe;
-    },
+    safeOffset: (partition) => marks.safe(partition, clockMs),
     openIncidents: () =>
       [...hosts.values()].filter((host) => host.file.closedMs === null).map((host) => incidentOf(host)),
     counters,
   };
-
-  /** A block that the configuration of today would not give is taken back at once. */
-  function applyPolicyToBlock(host: Host): void {
-    const { file } = host;
-    if (!isStanding(file.block.state)) return;
-    const atMs = Math.max(clockMs, host.clockMs);
-    const decision =
-      blockInterlock({
-        neverBlocked: policy.isNeverBlocked(host.bytes, 0),
-        isSender: policy.isSender(host.bytes, 0, atMs),
-        hasSenders: policy.hasSenders,
-      }) ?? standingIn(blockConfig.mode, file.block.reason);
-    if (!setBlock(host, decision, atMs)) return;
-    if (!isStanding(decision.state)) blockTimes.delete(host);
-    changed(host, null, atMs);
-    alert('updated', host, atMs);
-  }
-}
-
-interface Before {
-  grade: number;
-  half: boolean;
-  denied: boolean;
-  packets: number;
-  bytes: number;
-}
-
-function standingIn(mode: BlockConfig['mode'], reason: string): BlockDecision {
-  if (mode === 'observe') return { state: 'observed', reason: 'block.mode is observe since a restart' };
-  if (mode === 'propose') return { state: 'proposed', reason: 'waits for approval' };
-  return { state: 'published', reason };
-}
-
-/** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
-function isSolid(grade: number, half: boolean, c: Context): boolean {
-  return grade >= SESSION_GRADE.connected && !half && c.port === BLOCK_PORT;
 }
 
 /** True when a restored file has this record, or this timer, in its figures. */
-function isIn(
-  restored: { readonly partition: number; readonly offset: number; readonly clockMs: number },
-  c: Context,
-  eventMs: number,
-): boolean {
-  if (c.columns === null) return eventMs <= restored.clockMs;
+function isInRestored({ restored }: Host, s: Sighting, eventMs: number): boolean {
+  if (restored === null) return false;
+  if (s.columns === null) return eventMs <= restored.clockMs;
   return (
-    c.partition === restored.partition && c.offset <= restored.offset && c.receivedMs <= restored.clockMs
+    s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs
   );
 }
-
-function hostKey(site: number, bytes: Uint8Array, at: number): string {
-  return String.fromCharCode(site) + addressKey(bytes, at);
-}
-
-function markOffset(partition: Partition, offset: number, clockMs: number): void {
-  const last = partition.marks.at(-1);
-  if (last !== undefined && clockMs - last.startMs < MARK_STEP_MS) {
-    last.offset = offset;
-    last.clockMs = clockMs;
-  } else {
-    partition.marks.push({ offset, startMs: clockMs, clockMs });
-  }
-}
-
-const step = (now: boolean, before: boolean): number => (now ? 1 : 0) - (before ? 1 : 0);
-const atLeastZero = (value: number): number => Math.max(0, value);

@@ -9,10 +9,10 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { DetectionConfig } from '../config/schema.ts';
-import { compareAddresses, formatAddress, parseAddress } from '../flow/address.ts';
+import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { BULK, type CaseFile, type Destination, emptyCaseFile } from './case-file.ts';
-import { addressKey } from './sessions.ts';
+import { addressKey, addressOfKey } from './sessions.ts';
 
 /** Destinations that a message shows. */
 const TOP_DESTINATIONS = 10;
@@ -135,11 +135,11 @@ function flagsOf(file: CaseFile): Alert['flags'] {
 }
 
 function topDestinations(destinations: ReadonlyMap<string, Destination>): Alert['destinations']['top'] {
-  return [...destinations.values()]
-    .sort((a, b) => b.sessions - a.sessions || b.bytes - a.bytes || compareAddresses(a.address, b.address))
+  return [...destinations]
+    .sort(([keyA, a], [keyB, b]) => b.sessions - a.sessions || b.bytes - a.bytes || (keyA < keyB ? -1 : 1))
     .slice(0, TOP_DESTINATIONS)
-    .map(({ address, sessions, packets, bytes }) => ({
-      address: formatAddress(address),
+    .map(([key, { sessions, packets, bytes }]) => ({
+      address: formatAddress(addressOfKey(key)),
       sessions,
       packets,
       bytes,
@@ -222,8 +222,8 @@ function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeS
     told: [file.updates, file.alertedMs],
     replies: file.repliesSeen,
     verdict: file.verdict,
-    destinations: [...file.destinations.values()].map((d) => [
-      formatAddress(d.address),
+    destinations: [...file.destinations].map(([key, d]) => [
+      formatAddress(addressOfKey(key)),
       d.sessions,
       d.packets,
       d.bytes,
@@ -254,7 +254,6 @@ export function fromIncident(incident: Incident): RestoredFile | null {
     const destination = parseAddress(text);
     if (destination === null) return null;
     file.destinations.set(addressKey(destination, 0), {
-      address: destination,
       sessions,
       packets,
       bytes,

@@ -16,18 +16,8 @@ import { TCP } from './evidence.ts';
 export const LATENESS_MS = 60_000;
 /** An exporter that cuts long flows at its active timeout is silent for that long; it is trusted up to this. */
 const MAX_ACTIVE_TIMEOUT_MS = 3_600_000;
-
-/** A half of a session as its largest view, and all views when there is more than one. */
-interface Half {
-  packets: number;
-  bytes: number;
-  /** The first vantage point, with its sums. */
-  vantage: number;
-  vantagePackets: number;
-  vantageBytes: number;
-  /** Further vantage points: id, packets, bytes, and so on. */
-  more: number[] | null;
-}
+/** Vantage points of one session beyond the first of each half. */
+const MAX_VIEWS = 16;
 
 export interface Session extends SessionEvidence {
   readonly key: string;
@@ -61,8 +51,15 @@ export interface Session extends SessionEvidence {
   grade: number;
   half: boolean;
   deniedCounted: boolean;
-  readonly forward: Half;
-  readonly reply: Half;
+  /** The first vantage point of each half with its sums; further ones in `views`. */
+  forwardVantage: number;
+  forwardSumPackets: number;
+  forwardSumBytes: number;
+  replyVantage: number;
+  replySumPackets: number;
+  replySumBytes: number;
+  /** Further vantage points: id * 2 + (1 for the reply), packets, bytes, and so on. */
+  views: number[] | null;
   older: Session | null;
   newer: Session | null;
 }
@@ -158,16 +155,12 @@ export function createSessionTable(options: {
       if (forward) {
         session.forwardSeen = true;
         session.forwardFlags |= flags;
-        addToHalf(session.forward, vantage, packets, bytes);
-        session.forwardPackets = session.forward.packets;
-        session.forwardBytes = session.forward.bytes;
+        addForward(session, vantage, packets, bytes);
       } else {
         session.replySeen = true;
         session.replyFlags |= flags;
         if ((flags & (TCP.SYN | TCP.ACK)) === TCP.SYN && !session.forwardSeen) session.inverted = true;
-        addToHalf(session.reply, vantage, packets, bytes);
-        session.replyPackets = session.reply.packets;
-        session.replyBytes = session.reply.bytes;
+        addReply(session, vantage, packets, bytes);
       }
       if (session !== newest) {
         unlink(session);
@@ -186,34 +179,55 @@ function isDenied(columns: FlowColumns, row: number): boolean {
   return (columns.present[row] & PRESENT.FORWARDING) !== 0 && columns.forwarding[row] >> 6 === 2;
 }
 
-function addToHalf(half: Half, vantage: number, packets: number, bytes: number): void {
-  let sumPackets = packets;
-  let sumBytes = bytes;
-  if (half.vantage === -1) half.vantage = vantage;
-  if (half.vantage === vantage) {
-    sumPackets = half.vantagePackets += packets;
-    sumBytes = half.vantageBytes += bytes;
-  } else {
-    const more = half.more ?? [];
-    half.more = more;
-    let at = 0;
-    while (at < more.length && more[at] !== vantage) at += 3;
-    if (at === more.length) more.push(vantage, 0, 0);
-    sumPackets = more[at + 1] += packets;
-    sumBytes = more[at + 2] += bytes;
+function addForward(session: Session, vantage: number, packets: number, bytes: number): void {
+  if (session.forwardVantage === -1) session.forwardVantage = vantage;
+  if (session.forwardVantage === vantage) {
+    session.forwardSumPackets += packets;
+    session.forwardSumBytes += bytes;
+    session.forwardPackets = Math.max(session.forwardPackets, session.forwardSumPackets);
+    session.forwardBytes = Math.max(session.forwardBytes, session.forwardSumBytes);
+    return;
   }
-  if (sumPackets > half.packets) half.packets = sumPackets;
-  if (sumBytes > half.bytes) half.bytes = sumBytes;
+  const views = session.views ?? [];
+  session.views = views;
+  const at = addView(views, 2 * vantage, packets, bytes);
+  if (at < 0) return;
+  session.forwardPackets = Math.max(session.forwardPackets, views[at + 1]);
+  session.forwardBytes = Math.max(session.forwardBytes, views[at + 2]);
 }
 
-const emptyHalf = (): Half => ({
-  packets: 0,
-  bytes: 0,
-  vantage: -1,
-  vantagePackets: 0,
-  vantageBytes: 0,
-  more: null,
-});
+function addReply(session: Session, vantage: number, packets: number, bytes: number): void {
+  if (session.replyVantage === -1) session.replyVantage = vantage;
+  if (session.replyVantage === vantage) {
+    session.replySumPackets += packets;
+    session.replySumBytes += bytes;
+    session.replyPackets = Math.max(session.replyPackets, session.replySumPackets);
+    session.replyBytes = Math.max(session.replyBytes, session.replySumBytes);
+    return;
+  }
+  const views = session.views ?? [];
+  session.views = views;
+  const at = addView(views, 2 * vantage + 1, packets, bytes);
+  if (at < 0) return;
+  session.replyPackets = Math.max(session.replyPackets, views[at + 1]);
+  session.replyBytes = Math.max(session.replyBytes, views[at + 2]);
+}
+
+/**
+ * Adds to the view of a half by a vantage point; returns its place, or -1 for a view beyond the bound: forged exporters
+ * must not make a session grow.
+ */
+function addView(views: number[], id: number, packets: number, bytes: number): number {
+  let at = 0;
+  while (at < views.length && views[at] !== id) at += 3;
+  if (at === views.length) {
+    if (views.length >= 3 * MAX_VIEWS) return -1;
+    views.push(id, 0, 0);
+  }
+  views[at + 1] += packets;
+  views[at + 2] += bytes;
+  return at;
+}
 
 function newSession(key: string, firstRecord: number, receivedMs: number): Session {
   return {
@@ -240,8 +254,13 @@ function newSession(key: string, firstRecord: number, receivedMs: number): Sessi
     grade: 0,
     half: false,
     deniedCounted: false,
-    forward: emptyHalf(),
-    reply: emptyHalf(),
+    forwardVantage: -1,
+    forwardSumPackets: 0,
+    forwardSumBytes: 0,
+    replyVantage: -1,
+    replySumPackets: 0,
+    replySumBytes: 0,
+    views: null,
     older: null,
     newer: null,
   };
@@ -288,6 +307,18 @@ export function addressKey(bytes: Uint8Array, at: number): string {
     unit(bytes, at + 12),
     unit(bytes, at + 14),
   );
+}
+
+/** The 16 address bytes of an addressKey. */
+export function addressOfKey(key: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const at = 16 - 2 * key.length;
+  if (key.length === 2) bytes.fill(0xff, 10, 12);
+  for (let i = 0; i < key.length; i++) {
+    bytes[at + 2 * i] = key.charCodeAt(i) >> 8;
+    bytes[at + 2 * i + 1] = key.charCodeAt(i) & 0xff;
+  }
+  return bytes;
 }
 
 function unit(bytes: Uint8Array, at: number): number {

@@ -1,0 +1,144 @@
+/**
+ * The first look at a record: is it about a mail session of an internal host that may not have it, and which end is the
+ * host? Most records end here. A decision needs the record and the policy only, nothing that was seen before.
+ */
+
+import type { FlowColumns } from '../flow/batch.ts';
+import { PRESENT } from '../flow/columns.ts';
+import { TCP } from './evidence.ts';
+import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
+import { sessionKey } from './sessions.ts';
+
+/** Why a record is no evidence. */
+export type IgnoreReason =
+  /** Not TCP, a later fragment (which has no ports), or no mail port. */
+  | 'not_mail'
+  /** Neither end is internal; both are; or the outside end is the client. */
+  | 'foreign'
+  | 'internal'
+  | 'inbound'
+  | 'authorised'
+  /** Both ports are mail ports, and nothing tells who is the client. */
+  | 'ambiguous'
+  /** The record was seen before. */
+  | 'duplicate';
+
+/** One record as the accounting needs it; a single object that is filled anew for each row. */
+export interface Sighting {
+  site: number;
+  client: Uint8Array;
+  clientAt: number;
+  server: Uint8Array;
+  serverAt: number;
+  /** The server's port. */
+  port: number;
+  session: string;
+  /** The record is the client's half. */
+  forward: boolean;
+  /** Counts only when the session is known: the record alone does not tell who is the client. */
+  knownOnly: boolean;
+  verdict: SenderVerdict;
+  vantage: number;
+  /** The interface towards the host. */
+  interface: number;
+  samplingRate: number;
+  receivedMs: number;
+  partition: number;
+  offset: number;
+  /** The row, while it is at hand; null for a timer. */
+  columns: FlowColumns | null;
+  row: number;
+}
+
+export function emptySighting(): Sighting {
+  return {
+    site: 0,
+    client: new Uint8Array(16),
+    clientAt: 0,
+    server: new Uint8Array(16),
+    serverAt: 0,
+    port: 0,
+    session: '',
+    forward: true,
+    knownOnly: false,
+    verdict: { kind: 'none', sender: '', reason: '' },
+    vantage: 0,
+    interface: 0,
+    samplingRate: 0,
+    receivedMs: 0,
+    partition: 0,
+    offset: 0,
+    columns: null,
+    row: 0,
+  };
+}
+
+/** The sighting with copies of the addresses, to be kept beyond the batch. */
+export function keepSighting(s: Sighting): Sighting {
+  return {
+    ...s,
+    client: s.client.slice(s.clientAt, s.clientAt + 16),
+    clientAt: 0,
+    server: s.server.slice(s.serverAt, s.serverAt + 16),
+    serverAt: 0,
+    columns: null,
+    row: 0,
+  };
+}
+
+/** Fills the sighting from a row, or says why the row is none. The caller has set `receivedMs` and the position. */
+export type Screen = (columns: FlowColumns, row: number, into: Sighting) => IgnoreReason | null;
+
+export function createScreen(policy: Policy): Screen {
+  const { portClass } = policy;
+  const sitesConfigured = policy.siteNames.length > 1;
+
+  return (columns, row, into) => {
+    const toPort = portClass[columns.dst_port[row]];
+    const fromPort = portClass[columns.src_port[row]];
+    if (
+      columns.protocol[row] !== 6 ||
+      columns.fragment_offset[row] !== 0 ||
+      (toPort === PORT_CLASS.none && fromPort === PORT_CLASS.none)
+    ) {
+      return 'not_mail';
+    }
+    const at = 16 * row;
+    const fromInside = policy.isInternal(columns.src_addr, at);
+    if (fromInside === policy.isInternal(columns.dst_addr, at)) return fromInside ? 'internal' : 'foreign';
+    if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) return 'inbound';
+    into.knownOnly = false;
+    if (toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) {
+      const sourceIsClient = clientOfMailPorts(columns, row);
+      if (sourceIsClient !== null && sourceIsClient !== fromInside) return 'inbound';
+      into.knownOnly = sourceIsClient === null;
+    }
+    into.forward = fromInside;
+    into.client = fromInside ? columns.src_addr : columns.dst_addr;
+    into.server = fromInside ? columns.dst_addr : columns.src_addr;
+    into.clientAt = at;
+    into.serverAt = at;
+    into.port = fromInside ? columns.dst_port[row] : columns.src_port[row];
+    into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs);
+    if (into.verdict.kind === 'authorised') return 'authorised';
+    into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
+    into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
+    into.samplingRate = columns.sampling_rate[row];
+    const clientPort = fromInside ? columns.src_port[row] : columns.dst_port[row];
+    into.session = sessionKey(into.site, into.client, at, clientPort, into.server, at, into.port);
+    into.columns = columns;
+    into.row = row;
+    return null;
+  };
+}
+
+/** Between two mail ports: true when the source is the client, false when the destination is, null when untold. */
+function clientOfMailPorts(columns: FlowColumns, row: number): boolean | null {
+  if (columns.reverse[row] === 1) return false;
+  const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
+  return (flags & (TCP.SYN | TCP.ACK)) === TCP.SYN ? true : null;
+}
+
+function vrfOf(columns: FlowColumns, row: number): number | null {
+  return (columns.present[row] & PRESENT.VRF) === 0 ? null : columns.vrf[row];
+}

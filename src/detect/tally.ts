@@ -1,0 +1,156 @@
+/**
+ * What a session adds to the case file of its host: the difference between what it proves now and what it had before.
+ *
+ * Sessions are counted by their steps, so that a session may change its mind (the other half arrives, a router denies
+ * it) without the figures drifting. Nothing here decides when something is reported.
+ */
+
+import type { DetectionConfig } from '../config/schema.ts';
+import { BLOCK_PORT } from './block.ts';
+import {
+  BULK,
+  type CaseFile,
+  type DestinationBudget,
+  destinationLimit,
+  destinationOf,
+  isBulk,
+  noteInterface,
+  notePort,
+  noteSampling,
+  noteSession,
+} from './case-file.ts';
+import { SESSION_GRADE } from './evidence.ts';
+import { datagramHash } from './recent-records.ts';
+import type { Sighting } from './screen.ts';
+import { addressKey, type Session } from './sessions.ts';
+import type { VantagePoints } from './vantage-points.ts';
+
+/** What a session counted for before the record at hand. */
+export interface Before {
+  grade: number;
+  half: boolean;
+  denied: boolean;
+  packets: number;
+  bytes: number;
+}
+
+export function nothingBefore(before: Before): void {
+  before.grade = SESSION_GRADE.none;
+  before.half = false;
+  before.denied = false;
+  before.packets = 0;
+  before.bytes = 0;
+}
+
+export interface Tally {
+  /** Adds the session's step to the file. */
+  add(file: CaseFile, session: Session, before: Before, s: Sighting, eventMs: number): void;
+  /** Only rebuilds the windows, for a step that a restored file has in its figures already. */
+  rebuild(file: CaseFile, session: Session, before: Before, s: Sighting, eventMs: number): void;
+}
+
+export function createTally(
+  detection: DetectionConfig,
+  budget: DestinationBudget,
+  vantagePoints: VantagePoints,
+): Tally {
+  const maxDestinations = destinationLimit(detection);
+
+  /** Keeps the windows that tell `bulk`; with `judge` also draws the conclusion. */
+  function noteWindows(
+    file: CaseFile,
+    session: Session,
+    before: Before,
+    s: Sighting,
+    eventMs: number,
+    judge: boolean,
+  ): void {
+    const newlyConnected = session.grade >= SESSION_GRADE.connected && before.grade < SESSION_GRADE.connected;
+    const newlySolid = isSolid(session.grade, session.half, s) && !isSolid(before.grade, before.half, s);
+    if (!newlyConnected && !newlySolid) return;
+    const destination = file.destinations.get(addressKey(s.server, s.serverAt));
+    if (newlyConnected) {
+      noteSession(file.window, detection.bulk.sessions, eventMs);
+      if (destination !== undefined) destination.connectedMs = eventMs;
+      if (judge && file.grade < BULK && isBulk(file, detection, false, eventMs)) file.grade = BULK;
+    }
+    if (newlySolid) {
+      noteSession(file.solidWindow, detection.bulk.sessions, eventMs);
+      if (destination !== undefined) destination.solidMs = eventMs;
+      if (judge && file.solidGrade < BULK && isBulk(file, detection, true, eventMs)) file.solidGrade = BULK;
+    }
+  }
+
+  return {
+    add(file, session, before, s, eventMs) {
+      const { grade } = session;
+      const packets = packetsOf(session) - before.packets;
+      const bytes = bytesOf(session) - before.bytes;
+      const reached = step(grade >= SESSION_GRADE.connected, before.grade >= SESSION_GRADE.connected);
+      const attempts = step(grade === SESSION_GRADE.attempted, before.grade === SESSION_GRADE.attempted);
+      file.sessions = Math.max(0, file.sessions + reached);
+      file.attempts = Math.max(0, file.attempts + attempts);
+      file.halfSessions = Math.max(0, file.halfSessions + step(session.half, before.half));
+      file.deniedSessions = Math.max(0, file.deniedSessions + step(session.deniedCounted, before.denied));
+      file.packets = Math.max(0, file.packets + packets);
+      file.bytes = Math.max(0, file.bytes + bytes);
+      if (before.grade === SESSION_GRADE.none) file.firstMs = Math.min(file.firstMs, session.firstMs);
+      file.lastMs = Math.max(file.lastMs, s.receivedMs);
+      if (session.flagsUnknown) file.flagsUnknown = true;
+      if (session.sampled) file.sampled = true;
+      if (session.replySeen) file.repliesSeen = true;
+      notePort(file, s.port);
+      noteSampling(file, s.samplingRate);
+      noteInterface(file, s.vantage, s.interface, vantagePoints.get);
+
+      // A denied attempt reached nobody: it is counted, but its destination is not.
+      if (!session.deniedCounted) {
+        const destination = destinationOf(
+          file,
+          maxDestinations,
+          budget,
+          addressKey(s.server, s.serverAt),
+          grade >= SESSION_GRADE.connected,
+        );
+        if (destination !== undefined) {
+          destination.sessions = Math.max(0, destination.sessions + reached);
+          destination.packets = Math.max(0, destination.packets + packets);
+          destination.bytes = Math.max(0, destination.bytes + bytes);
+        }
+      }
+      file.grade = Math.max(file.grade, grade);
+      noteWindows(file, session, before, s, eventMs, true);
+      if (isSolid(grade, session.half, s)) noteSolid(file, grade, s);
+    },
+    rebuild(file, session, before, s, eventMs) {
+      noteWindows(file, session, before, s, eventMs, false);
+    },
+  };
+}
+
+/** What a session counts for: the client's half, or what the server told of it. */
+export const packetsOf = (session: Session): number =>
+  session.forwardSeen ? session.forwardPackets : session.replyPackets;
+export const bytesOf = (session: Session): number =>
+  session.forwardSeen ? session.forwardBytes : session.replyBytes;
+
+/** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
+function isSolid(grade: number, half: boolean, s: Sighting): boolean {
+  return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT;
+}
+
+/** Counts records and datagrams behind the solid grade, as far as it matters. */
+function noteSolid(file: CaseFile, grade: number, s: Sighting): void {
+  file.solidGrade = Math.max(file.solidGrade, grade);
+  if (file.records < 2) file.records++;
+  if (file.datagrams === 2 || s.columns === null) return;
+  const datagram = datagramHash(s.columns, s.row);
+  if (file.datagrams === 0) {
+    file.firstDatagram = datagram;
+    file.datagrams = 1;
+  } else if (datagram !== file.firstDatagram) {
+    file.datagrams = 2;
+  }
+}
+
+const step = (now: boolean, before: boolean): number => (now ? 1 : 0) - (before ? 1 : 0);
