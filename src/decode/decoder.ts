@@ -11,6 +11,7 @@ import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
 import { SetDecoder, viewOf } from './set-decoder.ts';
+import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import type {
   DecodeOutcome,
@@ -75,6 +76,10 @@ class DatagramDecoder implements Decoder {
       case 10:
         return this.#decodeIpfix(bytes, exporter, exporterPort, receivedAtMs);
       default:
+        // sFlow has its version in four bytes.
+        if (version === 0 && bytes.length >= 4 && bytes.readUInt16BE(2) === 5) {
+          return this.#decodeSflow(bytes, exporter, exporterPort, receivedAtMs);
+        }
         return this.#refuse(null, 'not_an_export');
     }
   }
@@ -95,7 +100,7 @@ class DatagramDecoder implements Decoder {
     exporter: AddressBytes,
     port: number,
     receivedAtMs: number,
-    exportMs: number,
+    exportMs: number | null,
   ): Domain | null {
     const known = this.#sets.table.domain(
       exporter,
@@ -108,7 +113,7 @@ class DatagramDecoder implements Decoder {
     if (known === null) return null;
     known.datagrams++;
     known.lastSeenMs = receivedAtMs;
-    known.clockSkewMs = receivedAtMs - exportMs;
+    known.clockSkewMs = exportMs === null ? null : receivedAtMs - exportMs;
     return known;
   }
 
@@ -188,6 +193,37 @@ class DatagramDecoder implements Decoder {
     const units = this.#sets.units(length <= bytes.length);
     domain.sequence?.observe(sequence, units, exportMs, null, domain);
     return this.#outcome('ipfix');
+  }
+
+  #decodeSflow(
+    bytes: Buffer,
+    exporter: AddressBytes,
+    exporterPort: number,
+    receivedAtMs: number,
+  ): DecodeOutcome {
+    const view = viewOf(bytes);
+    const header = readSflowHeader(view);
+    if (header === null) return this.#refuse('sflow', 'truncated');
+    const { sequence, uptimeMs } = header;
+    const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null);
+    if (domain === null) return this.#refuse('sflow', 'exporter_limit');
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0);
+    let at = header.begin;
+    let left = header.samples;
+    for (; left > 0 && at + 8 <= bytes.length; left--) {
+      const kind = sampleKind(view.getUint32(at));
+      const length = view.getUint32(at + 4);
+      const end = at + 8 + length;
+      if (end > bytes.length) break;
+      const reader = kind === 'flow' ? FLOW_SAMPLE : kind === 'expanded-flow' ? EXPANDED_FLOW_SAMPLE : null;
+      if (reader === null || !this.#sets.readRows(domain, reader, view, at + 8, end)) {
+        this.#sets.drop('unsupported');
+      }
+      at += 8 + padded(length);
+    }
+    if (left > 0) this.#sets.drop('truncated');
+    domain.sequence?.observe(sequence, this.#sets.units(), receivedAtMs, uptimeMs, domain);
+    return this.#outcome('sflow');
   }
 
   expire(nowMs: number): void {

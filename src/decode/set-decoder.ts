@@ -239,8 +239,8 @@ export class SetDecoder {
     if (!this.#pending.add(set)) this.drop('pending_limit');
   }
 
-  /** Reads the records between `at` and `end` into the sink's batch. */
-  readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): void {
+  /** Reads the records between `at` and `end` into the sink's batch; false when there was nothing to read or drop. */
+  readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): boolean {
     const context = this.#context;
     const rows =
       reader.readReverse === null
@@ -251,6 +251,7 @@ export class SetDecoder {
     this.counters.flows[domain.version] += rows;
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
     if (context.overrun) this.#cut('bad_record');
+    return rows > 0 || context.overrun;
   }
 
   #readUniflows(reader: RecordReader, view: DataView, begin: number, end: number): number {
