@@ -1,0 +1,318 @@
+/**
+ * From the configuration and the offenders to a rule model, with the address interlocks applied last.
+ *
+ * Whoever asks for a list may be wrong; here is the last place that can notice. An authorised sender and an address of
+ * the never-block list is never denied, only single internal hosts are, and a policy that would deny everyone is refused.
+ * Nothing here knows a platform. The result depends on the input alone: not on order, clock or locale.
+ */
+
+import type { SenderConfig } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import { type AddressBytes, compareAddresses, formatAddress, isIPv4, parseAddress } from '../flow/address.ts';
+import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
+import { GRADES, type Incident } from '../messages/alert.ts';
+import { permits } from './evaluate.ts';
+import {
+  type AclFamily,
+  type AclModel,
+  type AclRule,
+  BLOCKED_PORT,
+  isHost,
+  isWithin,
+  orAny,
+  prefixFamily,
+} from './model.ts';
+import type { AclKind } from './platforms.ts';
+import { sanitiseRemark } from './remark.ts';
+
+export interface AclInput {
+  readonly kind: AclKind;
+  readonly family: AclFamily;
+  readonly interface?: string | undefined;
+  /** Decides which permissions have ended. */
+  readonly nowMs: number;
+  readonly internal: readonly Prefix[];
+  readonly senders: readonly SenderConfig[];
+  readonly never: readonly Prefix[];
+  /** Most hosts in an offenders list. */
+  readonly maxEntries: number;
+  /** Those whose block is in force. */
+  readonly offenders: readonly Incident[];
+}
+
+/** Who should be in the list and is not. */
+export interface LeftOut {
+  readonly host: string;
+  readonly reason: string;
+}
+
+export interface BuiltAcl {
+  readonly model: AclModel;
+  /** By address. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** More permits than this come from a product of hosts and destinations that nobody meant; routers choke on it. */
+const MAX_PERMITS = 5000;
+
+/** Never a host that could be blocked: to deny them is useless at best. RFC 6890, and class E with broadcast. */
+const UNBLOCKABLE: readonly { readonly prefix: Prefix; readonly name: string }[] = [
+  { prefix: fixed('0.0.0.0/8'), name: 'unspecified' },
+  { prefix: fixed('127.0.0.0/8'), name: 'loopback' },
+  { prefix: fixed('169.254.0.0/16'), name: 'link-local' },
+  { prefix: fixed('224.0.0.0/4'), name: 'multicast' },
+  { prefix: fixed('240.0.0.0/4'), name: 'reserved' },
+  { prefix: fixed('::'), name: 'unspecified' },
+  { prefix: fixed('::1'), name: 'loopback' },
+  { prefix: fixed('fe80::/10'), name: 'link-local' },
+  { prefix: fixed('ff00::/8'), name: 'multicast' },
+];
+
+function fixed(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  return parsed.prefix;
+}
+
+/**
+ * Throws RogueSmtpError `refused` for a policy without a sender in force in this family. That includes an IPv6 policy
+ * where only IPv4 senders are configured: it would deny port 25 to every IPv6 host, the mail server's own IPv6 address
+ * among them. To deny all IPv6 mail on purpose is a line that an operator should write by hand.
+ */
+export function buildAcl(input: AclInput): BuiltAcl {
+  const built = input.kind === 'policy' ? buildPolicy(input) : buildOffenders(input);
+  const model: AclModel = {
+    kind: input.kind,
+    family: input.family,
+    interface: input.interface ?? null,
+    internal: disjoint(input.internal.filter((prefix) => prefixFamily(prefix) === input.family)),
+    rules: built.rules,
+  };
+  assertSafe(model, input);
+  return { model, leftOut: built.leftOut };
+}
+
+interface Rules {
+  readonly rules: readonly AclRule[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+function isInForce(sender: SenderConfig, nowMs: number): boolean {
+  return sender.until === undefined || nowMs < Date.parse(sender.until);
+}
+
+function buildPolicy(input: AclInput): Rules {
+  const { family } = input;
+  const permitted = new RuleList();
+  const inbound = new RuleList();
+  const leftOut: LeftOut[] = [];
+  for (const sender of input.senders) {
+    const hosts = disjoint(sender.hosts.filter((host) => prefixFamily(host) === family));
+    if (!isInForce(sender, input.nowMs)) {
+      for (const host of hosts) {
+        const reason = `the permission of sender "${sender.name}" ended at ${sender.until ?? ''}`;
+        leftOut.push({ host: formatPrefix(host), reason });
+      }
+      continue;
+    }
+    const destinations: readonly (Prefix | null)[] =
+      sender.to === 'any' ? [null] : disjoint(sender.to.filter((to) => prefixFamily(to) === family));
+    const remark = sanitiseRemark(
+      ['sender', sender.name, sender.owner, sender.reason].filter((word) => word !== '').join(' '),
+    );
+    for (const host of hosts) {
+      for (const destination of destinations) permitted.permit(orAny(host), destination, remark);
+      // Mail that comes in from the world passes no list that is applied inbound on the LAN. But other subnets hand mail
+      // to this server across the router (scanners, applications), and lists do get applied on the wrong interface:
+      // what goes TO our own mail server is never rogue, so it stays open.
+      const isOurs = input.internal.some((prefix) => isWithin(host, prefix));
+      if (isOurs) inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
+    }
+  }
+  if (permitted.size === 0) {
+    const why = input.senders.length === 0 ? 'no sender is configured' : `no IPv${family} sender is in force`;
+    throw new RogueSmtpError(
+      'refused',
+      `the IPv${family} policy is refused: ${why}, so it would deny port ${BLOCKED_PORT} to everyone. ` +
+        'Name the mail servers in "senders"',
+    );
+  }
+  for (const prefix of disjoint(input.never.filter((never) => prefixFamily(never) === family))) {
+    permitted.permit(orAny(prefix), null, 'never blocked');
+  }
+  const rules = [...permitted.sorted(), ...inbound.sorted()];
+  if (rules.length > MAX_PERMITS) {
+    throw new RogueSmtpError(
+      'refused',
+      `the policy is refused: it would need ${rules.length} permits, more than ${MAX_PERMITS}. ` +
+        'Name prefixes instead of hosts, or fewer destinations',
+    );
+  }
+  rules.push({ action: 'deny', source: null, destination: null, remark: 'everyone else' });
+  return { rules, leftOut: sortedLeftOut(leftOut) };
+}
+
+interface Candidate {
+  readonly bytes: AddressBytes;
+  readonly incident: Incident;
+}
+
+function buildOffenders(input: AclInput): Rules {
+  const leftOut: LeftOut[] = [];
+  const worst = new Map<string, Candidate>();
+  const refusal = refusalOf(input);
+  for (const incident of input.offenders) {
+    const bytes = parseAddress(incident.host);
+    if (bytes === null) {
+      leftOut.push({ host: incident.host, reason: 'is not the address of a single host' });
+      continue;
+    }
+    if ((isIPv4(bytes) ? '4' : '6') !== input.family) continue;
+    const host = formatAddress(bytes);
+    const reason = refusal(bytes);
+    if (reason !== null) {
+      leftOut.push({ host, reason });
+      continue;
+    }
+    const known = worst.get(host);
+    const candidate = { bytes, incident };
+    if (known === undefined || compareBadness(candidate, known) < 0) worst.set(host, candidate);
+  }
+  const ranked = [...worst.values()].sort(compareBadness);
+  for (const { bytes } of ranked.slice(input.maxEntries)) {
+    const reason = `the list is full: block.max_entries is ${input.maxEntries}, and worse hosts fill it`;
+    leftOut.push({ host: formatAddress(bytes), reason });
+  }
+  const rules = ranked
+    .slice(0, input.maxEntries)
+    .sort((a, b) => compareAddresses(a.bytes, b.bytes))
+    .map(({ bytes, incident }): AclRule => {
+      // Counts and grades change with every record; the text must change with the list only.
+      const remark = sanitiseRemark(`incident ${incident.incident_id}, first seen ${incident.first_seen}`);
+      return { action: 'deny', source: { bytes, length: 128 }, destination: null, remark };
+    });
+  return { rules, leftOut: sortedLeftOut(leftOut) };
+}
+
+/** Why a host must not be denied, or null. */
+function refusalOf(input: AclInput): (host: AddressBytes) => string | null {
+  const internal = createPrefixTable(input.internal);
+  const never = createPrefixTable(input.never);
+  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
+  const senders = createPrefixTable(sources.map((source) => source.host));
+  return (host) => {
+    const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
+    if (unblockable !== undefined) return `is a ${unblockable.name} address`;
+    if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
+    const sender = senders.lookup(host);
+    if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
+    if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
+    if (input.senders.length === 0) {
+      return 'no sender is configured: the mail servers themselves might be among the offenders';
+    }
+    return null;
+  };
+}
+
+/** The worst first; of equals the one that was seen first, then by address. */
+function compareBadness(a: Candidate, b: Candidate): number {
+  return (
+    GRADES.indexOf(b.incident.grade) - GRADES.indexOf(a.incident.grade) ||
+    b.incident.sessions - a.incident.sessions ||
+    compareText(a.incident.first_seen, b.incident.first_seen) ||
+    compareAddresses(a.bytes, b.bytes) ||
+    compareText(a.incident.incident_id, b.incident.incident_id)
+  );
+}
+
+/** Permits without duplicates, in numerical order. */
+class RuleList {
+  readonly #rules = new Map<string, AclRule>();
+
+  get size(): number {
+    return this.#rules.size;
+  }
+
+  /** Of equal permits the remark that comes first in the alphabet stays, whatever the order of the configuration. */
+  permit(source: Prefix | null, destination: Prefix | null, remark: string): void {
+    const to = destination === null ? null : orAny(destination);
+    const key = `${textOf(source)} ${textOf(to)}`;
+    const known = this.#rules.get(key);
+    if (known !== undefined && known.remark <= remark) return;
+    this.#rules.set(key, { action: 'permit', source, destination: to, remark });
+  }
+
+  sorted(): AclRule[] {
+    return [...this.#rules.values()].sort(
+      (a, b) => compareEnds(a.source, b.source) || compareEnds(a.destination, b.destination),
+    );
+  }
+}
+
+const textOf = (prefix: Prefix | null) => (prefix === null ? 'any' : formatPrefix(prefix));
+
+/** Any comes first. */
+function compareEnds(a: Prefix | null, b: Prefix | null): number {
+  if (a === null || b === null) return (a === null ? 0 : 1) - (b === null ? 0 : 1);
+  return comparePrefixes(a, b);
+}
+
+/** By code unit: the same everywhere, whatever the locale. */
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function comparePrefixes(a: Prefix, b: Prefix): number {
+  return compareAddresses(a.bytes, b.bytes) || a.length - b.length;
+}
+
+/** Sorted, without prefixes that lie within another: two prefixes nest or are disjoint, so none overlap then. */
+function disjoint(prefixes: readonly Prefix[]): readonly Prefix[] {
+  const out: Prefix[] = [];
+  for (const prefix of [...prefixes].sort(comparePrefixes)) {
+    const last = out.at(-1);
+    if (last === undefined || !isWithin(prefix, last)) out.push(prefix);
+  }
+  return out;
+}
+
+function sortedLeftOut(leftOut: readonly LeftOut[]): readonly LeftOut[] {
+  const keyed = leftOut.map((entry) => ({ entry, bytes: parseAddress(entry.host.split('/')[0]) }));
+  return keyed
+    .sort((a, b) =>
+      a.bytes !== null && b.bytes !== null
+        ? compareAddresses(a.bytes, b.bytes) || compareText(a.entry.host, b.entry.host)
+        : (a.bytes === null ? 1 : 0) - (b.bytes === null ? 1 : 0) || compareText(a.entry.host, b.entry.host),
+    )
+    .map(({ entry }) => entry);
+}
+
+/** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
+function assertSafe(model: AclModel, input: AclInput): void {
+  const anywhere = fixed(model.family === '4' ? '0.0.0.0' : '::').bytes;
+  const mustPass = (source: Prefix, destination: Uint8Array) => {
+    if (prefixFamily(source) !== model.family) return;
+    if (!permits(model, source.bytes, destination, BLOCKED_PORT))
+      throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
+  };
+  for (const prefix of input.never) mustPass(prefix, anywhere);
+  for (const sender of input.senders) {
+    if (!isInForce(sender, input.nowMs)) continue;
+    for (const host of sender.hosts) {
+      if (sender.to === 'any') mustPass(host, anywhere);
+      else {
+        for (const to of sender.to) if (prefixFamily(to) === model.family) mustPass(host, to.bytes);
+      }
+    }
+  }
+  if (model.kind === 'policy') return;
+  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  const safe = [...input.never, ...inForce.flatMap((sender) => sender.hosts)];
+  for (const { source } of model.rules) {
+    if (source === null || !isHost(source))
+      throw new RogueSmtpError('refused', 'the list is refused: it would deny more than single hosts');
+    if (safe.some((prefix) => prefixContains(prefix, source.bytes)))
+      throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
+  }
+}

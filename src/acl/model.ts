@@ -1,0 +1,60 @@
+/**
+ * The rule model: what an access list says, without the words of any platform.
+ *
+ * A model only ever speaks of TCP to port 25. The first rule that matches decides, and what no rule matches is permitted:
+ * every platform writes that final permit out. A model is made by build.ts, which applies the interlocks; nothing else
+ * may make one for a router.
+ */
+
+import { isIPv4 } from '../flow/address.ts';
+import { type Prefix, prefixContains } from '../flow/prefix.ts';
+import type { AclKind } from './platforms.ts';
+
+export type AclFamily = '4' | '6';
+
+/** The only port that is ever blocked. Submission (465, 587) is how mail clients are meant to send. */
+export const BLOCKED_PORT = 25;
+
+/** One access control entry on TCP port 25. */
+export interface AclRule {
+  readonly action: 'permit' | 'deny';
+  /** Null is any. */
+  readonly source: Prefix | null;
+  readonly destination: Prefix | null;
+  /** Sanitised (remark.ts), '' for none. Equal neighbours share one remark. */
+  readonly remark: string;
+}
+
+export interface AclModel {
+  readonly kind: AclKind;
+  readonly family: AclFamily;
+  /** The interface that faces the hosts; null when the operator has not said. */
+  readonly interface: string | null;
+  /** Disjoint internal prefixes of the family: the sources that a list may judge where no interface confines it. */
+  readonly internal: readonly Prefix[];
+  readonly rules: readonly AclRule[];
+}
+
+/** The family of a prefix. IPv4 lies in ::ffff:0:0/96, so anything shorter than 96 bits is IPv6. */
+export function prefixFamily(prefix: Prefix): AclFamily {
+  return prefix.length >= 96 && isIPv4(prefix.bytes) ? '4' : '6';
+}
+
+/** Length as it is written in the family: 0 to 32, or 0 to 128. */
+export function prefixBits(prefix: Prefix): number {
+  return prefixFamily(prefix) === '4' ? prefix.length - 96 : prefix.length;
+}
+
+export function isHost(prefix: Prefix): boolean {
+  return prefix.length === 128;
+}
+
+/** Null (any) for a prefix that holds its whole family. Platforms write such a match in different ways, or refuse it. */
+export function orAny(prefix: Prefix): Prefix | null {
+  return prefixBits(prefix) === 0 ? null : prefix;
+}
+
+/** True when every address of `inner` lies in `outer`. */
+export function isWithin(inner: Prefix, outer: Prefix): boolean {
+  return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+}

@@ -1,0 +1,104 @@
+/**
+ * Cisco IOS and IOS-XE: named extended access lists, as text for configuration mode.
+ *
+ * IOS applies edits of a bound list line by line, and an emptied list filters nothing (or, with one line in it,
+ * everything else). So a list is never edited: its name carries a hash of its content, it is written under the new name,
+ * and one command then binds it in place of the old one. Networks have WILDCARD masks here; a netmask in their place
+ * is accepted in silence and matches nearly everything.
+ */
+
+import { formatAddress } from '../../flow/address.ts';
+import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
+import { type AclModel, type AclRule, BLOCKED_PORT, isHost, prefixBits, prefixFamily } from '../model.ts';
+import { revisionOf } from '../revision.ts';
+
+const SEQUENCE_STEP = 10;
+const INTERFACE_PLACEHOLDER = '<LAN-FACING-INTERFACE>';
+
+/** Pasteable text: comments begin with `!`. Without an interface the list is created, but bound to nothing. */
+export function renderCiscoIos(model: AclModel): string {
+  const lines = listLines(model);
+  const revision = revisionOf([model.interface ?? '', ...lines].join('\n'));
+  // IOS keeps IPv4 and IPv6 lists in one namespace of names.
+  const base = `SMTP-${model.kind.toUpperCase()}${model.family === '6' ? '6' : ''}`;
+  const name = `${base}-${revision}`;
+  const list = model.family === '4' ? `ip access-list extended ${name}` : `ipv6 access-list ${name}`;
+  const bind = model.family === '4' ? `ip access-group ${name} in` : `ipv6 traffic-filter ${name} in`;
+  const show = model.family === '4' ? 'ip access-lists' : 'ipv6 access-list';
+  const face = model.interface ?? INTERFACE_PLACEHOLDER;
+  return `${[
+    `! rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
+    '!',
+    ...PURPOSE[model.kind],
+    '! Belongs INBOUND on the interface that faces the hosts, before NAT: elsewhere the source is not the host.',
+    '! An interface has one inbound list per IP version: this one takes the place of any other. Where you already',
+    '! have one, put the lines of this list at its top instead, without the last.',
+    '!',
+    '! apply:    paste this text in configuration mode ("configure terminal revert timer 5" first, "configure confirm"',
+    '!           after the check, where the archive feature is set up). A list never changes under its name: a new',
+    '!           revision has a new name, and the binding at the end replaces the old list in one step',
+    `! verify:   show ${show} ${name}`,
+    `!           show running-config interface ${face}`,
+    `! rollback: interface ${face}`,
+    `!            no ${bind}`,
+    '!           or bind the list of the revision before in the same way',
+    `! clean up: no ${list.replace(name, `${base}-<old revision>`)}, only when it is bound nowhere`,
+    '!',
+    list,
+    ...lines,
+    '!',
+    ...(model.interface === null
+      ? [`! No interface is configured ("interface" of the ACL target), so bind the list yourself:`]
+      : []),
+    ...[`interface ${face}`, ` ${bind}`].map((line) => (model.interface === null ? `! ${line}` : line)),
+    '!',
+  ].join('\n')}\n`;
+}
+
+const PURPOSE = {
+  policy: [
+    '! Lets the authorised senders (and mail to them) through to TCP port 25 and denies it to everyone else.',
+    '! All other traffic is permitted.',
+  ],
+  offenders: [
+    '! Denies TCP port 25 to the hosts that were seen sending mail without being allowed to.',
+    '! All other traffic is permitted, all other ports of these hosts too.',
+  ],
+} as const;
+
+function listLines(model: AclModel): string[] {
+  const lines: string[] = [];
+  let sequence = 0;
+  let remark = '';
+  const add = (text: string) => {
+    sequence += SEQUENCE_STEP;
+    lines.push(model.family === '4' ? ` ${sequence} ${text}` : ` sequence ${sequence} ${text}`);
+  };
+  for (const rule of model.rules) {
+    if (rule.remark !== '' && rule.remark !== remark) lines.push(` remark ${rule.remark}`);
+    remark = rule.remark;
+    add(entry(rule));
+  }
+  lines.push(' remark all other traffic');
+  // Without it the implicit deny at the end would cut the whole network off.
+  add(model.family === '4' ? 'permit ip any any' : 'permit ipv6 any any');
+  return lines;
+}
+
+function entry(rule: AclRule): string {
+  // `tcp`, since `ip` takes no port; the port behind the destination, since before it it would be the source port.
+  return `${rule.action} tcp ${end(rule.source)} ${end(rule.destination)} eq ${BLOCKED_PORT}`;
+}
+
+function end(prefix: Prefix | null): string {
+  if (prefix === null) return 'any';
+  if (isHost(prefix)) return `host ${formatAddress(prefix.bytes)}`;
+  if (prefixFamily(prefix) === '6') return formatPrefix(prefix);
+  return `${formatAddress(prefix.bytes)} ${wildcardMask(prefixBits(prefix))}`;
+}
+
+/** The inverse of the netmask: 24 gives 0.0.0.255. */
+function wildcardMask(bits: number): string {
+  const mask = bits === 32 ? 0 : 0xffffffff >>> bits;
+  return [mask >>> 24, (mask >>> 16) & 255, (mask >>> 8) & 255, mask & 255].join('.');
+}

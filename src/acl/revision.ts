@@ -1,0 +1,8 @@
+/** The short name of a list's content: the same content has the same name, so that an unchanged list is an unchanged file. */
+
+import { createHash } from 'node:crypto';
+
+/** Eight hex digits. */
+export function revisionOf(content: string): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, 8);
+}
