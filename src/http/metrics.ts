@@ -1,0 +1,264 @@
+/**
+ * Prometheus metrics: the counters that every part keeps anyway, read when somebody asks.
+ *
+ * Nothing is pushed here from a hot path but the latency of an alert, which is rare. Names and labels are a contract
+ * (contract.md, "Metrics"); label values are few by nature or bounded here, since anyone can pretend to be an exporter.
+ */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Collector } from '../collect/collector.ts';
+import type { ExporterState } from '../decode/types.ts';
+import type { Detector } from '../detect/detector.ts';
+import { formatAddress } from '../flow/address.ts';
+import type { StoreWriter } from '../store/writer.ts';
+import { STREAM_NAMES, type StreamCounters, type StreamName } from '../stream/stream.ts';
+
+/** Whatever runs in this process; what does not run has no metrics. */
+export interface MetricsSources {
+  readonly collector?: Pick<Collector, 'counters' | 'exporters'>;
+  readonly stream?: { readonly counters: StreamCounters & ExtraStreamCounters };
+  readonly detector?: Pick<Detector, 'counters'>;
+  readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
+}
+
+/** What only the in-process stream counts. */
+interface ExtraStreamCounters {
+  readonly repeated?: Readonly<Record<StreamName, number>>;
+  readonly damaged?: Readonly<Record<StreamName, number>>;
+}
+
+export interface Metrics {
+  /** Seconds from the receipt of the datagram to the publication of its alert. */
+  readonly observeAlertLatency: (seconds: number) => void;
+  readonly render: () => Promise<{ readonly text: string; readonly contentType: string }>;
+}
+
+/** Exporters with series of their own; the others share the series `other`. */
+export const MAX_EXPORTER_SERIES = 1000;
+const OTHER_EXPORTERS = 'other';
+
+/** From what a fast path takes to what is a failure: 2 s is promised. */
+const LATENCY_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
+
+type Labelled = Iterable<readonly [label: string, value: number]>;
+
+export function createMetrics(sources: MetricsSources): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  if (sources.collector !== undefined) describeCollector(registry, sources.collector);
+  if (sources.stream !== undefined) describeStream(registry, sources.stream);
+  if (sources.detector !== undefined) describeDetector(registry, sources.detector);
+  if (sources.writer !== undefined) describeWriter(registry, sources.writer);
+  const latency = new Histogram({
+    name: 'rogue_smtp_alert_latency_seconds',
+    help: 'Time from the datagram received to the alert emitted',
+    buckets: LATENCY_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  return {
+    observeAlertLatency: (seconds) => {
+      // A clock that was set back must not spoil the sum.
+      if (Number.isFinite(seconds)) latency.observe(Math.max(0, seconds));
+    },
+    render: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+  };
+}
+
+function describeCollector(registry: Registry, collector: NonNullable<MetricsSources['collector']>): void {
+  const { counters } = collector;
+  const perExporter = exporterSeries(collector);
+  counter(registry, 'datagrams_received_total', 'Datagrams taken from the sockets', 'listener', () =>
+    counters.listeners.map(({ name, datagrams }) => [name, datagrams]),
+  );
+  counter(
+    registry,
+    'kernel_drops_total',
+    'Datagrams that the kernel dropped because the receive buffer was full',
+    'listener',
+    () => counters.listeners.map(({ name, kernelDrops }) => [name, kernelDrops]),
+  );
+  counter(registry, 'flows_decoded_total', 'Flow records decoded', 'version', () =>
+    Object.entries(counters.decoder.flows),
+  );
+  counter(
+    registry,
+    'records_dropped_total',
+    'What was not decoded (datagrams, sets or records, as the reason says) or, once decoded, not archived',
+    'reason',
+    () => [...Object.entries(counters.recordsDropped), ...Object.entries(counters.dropped.flows)],
+  );
+  counter(registry, 'flows_published_total', 'Flow records that a stream accepted', 'stream', () =>
+    Object.entries(counters.published),
+  );
+  counter(
+    registry,
+    'mail_dropped_total',
+    'Flows on mail ports that the mail stream did not take',
+    'reason',
+    () => Object.entries(counters.dropped.mail),
+  );
+  gauge(
+    registry,
+    'flows_pending',
+    'Flow records decoded that the stream has yet to answer for',
+    'stream',
+    () => Object.entries(counters.pending),
+  );
+  single(registry, Counter, 'mail_flows_total', 'Flow records on mail ports', () => counters.mailFlows);
+  counter(
+    registry,
+    'sequence_lost_total',
+    'Lost on the way by the sequence numbers: flows for v5 and IPFIX, datagrams for v9 and sFlow',
+    'exporter',
+    () =>
+      perExporter(
+        (exporter) => exporter.sequenceLost,
+        (a, b) => a + b,
+      ),
+  );
+  gauge(
+    registry,
+    'exporter_last_seen_seconds',
+    'Time of the newest datagram, in seconds since 1970',
+    'exporter',
+    () => perExporter((exporter) => exporter.lastSeenMs / 1000, Math.max),
+  );
+}
+
+/** One value an exporter address, its domains joined; at most so many addresses, which keep their series. */
+function exporterSeries(collector: Pick<Collector, 'exporters'>) {
+  let named = new Set<string>();
+  return (value: (exporter: ExporterState) => number, join: (a: number, b: number) => number): Labelled => {
+    const byAddress = new Map<string, number>();
+    for (const exporter of collector.exporters()) {
+      const address = formatAddress(exporter.address);
+      const before = byAddress.get(address);
+      byAddress.set(address, before === undefined ? value(exporter) : join(before, value(exporter)));
+    }
+    named = new Set([...named].filter((address) => byAddress.has(address)));
+    const series = new Map<string, number>();
+    for (const [address, amount] of byAddress) {
+      if (named.size < MAX_EXPORTER_SERIES) named.add(address);
+      const label = named.has(address) ? address : OTHER_EXPORTERS;
+      const before = series.get(label);
+      series.set(label, before === undefined ? amount : join(before, amount));
+    }
+    return series;
+  };
+}
+
+function describeStream(registry: Registry, { counters }: NonNullable<MetricsSources['stream']>): void {
+  single(
+    registry,
+    Gauge,
+    'spool_bytes',
+    'Bytes on disk that some consumer has yet to commit',
+    () => counters.spoolBytes,
+  );
+  single(
+    registry,
+    Counter,
+    'spool_dropped_flows_total',
+    'Flow records that the bound of the spool cut, of the flows and the mail stream',
+    () => counters.dropped.flows + counters.dropped.mail,
+  );
+  const byStream = (counts: Readonly<Record<StreamName, number>>): Labelled =>
+    STREAM_NAMES.map((name) => [name, counts[name]]);
+  counter(registry, 'stream_published_total', 'Rows (or JSON messages) accepted', 'stream', () =>
+    byStream(counters.published),
+  );
+  counter(registry, 'stream_dropped_total', 'Rows (or JSON messages) refused', 'stream', () =>
+    byStream(counters.dropped),
+  );
+  if (counters.repeated !== undefined) {
+    counter(registry, 'stream_repeated_total', 'Messages recognised as published before', 'stream', () =>
+      counters.repeated === undefined ? [] : byStream(counters.repeated),
+    );
+  }
+  if (counters.damaged !== undefined) {
+    counter(registry, 'stream_damaged_total', 'Messages that could not be read back', 'stream', () =>
+      counters.damaged === undefined ? [] : byStream(counters.damaged),
+    );
+  }
+}
+
+function describeDetector(registry: Registry, { counters }: NonNullable<MetricsSources['detector']>): void {
+  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () => Object.entries(counters.alerts));
+  counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>
+    Object.entries(counters.ignored),
+  );
+  gauge(registry, 'incidents_open', 'Open incidents', 'grade', () => Object.entries(counters.open));
+  gauge(registry, 'blocks', 'Hosts with an incident, by what is done about them', 'state', () =>
+    Object.entries(counters.blocks),
+  );
+  gauge(registry, 'detector_entries', 'Present size of the tables', 'table', () => [
+    ['hosts', counters.hosts],
+    ['sessions', counters.sessions],
+  ]);
+  counter(registry, 'detector_evicted_total', 'Entries that had to leave a full table', 'table', () => [
+    ['hosts', counters.evictedHosts],
+    ['sessions', counters.evictedSessions],
+  ]);
+}
+
+function describeWriter(registry: Registry, { counters, lag }: NonNullable<MetricsSources['writer']>): void {
+  single(registry, Counter, 'flows_stored_total', 'Flow records in the store', () => counters.flowsStored);
+  single(
+    registry,
+    Counter,
+    'store_retries_total',
+    'Deliveries that the store refused and that came again',
+    () => counters.retries,
+  );
+  counter(registry, 'store_rejected_rows_total', 'Rows that the store can never take', 'outcome', () => [
+    ['set_aside', counters.rowsDeadLettered],
+    ['dropped', counters.rowsDropped],
+  ]);
+  single(registry, Gauge, 'store_lag_messages', 'Messages published and not yet in the store', lag);
+}
+
+/** A counter with one label whose values are read at each scrape. */
+function counter(registry: Registry, name: string, help: string, label: string, read: () => Labelled): void {
+  const metric: Counter = new Counter({
+    name: `rogue_smtp_${name}`,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      metric.reset();
+      for (const [value, count] of read()) metric.inc({ [label]: value }, count);
+    },
+  });
+}
+
+function gauge(registry: Registry, name: string, help: string, label: string, read: () => Labelled): void {
+  const metric: Gauge = new Gauge({
+    name: `rogue_smtp_${name}`,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      metric.reset();
+      for (const [value, amount] of read()) metric.set({ [label]: value }, amount);
+    },
+  });
+}
+
+/** A counter or gauge without a label. */
+function single(
+  registry: Registry,
+  Kind: typeof Counter | typeof Gauge,
+  name: string,
+  help: string,
+  read: () => number,
+): void {
+  const metric: Counter | Gauge = new Kind({
+    name: `rogue_smtp_${name}`,
+    help,
+    registers: [registry],
+    collect() {
+      metric.reset();
+      metric.inc(read());
+    },
+  });
+}
