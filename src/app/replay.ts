@@ -7,6 +7,7 @@
  */
 
 import { readCapture } from '../collect/capture/read-capture.ts';
+import { decoderOptions, mailPorts } from '../collect/decoder-options.ts';
 import { createMailFilter } from '../collect/mail-filter.ts';
 import type { Config } from '../config/schema.ts';
 import { createDecoder } from '../decode/decoder.ts';
@@ -15,7 +16,6 @@ import { compilePolicy } from '../detect/policy.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
-import { decoderOptions, mailPorts } from './decoder-options.ts';
 
 export interface ReplayResult {
   readonly alerts: readonly Alert[];
@@ -137,6 +137,10 @@ export async function replayCaptures(
   }
   decoder.expire(Number.MAX_SAFE_INTEGER);
   await settle();
+  // Incidents that merely go on are published now and then; what is told at the end is their state at the end.
+  const final = detector.openIncidents();
+  for (const incident of final) incidents.set(incident.incident_id, incident);
+  await sinks.onOutcome?.([], final);
 
   const sorted = [...incidents.values()].sort(
     (a, b) => compareText(a.opened_at, b.opened_at) || compareText(a.incident_id, b.incident_id),
