@@ -17,7 +17,7 @@ import { CERT_PEN, CERT_REVERSE, IE, REVERSE_PEN, type TemplateField } from './t
  * returns the rows written. `context.at` is then the position behind the last record read; `context.overrun` says that
  * a variable-length field of the record there runs past `end`. Fewer rows than `max` mean that nothing more is there.
  */
-export type ReadRecords = (
+type ReadRecords = (
   view: DataView,
   at: number,
   end: number,

@@ -66,7 +66,7 @@ export const SAMPLING_ELEMENTS: readonly number[] = [
  * sampling, interval selected and space not (RFC 5477 section 8.2); n out of N; a probability. An interval without a
  * space is the N itself, which is what exporters mean that send it so.
  */
-export function rateOf(get: (id: number) => number | undefined): number {
+function rateOf(get: (id: number) => number | undefined): number {
   const direct = get(IE.samplingInterval) || get(IE.samplerRandomInterval);
   if (direct) return clamp(direct);
   for (const [interval, space] of [

@@ -30,7 +30,7 @@ export const NOW = 1_767_225_600_000;
 
 export type Row = Record<FlowColumn, number | string>;
 
-export function rowOf(batch: FlowBatch, row: number): Row {
+function rowOf(batch: FlowBatch, row: number): Row {
   const out: Partial<Row> = {};
   for (const name of FLOW_COLUMN_NAMES) {
     const column = batch.columns[name];
