@@ -104,6 +104,39 @@ describe('templates', () => {
   });
 });
 
+describe('what is kept of exporters', () => {
+  it('has a bound on domains over all exporters, at the cost of whoever invents them', () => {
+    const { decode, decoder } = collector({ limits: { exporters: 8 } });
+    const quiet = { exporter: address('192.0.2.2') };
+    decode(v9([set(0, template(256, TUPLE))]), quiet);
+    for (let domain = 0; domain < 500; domain++) decode(v9([], { domain }));
+    expect([...decoder.exporters()]).toHaveLength(32);
+    expect(decode(v9([set(256, tuple())], { sequence: 1 }), quiet).flows).toBe(1);
+  });
+
+  it('has a bound on the fields of all templates together', () => {
+    const { decode, decoder } = collector({ limits: { templates: 16, templatesPerExporter: 16 } });
+    const long = Array.from({ length: 200 }, (_, i) => [i + 1, 2] as const);
+    for (let id = 256; id < 266; id++) decode(ipfix([set(2, template(id, long))]));
+    expect([...decoder.exporters()]).toMatchObject([{ templates: 2 }]);
+    expect(decoder.counters.dropped.template_limit).toBe(8);
+  });
+
+  it('compiles a reader anew for a layout that was let go', () => {
+    const { decode } = collector({ limits: { templates: 2000, templatesPerExporter: 2000 } });
+    const layout = (i: number) =>
+      [
+        [8, 4],
+        [20_000 + i, 4],
+      ] as const;
+    for (let i = 0; i < 1100; i++) {
+      const outcome = decode(ipfix([set(2, template(256 + i, layout(i))), set(256 + i, Buffer.alloc(8, 1))]));
+      expect(outcome.flows).toBe(1);
+    }
+    expect(decode(ipfix([set(256, Buffer.alloc(16, 1))])).flows).toBe(2);
+  });
+});
+
 describe('data before its template', () => {
   it('waits, and keeps its own time, sequence and place', () => {
     const { decode, rows } = collector();

@@ -44,6 +44,19 @@ describe.skipIf(!haveVectors)('captures of real exporters (needs VECTORS_DIR or 
     if (EXCEPTIONS[vector.name] === undefined) expect(unresolved).toBe(vector.unresolved);
   });
 
+  it.each([
+    'bitkeks/ipfix',
+    'bitkeks/ipfix-ether',
+    'bitkeks/v9',
+    'logstash/ipfix',
+    'logstash/netflow-5-valid-01',
+  ])('%s, recorded without loss from softflowd, shows no loss', (name) => {
+    const { decoder } = decodeCapture(`${VECTORS_DIR}/${name}.pcap`);
+    expect([...decoder.exporters()]).toMatchObject([
+      { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 },
+    ]);
+  });
+
   it('find the mail flows that are known to be in them', () => {
     const port25 = (name: string) =>
       decodeCapture(`${VECTORS_DIR}/${name}.pcap`)
