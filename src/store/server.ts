@@ -176,7 +176,9 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       return parseRows<Row>(await read(sql, 'JSONCompact', textSettings(JSON_SETTINGS), given));
     },
 
-    queryText: (sql, format, given) => read(sql, textFormat(format), {}, given),
+    async queryText(sql, format, given) {
+      return read(sql, textFormat(format), {}, given);
+    },
 
     insertNative(table, source, { token }) {
       const body = 'file' in source ? () => createReadStream(source.file) : () => Readable.from(source.bytes);
@@ -213,5 +215,7 @@ function asEngineError(error: unknown): RogueSmtpError {
   // Node reports a refused connection to a name with several addresses as an AggregateError without a message.
   const named = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const message = messageOf(error) || named || 'the connection failed';
+  // A segment that is gone will not come back.
+  if (named === 'ENOENT') return new RogueSmtpError('store', message, { cause: error });
   return engineError(`ClickHouse: ${message}`, numeric, error);
 }

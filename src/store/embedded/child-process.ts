@@ -7,6 +7,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RogueSmtpError } from '../../errors.ts';
 import { engineError } from '../failures.ts';
@@ -36,6 +37,10 @@ export type StartResult =
 
 /** Opening a large store reads the parts of all tables; a disk that is cold may take long. */
 const START_LIMIT_MS = 120_000;
+
+const CLOSE_LIMIT_MS = 1000;
+const LOCKED = /Cannot lock file|Another server instance/;
+const MAX_LINE = 2000;
 
 interface PendingCall {
   resolve(text: string): void;
@@ -73,7 +78,8 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
     serialization: 'advanced',
     silent: true,
   });
-  logOutput(child, log);
+  const printed = logOutput(child, log);
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
@@ -92,7 +98,11 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
     return { ok: true, process: carry(child, outcome.rules, ended) };
   }
   child.kill('SIGKILL');
-  await ended;
+  // A process that could not even be made has no streams to close.
+  await Promise.race([Promise.all([ended, closed]), sleep(CLOSE_LIMIT_MS)]);
+  // The engine throws "Failed to create connection" and prints why.
+  const reason = printed();
+  if (LOCKED.test(reason)) return { ok: false, why: 'locked', message: reason };
   if (outcome === null)
     return { ok: false, why: 'other', message: `not ready after ${START_LIMIT_MS / 1000} s` };
   if (typeof outcome === 'string')
@@ -145,8 +155,9 @@ function endedError(how: string): RogueSmtpError {
   return new RogueSmtpError('store', `the embedded engine's process ended (${how})`, { transient: true });
 }
 
-/** What native code prints is worth keeping, line by line and not without bound. */
-function logOutput(child: ChildProcess, log: EngineLog): void {
+/** What native code prints is worth keeping, line by line and not without bound. Returns its last complaint. */
+function logOutput(child: ChildProcess, log: EngineLog): () => string {
+  let complaint = '';
   for (const [name, stream] of [
     ['stdout', child.stdout],
     ['stderr', child.stderr],
@@ -156,10 +167,12 @@ function logOutput(child: ChildProcess, log: EngineLog): void {
     stream?.on('data', (chunk: string) => {
       const lines = (rest + chunk).split('\n');
       rest = (lines.pop() ?? '').slice(-MAX_LINE);
-      for (const line of lines)
-        if (line.trim() !== '') log.debug({ stream: name, line: line.slice(0, MAX_LINE) }, 'embedded engine');
+      for (const line of lines) {
+        if (line.trim() === '') continue;
+        if (line.includes('Exception')) complaint = line.slice(0, MAX_LINE);
+        log.debug({ stream: name, line: line.slice(0, MAX_LINE) }, 'embedded engine');
+      }
     });
   }
+  return () => complaint;
 }
-
-const MAX_LINE = 2000;

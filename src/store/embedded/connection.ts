@@ -28,7 +28,7 @@ export interface Connector {
 
 export type Opened =
   | { readonly ok: true; readonly connector: Connector }
-  | { readonly ok: false; readonly why: 'missing' | 'locked' | 'other'; readonly message: string };
+  | { readonly ok: false; readonly why: 'missing' | 'other'; readonly message: string };
 
 type ClientConnection = NonNullable<ClickHouseClientConfigOptions['connection']>;
 
@@ -82,9 +82,7 @@ export async function openEngine(options: ChildOptions): Promise<Opened> {
     };
     return { ok: true, connector: { connect, failureOf, close: () => first.close() } };
   } catch (error) {
-    const message = messageOf(error);
-    const locked = /Cannot lock file|Another server instance/.test(message);
-    return { ok: false, why: locked ? 'locked' : 'other', message };
+    return { ok: false, why: 'other', message: messageOf(error) };
   }
 }
 

@@ -26,6 +26,8 @@ export interface EmbeddedEngineOptions {
   readonly log: EngineLog;
   /** Bound of the engine's memory in bytes; default: a third of the machine's, at most 2 GiB, at least 512 MiB. */
   readonly memoryBytes?: number;
+  /** How long to wait for another process to let go of the directory; default ten seconds. */
+  readonly lockWaitMs?: number;
 }
 
 export interface EmbeddedEngine extends Engine {
@@ -61,7 +63,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   let calls = 0;
 
   async function startOnce(): Promise<EngineProcess> {
-    const deadline = Date.now() + LOCK_WAIT_MS;
+    const deadline = Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS);
     for (;;) {
       const started = await startEngineProcess({ directory, database, memoryBytes }, log);
       if (started.ok) return started.process;
@@ -173,7 +175,9 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       return parseRows<Row>(await read(sql, 'JSONCompact', true, given));
     },
 
-    queryText: (sql, format, given) => read(sql, textFormat(format), false, given),
+    async queryText(sql, format, given) {
+      return read(sql, textFormat(format), false, given);
+    },
 
     async insertNative(table, source, { token }) {
       const name = `${createHash('sha256').update(token).digest('hex').slice(0, 32)}-${segments++}.native`;

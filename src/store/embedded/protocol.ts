@@ -50,6 +50,6 @@ export interface Failure {
 
 export type ChildMessage =
   | { readonly kind: 'ready'; readonly rules: ReadonlyRules }
-  | { readonly kind: 'cannot_start'; readonly why: 'missing' | 'locked' | 'other'; readonly message: string }
+  | { readonly kind: 'cannot_start'; readonly why: 'missing' | 'other'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly text: string }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure };
