@@ -132,6 +132,7 @@ export function createDetector(options: DetectorOptions): Detector {
       inbound: 0,
       authorised: 0,
       ambiguous: 0,
+      implausible: 0,
       duplicate: 0,
     },
     alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0 },

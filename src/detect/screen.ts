@@ -3,7 +3,7 @@
  * host? Most records end here. A decision needs the record and the policy only, nothing that was seen before.
  */
 
-import type { FlowColumns } from '../flow/batch.ts';
+import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { TCP } from './evidence.ts';
 import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
@@ -20,8 +20,15 @@ export type IgnoreReason =
   | 'authorised'
   /** Both ports are mail ports, and nothing tells who is the client. */
   | 'ambiguous'
+  /** Counts that no flow has: a record that was read with the wrong template. */
+  | 'implausible'
   /** The record was seen before. */
   | 'duplicate';
+
+/** An IPv6 packet with the largest payload that needs no jumbo option. */
+const MAX_PACKET_BYTES = 65_575;
+const MAX_PACKETS = 2 ** 40;
+const MAX_BYTES = 2 ** 48;
 
 /** One record as the accounting needs it; a single object that is filled anew for each row. */
 export interface Sighting {
@@ -107,6 +114,7 @@ export function createScreen(policy: Policy): Screen {
     const fromInside = policy.isInternal(columns.src_addr, at);
     if (fromInside === policy.isInternal(columns.dst_addr, at)) return fromInside ? 'internal' : 'foreign';
     if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) return 'inbound';
+    if (isImplausible(columns, row)) return 'implausible';
     into.knownOnly = false;
     if (toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) {
       const sourceIsClient = clientOfMailPorts(columns, row);
@@ -130,6 +138,14 @@ export function createScreen(policy: Policy): Screen {
     into.row = row;
     return null;
   };
+}
+
+/** Exporters without packet or byte counts leave them at zero, which says nothing. */
+function isImplausible(columns: FlowColumns, row: number): boolean {
+  const packets = readWide(columns.packets, row);
+  const bytes = readWide(columns.bytes, row);
+  if (packets >= MAX_PACKETS || bytes >= MAX_BYTES) return true;
+  return packets > 0 && bytes > packets * MAX_PACKET_BYTES;
 }
 
 /** Between two mail ports: true when the source is the client, false when the destination is, null when untold. */

@@ -92,8 +92,8 @@ export function createTally(
       file.attempts = Math.max(0, file.attempts + attempts);
       file.halfSessions = Math.max(0, file.halfSessions + step(session.half, before.half));
       file.deniedSessions = Math.max(0, file.deniedSessions + step(session.deniedCounted, before.denied));
-      file.packets = Math.max(0, file.packets + packets);
-      file.bytes = Math.max(0, file.bytes + bytes);
+      file.packets = count(file.packets + packets);
+      file.bytes = count(file.bytes + bytes);
       if (before.grade === SESSION_GRADE.none) file.firstMs = Math.min(file.firstMs, session.firstMs);
       file.lastMs = Math.max(file.lastMs, s.receivedMs);
       if (session.flagsUnknown) file.flagsUnknown = true;
@@ -114,8 +114,8 @@ export function createTally(
         );
         if (destination !== undefined) {
           destination.sessions = Math.max(0, destination.sessions + reached);
-          destination.packets = Math.max(0, destination.packets + packets);
-          destination.bytes = Math.max(0, destination.bytes + bytes);
+          destination.packets = count(destination.packets + packets);
+          destination.bytes = count(destination.bytes + bytes);
         }
       }
       file.grade = Math.max(file.grade, grade);
@@ -153,4 +153,6 @@ function noteSolid(file: CaseFile, grade: number, s: Sighting): void {
   }
 }
 
+/** Within what a message can hold exactly. */
+const count = (value: number): number => Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, value));
 const step = (now: boolean, before: boolean): number => (now ? 1 : 0) - (before ? 1 : 0);
