@@ -1,6 +1,6 @@
 -- Who talked SMTP with whom, kept longer than the flows. Fed by the inserts into `flows`.
--- The server is the side with the mail port. Where only the source port is one, the other side must not have a
--- well-known port: 2525 is also an ephemeral port of clients of anything.
+-- The server is the side with the mail port, the destination when both have one. 2525 is also an ephemeral port of
+-- clients of anything: as a source port it counts only towards a port that is no well-known one.
 
 -- One row per client, server, server port, client port and hour: close to one row per TCP connection.
 CREATE TABLE IF NOT EXISTS {{database}}.mail_sessions
@@ -49,7 +49,7 @@ SELECT
     max(stored_at) AS stored_at
 FROM {{database}}.flows
 WHERE protocol = 6 AND fragment_offset = 0
-    AND (dst_port IN (25, 465, 587, 2525) OR (src_port IN (25, 465, 587, 2525) AND dst_port >= 1024))
+    AND (dst_port IN (25, 465, 587, 2525) OR src_port IN (25, 465, 587) OR (src_port = 2525 AND dst_port >= 1024))
 GROUP BY hour, client, server, server_port, client_port;
 
 -- Five-minute rollup per client and port, for charts. Counts of distinct servers and connections are estimates.
@@ -89,5 +89,5 @@ SELECT
     max(stored_at) AS stored_at
 FROM {{database}}.flows
 WHERE protocol = 6 AND fragment_offset = 0
-    AND (dst_port IN (25, 465, 587, 2525) OR (src_port IN (25, 465, 587, 2525) AND dst_port >= 1024))
+    AND (dst_port IN (25, 465, 587, 2525) OR src_port IN (25, 465, 587) OR (src_port = 2525 AND dst_port >= 1024))
 GROUP BY bucket, client, server_port;

@@ -7,8 +7,12 @@
 import type { AddressBytes } from '../flow/address.ts';
 import type { Prefix } from '../flow/prefix.ts';
 
-/** SMTP and submission (RFC 5321, RFC 8314, RFC 6409; 2525 by custom). The tables of 0002_mail.sql hold these ports. */
-export const MAIL_PORTS = '25, 465, 587, 2525';
+/**
+ * True for rows of `flows` that are mail by their ports: SMTP and submission (RFC 5321, RFC 8314, RFC 6409; 2525 by
+ * custom), either direction. The same condition as in 0002_mail.sql.
+ */
+export const ON_MAIL_PORTS =
+  '(dst_port IN (25, 465, 587, 2525) OR src_port IN (25, 465, 587) OR (src_port = 2525 AND dst_port >= 1024))';
 
 /** True for rows whose IPv6 column lies in the prefix. Ranges of addresses can use an index, masks cannot. */
 export function addressRange(column: string, prefix: Prefix): string {

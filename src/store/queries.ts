@@ -9,7 +9,7 @@ import { formatAddress, parseAddress } from '../flow/address.ts';
 import { flowVersionName, PRESENT } from '../flow/columns.ts';
 import { type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
-import { addressRange, MAIL_PORTS } from './conditions.ts';
+import { addressRange, ON_MAIL_PORTS } from './conditions.ts';
 import type { Engine } from './store.ts';
 
 export { type InventoryOptions, type InventoryRow, inventory } from './inventory.ts';
@@ -159,8 +159,8 @@ export async function evidence(engine: Engine, query: EvidenceQuery): Promise<Ev
     WHERE received_at >= parseDateTime64BestEffort({from:String}, 3, 'UTC')
       AND received_at <= parseDateTime64BestEffort({to:String}, 3, 'UTC')
       AND protocol = 6
-      AND ((${addressRange('src_addr', range)} AND (dst_port IN (${MAIL_PORTS}) OR src_port IN (${MAIL_PORTS})))
-        OR (${addressRange('dst_addr', range)} AND (src_port IN (${MAIL_PORTS}) OR dst_port IN (${MAIL_PORTS}))))
+      AND ${ON_MAIL_PORTS}
+      AND (${addressRange('src_addr', range)} OR ${addressRange('dst_addr', range)})
     ORDER BY received_at, exporter, domain, sequence, record
     LIMIT {limit:UInt32}`,
     {

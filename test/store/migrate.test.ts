@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { FLOW_COLUMN_NAMES, FLOW_COLUMNS, KIND_CLICKHOUSE } from '../../src/flow/columns.ts';
+import { loadMigrations, migrate, render, statementsOf } from '../../src/store/migrate.ts';
+import type { Engine } from '../../src/store/store.ts';
+import { DATABASE, DAY_MS, RETENTION } from './fixture.ts';
+
+const options = { database: DATABASE, retention: RETENTION };
+
+/** An engine that remembers statements, and knows of some applied migrations and tables. */
+function recordingEngine(
+  applied: readonly { number: number; name: string; checksum: string }[] = [],
+  tables: readonly { name: string; engine_full: string }[] = [],
+) {
+  const commands: string[] = [];
+  const engine: Engine = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    command: async (sql) => {
+      commands.push(sql);
+    },
+    query: async <Row>(sql: string) => (sql.includes('schema_migrations') ? applied : tables) as Row[],
+    queryText: async () => '',
+    insertNative: async () => undefined,
+    insertJson: async () => undefined,
+  };
+  return { engine, commands };
+}
+
+describe('the shipped migrations', () => {
+  test('declare the flows table with exactly the columns of a FlowBatch, in their order', async () => {
+    const [flows] = await loadMigrations();
+    const declared = [...flows!.text.matchAll(/^ {4}`(\w+)` (.+?) (?:DEFAULT .*)?CODEC\(.*\),?$/gm)].map(
+      ([, name, type]) => [name, type],
+    );
+    expect(declared).toEqual([
+      ...FLOW_COLUMN_NAMES.map((name) => [name, KIND_CLICKHOUSE[FLOW_COLUMNS[name]]]),
+      ['stored_at', "DateTime('UTC')"],
+    ]);
+  });
+
+  test('are idempotent: every statement only creates, and only what is missing', async () => {
+    for (const { text } of await loadMigrations()) {
+      for (const statement of statementsOf(render(text, options))) {
+        expect(statement).toMatch(/^CREATE (TABLE|MATERIALIZED VIEW|VIEW) IF NOT EXISTS `rogue_smtp`\.\w+/);
+      }
+    }
+  });
+
+  test('carry the configured retention in whole seconds and leave no placeholder', async () => {
+    const text = (await loadMigrations()).map((migration) => render(migration.text, options)).join('\n');
+    expect(text).toContain(`TTL stored_at + toIntervalSecond(${(30 * DAY_MS) / 1000})`);
+    expect(text).toContain(`TTL stored_at + toIntervalSecond(${(365 * DAY_MS) / 1000})`);
+    expect(text).not.toContain('{{');
+  });
+});
+
+describe('rendering', () => {
+  test('refuses names and retentions that could carry SQL', () => {
+    expect(() => render('{{database}}', { ...options, database: 'a`; DROP' })).toThrow();
+    const retention = (flows: number) => ({ ...options, retention: { ...RETENTION, flows } });
+    for (const flows of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => render('{{retention_flows}}', retention(flows))).toThrow();
+    expect(render('{{retention_flows}}', retention(1500))).toBe('2');
+    expect(() => render('{{other}}', options)).toThrow();
+  });
+
+  test('statements are told apart by the semicolons at the ends of lines, comments left out', () => {
+    expect(statementsOf("-- one;\nSELECT 1;\n\n  -- two\nSELECT ';x',\n  2 -- rest\n;\n")).toEqual([
+      'SELECT 1',
+      "SELECT ';x',\n  2 -- rest",
+    ]);
+  });
+});
+
+describe('migrating', () => {
+  let directory = '';
+  afterEach(() => directory && rmSync(directory, { recursive: true, force: true }));
+  function shipped(files: Record<string, string>): URL {
+    directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-migrations-'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+    return pathToFileURL(`${directory}/`);
+  }
+
+  test('applies what is missing in order and records each with its checksum', async () => {
+    const known = await loadMigrations(
+      shipped({ '0001_a.sql': 'A1;\nA2;\n', '0002_b.sql': 'B;\n', 'README.md': 'x' }),
+    );
+    const { engine, commands } = recordingEngine([{ number: 1, name: 'a', checksum: known[0]!.checksum }]);
+    expect(await migrate(engine, options, known)).toEqual(['b']);
+    expect(commands.slice(2)).toEqual(['B', expect.stringContaining(known[1]!.checksum)]);
+  });
+
+  test('a file that was changed after it was applied is an error, and nothing runs', async () => {
+    const known = await loadMigrations(shipped({ '0001_a.sql': 'A;', '0002_b.sql': 'B;' }));
+    const { engine, commands } = recordingEngine([{ number: 1, name: 'a', checksum: 'other' }]);
+    await expect(migrate(engine, options, known)).rejects.toMatchObject({
+      code: 'store',
+      message: expect.stringContaining('another text'),
+    });
+    expect(commands).not.toContain('B');
+  });
+
+  test('a database of a newer build is an error that says so', async () => {
+    const known = await loadMigrations(shipped({ '0001_a.sql': 'A;' }));
+    const { engine } = recordingEngine([
+      { number: 1, name: 'a', checksum: known[0]!.checksum },
+      { number: 2, name: 'future', checksum: 'x' },
+    ]);
+    await expect(migrate(engine, options, known)).rejects.toMatchObject({
+      message: expect.stringContaining('newer rogue-smtp'),
+    });
+  });
+
+  test('a missing number is an error', async () => {
+    await expect(loadMigrations(shipped({ '0001_a.sql': 'A;', '0003_c.sql': 'C;' }))).rejects.toMatchObject({
+      code: 'store',
+    });
+  });
+
+  test('a retention that was changed reaches the tables that exist, and only those', async () => {
+    const { engine, commands } = recordingEngine(
+      [],
+      [
+        { name: 'flows', engine_full: 'MergeTree TTL stored_at + toIntervalSecond(5) SETTINGS x = 1' },
+        {
+          name: 'alerts',
+          engine_full: `MergeTree TTL stored_at + toIntervalSecond(${(365 * DAY_MS) / 1000})`,
+        },
+        { name: 'somebody_elses', engine_full: 'MergeTree' },
+      ],
+    );
+    await migrate(engine, options, []);
+    expect(commands.filter((sql) => sql.startsWith('ALTER'))).toEqual([
+      'ALTER TABLE `rogue_smtp`.`flows` MODIFY TTL stored_at + toIntervalSecond(2592000)',
+    ]);
+  });
+});
