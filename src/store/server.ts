@@ -7,7 +7,7 @@
  * ClickHouse user may see is the server's business.
  */
 
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -139,11 +139,11 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   }
 
   /** `body` is called for each attempt, since a stream can be read only once. */
-  async function insert(query: string, body: () => Readable, token: string): Promise<void> {
+  async function insert(query: string, body: () => Promise<Readable>, token: string): Promise<void> {
     await repeatedly(async () => {
       const result = await opened(client).exec({
         query,
-        values: body(),
+        values: await body(),
         clickhouse_settings: {
           ...textSettings(INSERT_SETTINGS),
           insert_deduplication_token: token,
@@ -181,7 +181,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     },
 
     insertNative(table, source, { token }) {
-      const body = 'file' in source ? () => createReadStream(source.file) : () => Readable.from(source.bytes);
+      const body = async () => ('file' in source ? fileBody(source.file) : Readable.from(source.bytes));
       return insert(insertFlowsFromBody(database, table), body, token);
     },
 
@@ -189,7 +189,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       if (rows.length === 0) return;
       await insert(
         insertJsonHead(database, table, ''),
-        () => Readable.from([Buffer.from(rows.join('\n'))]),
+        async () => Readable.from([Buffer.from(rows.join('\n'))]),
         token,
       );
     },
@@ -200,6 +200,13 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       administrator = null;
     },
   };
+}
+
+/** Opened first, so that a missing file is an error of ours before a request is made. */
+async function fileBody(file: string): Promise<Readable> {
+  const stream = (await open(file, 'r')).createReadStream();
+  // The request fails with the stream; without a listener the error would end the process as well.
+  return stream.on('error', () => undefined);
 }
 
 function textSettings(settings: Readonly<Record<string, string | number>>): ClickHouseSettings {

@@ -1,0 +1,242 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RogueSmtpError } from '../../src/errors.ts';
+import type { Engine } from '../../src/store/store.ts';
+import { createStoreWriter } from '../../src/store/writer.ts';
+import type { Delivery, Stream, StreamName, SubscribeOptions } from '../../src/stream/stream.ts';
+import { alertMessage, incidentMessage, silentLog } from './fixture.ts';
+
+interface Insert {
+  readonly table: string;
+  readonly token: string;
+  readonly content: string;
+}
+
+const away = () => new RogueSmtpError('store', 'the engine is away', { transient: true });
+const never = () => new RogueSmtpError('store', 'the engine will never take this');
+
+/** An engine that keeps what it is given, and fails as told. */
+function fakeEngine(fail: (insert: Insert) => Error | null = () => null) {
+  const inserts: Insert[] = [];
+  const take = async (insert: Insert) => {
+    const error = fail(insert);
+    if (error !== null) throw error;
+    inserts.push(insert);
+  };
+  const engine: Engine = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    command: async () => undefined,
+    query: async () => [],
+    queryText: async () => '',
+    insertNative: (table, source, { token }) =>
+      take({
+        table,
+        token,
+        content:
+          'file' in source ? readFileSync(source.file, 'utf8') : Buffer.concat(source.bytes).toString(),
+      }),
+    insertJson: (table, rows, { token }) => take({ table, token, content: rows.join('\n') }),
+  };
+  return { engine, inserts };
+}
+
+/** A stream whose deliveries the test makes; what was committed is remembered. */
+function fakeStream() {
+  const subscriptions: SubscribeOptions[] = [];
+  const committed: Partial<Record<StreamName, number>> = {};
+  let lag = 0;
+  const stream: Stream = {
+    start: async () => undefined,
+    stop: async () => undefined,
+    publish: async () => ({ accepted: 0, dropped: 0 }),
+    async *latest() {},
+    counters: {
+      published: { flows: 0, mail: 0, alerts: 0, incidents: 0 },
+      dropped: { flows: 0, mail: 0, alerts: 0, incidents: 0 },
+      spoolBytes: 0,
+    },
+    async subscribe(options) {
+      subscriptions.push(options);
+      return {
+        commit: async (name, _partition, offset) => {
+          committed[name] = offset;
+        },
+        lag: () => lag,
+        stop: async () => undefined,
+      };
+    },
+  };
+  return {
+    stream,
+    committed,
+    subscriptions,
+    setLag: (value: number) => {
+      lag = value;
+    },
+    deliver(delivery: Delivery): Promise<void> {
+      const to = subscriptions.find(({ streams }) => streams.includes(delivery.stream));
+      if (to === undefined) throw new Error(`nobody reads ${delivery.stream}`);
+      return to.onDelivery(delivery, new AbortController().signal);
+    },
+  };
+}
+
+function delivery(
+  stream: StreamName,
+  firstOffset: number,
+  values: readonly string[],
+  file?: string,
+): Delivery {
+  return {
+    stream,
+    partition: 0,
+    firstOffset,
+    lastOffset: firstOffset + values.length - 1,
+    rows: values.length,
+    messages:
+      file === undefined
+        ? values.map((value, i) => ({
+            key: '',
+            id: '',
+            rows: 1,
+            offset: firstOffset + i,
+            value: Buffer.from(value),
+          }))
+        : [],
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+describe('the store writer', () => {
+  let directory = '';
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-writer-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  async function start(engine: Engine, archive: 'all' | 'mail' = 'all') {
+    const fake = fakeStream();
+    const writer = createStoreWriter({ stream: fake.stream, engine, log: silentLog, archive, directory });
+    await writer.start();
+    return { ...fake, writer };
+  }
+  const deadLetters = () =>
+    existsSync(join(directory, 'dead-letters')) ? readdirSync(join(directory, 'dead-letters')).sort() : [];
+
+  test('reads all flows, or the mail stream alone, by segment, and alerts and incidents by message', async () => {
+    const { engine } = fakeEngine();
+    const names = (subscriptions: readonly SubscribeOptions[]) =>
+      subscriptions.map(({ streams, unit, group }) => [group, unit, ...streams]);
+    expect(names((await start(engine)).subscriptions)).toEqual([
+      ['store', 'segment', 'flows'],
+      ['store', 'message', 'alerts', 'incidents'],
+    ]);
+    expect(names((await start(engine, 'mail')).subscriptions)[0]).toEqual(['store', 'segment', 'mail']);
+  });
+
+  test('inserts a segment from its file and commits it afterwards', async () => {
+    const { engine, inserts } = fakeEngine();
+    const { deliver, committed, writer } = await start(engine);
+    const file = join(directory, 'segment');
+    writeFileSync(file, 'blocks');
+    await deliver(delivery('flows', 10, ['a', 'b'], file));
+    expect(inserts).toEqual([
+      { table: 'flows', token: expect.stringMatching(/^flows-0-10-11-[0-9a-f]{16}$/), content: 'blocks' },
+    ]);
+    expect(committed).toEqual({ flows: 11 });
+    expect(writer.counters).toMatchObject({ flowsStored: 2, inserts: 1, retries: 0, lastError: '' });
+  });
+
+  test('uses the same token when a delivery comes again, another for other bytes at the same offsets', async () => {
+    const { engine, inserts } = fakeEngine();
+    const { deliver } = await start(engine);
+    await deliver(delivery('flows', 1, ['x', 'y']));
+    await deliver(delivery('flows', 1, ['x', 'y']));
+    await deliver(delivery('flows', 1, ['z', 'y']));
+    const [first, again, other] = inserts.map(({ token }) => token);
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+  });
+
+  test('refuses a delivery while the engine is away, and commits nothing', async () => {
+    let isAway = true;
+    const { engine, inserts } = fakeEngine(() => (isAway ? away() : null));
+    const { deliver, committed, writer } = await start(engine);
+    await expect(deliver(delivery('flows', 0, ['a']))).rejects.toThrow('away');
+    await expect(deliver(delivery('alerts', 0, [JSON.stringify(alertMessage())]))).rejects.toThrow('away');
+    expect(committed).toEqual({});
+    expect(writer.counters).toMatchObject({ retries: 2, lastError: 'the engine is away', flowsStored: 0 });
+    isAway = false;
+    await deliver(delivery('flows', 0, ['a']));
+    expect(inserts.length).toBe(1);
+    expect(committed).toEqual({ flows: 0 });
+    expect(writer.counters.lastError).toBe('');
+    expect(deadLetters()).toEqual([]);
+  });
+
+  test('sets aside flows that the engine will never take, with the reason, and goes on', async () => {
+    const { engine, inserts } = fakeEngine(({ content }) => (content.includes('bad') ? never() : null));
+    const { deliver, committed, writer } = await start(engine);
+    await deliver(delivery('flows', 0, ['bad', 'x']));
+    await deliver(delivery('flows', 2, ['good']));
+    expect(inserts.map(({ content }) => content)).toEqual(['good']);
+    expect(committed).toEqual({ flows: 2 });
+    expect(writer.counters).toMatchObject({ flowsStored: 1, rowsDeadLettered: 2, rowsDropped: 0 });
+    const [data, reason] = deadLetters();
+    expect(readFileSync(join(directory, 'dead-letters', data!), 'utf8')).toBe('badx');
+    expect(JSON.parse(readFileSync(join(directory, 'dead-letters', reason!), 'utf8'))).toEqual({
+      rows: 2,
+      reason: 'the engine will never take this',
+    });
+  });
+
+  test('stores messages whole and sets aside those that are none, one by one', async () => {
+    const { engine, inserts } = fakeEngine();
+    const { deliver, committed, writer } = await start(engine);
+    const good = JSON.stringify(alertMessage());
+    await deliver(delivery('alerts', 5, ['not json', good, '{"schema":"rogue-smtp.alert"}']));
+    expect(inserts.map(({ table, content }) => [table, JSON.parse(content)])).toEqual([
+      ['alerts', { message: good }],
+    ]);
+    expect(committed).toEqual({ alerts: 7 });
+    expect(writer.counters).toMatchObject({ alertsStored: 1, rowsDeadLettered: 2 });
+    expect(deadLetters().filter((name) => name.endsWith('.ndjson'))).toEqual([
+      'alerts-0-5.ndjson',
+      'alerts-0-7.ndjson',
+    ]);
+  });
+
+  test('one message that the table refuses does not hold back those beside it', async () => {
+    const { engine, inserts } = fakeEngine(({ content }) => (content.includes('10.0.0.66') ? never() : null));
+    const { deliver, committed, writer } = await start(engine);
+    const messages = ['10.0.0.1', '10.0.0.66', '10.0.0.2'].map((host) =>
+      JSON.stringify(incidentMessage({ host })),
+    );
+    await deliver(delivery('incidents', 0, messages));
+    expect(inserts.length).toBe(2);
+    expect(committed).toEqual({ incidents: 2 });
+    expect(writer.counters).toMatchObject({ incidentsStored: 2, rowsDeadLettered: 1 });
+  });
+
+  test('stopping waits for what is left, up to its time, and tells whether all is stored', async () => {
+    const { engine } = fakeEngine();
+    const late = await start(engine);
+    late.setLag(3);
+    expect(await late.writer.stop(20)).toBe(false);
+    const done = await start(engine);
+    done.setLag(3);
+    setTimeout(() => done.setLag(0), 20);
+    expect(await done.writer.stop(5000)).toBe(true);
+    const unstarted = createStoreWriter({
+      stream: fakeStream().stream,
+      engine,
+      log: silentLog,
+      archive: 'all',
+      directory,
+    });
+    expect(await unstarted.stop(5000)).toBe(false);
+  });
+});
