@@ -2,11 +2,11 @@
  * The stream against a plain array: whatever is published, committed, restarted and killed, every acknowledged message
  * is delivered in order and at least once, and a committed one never again.
  *
- * A kill is a copy of the directory as it lies in that moment, cut at random where a write may just be under way, on
- * which a new stream starts.
+ * A kill is a directory cut at random in what was written last, as if that write had been under way. Kills of a real
+ * process are in kill.test.ts.
  */
 
-import { cp, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -58,7 +58,7 @@ it('delivers every acknowledged message in order at least once, and no committed
   let run = 0;
   await fc.assert(
     fc.asyncProperty(steps, async (todo) => {
-      let directory = join(root, `run${run++}`);
+      const directory = join(root, `run${run++}`);
       let stream = open(directory);
       await stream.start();
       let count = 0;
@@ -125,13 +125,9 @@ it('delivers every acknowledged message in order at least once, and no committed
           const messages = make(step.unacknowledged);
           for (const { value } of messages) maybe.add(textOf({ value }));
           await stream.publish('mail', messages);
-          const next = join(root, `run${run++}`);
-          await cp(directory, next, { recursive: true });
-          await rm(join(next, 'lock'), { force: true });
+          // Stopping writes nothing: what is cut afterwards is what a kill would have left unwritten.
           await stream.stop();
-          await cutNewest(next, before, step.cut);
-          await rm(directory, { recursive: true });
-          directory = next;
+          await cutNewest(directory, before, step.cut);
           stream = open(directory);
           await stream.start();
         }
@@ -200,7 +196,9 @@ async function textsOf(file: string): Promise<string[]> {
 async function lengths(directory: string): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   for (const name of await readdir(join(directory, 'mail'))) {
-    found.set(name, (await stat(join(directory, 'mail', name))).size);
+    // A committed segment may be removed in this very moment.
+    const file = await stat(join(directory, 'mail', name)).catch(() => null);
+    if (file !== null) found.set(name, file.size);
   }
   return found;
 }

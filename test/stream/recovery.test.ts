@@ -264,4 +264,29 @@ describe.skipIf(!mayMount)('a full disk (needs root for a small tmpfs)', () => {
     await eventually(async () => (await stream.publish('mail', [message('again')])).accepted === 1);
     expect(log.lines.some(({ message: text }) => text.includes('again'))).toBe(true);
   });
+
+  it('still lets a consumer commit in the end: what it has committed makes the room', async () => {
+    const directory = await smallDisk(2);
+    const stream = await startStream({ directory, streams: { mail: { sealMessages: 4 } } });
+    const value = 'v'.repeat(50_000);
+    let done = -1;
+    const subscription = await stream.subscribe({
+      streams: ['mail'],
+      group: 'g',
+      unit: 'message',
+      async onDelivery({ lastOffset }) {
+        done = lastOffset;
+      },
+    });
+    let accepted = 0;
+    for (let i = 0; i < 60; i++) accepted += (await stream.publish('mail', [message(value)])).accepted;
+    spawnSync('dd', ['if=/dev/zero', `of=${join(directory, 'ballast')}`, 'bs=1k']);
+    await expect(writeFile(join(directory, 'one-more'), 'x')).rejects.toMatchObject({ code: 'ENOSPC' });
+    await eventually(() => done === accepted - 1);
+    const last = done;
+    await expect(subscription.commit('mail', 0, last)).rejects.toMatchObject({ code: 'io', transient: true });
+    await eventually(async () => (await stream.publish('mail', [message('again')])).accepted === 1);
+    await subscription.commit('mail', 0, last);
+    expect(JSON.parse(await readFile(join(directory, 'groups', 'g.json'), 'utf8'))).toEqual({ mail: last });
+  });
 });

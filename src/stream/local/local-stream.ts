@@ -34,7 +34,7 @@ export interface LocalStreamOptions {
   readonly streams?: Partial<Record<StreamName, Partial<StreamSettings>>>;
 }
 
-export interface LocalStreamCounters extends StreamCounters {
+interface LocalStreamCounters extends StreamCounters {
   /** Messages recognised by their id as published before, and those that could not be read back, by stream. */
   readonly repeated: Record<StreamName, number>;
   readonly damaged: Record<StreamName, number>;

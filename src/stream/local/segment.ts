@@ -111,7 +111,7 @@ export function encodeIndexLine(entry: Omit<IndexEntry, 'end'>): string {
 }
 
 /** The entry of a line without its newline, which ends before the byte `end` of the index; null when it is not one. */
-export function parseIndexLine(line: string, end = 0): IndexEntry | null {
+function parseIndexLine(line: string, end: number): IndexEntry | null {
   let value: unknown;
   try {
     value = JSON.parse(line);
