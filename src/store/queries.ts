@@ -12,10 +12,10 @@ import { type Alert, alertSchema, type Incident, incidentSchema } from '../messa
 import { addressRange, ON_MAIL_PORTS } from './conditions.ts';
 import type { Engine } from './store.ts';
 
-export { type InventoryOptions, type InventoryRow, inventory } from './inventory.ts';
+export { type InventoryRow, inventory } from './inventory.ts';
 
 /** Numbers beyond 2^53 arrive as text, so that they are never rounded. */
-export type WideNumber = number | string;
+type WideNumber = number | string;
 
 export interface OffenderRow {
   readonly host: string;

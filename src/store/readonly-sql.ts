@@ -19,7 +19,7 @@ export type CheckedSql =
   | { readonly ok: true; readonly sql: string }
   | { readonly ok: false; readonly reason: string };
 
-export const MAX_SQL_LENGTH = 100_000;
+const MAX_SQL_LENGTH = 100_000;
 
 /** Table functions that make rows out of nothing. */
 const HARMLESS_TABLE_FUNCTIONS = new Set([

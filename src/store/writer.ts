@@ -32,7 +32,7 @@ export interface StoreWriterOptions {
   readonly directory: string;
 }
 
-export interface StoreWriterCounters {
+interface StoreWriterCounters {
   /** Flow rows in the store; a row that came twice is counted once per delivery that was committed. */
   flowsStored: number;
   alertsStored: number;

@@ -33,7 +33,7 @@ export interface ReadRequest {
 }
 
 /** On the writer's connection, one after another. */
-export interface CommandRequest {
+interface CommandRequest {
   readonly kind: 'command';
   readonly sql: string;
 }
