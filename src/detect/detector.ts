@@ -26,7 +26,7 @@ import { createDeadlines } from './deadlines.ts';
 import { gradeSession, SESSION_GRADE } from './evidence.ts';
 import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
 import { createHostTable, type Host, hostKey } from './host-table.ts';
-import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
+import { fromIncident, incidentId, type Told, toAlert, toIncident, type Watermark } from './incidents.ts';
 import type { Policy } from './policy.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
@@ -205,7 +205,7 @@ export function createDetector(options: DetectorOptions): Detector {
 
     const key = hostKey(s.site, s.client, s.clientAt);
     const known = hosts.get(key);
-    if (known !== undefined && isInRestored(known, s, eventMs)) {
+    if (known !== undefined && isTold(known.restored, session, s, eventMs)) {
       const { file } = known;
       if (file.closedMs === null && eventMs >= file.openedMs)
         tally.rebuild(file, session, before, s, eventMs);
@@ -357,7 +357,8 @@ export function createDetector(options: DetectorOptions): Detector {
   }
 
   const gradeOf = (host: Host): Grade => GRADES[host.file.grade - 1];
-  const incidentOf = (host: Host): Incident => toIncident(host, host.file, detection, policy.version, host);
+  const incidentOf = (host: Host): Incident =>
+    toIncident(host, host.file, detection, policy.version, host, halves.waitingOf(host.key));
 
   // Blocks.
 
@@ -543,7 +544,7 @@ export function createDetector(options: DetectorOptions): Detector {
         counters.restoreIgnored++;
         return;
       }
-      const { address: bytes, file, watermark } = restored;
+      const { address: bytes, file, told } = restored;
       const key = hostKey(site, bytes, 0);
       const known = hosts.get(key);
       if (known !== undefined) {
@@ -557,8 +558,8 @@ export function createDetector(options: DetectorOptions): Detector {
       if (file.closedMs === null) counters.open[GRADES[file.grade - 1]]++;
       budget.used += file.destinations.size;
       const host = addHost(
-        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: watermark },
-        watermark,
+        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: told },
+        told,
       );
       const { sinceMs, untilMs } = file.block;
       if (sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
@@ -572,11 +573,14 @@ export function createDetector(options: DetectorOptions): Detector {
   };
 }
 
-/** True when a restored file has this record, or this timer, in its figures. */
-function isInRestored({ restored }: Host, s: Sighting, eventMs: number): boolean {
+/**
+ * True when a restored file has this record, or this timer, in its figures. A timer later than the watermark belongs to
+ * a session that still waited then; else only a part of the session was read again, and nothing is to be concluded.
+ */
+function isTold(restored: Told | null, session: Session, s: Sighting, eventMs: number): boolean {
   if (restored === null) return false;
-  if (s.columns === null) return eventMs <= restored.clockMs;
-  return (
-    s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs
-  );
+  const within =
+    s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs;
+  if (s.columns !== null) return within;
+  return eventMs <= restored.clockMs || (within && !restored.waiting.has(session.firstRecord));
 }
