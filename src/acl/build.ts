@@ -17,10 +17,10 @@ import {
   type AclModel,
   type AclRule,
   BLOCKED_PORT,
+  inFamily,
   isHost,
   isWithin,
   orAny,
-  prefixFamily,
 } from './model.ts';
 import type { AclKind } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
@@ -62,11 +62,15 @@ const UNBLOCKABLE: readonly { readonly prefix: Prefix; readonly name: string }[]
   { prefix: fixed('169.254.0.0/16'), name: 'link-local' },
   { prefix: fixed('224.0.0.0/4'), name: 'multicast' },
   { prefix: fixed('240.0.0.0/4'), name: 'reserved' },
-  { prefix: fixed('::'), name: 'unspecified' },
-  { prefix: fixed('::1'), name: 'loopback' },
+  // ::, ::1 and the IPv4-compatible ones; then NAT64 (RFC 6052), an address of which stands for an outside host.
+  { prefix: fixed('::/96'), name: 'unspecified or loopback' },
+  { prefix: fixed('64:ff9b::/96'), name: 'NAT64' },
   { prefix: fixed('fe80::/10'), name: 'link-local' },
   { prefix: fixed('ff00::/8'), name: 'multicast' },
 ];
+
+const ALL_IPV4 = fixed('0.0.0.0/0');
+const ALL_IPV6 = fixed('::/0');
 
 function fixed(text: string): Prefix {
   const parsed = parsePrefix(text);
@@ -85,7 +89,7 @@ export function buildAcl(input: AclInput): BuiltAcl {
     kind: input.kind,
     family: input.family,
     interface: input.interface ?? null,
-    internal: disjoint(input.internal.filter((prefix) => prefixFamily(prefix) === input.family)),
+    internal: disjoint(input.internal, input.family),
     rules: built.rules,
   };
   assertSafe(model, input);
@@ -107,7 +111,7 @@ function buildPolicy(input: AclInput): Rules {
   const inbound = new RuleList();
   const leftOut: LeftOut[] = [];
   for (const sender of input.senders) {
-    const hosts = disjoint(sender.hosts.filter((host) => prefixFamily(host) === family));
+    const hosts = disjoint(sender.hosts, family);
     if (!isInForce(sender, input.nowMs)) {
       for (const host of hosts) {
         const reason = `the permission of sender "${sender.name}" ended at ${sender.until ?? ''}`;
@@ -116,10 +120,9 @@ function buildPolicy(input: AclInput): Rules {
       continue;
     }
     const destinations: readonly (Prefix | null)[] =
-      sender.to === 'any' ? [null] : disjoint(sender.to.filter((to) => prefixFamily(to) === family));
-    const remark = sanitiseRemark(
-      ['sender', sender.name, sender.owner, sender.reason].filter((word) => word !== '').join(' '),
-    );
+      sender.to === 'any' ? [null] : disjoint(sender.to, family);
+    const about = [sender.name, sender.owner, sender.reason].filter((word) => word !== '');
+    const remark = sanitiseRemark(`sender ${about.join(', ')}`);
     for (const host of hosts) {
       for (const destination of destinations) permitted.permit(orAny(host), destination, remark);
       // Mail that comes in from the world passes no list that is applied inbound on the LAN. But other subnets hand mail
@@ -137,7 +140,7 @@ function buildPolicy(input: AclInput): Rules {
         'Name the mail servers in "senders"',
     );
   }
-  for (const prefix of disjoint(input.never.filter((never) => prefixFamily(never) === family))) {
+  for (const prefix of disjoint(input.never, family)) {
     permitted.permit(orAny(prefix), null, 'never blocked');
   }
   const rules = [...permitted.sorted(), ...inbound.sorted()];
@@ -208,9 +211,7 @@ function refusalOf(input: AclInput): (host: AddressBytes) => string | null {
     const sender = senders.lookup(host);
     if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
     if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
-    if (input.senders.length === 0) {
-      return 'no sender is configured: the mail servers themselves might be among the offenders';
-    }
+    if (inForce.length === 0) return 'no sender is in force: the mail servers might be among the offenders';
     return null;
   };
 }
@@ -267,10 +268,13 @@ function comparePrefixes(a: Prefix, b: Prefix): number {
   return compareAddresses(a.bytes, b.bytes) || a.length - b.length;
 }
 
-/** Sorted, without prefixes that lie within another: two prefixes nest or are disjoint, so none overlap then. */
-function disjoint(prefixes: readonly Prefix[]): readonly Prefix[] {
+/**
+ * What of the prefixes lies in the family, sorted, without those that lie within another: two prefixes nest or are
+ * disjoint, so none overlap then.
+ */
+function disjoint(prefixes: readonly Prefix[], family: AclFamily): readonly Prefix[] {
   const out: Prefix[] = [];
-  for (const prefix of [...prefixes].sort(comparePrefixes)) {
+  for (const prefix of prefixes.flatMap((one) => inFamily(one, family) ?? []).sort(comparePrefixes)) {
     const last = out.at(-1);
     if (last === undefined || !isWithin(prefix, last)) out.push(prefix);
   }
@@ -290,29 +294,28 @@ function sortedLeftOut(leftOut: readonly LeftOut[]): readonly LeftOut[] {
 
 /** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
 function assertSafe(model: AclModel, input: AclInput): void {
-  const anywhere = fixed(model.family === '4' ? '0.0.0.0' : '::').bytes;
-  const mustPass = (source: Prefix, destination: Uint8Array) => {
-    if (prefixFamily(source) !== model.family) return;
-    if (!permits(model, source.bytes, destination, BLOCKED_PORT))
-      throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
-  };
-  for (const prefix of input.never) mustPass(prefix, anywhere);
-  for (const sender of input.senders) {
-    if (!isInForce(sender, input.nowMs)) continue;
-    for (const host of sender.hosts) {
-      if (sender.to === 'any') mustPass(host, anywhere);
-      else {
-        for (const to of sender.to) if (prefixFamily(to) === model.family) mustPass(host, to.bytes);
-      }
+  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  const allowed = [
+    ...input.never.map((prefix) => ({ prefix, to: [model.family === '4' ? ALL_IPV4 : ALL_IPV6] })),
+    ...inForce.flatMap((sender) =>
+      sender.hosts.map((prefix) => ({
+        prefix,
+        to: sender.to === 'any' ? [model.family === '4' ? ALL_IPV4 : ALL_IPV6] : sender.to,
+      })),
+    ),
+  ];
+  for (const { prefix, to } of allowed) {
+    const source = inFamily(prefix, model.family);
+    for (const destination of disjoint(to, model.family)) {
+      if (source !== null && !permits(model, source.bytes, destination.bytes, BLOCKED_PORT))
+        throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
     }
   }
   if (model.kind === 'policy') return;
-  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
-  const safe = [...input.never, ...inForce.flatMap((sender) => sender.hosts)];
   for (const { source } of model.rules) {
     if (source === null || !isHost(source))
       throw new RogueSmtpError('refused', 'the list is refused: it would deny more than single hosts');
-    if (safe.some((prefix) => prefixContains(prefix, source.bytes)))
+    if (allowed.some(({ prefix }) => prefixContains(prefix, source.bytes)))
       throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
   }
 }

@@ -35,9 +35,23 @@ export interface AclModel {
   readonly rules: readonly AclRule[];
 }
 
+const ALL_IPV4: Prefix = {
+  bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0),
+  length: 96,
+};
+
 /** The family of a prefix. IPv4 lies in ::ffff:0:0/96, so anything shorter than 96 bits is IPv6. */
 export function prefixFamily(prefix: Prefix): AclFamily {
   return prefix.length >= 96 && isIPv4(prefix.bytes) ? '4' : '6';
+}
+
+/**
+ * The part of a prefix that lies in the family, or null. A prefix that holds all of ::ffff:0:0/96, such as ::/0, holds
+ * every IPv4 address too, as it does in the policy of the detector.
+ */
+export function inFamily(prefix: Prefix, family: AclFamily): Prefix | null {
+  if (prefixFamily(prefix) === family) return prefix;
+  return family === '4' && prefixContains(prefix, ALL_IPV4.bytes) ? ALL_IPV4 : null;
 }
 
 /** Length as it is written in the family: 0 to 32, or 0 to 128. */

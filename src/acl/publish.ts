@@ -7,6 +7,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -30,6 +31,8 @@ export interface Published {
 /** Names that stay within their directory, as the configuration demands them. */
 const TARGET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const HISTORY = '.history';
+/** What is behind the file's name in the history: a target may be called as another's file is, so exactly this. */
+const REVISION = /^\d{8}T\d{6}\.\d{3}Z\.[0-9a-f]{8}$/;
 /** Earlier texts kept of each file. */
 const KEPT = 10;
 /** A temporary file this old belongs to a writer that died. */
@@ -58,10 +61,7 @@ export async function publishAcl(publication: AclPublication): Promise<Published
 
 /** Null when there is no file. Links are not followed: they may lead out of the directory. */
 async function currentText(file: string): Promise<Buffer | null> {
-  const found = await lstat(file).catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
-  });
+  const found = await lstatOrNull(file);
   if (found === null) return null;
   if (!found.isFile()) {
     const what = found.isSymbolicLink() ? 'a symbolic link' : found.isDirectory() ? 'a directory' : 'no file';
@@ -115,14 +115,26 @@ async function removeStale(directory: string, name: string): Promise<void> {
 /** Copies the text in force to the history, named by the time it was written and its content; drops the oldest. */
 async function keep(directory: string, name: string, old: Buffer): Promise<void> {
   const history = join(directory, HISTORY);
+  const found = await lstatOrNull(history);
+  if (found !== null && !found.isDirectory())
+    throw new RogueSmtpError('io', `${history} is no directory: earlier lists cannot be kept`);
   await mkdir(history, { recursive: true });
   const written = (await stat(join(directory, name))).mtime.toISOString().replace(/[-:]/g, '');
   const digest = createHash('sha256').update(old).digest('hex').slice(0, 8);
   await copyFile(join(directory, name), join(history, `${name}.${written}.${digest}`));
-  const mine = (await readdir(history)).filter((entry) => entry.startsWith(`${name}.`)).sort();
+  const mine = (await readdir(history)).filter((entry) => isRevisionOf(entry, name)).sort();
   for (const entry of mine.slice(0, -KEPT)) await rm(join(history, entry), { force: true });
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+function isRevisionOf(entry: string, name: string): boolean {
+  return entry.startsWith(`${name}.`) && REVISION.test(entry.slice(name.length + 1));
+}
+
+async function lstatOrNull(path: string): Promise<Stats | null> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }

@@ -9,7 +9,15 @@
 
 import { formatAddress } from '../../flow/address.ts';
 import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
-import { type AclModel, type AclRule, BLOCKED_PORT, isHost, prefixBits, prefixFamily } from '../model.ts';
+import {
+  type AclFamily,
+  type AclModel,
+  type AclRule,
+  BLOCKED_PORT,
+  isHost,
+  prefixBits,
+  prefixFamily,
+} from '../model.ts';
 import { revisionOf } from '../revision.ts';
 
 const SEQUENCE_STEP = 10;
@@ -25,24 +33,28 @@ export function renderCiscoIos(model: AclModel): string {
   const list = model.family === '4' ? `ip access-list extended ${name}` : `ipv6 access-list ${name}`;
   const bind = model.family === '4' ? `ip access-group ${name} in` : `ipv6 traffic-filter ${name} in`;
   const show = model.family === '4' ? 'ip access-lists' : 'ipv6 access-list';
+  const ip = model.family === '4' ? 'ip' : 'ipv6';
   const face = model.interface ?? INTERFACE_PLACEHOLDER;
   return `${[
     `! rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
     '!',
     ...PURPOSE[model.kind],
-    '! Belongs INBOUND on the interface that faces the hosts, before NAT: elsewhere the source is not the host.',
-    '! An interface has one inbound list per IP version: this one takes the place of any other. Where you already',
-    '! have one, put the lines of this list at its top instead, without the last.',
+    '! Belongs INBOUND on the interface that faces the hosts, before NAT: elsewhere the source is not the host. Mail from',
+    '! the world to your mail server does not come in there, and its replies go to other ports.',
+    `! An interface has one inbound list per IP version. If "show ${ip} interface ${face}" names one that is not`,
+    '! of rogue-smtp, do not bind this one in its place: put its lines for port 25 at the top of yours.',
     '!',
-    '! apply:    paste this text in configuration mode ("configure terminal revert timer 5" first, "configure confirm"',
-    '!           after the check, where the archive feature is set up). A list never changes under its name: a new',
-    '!           revision has a new name, and the binding at the end replaces the old list in one step',
-    `! verify:   show ${show} ${name}`,
-    `!           show running-config interface ${face}`,
+    '! apply:    configure terminal revert timer 5      (undoes all after 5 minutes; needs "archive" to be set up)',
+    '!           <paste this text>',
+    '!           end',
+    '!           configure confirm                      (after the check)',
+    `! verify:   show ${ip} interface ${face} | include access list`,
+    `!           show ${show} ${name}`,
     `! rollback: interface ${face}`,
-    `!            no ${bind}`,
-    '!           or bind the list of the revision before in the same way',
-    `! clean up: no ${list.replace(name, `${base}-<old revision>`)}, only when it is bound nowhere`,
+    `!            ${bind.replace(name, '<the list that was bound before>')}`,
+    `!           or "no ${bind}"`,
+    '! A list never changes under its name: a new revision has a new name, and the binding at the end replaces the old list',
+    `! in one step. Afterwards, for a list that is bound nowhere: no ${list.replace(name, `${base}-<old revision>`)}`,
     '!',
     list,
     ...lines,
@@ -58,7 +70,7 @@ export function renderCiscoIos(model: AclModel): string {
 const PURPOSE = {
   policy: [
     '! Lets the authorised senders (and mail to them) through to TCP port 25 and denies it to everyone else.',
-    '! All other traffic is permitted.',
+    '! All other traffic is permitted. It covers every offender: bind no offenders list beside it.',
   ],
   offenders: [
     '! Denies TCP port 25 to the hosts that were seen sending mail without being allowed to.',
@@ -75,14 +87,19 @@ function listLines(model: AclModel): string[] {
     lines.push(model.family === '4' ? ` ${sequence} ${text}` : ` sequence ${sequence} ${text}`);
   };
   for (const rule of model.rules) {
-    if (rule.remark !== '' && rule.remark !== remark) lines.push(` remark ${rule.remark}`);
+    if (rule.remark !== '' && rule.remark !== remark) lines.push(remarkLine(rule.remark, model.family));
     remark = rule.remark;
     add(entry(rule));
   }
-  lines.push(' remark all other traffic');
+  lines.push(remarkLine('all other traffic', model.family));
   // Without it the implicit deny at the end would cut the whole network off.
   add(model.family === '4' ? 'permit ip any any' : 'permit ipv6 any any');
   return lines;
+}
+
+/** In an IPv6 list a remark takes a sequence number itself, that of the entry behind it: there it is a mere comment. */
+function remarkLine(remark: string, family: AclFamily): string {
+  return family === '4' ? ` remark ${remark}` : `! ${remark}`;
 }
 
 function entry(rule: AclRule): string {
