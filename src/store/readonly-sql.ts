@@ -7,6 +7,8 @@
  * escaped in one way, and what the engine parses is what was checked. In doubt it refuses.
  */
 
+import { RogueSmtpError } from '../errors.ts';
+
 /** What the engine says about itself, and what therefore must not be named. */
 export interface ReadonlyRules {
   /** Lower-case names of all table functions (`system.table_functions`). Only harmless ones stay allowed. */
@@ -71,6 +73,13 @@ export function checkReadonlySql(sql: string, rules: ReadonlyRules): CheckedSql 
   while (tokens.at(-1)?.value === ';' && tokens.at(-1)?.kind === 'sign') tokens.pop();
   const reason = objection(tokens, rules);
   return reason === null ? { ok: true, sql: tokens.map(render).join(' ') } : refuse(reason);
+}
+
+/** The rewritten statement. Throws `refused` with the reason when it is more than a read. */
+export function checkedSql(sql: string, rules: ReadonlyRules): string {
+  const checked = checkReadonlySql(sql, rules);
+  if (!checked.ok) throw new RogueSmtpError('refused', `this statement is not allowed: ${checked.reason}`);
+  return checked.sql;
 }
 
 function refuse(reason: string): CheckedSql {

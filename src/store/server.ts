@@ -19,7 +19,7 @@ import {
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { engineError } from './failures.ts';
-import { checkReadonlySql, type ReadonlyRules } from './readonly-sql.ts';
+import { checkedSql, type ReadonlyRules } from './readonly-sql.ts';
 import { JSON_SETTINGS, parseRows } from './rows.ts';
 import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, textFormat } from './sql.ts';
 import type { Engine, QueryOptions } from './store.ts';
@@ -46,7 +46,7 @@ const RULES_VALID_MS = 600_000;
 const USER_LIMITS = {
   readonly: '1',
   max_result_rows: '1000000',
-  max_result_bytes: String(64 * 1024 * 1024),
+  max_result_bytes: String(32 * 1024 * 1024),
   result_overflow_mode: 'throw',
 } as const;
 
@@ -133,9 +133,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     given: QueryOptions = {},
   ): Promise<string> {
     if (given.readonly !== true) return fetchText(sql, format, settings, given);
-    const checked = checkReadonlySql(sql, await readonlyRules());
-    if (!checked.ok) throw new RogueSmtpError('refused', `this statement is not allowed: ${checked.reason}`);
-    return fetchText(checked.sql, format, { ...settings, ...USER_LIMITS }, given);
+    return fetchText(checkedSql(sql, await readonlyRules()), format, { ...settings, ...USER_LIMITS }, given);
   }
 
   /** `body` is called for each attempt, since a stream can be read only once. */

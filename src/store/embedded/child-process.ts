@@ -24,7 +24,10 @@ export interface EngineLog {
 export interface EngineProcess {
   readonly pid: number | undefined;
   readonly rules: ReadonlyRules;
-  /** Resolves with the result's text. A call over `limitMs` takes the child for stuck and kills it. */
+  /**
+   * Resolves with the result's text. When nothing of the same kind is answered for `limitMs`, be it this call or those
+   * before it, the child is taken for stuck and killed.
+   */
   call(request: RequestBody, limitMs: number): Promise<string>;
   /** Resolves when the process is gone, however it went. */
   readonly ended: Promise<string>;
@@ -45,7 +48,8 @@ const MAX_LINE = 2000;
 interface PendingCall {
   resolve(text: string): void;
   reject(error: unknown): void;
-  readonly timer: NodeJS.Timeout;
+  readonly kind: RequestBody['kind'];
+  timer: NodeJS.Timeout;
 }
 
 /** The compiled child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
@@ -113,13 +117,16 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
 
 function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>): EngineProcess {
   const calls = new Map<number, PendingCall>();
+  const answeredAt = new Map<RequestBody['kind'], number>();
   let nextId = 1;
   let gone: string | null = null;
 
   const settle = (id: number): PendingCall | undefined => {
     const call = calls.get(id);
     calls.delete(id);
-    if (call !== undefined) clearTimeout(call.timer);
+    if (call === undefined) return undefined;
+    clearTimeout(call.timer);
+    answeredAt.set(call.kind, performance.now());
     return call;
   };
   child.on('message', (message: ChildMessage) => {
@@ -141,8 +148,14 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
       return new Promise<string>((resolve, reject) => {
         if (gone !== null) return reject(endedError(gone));
         const id = nextId++;
-        const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
-        calls.set(id, { resolve, reject, timer });
+        const sentAt = performance.now();
+        const check = () => {
+          const waitedMs = performance.now() - Math.max(sentAt, answeredAt.get(request.kind) ?? 0);
+          if (waitedMs >= limitMs) child.kill('SIGKILL');
+          else call.timer = setTimeout(check, limitMs - waitedMs);
+        };
+        const call: PendingCall = { resolve, reject, kind: request.kind, timer: setTimeout(check, limitMs) };
+        calls.set(id, call);
         child.send({ ...request, id }, (error) => {
           if (error !== null) settle(id)?.reject(endedError(error.message));
         });

@@ -12,7 +12,7 @@ import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
-import { checkReadonlySql } from '../readonly-sql.ts';
+import { checkedSql } from '../readonly-sql.ts';
 import { parseRows } from '../rows.ts';
 import { insertFlowsFromFile, insertJsonHead, insertSettings, textFormat } from '../sql.ts';
 import type { Engine, QueryOptions } from '../store.ts';
@@ -48,8 +48,8 @@ const RESTART_MAX_MS = 10_000;
 /** A child that lived so long starts the pauses from the beginning. */
 const HEALTHY_AFTER_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
-/** Calls that may wait for the child. What is beyond gets an error instead of a place in an endless queue. */
-const MAX_CALLS = 256;
+/** Reads that may wait for the child. What is beyond gets an error instead of a place in an endless queue. */
+const MAX_READS = 100;
 
 export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEngine {
   const { database, log } = options;
@@ -60,7 +60,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   let segments = 0;
   let current: Promise<EngineProcess> | null = null;
   let live: EngineProcess | null = null;
-  let calls = 0;
+  let reads = 0;
 
   async function startOnce(): Promise<EngineProcess> {
     const deadline = Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS);
@@ -113,42 +113,35 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   async function withProcess<Result>(use: (process: EngineProcess) => Promise<Result>): Promise<Result> {
     if (current === null || stopping.signal.aborted)
       throw new RogueSmtpError('store', 'the embedded engine is not running', { transient: true });
-    if (calls >= MAX_CALLS)
-      throw new RogueSmtpError('store', 'too many statements wait for the embedded engine', {
-        transient: true,
-      });
-    calls++;
-    try {
-      return await use(await current.catch(restarting));
-    } finally {
-      calls--;
-    }
+    return use(await current.catch(restarting));
   }
 
   async function command(sql: string): Promise<void> {
     await withProcess((process) => process.call({ kind: 'command', sql }, WRITE_LIMIT_MS));
   }
 
-  function read(sql: string, format: string, rows: boolean, given: QueryOptions = {}): Promise<string> {
-    return withProcess((process) => {
-      let statement = sql;
-      if (given.readonly === true) {
-        const checked = checkReadonlySql(sql, process.rules);
-        if (!checked.ok)
-          throw new RogueSmtpError('refused', `this statement is not allowed: ${checked.reason}`);
-        statement = checked.sql;
-      }
-      const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-      const request: ReadRequest = {
-        kind: given.readonly === true ? 'readonly' : 'read',
-        sql: statement,
-        format,
-        params: given.params,
-        rows,
-        timeoutMs,
-      };
-      return process.call(request, timeoutMs + READ_GRACE_MS);
-    });
+  async function read(sql: string, format: string, rows: boolean, given: QueryOptions = {}): Promise<string> {
+    if (reads >= MAX_READS)
+      throw new RogueSmtpError('store', 'too many statements wait for the store; try again later', {
+        transient: true,
+      });
+    reads++;
+    try {
+      return await withProcess((process) => {
+        const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+        const request: ReadRequest = {
+          kind: given.readonly === true ? 'readonly' : 'read',
+          sql: given.readonly === true ? checkedSql(sql, process.rules) : sql,
+          format,
+          params: given.params,
+          rows,
+          timeoutMs,
+        };
+        return process.call(request, timeoutMs + READ_GRACE_MS);
+      });
+    } finally {
+      reads--;
+    }
   }
 
   return {

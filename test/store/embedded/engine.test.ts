@@ -191,6 +191,25 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'the embedded engine' : withoutC
     await store.engine.insertJson('alerts', [], { token: token() });
   });
 
+  test('takes many and large JSON rows in one insert', async () => {
+    const rows = Array.from({ length: 2000 }, (_, i) =>
+      JSON.stringify({
+        message: JSON.stringify({
+          alert_id: `many-${i}`,
+          host: 'many',
+          emitted_at: '2026-03-01T10:00:00.000Z',
+          pad: 'x'.repeat(3000),
+        }),
+      }),
+    );
+    await store.engine.insertJson('alerts', rows, { token: token() });
+    expect(
+      await store.engine.query(
+        "SELECT count() AS n, sum(length(message)) > 6000000 AS large FROM alerts WHERE host = 'many'",
+      ),
+    ).toEqual([{ n: 2000, large: 1 }]);
+  });
+
   test('damaged blocks are refused for good, and nothing of them is stored', async () => {
     const good = encodeNative(
       flowBatch([{ at: NOW, src: '10.5.0.1', dst: '192.0.2.9', srcPort: 5000, dstPort: 25 }]),
@@ -389,7 +408,12 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'the embedded engine' : withoutC
   }, 60_000);
 
   test('a second process is told that the directory is in use', async () => {
-    const second = createEmbeddedEngine({ directory: store.directory, database: DATABASE, log: silentLog });
+    const second = createEmbeddedEngine({
+      directory: store.directory,
+      database: DATABASE,
+      log: silentLog,
+      lockWaitMs: 300,
+    });
     await expect(second.start()).rejects.toMatchObject({
       code: 'store',
       transient: false,
