@@ -125,11 +125,13 @@ function buildPolicy(input: AclInput): Rules {
     const remark = sanitiseRemark(`sender ${about.join(', ')}`);
     for (const host of hosts) {
       for (const destination of destinations) permitted.permit(orAny(host), destination, remark);
-      // Mail that comes in from the world passes no list that is applied inbound on the LAN. But other subnets hand mail
-      // to this server across the router (scanners, applications), and lists do get applied on the wrong interface:
-      // what goes TO our own mail server is never rogue, so it stays open.
-      const isOurs = input.internal.some((prefix) => isWithin(host, prefix));
-      if (isOurs) inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
+    }
+    // Mail that comes in from the world passes no list that is applied inbound on the LAN. But other subnets hand mail to
+    // this server across the router (scanners, applications), and lists do get applied on the wrong interface: what goes
+    // TO our own mail server is never rogue, so it stays open.
+    const ours = sender.hosts.filter((host) => input.internal.some((prefix) => isWithin(host, prefix)));
+    for (const host of disjoint(ours, family)) {
+      inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
     }
   }
   if (permitted.size === 0) {
