@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url).pathname;
+const SMTP_CLIENT = join(FIXTURES, 'smtp-client.py');
 
 export const ROGUE = '192.0.2.55';
 export const MAIL_SERVER = '192.0.2.100';
@@ -41,8 +42,9 @@ export interface Lab {
   run(place: Place, command: string, ...args: string[]): string;
   /** Runs beside the test. */
   start(place: Place | 'here', command: string, ...args: string[]): Running;
-  /** The SMTP client of the fixtures. */
+  /** The SMTP client of the fixtures, to its end or beside the test. */
   smtp(place: Place, ...args: string[]): string;
+  startSmtp(place: Place, ...args: string[]): Running;
   close(): Promise<void>;
 }
 
@@ -69,7 +71,8 @@ export async function openLab(): Promise<Lab> {
       started.push(running);
       return running;
     },
-    smtp: (place, ...args) => lab.run(place, 'python3', join(FIXTURES, 'smtp-client.py'), ...args).trim(),
+    smtp: (place, ...args) => lab.run(place, 'python3', SMTP_CLIENT, ...args).trim(),
+    startSmtp: (place, ...args) => lab.start(place, 'python3', SMTP_CLIENT, ...args),
     async close() {
       await Promise.all(started.map((running) => running.stop()));
       for (const name of Object.values(names)) {
