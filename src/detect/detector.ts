@@ -26,7 +26,7 @@ import { createDeadlines } from './deadlines.ts';
 import { gradeSession, SESSION_GRADE } from './evidence.ts';
 import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
 import { createHostTable, type Host, hostKey } from './host-table.ts';
-import { fromIncident, incidentId, type Told, toAlert, toIncident, type Watermark } from './incidents.ts';
+import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
 import type { Policy } from './policy.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
@@ -94,12 +94,13 @@ const BLOCK_REFRESHES = 8;
 export function createDetector(options: DetectorOptions): Detector {
   const { policy, detection, block: blockConfig } = options;
   const neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
+  /**
+   * So long after a place where a restart goes on reading, sessions may lack their beginning, and what they seem to
+   * prove is not to be believed. It was published long ago: the hold time is longer by all that can delay that.
+   */
+  const warmUpMs = detection.session_timeout + LATENESS_MS;
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
-  const holdMs =
-    detection.session_timeout +
-    Math.max(detection.session_timeout, detection.bulk.window, HALF_WAIT_MS) +
-    CHECKPOINT_MS +
-    LATENESS_MS;
+  const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MS + LATENESS_MS;
 
   const screen = createScreen(policy);
   const recent = createRecentRecords(holdMs);
@@ -122,6 +123,9 @@ export function createDetector(options: DetectorOptions): Detector {
   let incidents: Incident[] = [];
   let clockMs = 0;
   let nextTimerMs = Number.POSITIVE_INFINITY;
+  /** The end of the warm-up; each partition that is taken up in the middle begins one. */
+  let warmUntilMs = Number.NEGATIVE_INFINITY;
+  const begun = new Set<number>();
 
   const counters = {
     mailFlows: 0,
@@ -153,6 +157,12 @@ export function createDetector(options: DetectorOptions): Detector {
     blocks: { none: 0, observed: 0, proposed: 0, published: 0, expired: 0, refused: 0 },
   };
   const { ignored } = counters;
+
+  /** A stream that is read from its very beginning, or for the first time, needs no warm-up. */
+  function begin(partition: number, offset: number, receivedMs: number): void {
+    begun.add(partition);
+    if (offset > 0 && counters.restored > 0) warmUntilMs = Math.max(warmUntilMs, receivedMs + warmUpMs);
+  }
 
   // The path of a record. One sighting and one `before` serve all rows.
 
@@ -205,10 +215,11 @@ export function createDetector(options: DetectorOptions): Detector {
 
     const key = hostKey(s.site, s.client, s.clientAt);
     const known = hosts.get(key);
-    if (known !== undefined && isTold(known.restored, session, s, eventMs)) {
-      const { file } = known;
-      if (file.closedMs === null && eventMs >= file.openedMs)
+    if (isTold(known?.restored ?? null, s, eventMs)) {
+      const file = known?.file;
+      if (file?.closedMs === null && eventMs >= file.openedMs) {
         tally.rebuild(file, session, before, s, eventMs);
+      }
       return;
     }
     const isOpen = known !== undefined && known.file.closedMs === null;
@@ -233,6 +244,19 @@ export function createDetector(options: DetectorOptions): Detector {
       alert('opened', host, eventMs);
       schedule(host);
     }
+  }
+
+  /**
+   * True when what was published by an earlier process has this record, or this timer, in its figures, so that it only
+   * rebuilds what was in memory. The first records after a restart always are: see warmUpMs.
+   */
+  function isTold(restored: Watermark | null, s: Sighting, eventMs: number): boolean {
+    if (s.receivedMs <= warmUntilMs) return true;
+    if (restored === null) return false;
+    if (s.columns === null) return eventMs <= restored.clockMs;
+    return (
+      s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs
+    );
   }
 
   function regrade(session: Session, s: Sighting): void {
@@ -357,8 +381,7 @@ export function createDetector(options: DetectorOptions): Detector {
   }
 
   const gradeOf = (host: Host): Grade => GRADES[host.file.grade - 1];
-  const incidentOf = (host: Host): Incident =>
-    toIncident(host, host.file, detection, policy.version, host, halves.waitingOf(host.key));
+  const incidentOf = (host: Host): Incident => toIncident(host, host.file, detection, policy.version, host);
 
   // Blocks.
 
@@ -509,6 +532,9 @@ export function createDetector(options: DetectorOptions): Detector {
         ignored.duplicate += batch.length;
         return;
       }
+      if (batch.length === 0) return;
+      const fromMs = Math.max(clockMs, readWide(batch.columns.received_at, 0));
+      if (!begun.has(partition)) begin(partition, offset, readWide(batch.columns.received_at, 0));
       sighting.partition = partition;
       sighting.offset = offset;
       for (let row = 0; row < batch.length; row++) {
@@ -517,7 +543,7 @@ export function createDetector(options: DetectorOptions): Detector {
         if (halves.size > detection.max_sessions) releaseHalf(clockMs);
       }
       sighting.columns = null;
-      marks.done(partition, offset, clockMs);
+      marks.done(partition, offset, fromMs, clockMs);
     },
     advance(nowMs) {
       if (nowMs > clockMs) moveClock(nowMs);
@@ -544,7 +570,7 @@ export function createDetector(options: DetectorOptions): Detector {
         counters.restoreIgnored++;
         return;
       }
-      const { address: bytes, file, told } = restored;
+      const { address: bytes, file, watermark } = restored;
       const key = hostKey(site, bytes, 0);
       const known = hosts.get(key);
       if (known !== undefined) {
@@ -558,8 +584,8 @@ export function createDetector(options: DetectorOptions): Detector {
       if (file.closedMs === null) counters.open[GRADES[file.grade - 1]]++;
       budget.used += file.destinations.size;
       const host = addHost(
-        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: told },
-        told,
+        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: watermark },
+        watermark,
       );
       const { sinceMs, untilMs } = file.block;
       if (sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
@@ -571,16 +597,4 @@ export function createDetector(options: DetectorOptions): Detector {
       [...hosts.values()].filter((host) => host.file.closedMs === null).map((host) => incidentOf(host)),
     counters,
   };
-}
-
-/**
- * True when a restored file has this record, or this timer, in its figures. A timer later than the watermark belongs to
- * a session that still waited then; else only a part of the session was read again, and nothing is to be concluded.
- */
-function isTold(restored: Told | null, session: Session, s: Sighting, eventMs: number): boolean {
-  if (restored === null) return false;
-  const within =
-    s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs;
-  if (s.columns !== null) return within;
-  return eventMs <= restored.clockMs || (within && !restored.waiting.has(session.firstRecord));
 }

@@ -4,7 +4,7 @@
  */
 
 import type { CaseFile } from './case-file.ts';
-import type { HostName, Told, Watermark } from './incidents.ts';
+import type { HostName, Watermark } from './incidents.ts';
 import { addressKey } from './sessions.ts';
 
 export interface Host extends HostName {
@@ -16,7 +16,7 @@ export interface Host extends HostName {
   offset: number;
   clockMs: number;
   /** What was restored: records up to here are in the file already. */
-  readonly restored: Told | null;
+  readonly restored: Watermark | null;
   /** The earliest deadline that is queued. */
   deadlineMs: number;
   /** Out of the table. */

@@ -17,8 +17,6 @@ import { addressKey, addressOfKey } from './sessions.ts';
 /** Destinations that a message shows. */
 const TOP_DESTINATIONS = 10;
 const ID_DIGITS = 24;
-/** Sessions that a restart may find waiting; of more, the oldest are taken for told and not counted. */
-const MAX_WAITING = 256;
 
 export interface HostName {
   readonly address: string;
@@ -31,12 +29,6 @@ export interface Watermark {
   readonly offset: number;
   /** Detector clock at that record: a record received later is not in the figures, whatever its offset. */
   readonly clockMs: number;
-}
-
-/** What a host had told of itself when its incident was published. */
-export interface Told extends Watermark {
-  /** First records of sessions within the watermark that still waited for their other half. */
-  readonly waiting: ReadonlySet<number>;
 }
 
 type EvidenceFields = Omit<Alert, 'schema' | 'schema_version' | 'alert_id' | 'kind' | 'emitted_at'>;
@@ -74,7 +66,6 @@ export function toIncident(
   detection: DetectionConfig,
   policyVersion: string,
   watermark: Watermark,
-  waiting: readonly number[],
 ): Incident {
   return {
     schema: 'rogue-smtp.incident',
@@ -86,7 +77,7 @@ export function toIncident(
     closed_at: file.closedMs === null ? null : iso(file.closedMs),
     revision: file.revision,
     recurrence: file.recurrence,
-    resume: toResume(file, watermark, waiting),
+    resume: toResume(file, watermark),
   };
 }
 
@@ -216,25 +207,19 @@ const resumeSchema = z.strictObject({
   solid: z.tuple([natural.max(BULK), natural.max(2), natural.max(2), natural]),
   /** Number of updates, time of the newest alert. */
   told: z.tuple([natural, natural]),
-  waiting: z.array(natural).max(MAX_WAITING),
   replies: z.boolean(),
   verdict: z.string(),
   /** Address, sessions, packets, bytes. */
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
 });
 
-function toResume(
-  file: CaseFile,
-  watermark: Watermark,
-  waiting: readonly number[],
-): z.output<typeof resumeSchema> {
+function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeSchema> {
   return {
     v: 1,
     at: [watermark.partition, watermark.offset, watermark.clockMs],
     special: [file.halfSessions, file.deniedSessions],
     solid: [file.solidGrade, file.records, file.datagrams, file.firstDatagram],
     told: [file.updates, file.alertedMs],
-    waiting: waiting.slice(-MAX_WAITING),
     replies: file.repliesSeen,
     verdict: file.verdict,
     destinations: [...file.destinations].map(([key, d]) => [
@@ -249,7 +234,7 @@ function toResume(
 export interface RestoredFile {
   readonly address: Uint8Array;
   readonly file: CaseFile;
-  readonly told: Told;
+  readonly watermark: Watermark;
 }
 
 /** The case file that an incident was made from, or null when its text cannot have come from here. */
@@ -304,5 +289,5 @@ export function fromIncident(incident: Incident): RestoredFile | null {
     untilMs: until === null ? null : Date.parse(until),
   };
   const [partition, offset, clockMs] = resume.at;
-  return { address, file, told: { partition, offset, clockMs, waiting: new Set(resume.waiting) } };
+  return { address, file, watermark: { partition, offset, clockMs } };
 }

@@ -11,8 +11,8 @@ const STEP_MS = 1000;
 export interface StreamMarks {
   /** False when an older offset comes again: the message is in the state already. */
   begin(partition: number, offset: number): boolean;
-  /** The message at the offset, or a part of it, is read; the clock is now at `clockMs`. */
-  done(partition: number, offset: number, clockMs: number): void;
+  /** The message at the offset, or a part of it, is read; the clock was at `fromMs` before and is at `toMs` after. */
+  done(partition: number, offset: number, fromMs: number, toMs: number): void;
   /** The newest safe offset of the partition, -1 for none. */
   safe(partition: number, clockMs: number): number;
 }
@@ -39,24 +39,27 @@ export function createStreamMarks(holdMs: number): StreamMarks {
       state.observed = offset;
       return true;
     },
-    done(partition, offset, clockMs) {
-      const marks = partitions.get(partition)?.marks;
-      const last = marks?.at(-1);
-      if (last !== undefined && clockMs - last.fromMs < STEP_MS) {
+    done(partition, offset, fromMs, toMs) {
+      const state = partitions.get(partition);
+      if (state === undefined) return;
+      const last = state.marks.at(-1);
+      if (last !== undefined && toMs - last.fromMs < STEP_MS) {
         last.offset = offset;
-        last.toMs = clockMs;
+        last.toMs = toMs;
       } else {
-        marks?.push({ offset, fromMs: clockMs, toMs: clockMs });
+        state.marks.push({ offset, fromMs, toMs });
       }
     },
     safe(partition, clockMs) {
       const state = partitions.get(partition);
       if (state === undefined) return -1;
+      const { marks } = state;
+      // What is read first after a restart must itself be older than the hold time: see `warmUpMs` in detector.ts.
       let count = 0;
-      while (count < state.marks.length && state.marks[count].toMs <= clockMs - holdMs) count++;
+      while (count + 1 < marks.length && marks[count + 1].fromMs <= clockMs - holdMs) count++;
       if (count > 0) {
-        state.safe = state.marks[count - 1].offset;
-        state.marks.splice(0, count);
+        state.safe = marks[count - 1].offset;
+        marks.splice(0, count);
       }
       return state.safe;
     },

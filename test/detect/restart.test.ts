@@ -79,13 +79,10 @@ function run(messages: readonly (readonly Flow[])[], crashes: readonly Crash[], 
   return world;
 }
 
-/** Which sessions waited when an incident was published depends on when that was; everything else must be the same. */
 function comparable(world: World) {
   return {
     alerts: [...world.alerts.values()].sort((a, b) => a.alert_id.localeCompare(b.alert_id)),
-    incidents: [...world.byId.values()]
-      .map((incident) => ({ ...incident, resume: { ...(incident.resume as object), waiting: [] } }))
-      .sort((a, b) => a.incident_id.localeCompare(b.incident_id)),
+    incidents: [...world.byId.values()].sort((a, b) => a.incident_id.localeCompare(b.incident_id)),
   };
 }
 
@@ -141,7 +138,7 @@ function toMessages(steps: readonly Step[]): Flow[][] {
     clock += step.gap;
     const flow: Flow = { ...step.flow, at: Math.max(0, clock - step.late), sequence: sequence++ };
     message.push(step.reply ? replyTo(flow, { sequence: flow.sequence ?? 0 }) : flow);
-    if (step.again) message.push(message[0]);
+    if (step.again) message.push(message[message.length - 1]);
     if (sequence % 3 === 0) {
       messages.push(message);
       message = [];
