@@ -26,7 +26,7 @@ export interface Destination {
   solidMs: number;
 }
 
-export interface SeenInterface {
+interface SeenInterface {
   readonly address: string;
   readonly domain: number;
   readonly interface: number;

@@ -42,12 +42,12 @@ export interface DetectorOptions {
 }
 
 /** Where a batch lies in the mail stream. All batches of one message have the same position. */
-export interface StreamPosition {
+interface StreamPosition {
   readonly partition: number;
   readonly offset: number;
 }
 
-export interface DetectorCounters {
+interface DetectorCounters {
   /** TCP records on a mail port. */
   readonly mailFlows: number;
   readonly ignored: Readonly<Record<IgnoreReason, number>>;

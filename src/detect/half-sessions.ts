@@ -11,7 +11,7 @@ import type { Session } from './sessions.ts';
 
 export const HALF_WAIT_MS = 15_000;
 
-export interface HalfSession {
+interface HalfSession {
   readonly dueMs: number;
   readonly session: Session;
   readonly sighting: Sighting;

@@ -11,7 +11,7 @@ import type { FlowColumns } from '../flow/batch.ts';
 
 const MAX_VANTAGE_POINTS = 65_536;
 
-export interface VantagePoint {
+interface VantagePoint {
   readonly address: string;
   readonly domain: number;
 }
