@@ -296,28 +296,29 @@ function sortedLeftOut(leftOut: readonly LeftOut[]): readonly LeftOut[] {
 
 /** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
 function assertSafe(model: AclModel, input: AclInput): void {
-  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  const everywhere = [model.family === '4' ? ALL_IPV4 : ALL_IPV6];
   const allowed = [
-    ...input.never.map((prefix) => ({ prefix, to: [model.family === '4' ? ALL_IPV4 : ALL_IPV6] })),
-    ...inForce.flatMap((sender) =>
-      sender.hosts.map((prefix) => ({
-        prefix,
-        to: sender.to === 'any' ? [model.family === '4' ? ALL_IPV4 : ALL_IPV6] : sender.to,
-      })),
-    ),
+    ...input.never.map((prefix) => ({ prefix, to: everywhere })),
+    ...input.senders
+      .filter((sender) => isInForce(sender, input.nowMs))
+      .flatMap(({ hosts, to }) => hosts.map((prefix) => ({ prefix, to: to === 'any' ? everywhere : to }))),
   ];
+  if (model.kind === 'offenders') {
+    const table = createPrefixTable(allowed.map(({ prefix }) => prefix));
+    for (const { source } of model.rules) {
+      if (source === null || !isHost(source) || table.lookup(source.bytes) >= 0) throw unsafe(source);
+    }
+    return;
+  }
   for (const { prefix, to } of allowed) {
     const source = inFamily(prefix, model.family);
+    if (source === null) continue;
     for (const destination of disjoint(to, model.family)) {
-      if (source !== null && !permits(model, source.bytes, destination.bytes, BLOCKED_PORT))
-        throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
+      if (!permits(model, source.bytes, destination.bytes, BLOCKED_PORT)) throw unsafe(source);
     }
   }
-  if (model.kind === 'policy') return;
-  for (const { source } of model.rules) {
-    if (source === null || !isHost(source))
-      throw new RogueSmtpError('refused', 'the list is refused: it would deny more than single hosts');
-    if (allowed.some(({ prefix }) => prefixContains(prefix, source.bytes)))
-      throw new RogueSmtpError('refused', `the list is refused: it would deny ${formatPrefix(source)}`);
-  }
+}
+
+function unsafe(source: Prefix | null): RogueSmtpError {
+  return new RogueSmtpError('refused', `the list is refused: it would deny ${textOf(source)}`);
 }
