@@ -43,6 +43,7 @@ describe.skipIf(obstacle !== null)(
         'rogue on 587': { from: 'rogue', to: 'world', port: 587 },
         'client on 80': { from: 'client', to: 'world', port: 80 },
         'world to the mail server': { from: 'world', to: 'mail', port: 25 },
+        'world to a server that only receives': { from: 'world', to: 'receiver', port: 25 },
         'office to the mail server': { from: 'office', to: 'mail', port: 25 },
       } as const;
       const found = await Promise.all(
@@ -58,6 +59,7 @@ describe.skipIf(obstacle !== null)(
       'rogue on 587': 'open',
       'client on 80': 'open',
       'world to the mail server': 'open',
+      'world to a server that only receives': 'open',
       'office to the mail server': 'open',
     };
 

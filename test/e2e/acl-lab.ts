@@ -4,8 +4,8 @@
  *   lan    192.0.2.0/24   2001:db8:1::/64 --- lan0 router wan0 --- world 198.51.100.0/24 2001:db8:2::/64
  *   office 203.0.113.0/24 2001:db8:3::/64 --- off0
  *
- * The mail server, the rogue host and a client live in `lan`, another client in `office`: it delivers to the mail server
- * through the router. Everything is torn down by `close`. Needs root.
+ * The mail server, the rogue host, a client and a server that only receives mail (it is no configured sender) live in
+ * `lan`, another client in `office`: it delivers to the mail server through the router. Everything is torn down by `close`. Needs root.
  */
 
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AclRequest, renderAcl } from '../../src/acl/render.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { type Incident, incidentSchema } from '../../src/messages/alert.ts';
+import { offender } from '../support/acl-requests.ts';
 
 const CLIENT_PROGRAM = new URL('../fixtures/smtp-client.py', import.meta.url).pathname;
 const SERVER_PROGRAM = new URL('../fixtures/smtp-server.py', import.meta.url).pathname;
@@ -29,6 +29,7 @@ export const HOSTS = {
   '4': {
     rogue: '192.0.2.55',
     mail: '192.0.2.100',
+    receiver: '192.0.2.77',
     client: '192.0.2.10',
     office: '203.0.113.10',
     world: '198.51.100.25',
@@ -36,6 +37,7 @@ export const HOSTS = {
   '6': {
     rogue: '2001:db8:1::55',
     mail: '2001:db8:1::100',
+    receiver: '2001:db8:1::77',
     client: '2001:db8:1::10',
     office: '2001:db8:3::10',
     world: '2001:db8:2::25',
@@ -44,7 +46,7 @@ export const HOSTS = {
 
 export interface Probe {
   readonly from: 'rogue' | 'mail' | 'client' | 'office' | 'world';
-  readonly to: 'mail' | 'world';
+  readonly to: 'mail' | 'receiver' | 'world';
   readonly port: number;
 }
 
@@ -84,43 +86,8 @@ export function aclText(
     senders: config.senders,
     never: config.block.never,
     maxEntries: 10_000,
-    offenders: hosts.map(offender),
+    offenders: hosts.map((host, i) => offender(host, { incident_id: `number${i}` })),
   }).text;
-}
-
-/** An incident whose block is in force. */
-function offender(host: string, number: number): Incident {
-  const at = '2026-03-01T10:00:00.000Z';
-  return incidentSchema.parse({
-    schema: 'rogue-smtp.incident',
-    schema_version: 1,
-    incident_id: `number${number}`,
-    host,
-    site: '',
-    grade: 'bulk',
-    flags: [],
-    first_seen: at,
-    last_seen: at,
-    sessions: 1,
-    attempts: 0,
-    destinations: { count: 1, exact: true, top: [] },
-    packets: 20,
-    bytes: 2000,
-    ports: [25],
-    exporters: [],
-    sampling: [],
-    reasons: [],
-    missing: [],
-    policy_version: '0',
-    block: { state: 'published', reason: '', since: at, until: null },
-    state: 'open',
-    opened_at: at,
-    updated_at: at,
-    closed_at: null,
-    revision: 1,
-    recurrence: 0,
-    resume: null,
-  });
 }
 
 export async function openAclLab(): Promise<AclLab> {
@@ -207,7 +174,10 @@ export async function openAclLab(): Promise<AclLab> {
   try {
     build(names);
     const world = [HOSTS['4'].world, `[${HOSTS['6'].world}]`];
-    const mail = [HOSTS['4'].mail, `[${HOSTS['6'].mail}]`];
+    const mail = (['mail', 'receiver'] as const).flatMap((name) => [
+      HOSTS['4'][name],
+      `[${HOSTS['6'][name]}]`,
+    ]);
     const servers = [
       start(
         'world',
