@@ -39,9 +39,9 @@ const TUNNEL_PORT = 4500;
 const STARTED_WITHIN_MS = 20_000;
 const ENDED_WITHIN_MS = 15_000;
 
-export type Place = 'lan' | 'router' | 'world';
+type Place = 'lan' | 'router' | 'world';
 
-export interface Running {
+interface Running {
   readonly process: ChildProcess;
   /** Everything it has printed on stdout and stderr. */
   output(): string;
@@ -52,7 +52,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export interface Softflowd {
+interface Softflowd {
   /** As softflowd counts: 10 is IPFIX. */
   readonly version: '5' | '9' | '10';
   readonly port: number;
