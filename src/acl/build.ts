@@ -1,39 +1,33 @@
 /**
- * From the configuration and the offenders to a rule model, with the address interlocks applied last.
+ * From the configuration and the offenders to a rule model.
  *
- * Whoever asks for a list may be wrong; here is the last place that can notice. An authorised sender and an address of
- * the never-block list is never denied, only single internal hosts are, and a policy that would deny everyone is refused.
- * Nothing here knows a platform. The result depends on the input alone: not on order, clock or locale.
+ * Only single hosts are ever denied by name, after the interlocks were asked, and a policy that would deny everyone is
+ * refused. Whoever should be in the list and is not comes back with the reason. Nothing here knows a platform. The
+ * result depends on the input alone: not on order, clock or locale.
  */
 
-import type { SenderConfig } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { type AddressBytes, compareAddresses, formatAddress, isIPv4, parseAddress } from '../flow/address.ts';
-import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
+import { formatPrefix, type Prefix } from '../flow/prefix.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
-import { permits } from './evaluate.ts';
+import { assertSafe, createInterlock, type InterlockInput, isInForce } from './interlocks.ts';
 import {
   type AclFamily,
   type AclModel,
   type AclRule,
   BLOCKED_PORT,
-  inFamily,
-  isHost,
+  comparePrefixes,
+  disjoint,
   isWithin,
   orAny,
 } from './model.ts';
 import type { AclKind } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
 
-export interface AclInput {
+export interface AclInput extends InterlockInput {
   readonly kind: AclKind;
   readonly family: AclFamily;
   readonly interface?: string | undefined;
-  /** Decides which permissions have ended. */
-  readonly nowMs: number;
-  readonly internal: readonly Prefix[];
-  readonly senders: readonly SenderConfig[];
-  readonly never: readonly Prefix[];
   /** Most hosts in an offenders list. */
   readonly maxEntries: number;
   /** Those whose block is in force. */
@@ -54,29 +48,6 @@ export interface BuiltAcl {
 
 /** More permits than this come from a product of hosts and destinations that nobody meant; routers choke on it. */
 const MAX_PERMITS = 5000;
-
-/** Never a host that could be blocked: to deny them is useless at best. RFC 6890, and class E with broadcast. */
-const UNBLOCKABLE: readonly { readonly prefix: Prefix; readonly name: string }[] = [
-  { prefix: fixed('0.0.0.0/8'), name: 'unspecified' },
-  { prefix: fixed('127.0.0.0/8'), name: 'loopback' },
-  { prefix: fixed('169.254.0.0/16'), name: 'link-local' },
-  { prefix: fixed('224.0.0.0/4'), name: 'multicast' },
-  { prefix: fixed('240.0.0.0/4'), name: 'reserved' },
-  // ::, ::1 and the IPv4-compatible ones; then NAT64 (RFC 6052), an address of which stands for an outside host.
-  { prefix: fixed('::/96'), name: 'unspecified or loopback' },
-  { prefix: fixed('64:ff9b::/96'), name: 'NAT64' },
-  { prefix: fixed('fe80::/10'), name: 'link-local' },
-  { prefix: fixed('ff00::/8'), name: 'multicast' },
-];
-
-const ALL_IPV4 = fixed('0.0.0.0/0');
-const ALL_IPV6 = fixed('::/0');
-
-function fixed(text: string): Prefix {
-  const parsed = parsePrefix(text);
-  if (!parsed.ok) throw new Error(parsed.reason);
-  return parsed.prefix;
-}
 
 /**
  * Throws RogueSmtpError `refused` for a policy without a sender in force in this family. That includes an IPv6 policy
@@ -99,10 +70,6 @@ export function buildAcl(input: AclInput): BuiltAcl {
 interface Rules {
   readonly rules: readonly AclRule[];
   readonly leftOut: readonly LeftOut[];
-}
-
-function isInForce(sender: SenderConfig, nowMs: number): boolean {
-  return sender.until === undefined || nowMs < Date.parse(sender.until);
 }
 
 function buildPolicy(input: AclInput): Rules {
@@ -165,7 +132,7 @@ interface Candidate {
 function buildOffenders(input: AclInput): Rules {
   const leftOut: LeftOut[] = [];
   const worst = new Map<string, Candidate>();
-  const refusal = refusalOf(input);
+  const refusal = createInterlock(input);
   for (const incident of input.offenders) {
     const bytes = parseAddress(incident.host);
     if (bytes === null) {
@@ -197,25 +164,6 @@ function buildOffenders(input: AclInput): Rules {
       return { action: 'deny', source: { bytes, length: 128 }, destination: null, remark };
     });
   return { rules, leftOut: sortedLeftOut(leftOut) };
-}
-
-/** Why a host must not be denied, or null. */
-function refusalOf(input: AclInput): (host: AddressBytes) => string | null {
-  const internal = createPrefixTable(input.internal);
-  const never = createPrefixTable(input.never);
-  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
-  const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
-  const senders = createPrefixTable(sources.map((source) => source.host));
-  return (host) => {
-    const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
-    if (unblockable !== undefined) return `is a ${unblockable.name} address`;
-    if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
-    const sender = senders.lookup(host);
-    if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
-    if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
-    if (inForce.length === 0) return 'no sender is in force: the mail servers might be among the offenders';
-    return null;
-  };
 }
 
 /** The worst first; of equals the one that was seen first, then by address. */
@@ -266,23 +214,6 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function comparePrefixes(a: Prefix, b: Prefix): number {
-  return compareAddresses(a.bytes, b.bytes) || a.length - b.length;
-}
-
-/**
- * What of the prefixes lies in the family, sorted, without those that lie within another: two prefixes nest or are
- * disjoint, so none overlap then.
- */
-function disjoint(prefixes: readonly Prefix[], family: AclFamily): readonly Prefix[] {
-  const out: Prefix[] = [];
-  for (const prefix of prefixes.flatMap((one) => inFamily(one, family) ?? []).sort(comparePrefixes)) {
-    const last = out.at(-1);
-    if (last === undefined || !isWithin(prefix, last)) out.push(prefix);
-  }
-  return out;
-}
-
 function sortedLeftOut(leftOut: readonly LeftOut[]): readonly LeftOut[] {
   const keyed = leftOut.map((entry) => ({ entry, bytes: parseAddress(entry.host.split('/')[0]) }));
   return keyed
@@ -292,33 +223,4 @@ function sortedLeftOut(leftOut: readonly LeftOut[]): readonly LeftOut[] {
         : (a.bytes === null ? 1 : 0) - (b.bytes === null ? 1 : 0) || compareText(a.entry.host, b.entry.host),
     )
     .map(({ entry }) => entry);
-}
-
-/** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
-function assertSafe(model: AclModel, input: AclInput): void {
-  const everywhere = [model.family === '4' ? ALL_IPV4 : ALL_IPV6];
-  const allowed = [
-    ...input.never.map((prefix) => ({ prefix, to: everywhere })),
-    ...input.senders
-      .filter((sender) => isInForce(sender, input.nowMs))
-      .flatMap(({ hosts, to }) => hosts.map((prefix) => ({ prefix, to: to === 'any' ? everywhere : to }))),
-  ];
-  if (model.kind === 'offenders') {
-    const table = createPrefixTable(allowed.map(({ prefix }) => prefix));
-    for (const { source } of model.rules) {
-      if (source === null || !isHost(source) || table.lookup(source.bytes) >= 0) throw unsafe(source);
-    }
-    return;
-  }
-  for (const { prefix, to } of allowed) {
-    const source = inFamily(prefix, model.family);
-    if (source === null) continue;
-    for (const destination of disjoint(to, model.family)) {
-      if (!permits(model, source.bytes, destination.bytes, BLOCKED_PORT)) throw unsafe(source);
-    }
-  }
-}
-
-function unsafe(source: Prefix | null): RogueSmtpError {
-  return new RogueSmtpError('refused', `the list is refused: it would deny ${textOf(source)}`);
 }

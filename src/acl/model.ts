@@ -6,7 +6,7 @@
  * may make one for a router.
  */
 
-import { isIPv4 } from '../flow/address.ts';
+import { compareAddresses, isIPv4 } from '../flow/address.ts';
 import { type Prefix, prefixContains } from '../flow/prefix.ts';
 import type { AclKind } from './platforms.ts';
 
@@ -71,4 +71,22 @@ export function orAny(prefix: Prefix): Prefix | null {
 /** True when every address of `inner` lies in `outer`. */
 export function isWithin(inner: Prefix, outer: Prefix): boolean {
   return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+}
+
+/** Numerically; of two that begin alike the wider one first. */
+export function comparePrefixes(a: Prefix, b: Prefix): number {
+  return compareAddresses(a.bytes, b.bytes) || a.length - b.length;
+}
+
+/**
+ * What of the prefixes lies in the family, sorted, without those that lie within another: two prefixes nest or are
+ * disjoint, so none overlap then.
+ */
+export function disjoint(prefixes: readonly Prefix[], family: AclFamily): readonly Prefix[] {
+  const out: Prefix[] = [];
+  for (const prefix of prefixes.flatMap((one) => inFamily(one, family) ?? []).sort(comparePrefixes)) {
+    const last = out.at(-1);
+    if (last === undefined || !isWithin(prefix, last)) out.push(prefix);
+  }
+  return out;
 }

@@ -1,0 +1,100 @@
+/**
+ * The addresses that are never denied, whatever the incidents say.
+ *
+ * The detector asked the same before it published a block. But incidents outlive a change of the configuration, come from
+ * a stream, and whoever asks for a list may be wrong: here is the last place that can notice. No list leaves without
+ * having passed; what is refused is refused with its reason.
+ */
+
+import type { SenderConfig } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { AddressBytes } from '../flow/address.ts';
+import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
+import { permits } from './evaluate.ts';
+import { type AclModel, BLOCKED_PORT, disjoint, inFamily, isHost } from './model.ts';
+
+export interface InterlockInput {
+  /** Decides which permissions have ended. */
+  readonly nowMs: number;
+  readonly internal: readonly Prefix[];
+  readonly senders: readonly SenderConfig[];
+  readonly never: readonly Prefix[];
+}
+
+/** Never a host that could be blocked: to deny them is useless at best. RFC 6890, and class E with broadcast. */
+const UNBLOCKABLE: readonly { readonly prefix: Prefix; readonly name: string }[] = [
+  { prefix: fixed('0.0.0.0/8'), name: 'unspecified' },
+  { prefix: fixed('127.0.0.0/8'), name: 'loopback' },
+  { prefix: fixed('169.254.0.0/16'), name: 'link-local' },
+  { prefix: fixed('224.0.0.0/4'), name: 'multicast' },
+  { prefix: fixed('240.0.0.0/4'), name: 'reserved' },
+  // ::, ::1 and the IPv4-compatible ones; then NAT64 (RFC 6052), an address of which stands for an outside host.
+  { prefix: fixed('::/96'), name: 'unspecified or loopback' },
+  { prefix: fixed('64:ff9b::/96'), name: 'NAT64' },
+  { prefix: fixed('fe80::/10'), name: 'link-local' },
+  { prefix: fixed('ff00::/8'), name: 'multicast' },
+];
+
+const ALL_IPV4 = fixed('0.0.0.0/0');
+const ALL_IPV6 = fixed('::/0');
+
+function fixed(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  return parsed.prefix;
+}
+
+export function isInForce(sender: SenderConfig, nowMs: number): boolean {
+  return sender.until === undefined || nowMs < Date.parse(sender.until);
+}
+
+/** Why a host must not be denied, or null. */
+export function createInterlock(input: InterlockInput): (host: AddressBytes) => string | null {
+  const internal = createPrefixTable(input.internal);
+  const never = createPrefixTable(input.never);
+  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
+  const senders = createPrefixTable(sources.map((source) => source.host));
+  return (host) => {
+    const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
+    if (unblockable !== undefined) return `is a ${unblockable.name} address`;
+    if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
+    const sender = senders.lookup(host);
+    if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
+    if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
+    if (inForce.length === 0) return 'no sender is in force: the mail servers might be among the offenders';
+    return null;
+  };
+}
+
+/** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
+export function assertSafe(model: AclModel, input: InterlockInput): void {
+  const everywhere = [model.family === '4' ? ALL_IPV4 : ALL_IPV6];
+  const allowed = [
+    ...input.never.map((prefix) => ({ prefix, to: everywhere })),
+    ...input.senders
+      .filter((sender) => isInForce(sender, input.nowMs))
+      .flatMap(({ hosts, to }) => hosts.map((prefix) => ({ prefix, to: to === 'any' ? everywhere : to }))),
+  ];
+  if (model.kind === 'offenders') {
+    const table = createPrefixTable(allowed.map(({ prefix }) => prefix));
+    for (const { source } of model.rules) {
+      if (source === null || !isHost(source) || table.lookup(source.bytes) >= 0) throw unsafe(source);
+    }
+    return;
+  }
+  for (const { prefix, to } of allowed) {
+    const source = inFamily(prefix, model.family);
+    if (source === null) continue;
+    for (const destination of disjoint(to, model.family)) {
+      if (!permits(model, source.bytes, destination.bytes, BLOCKED_PORT)) throw unsafe(source);
+    }
+  }
+}
+
+function unsafe(source: Prefix | null): RogueSmtpError {
+  return new RogueSmtpError(
+    'refused',
+    `the list is refused: it would deny ${source === null ? 'everyone' : formatPrefix(source)}`,
+  );
+}
