@@ -18,7 +18,7 @@ export type PublishDropReason =
   /** The stream failed; it says why in the log. */
   | 'stream_failed';
 
-export interface PublisherCounters {
+interface PublisherCounters {
   published: number;
   readonly dropped: Record<PublishDropReason, number>;
   /** Rows handed to the stream that it has not answered for yet. */

@@ -10,7 +10,7 @@ import type { PublishDropReason } from './batch-publisher.ts';
 import type { ListenerCounters } from './listener.ts';
 
 /** Why flows that were decoded did not reach the flows stream. */
-export type FlowDropReason =
+type FlowDropReason =
   | PublishDropReason
   /** `archive: mail` is configured: only flows on mail ports are kept. */
   | 'not_archived';

@@ -19,7 +19,7 @@ export interface CapturedDatagram {
 }
 
 /** Why a packet of a capture gave no datagram. */
-export type SkipReason =
+type SkipReason =
   /** Not IPv4 or IPv6 (ARP, LLDP, a deeper tag than we follow). */
   | 'not_ip'
   | 'not_udp'
