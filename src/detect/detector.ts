@@ -86,8 +86,14 @@ export interface Detector {
   readonly counters: DetectorCounters;
 }
 
-/** An incident that only goes on is published at most so often; a restart reads the stream from before that. */
-const CHECKPOINT_MS = 60_000;
+/**
+ * An incident that only goes on is published again after a second while few do, and less often the more there are, so
+ * that all of them together make about 500 messages a second; but at the latest after a minute, from before which a
+ * restart reads the stream.
+ */
+const CHECKPOINT_MIN_MS = 1000;
+const CHECKPOINT_MAX_MS = 60_000;
+const CHECKPOINT_MS_PER_INCIDENT = 2;
 /** While a host goes on, the end of its block is moved on so often within the life of a block. */
 const BLOCK_REFRESHES = 8;
 
@@ -100,7 +106,7 @@ export function createDetector(options: DetectorOptions): Detector {
    */
   const warmUpMs = detection.session_timeout + LATENESS_MS;
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
-  const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MS + LATENESS_MS;
+  const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MAX_MS + LATENESS_MS;
 
   const screen = createScreen(policy);
   const recent = createRecentRecords(holdMs);
@@ -549,8 +555,10 @@ export function createDetector(options: DetectorOptions): Detector {
       if (nowMs > clockMs) moveClock(nowMs);
     },
     take() {
+      const wanted = dirty.size * CHECKPOINT_MS_PER_INCIDENT;
+      const checkpointMs = Math.min(CHECKPOINT_MAX_MS, Math.max(CHECKPOINT_MIN_MS, wanted));
       for (const [host, sinceMs] of dirty) {
-        if (clockMs - sinceMs < CHECKPOINT_MS) break;
+        if (clockMs - sinceMs < checkpointMs) break;
         due.add(host);
       }
       for (const host of due) {
