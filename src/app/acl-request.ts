@@ -5,7 +5,7 @@
  */
 
 import { renderAcl } from '../acl/render.ts';
-import type { Config } from '../config/schema.ts';
+import type { AclTargetConfig, Config } from '../config/schema.ts';
 import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
 import type { Incident } from '../messages/alert.ts';
 
@@ -14,6 +14,14 @@ export function isBlocked(config: Config, incident: Incident, nowMs: number): bo
   if (config.block.mode !== 'publish' || config.senders.length === 0) return false;
   const { state, until } = incident.block;
   return state === 'published' && (until === null || Date.parse(until) > nowMs);
+}
+
+/** What a configured target asks of the renderer. */
+export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRenderRequest {
+  const { platform, kind } = target;
+  return target.interface === undefined
+    ? { platform, kind, family }
+    : { platform, kind, family, interface: target.interface };
 }
 
 /** Throws RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender. */

@@ -21,6 +21,7 @@ import { createStoreWriter } from '../store/writer.ts';
 import { createLocalStream } from '../stream/local/local-stream.ts';
 import { createDetectRole } from './detect-role.ts';
 import { createEngine } from './engine.ts';
+import { createExporterAccount } from './exporter-account.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
 import { createServeRole } from './serve-role.ts';
@@ -67,6 +68,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
     archive: config.collector.archive,
     directory: config.data,
   });
+  const exporterAccount = createExporterAccount(collector, engine, log, now);
   const metrics = createMetrics({ collector, stream, detector, writer });
   const detectRole = createDetectRole({
     stream,
@@ -110,6 +112,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
         await engine.start();
         await migrate(engine, config.clickhouse);
         await writer.start();
+        exporterAccount.start();
         waitingFor.delete('the store');
         return;
       } catch (error) {
@@ -152,6 +155,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
       await detectRole.stop();
       await serveRole.stop();
       await writer.stop(DRAIN_MS);
+      await exporterAccount.stop();
       await http.stop();
       await engine.stop();
       await stream.stop();

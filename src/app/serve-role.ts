@@ -13,7 +13,7 @@ import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
 import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
-import { isBlocked, renderFor } from './acl-request.ts';
+import { isBlocked, renderFor, requestOf } from './acl-request.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
 
@@ -45,6 +45,8 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   const { stream, log, now } = dependencies;
   /** By host and site, closed ones too: a host that comes back replaces its old incident. */
   const newest = new Map<string, Incident>();
+  /** Why a list was not written, by target and family. */
+  const troubles = new Map<string, string>();
   const listeners = new Set<(alert: Alert) => void>();
   let subscriptions: Subscription[] = [];
   let soon: NodeJS.Timeout | null = null;
@@ -95,12 +97,25 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
       for (const family of FAMILIES) {
         try {
           await publishTarget(target, family);
+          troubles.delete(`${target.name}.${family}`);
         } catch (error) {
-          // A file that could not be written keeps its old text: the router goes on with what it had.
-          log.error({ target: target.name, family, error: messageOf(error) }, 'the ACL was not written');
+          reportTrouble(target, family, error);
         }
       }
     }
+  }
+
+  /** A list that is refused or cannot be written keeps its old text, and the log says so once, not every minute. */
+  function reportTrouble(target: AclTargetConfig, family: '4' | '6', error: unknown): void {
+    const key = `${target.name}.${family}`;
+    const text = messageOf(error);
+    if (troubles.get(key) === text) return;
+    troubles.set(key, text);
+    const refused = error instanceof RogueSmtpError && error.code === 'refused';
+    log[refused ? 'warn' : 'error'](
+      { target: target.name, family, reason: text },
+      'the ACL is left as it was',
+    );
   }
 
   async function publishTarget(target: AclTargetConfig, family: '4' | '6'): Promise<void> {
@@ -119,9 +134,7 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   }
 
   function renderTarget(target: AclTargetConfig, family: '4' | '6') {
-    const { platform, kind } = target;
-    const lan = target.interface === undefined ? {} : { interface: target.interface };
-    return renderFor(config, [...newest.values()], { platform, kind, family, ...lan }, now());
+    return renderFor(config, [...newest.values()], requestOf(target, family), now());
   }
 
   return {

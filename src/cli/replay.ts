@@ -2,7 +2,7 @@
 
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { renderFor } from '../app/acl-request.ts';
+import { renderFor, requestOf } from '../app/acl-request.ts';
 import { createLogger } from '../app/logger.ts';
 import { type ReplayResult, type ReplaySinks, replayCaptures } from '../app/replay.ts';
 import { openReplayStore, type ReplayStore } from '../app/replay-store.ts';
@@ -36,7 +36,7 @@ export async function replayCommand(
   } finally {
     await store?.close();
   }
-  if (flags.out !== undefined) await writeResult(flags.out, result, loaded);
+  if (flags.out !== undefined) await writeResult(flags.out, result, loaded, streams);
   for (const alert of result.alerts) streams.stdout.write(`${describeAlert(alert)}\n`);
   streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
 }
@@ -52,7 +52,12 @@ async function openStoreIn(directory: string, loaded: LoadedConfig): Promise<Rep
   return openReplayStore({ ...loaded.config, data: directory }, createLogger(loaded.config.log.level));
 }
 
-async function writeResult(directory: string, result: ReplayResult, loaded: LoadedConfig): Promise<void> {
+async function writeResult(
+  directory: string,
+  result: ReplayResult,
+  loaded: LoadedConfig,
+  streams: ReplayStreams,
+): Promise<void> {
   try {
     await mkdir(join(directory, 'acl'), { recursive: true });
     await writeFile(join(directory, 'alerts.ndjson'), ndjson(result.alerts));
@@ -60,15 +65,19 @@ async function writeResult(directory: string, result: ReplayResult, loaded: Load
     await writeFile(join(directory, 'summary.json'), `${JSON.stringify(result.summary, null, 2)}\n`);
     for (const target of loaded.config.acl.targets) {
       for (const family of ['4', '6'] as const) {
-        const { platform, kind } = target;
-        const lan = target.interface === undefined ? {} : { interface: target.interface };
-        const { text } = renderFor(
-          loaded.config,
-          result.incidents,
-          { platform, kind, family, ...lan },
-          result.endMs,
-        );
-        await writeFile(join(directory, 'acl', `${target.name}.${family}.txt`), text);
+        const file = join(directory, 'acl', `${target.name}.${family}.txt`);
+        try {
+          const { text } = renderFor(
+            loaded.config,
+            result.incidents,
+            requestOf(target, family),
+            result.endMs,
+          );
+          await writeFile(file, text);
+        } catch (error) {
+          if (!(error instanceof RogueSmtpError && error.code === 'refused')) throw error;
+          streams.stderr.write(printable(`no ${file}: ${error.message}`).concat('\n'));
+        }
       }
     }
   } catch (error) {
