@@ -230,8 +230,9 @@ export function createDetector(options: DetectorOptions): Detector {
     }
     const isOpen = known !== undefined && known.file.closedMs === null;
     if (countsNothing) {
-      // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else.
-      if (isOpen && !known.file.backscatter) {
+      // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else. Under
+      // sampling the packets that they answer may simply not have been picked.
+      if (isOpen && !known.file.backscatter && !session.sampled) {
         known.file.backscatter = true;
         changed(known, s, eventMs);
       }

@@ -344,6 +344,14 @@ describe('backscatter', () => {
     };
     const { of } = detect([...mail(ROGUE), stray, { ...stray, at: 30 * SECOND }]);
     expect(of(ROGUE)).toMatchObject({ flags: ['backscatter'], sessions: 1, attempts: 0 });
+
+    // Of a sampled session the packets of the host may just not have been picked.
+    const sampled = detect([
+      ...mail(ROGUE),
+      { ...stray, sampling: 4 },
+      { ...stray, sampling: 4, at: 30 * SECOND },
+    ]);
+    expect(sampled.of(ROGUE)?.flags).not.toContain('backscatter');
   });
 });
 
