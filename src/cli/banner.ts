@@ -43,7 +43,7 @@ Point a router here (more in deploy/routers/):
                      ip flow-export destination ${here} ${port}
                      interface <LAN interface>
                       ip flow ingress
-  Linux              softflowd -i <LAN interface> -v 9 -n ${here}:${port}
+  Linux              pmacctd with nfprobe, or softflowd -i <LAN interface> -v 9 -n ${here}:${port}
 ${todo.length === 0 ? '' : `\nStill to do:\n${todo.map((line) => `  - ${line}\n`).join('')}`}
 `;
 }
