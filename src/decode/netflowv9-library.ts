@@ -4,7 +4,8 @@
  * It is given datagrams of our making that hold one template, or options data of one template, after our bounds check.
  * It must never be given bytes as they came: it loops for ever on a set of length 0 and on templates of length 0, and
  * throws on anything that is cut. Its tables are lent per call: what it adds to them goes away with the call, so they
- * neither grow with what the network sends nor are shared between exporters.
+ * neither grow with what the network sends nor are shared between exporters. It compiles code for each template it
+ * parses, which an attacker must not be able to make us pay for: see `NO_TYPES`.
  */
 
 import nf9PktDecode, {
@@ -16,15 +17,22 @@ import nf9PktDecode, {
 import tables from 'node-netflowv9/js/nf9/nftypes.js';
 import type { TemplateField } from './template-field.ts';
 
-export type { LibraryTemplate };
-
 const HEADER_BYTES = 20;
 /** The exporter as the library knows it; our own key decides whose templates these are. */
 const EXPORTER = { address: '', port: 0 };
 
-function call(message: Buffer, templates: TemplateTable) {
-  const types: FieldTypes = Object.create(tables.nfTypes);
-  const scopes: FieldTypes = Object.create(tables.nfScope);
+/** Templates are parsed under this id: it stands in the code that the library makes, which V8 knows again by its text. */
+const PARSED_ID = 256;
+
+/**
+ * A table that knows every type and has no rule for any, so that the code compiled with it is empty and the same for
+ * all templates of one length. Measured: 22 to 37 us a new template with the real tables, of which a datagram holds
+ * 170, against 5 to 10 us with this one. Records of data templates are read by our own readers, and options templates are
+ * parsed again with the real tables when there is data of them that somebody wants.
+ */
+const NO_TYPES: FieldTypes = new Proxy<FieldTypes>({}, { get: () => ({ name: '' }) });
+
+function call(message: Buffer, templates: TemplateTable, types: FieldTypes, scopes: FieldTypes) {
   return nf9PktDecode.call(
     { nfTypes: types, nfScope: scopes, nfInfoTemplates: () => templates },
     message,
@@ -43,27 +51,37 @@ function datagram(setId: number, body: Buffer): Buffer {
   return message;
 }
 
-/** Parses one template record that `readTemplateRecord` has passed, its bytes from the id to the last field. */
-export function parseTemplate(definition: Buffer, options: boolean): LibraryTemplate | null {
+function parse(definition: Buffer, options: boolean, types: FieldTypes, scopes: FieldTypes) {
+  const message = datagram(options ? 1 : 0, definition);
+  message.writeUInt16BE(PARSED_ID, HEADER_BYTES + 4);
   const templates: TemplateTable = Object.create(null);
-  call(datagram(options ? 1 : 0, definition), templates);
-  return templates[definition.readUInt16BE(0)] ?? null;
+  call(message, templates, types, scopes);
+  return templates[PARSED_ID] ?? null;
 }
 
-/** The field list of a parsed data template. v9 has no enterprise numbers. */
-export function fieldsOf(template: LibraryTemplate): readonly TemplateField[] {
-  return (template.list ?? []).map(({ type, len }) => ({ id: type, pen: 0, length: len }));
+/**
+ * Parses a data template record that `readTemplateRecord` has passed, its bytes from the id to the last field. v9 has
+ * no enterprise numbers.
+ */
+export function parseTemplate(definition: Buffer): readonly TemplateField[] | null {
+  const template = parse(definition, false, NO_TYPES, NO_TYPES);
+  return template?.list?.map(({ type, len }) => ({ id: type, pen: 0, length: len })) ?? null;
 }
 
-/** The records of options data (whole records only, at least one). Values are numbers and text. */
-export function readOptionsData(
-  id: number,
-  template: LibraryTemplate,
-  records: Buffer,
-): readonly Readonly<Record<string, string | number>>[] {
-  const templates: TemplateTable = Object.create(null);
-  templates[id] = template;
-  return call(datagram(id, records), templates).flows.map(plain);
+/** Reads the records of options data (whole records only, at least one). Values are numbers and text. */
+export type OptionsReader = (records: Buffer) => readonly Readonly<Record<string, string | number>>[];
+
+/** What reads the data of an options template record that `readTemplateRecord` has passed; compiled at the first data. */
+export function optionsReader(definition: Buffer): OptionsReader | null {
+  if (parse(definition, true, NO_TYPES, NO_TYPES) === null) return null;
+  let compiled: LibraryTemplate | null = null;
+  return (records) => {
+    compiled ??= parse(definition, true, Object.create(tables.nfTypes), Object.create(tables.nfScope));
+    if (compiled === null) return [];
+    const templates: TemplateTable = Object.create(null);
+    templates[PARSED_ID] = compiled;
+    return call(datagram(PARSED_ID, records), templates, tables.nfTypes, tables.nfScope).flows.map(plain);
+  };
 }
 
 function plain(flow: Readonly<Record<string, unknown>>): Record<string, string | number> {

@@ -9,7 +9,6 @@
 import type { FlowBatch } from '../flow/batch.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
 import { type Domain, ExporterTable } from './exporter-table.ts';
-import { readOptionsData } from './netflowv9-library.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
 import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
@@ -164,6 +163,10 @@ export class SetDecoder {
         if (known !== undefined && known.form === form && known.definition.equals(definition)) {
           this.table.refresh(facts.domain, known, facts.receivedAtMs);
           this.#countTemplate();
+        } else if (!facts.domain.exporter.newTemplates.take(facts.receivedAtMs)) {
+          this.drop('template_limit');
+          // It said that the layout is another now: better no reading than a wrong one.
+          if (known !== undefined) this.table.remove(facts.domain, known);
         } else if (this.define(facts.domain, createTemplate(record, form, definition, facts.receivedAtMs))) {
           this.#countTemplate();
           this.#readPending(facts, record.id);
@@ -307,15 +310,13 @@ export class SetDecoder {
   }
 
   #readOptions(facts: DatagramFacts, template: Template, bytes: Buffer, at: number, end: number): void {
-    const { library, minLength } = template;
-    if (library !== null) {
+    const { readOptions, minLength } = template;
+    if (readOptions !== null) {
       const count = Math.floor((end - at) / minLength);
       this.#countOptions(count);
       if (count === 0 || !this.#wanted(template)) return;
       const records = bytes.subarray(at, at + count * minLength);
-      for (const fields of readOptionsData(template.id, library, records)) {
-        this.#learn(facts, template, fields);
-      }
+      for (const fields of readOptions(records)) this.#learn(facts, template, fields);
       return;
     }
     let position = at;

@@ -6,7 +6,7 @@
  * compiled when the first data comes, so that a flood of templates costs little.
  */
 
-import { fieldsOf, type LibraryTemplate, parseTemplate } from './netflowv9-library.ts';
+import { type OptionsReader, optionsReader, parseTemplate } from './netflowv9-library.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
 import { SAMPLING_ELEMENTS } from './sampling.ts';
 import { IE, type TemplateField, VARIABLE_LENGTH } from './template-field.ts';
@@ -20,8 +20,8 @@ export interface Template {
   readonly fields: readonly TemplateField[];
   /** Shortest record: exact when no field has variable length. */
   readonly minLength: number;
-  /** v9 options only: what the library needs to read the data. */
-  readonly library: LibraryTemplate | null;
+  /** v9 options only: the library's reader of the data. */
+  readonly readOptions: OptionsReader | null;
   /** True when options data may tell a sampling rate or the time the exporter started. */
   readonly informative: boolean;
   /** Receive time of the datagram that brought it last. */
@@ -41,19 +41,22 @@ export function createTemplate(
   definition: Buffer,
   seenMs: number,
 ): Template | null {
-  const library =
-    form === 'v9' || form === 'v9-options' ? parseTemplate(definition, form === 'v9-options') : null;
-  if (library === null && (form === 'v9' || form === 'v9-options')) return null;
-  // The library reads options records of fixed length only.
-  if (form === 'v9-options' && record.fields.some((field) => field.length === VARIABLE_LENGTH)) return null;
-  const fields = form === 'v9' && library !== null ? fieldsOf(library) : record.fields;
+  const kept = Buffer.from(definition);
+  const readOptions = form === 'v9-options' ? optionsReader(kept) : null;
+  const fields = form === 'v9' ? parseTemplate(kept) : record.fields;
+  if (fields === null) return null;
+  if (form === 'v9-options') {
+    if (readOptions === null) return null;
+    // The library reads options records of fixed length only.
+    if (fields.some((field) => field.length === VARIABLE_LENGTH)) return null;
+  }
   return {
     id: record.id,
     form,
-    definition: Buffer.from(definition),
+    definition: kept,
     fields,
     minLength: fields.reduce((sum, { length }) => sum + (length === VARIABLE_LENGTH ? 1 : length), 0),
-    library: form === 'v9-options' ? library : null,
+    readOptions,
     informative: fields.some(
       ({ pen, id }) => pen === 0 && (SAMPLING_ELEMENTS.includes(id) || id === IE.systemInitTimeMilliseconds),
     ),

@@ -31,7 +31,7 @@ export type DropReason =
   /** Set: data whose template never came (or came too late), or did not fit into the bound of what may wait. */
   | 'no_template'
   | 'pending_limit'
-  /** Template: over a limit, or with fields that cannot be. */
+  /** Template: with fields that cannot be, or over a limit (of number, of fields, of new ones a second). */
   | 'bad_template'
   | 'template_limit'
   /** Record: a variable-length field runs past the set. */

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/flow/address.ts';
 import { set, TUPLE, template, tuple, u16, v5, v9, v9OptionsTemplate } from '../support/datagrams.ts';
-import { collector } from '../support/decoding.ts';
+import { collector, NOW } from '../support/decoding.ts';
 
 const good = v9([set(0, template(256, TUPLE)), set(256, tuple())], { sequence: 1 });
 
@@ -165,6 +165,35 @@ describe('node-netflowv9 behind our bounds check', () => {
     const states = [...decoder.exporters()];
     expect(states.reduce((sum, { templates }) => sum + templates, 0)).toBe(20);
     expect(states.length).toBeLessThanOrEqual(256);
+  });
+
+  it('new layouts are taken at a bounded rate, since each is code, and known ones are not delayed', () => {
+    const { decode, decoder } = collector({ limits: { templatesPerExporter: 4, templates: 8 } });
+    const quiet = parseAddress('192.0.2.2') as Uint8Array;
+    const flood = (from: number, nowMs: number) => {
+      let taken = 0;
+      for (let i = from; i < from + 3000; i++) {
+        taken += decode(v9([set(0, template(300 + (i % 4), [[i % 400, 1 + (i % 97)]]))]), {
+          nowMs,
+        }).templates;
+      }
+      return taken;
+    };
+    expect(decode(good).templates).toBe(1);
+    expect(flood(0, NOW)).toBe(1023);
+    expect(decoder.counters.dropped.template_limit).toBeGreaterThanOrEqual(3000 - 1023);
+    expect(flood(1, NOW + 1000)).toBe(100);
+    expect(decode(good, { exporter: quiet, nowMs: NOW + 1000 })).toMatchObject({ flows: 1, templates: 1 });
+    expect(decode(good, { exporter: quiet, nowMs: NOW + 1000 })).toMatchObject({ flows: 1, templates: 1 });
+  });
+
+  it('a layout that came too fast is not read with the one that it replaces', () => {
+    const { decode } = collector();
+    for (let i = 0; i < 1024; i++) decode(v9([set(0, template(256, [[1, 1 + i]]))]));
+    const other = v9([set(0, template(256, TUPLE)), set(256, tuple())]);
+    expect(decode(other)).toMatchObject({ flows: 0, templates: 0, dropped: 1 });
+    expect(decode(v9([set(256, tuple())]))).toMatchObject({ flows: 0 });
+    expect(decode(other, { nowMs: NOW + 1000 })).toMatchObject({ flows: 3, templates: 1 });
   });
 
   it('unknown field types leave no trace in the tables of the library', async () => {
