@@ -42,6 +42,8 @@ export interface InventoryRow {
 const MAX_ROWS = 10_000;
 /** One answered connection may be a misdirected scan; a few hosts that come by are not. */
 const SOURCES_OF_A_SERVER = 2;
+/** One outside host that comes again and again, to a host that sends itself: a small site's provider or partner. */
+const SESSIONS_OF_A_SERVER = 3;
 const CLIENTS_OF_A_RELAY = 3;
 const STEADY_HOURS = 12;
 const MANY_DESTINATIONS = 20;
@@ -99,9 +101,11 @@ export async function inventory(
 function judge(
   row: Omit<InventoryRow, 'likelyMailServer' | 'reasons'>,
 ): Pick<InventoryRow, 'likelyMailServer' | 'reasons'> {
-  const { sourcesIn, internalClients, sessionsOut, destinations, hoursOut, submissionOut } = row;
+  const { sourcesIn, sessionsIn, internalClients, sessionsOut, destinations, hoursOut, submissionOut } = row;
   const reasons: string[] = [];
   if (sourcesIn >= SOURCES_OF_A_SERVER) reasons.push(`answers SMTP from ${sourcesIn} hosts outside`);
+  else if (sourcesIn > 0 && sessionsIn >= SESSIONS_OF_A_SERVER && sessionsOut > 0)
+    reasons.push(`answered ${sessionsIn} SMTP sessions from outside, and sends itself`);
   if (internalClients >= CLIENTS_OF_A_RELAY && sessionsOut > 0)
     reasons.push(`takes mail from ${internalClients} internal hosts and sends outside`);
   const contacted = sourcesIn > 0 || internalClients > 0;
