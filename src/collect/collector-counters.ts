@@ -21,7 +21,7 @@ export interface CollectorCounters {
   readonly bytes: number;
   /** Flow records decoded. */
   readonly flows: number;
-  /** By version, by drop reason; `exporter_not_allowed` and `decoder_failed` are counted by the collector. */
+  /** By version, by drop reason; `exporter_not_allowed`, `rate_limited` and `decoder_failed` are counted by the collector. */
   readonly decoder: DecoderCounters;
   readonly recordsDropped: Readonly<Record<string, number>>;
   /** Flows on mail ports among `flows`. */

@@ -20,6 +20,7 @@ import { createBatchPublisher } from './batch-publisher.ts';
 import type { CollectorCounters } from './collector-counters.ts';
 import { decoderOptions, mailPorts } from './decoder-options.ts';
 import { createExporterAccess, type RefusedExporter } from './exporter-access.ts';
+import { createExporterRate } from './exporter-rate.ts';
 import { readUdpSockets } from './kernel-drops.ts';
 import { listenTargets } from './listen-targets.ts';
 import { createListener, type Listener } from './listener.ts';
@@ -67,6 +68,8 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const { collector: settings } = config;
   const templateFile = join(config.data, TEMPLATE_FILE);
   const access = createExporterAccess(settings.exporters);
+  const limit = settings.limits.datagrams_per_second;
+  const rate = limit === undefined ? null : createExporterRate(limit);
   const selectMail = createMailFilter(mailPorts(config));
   const publisher = (name: 'flows' | 'mail') =>
     createBatchPublisher({
@@ -96,8 +99,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   function onDatagram(bytes: Buffer, address: string, port: number): void {
     const exporter = access.admit(address);
     if (exporter === null) return;
+    const nowMs = now();
+    if (rate !== null && !rate.admit(address, nowMs)) return;
     try {
-      decoder.decode(bytes, exporter, port, now());
+      decoder.decode(bytes, exporter, port, nowMs);
     } catch (error) {
       onDecoderFailure(error, bytes, address);
     }
@@ -157,6 +162,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       return {
         ...decoder.counters.dropped,
         exporter_not_allowed: decoder.counters.dropped.exporter_not_allowed + access.refusedDatagrams(),
+        rate_limited: rate?.limitedDatagrams() ?? 0,
         decoder_failed: decoderFailures,
       };
     },
@@ -213,7 +219,11 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const report = createLossReport(counters, log, () => {
     const failure = lastFailure;
     lastFailure = null;
-    return { ...(failure !== null && { failure }), refused: access.refused().slice(0, 5) };
+    return {
+      ...(failure !== null && { failure }),
+      refused: access.refused().slice(0, 5),
+      limited: rate?.takeLimited() ?? [],
+    };
   });
 
   let savedAtMs = 0;

@@ -15,6 +15,8 @@ export interface LossContext {
   readonly failure?: string;
   /** Some of the exporters that are not on the allow-list. */
   readonly refused: readonly RefusedExporter[];
+  /** Some of the exporters that were over their limit since the last report. */
+  readonly limited: readonly string[];
 }
 
 type Counts = Readonly<Record<string, number>>;
@@ -47,7 +49,7 @@ export function createLossReport(
     kernel = nowKernel;
     flows = nowFlows;
     mail = nowMail;
-    const { failure, refused } = context();
+    const { failure, refused, limited } = context();
     if (lost.kernel !== null)
       log.warn(
         { datagrams: lost.kernel },
@@ -57,6 +59,11 @@ export function createLossReport(
       log.warn(
         { datagrams: lost.records.exporter_not_allowed, exporters: refused.map(({ address }) => address) },
         'datagrams of exporters that are not in collector.exporters',
+      );
+    if (lost.records?.rate_limited !== undefined)
+      log.warn(
+        { datagrams: lost.records.rate_limited, exporters: limited },
+        'exporters sent more than collector.limits.datagrams_per_second',
       );
     if (lost.records !== null) log.info({ dropped: lost.records }, 'input that could not be decoded');
     if (lost.flows !== null || lost.mail !== null)

@@ -43,6 +43,8 @@ const collector = z.strictObject({
       /** Data that waits for its template, in total, and for how long. */
       pending: size.prefault('16MiB'),
       pending_age: duration.prefault('5m'),
+      /** Of one exporter, before anything is decoded. Absent: no limit. A v5 or v9 datagram holds about 30 flows. */
+      datagrams_per_second: positive.optional(),
     })
     .prefault({}),
 });

@@ -190,6 +190,15 @@ describe('input that is not wanted', () => {
     expect(lines.some((line) => line.msg.includes('not in collector.exporters'))).toBe(true);
   });
 
+  test('over the limit of an exporter is counted and not decoded', async () => {
+    const { collector, port } = await start(configOf({ limits: { datagrams_per_second: 2 } }));
+    await send(port, ...Array.from({ length: 5 }, () => v5([mail])));
+    await until(() => collector.counters.datagrams === 5);
+    expect(collector.counters).toMatchObject({ flows: 2, recordsDropped: { rate_limited: 3 } });
+    await collector.stop();
+    expect(lines.some((line) => line.msg.includes('datagrams_per_second'))).toBe(true);
+  });
+
   test('that is no export is counted and changes nothing', async () => {
     const { collector, port } = await start(configOf());
     await send(port, Buffer.alloc(0), Buffer.from('hello'), Buffer.alloc(1400, 0xff), v5([mail]));
