@@ -12,6 +12,7 @@ export interface CapturedDatagram {
   /** 16 bytes, IPv4 mapped. */
   readonly source: Uint8Array;
   readonly sourcePort: number;
+  readonly destinationPort: number;
   readonly receivedAtMs: number;
 }
 
@@ -31,6 +32,7 @@ export function readPcap(path: string): CapturedDatagram[] {
       payload: Buffer.from(frame.subarray(udp + 8, udp + frame.readUInt16BE(udp + 4))),
       source,
       sourcePort: frame.readUInt16BE(udp),
+      destinationPort: frame.readUInt16BE(udp + 2),
       receivedAtMs: u32(at) * 1000 + Math.floor(u32(at + 4) / 1000),
     });
   }
