@@ -25,7 +25,7 @@ import { readUdpSockets } from './kernel-drops.ts';
 import { listenTargets } from './listen-targets.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createLossReport, warnOfSmallBuffers } from './loss-report.ts';
-import { createMailFilter } from './mail-filter.ts';
+import { createMailFilter, createMailKeeper } from './mail-filter.ts';
 import { loadTemplates, saveTemplates } from './template-file.ts';
 
 export interface CollectorDependencies {
@@ -70,7 +70,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const access = createExporterAccess(settings.exporters);
   const limit = settings.limits.datagrams_per_second;
   const rate = limit === undefined ? null : createExporterRate(limit);
-  const selectMail = createMailFilter(mailPorts(config));
+  const ports = mailPorts(config);
+  const mailOnly = settings.archive === 'mail';
+  const selectMail = createMailFilter(ports);
+  const keepMail = createMailKeeper(ports);
   const publisher = (name: 'flows' | 'mail') =>
     createBatchPublisher({
       stream,
@@ -85,7 +88,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const mail = publisher('mail');
   const mailBatch = createFlowBatch(settings.batch_rows);
   const sink = { batch: createFlowBatch(settings.batch_rows), flush };
-  const decoder = (dependencies.createDecoder ?? createRealDecoder)(decoderOptions(settings), sink);
+  const decoder = (dependencies.createDecoder ?? createRealDecoder)(
+    decoderOptions(settings, mailOnly ? ports : undefined),
+    sink,
+  );
   let listeners: Listener[] = [];
   let notArchived = 0;
   let mailFlows = 0;
@@ -126,15 +132,21 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     flush();
   }
 
-  /** Mail goes first: it is what an alert waits for. */
+  /** Mail goes first: it is what an alert waits for; with `archive: mail` there is nothing behind it. */
   function flush(): void {
     if (ageTimer !== null) clearTimeout(ageTimer);
     ageTimer = null;
     const { batch } = sink;
     if (batch.length === 0) return;
-    publishMail(batch);
-    if (settings.archive === 'all') flows.send(batch);
-    else notArchived += batch.length;
+    if (mailOnly) {
+      notArchived += batch.length;
+      keepMail(batch);
+      mailFlows += batch.length;
+      mail.send(batch);
+    } else {
+      publishMail(batch);
+      flows.send(batch);
+    }
     clearFlowBatch(batch);
   }
 
@@ -174,7 +186,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     },
     get dropped() {
       return {
-        flows: { ...flows.counters.dropped, not_archived: notArchived },
+        flows: { ...flows.counters.dropped, not_archived: notArchived + decoder.counters.passedOver },
         mail: { ...mail.counters.dropped },
       };
     },

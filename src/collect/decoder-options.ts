@@ -3,10 +3,15 @@
 import type { Config } from '../config/schema.ts';
 import type { DecoderOptions } from '../decode/types.ts';
 
-export function decoderOptions(collector: Config['collector']): DecoderOptions {
+/** `portsOnly` are the only TCP ports whose flows anybody wants; absent when all flows are wanted. */
+export function decoderOptions(
+  collector: Config['collector'],
+  portsOnly?: readonly number[],
+): DecoderOptions {
   const { limits } = collector;
   return {
     templateScope: collector.template_scope,
+    ...(portsOnly !== undefined && { portsOnly }),
     limits: {
       exporters: limits.exporters,
       templatesPerExporter: limits.templates_per_exporter,

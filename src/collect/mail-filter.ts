@@ -1,11 +1,11 @@
 /**
  * The mail filter: which rows of a batch belong to TCP ports that carry mail.
  *
- * A scan over three columns, so that the detector never sees the rest of the traffic. It only selects; what the rows
- * mean is the detector's to say. Later fragments have no ports (IE 88), ICMP types in port fields are no TCP.
+ * A scan over the two columns of ports, so that the detector never sees the rest of the traffic. It only selects; what
+ * the rows mean is the detector's to say. Later fragments have no ports (IE 88), ICMP types in port fields are no TCP.
  */
 
-import { type FlowBatch, KIND_ELEMENTS } from '../flow/batch.ts';
+import { clearRows, type FlowBatch, KIND_ELEMENTS } from '../flow/batch.ts';
 import { FLOW_COLUMN_NAMES, FLOW_COLUMNS } from '../flow/columns.ts';
 
 const TCP = 6;
@@ -17,47 +17,74 @@ const TCP = 6;
 export type SelectMail = (batch: FlowBatch, target: FlowBatch, from?: number) => number;
 
 export function createMailFilter(ports: Iterable<number>): SelectMail {
-  const wanted = new Uint8Array(65_536);
-  for (const port of ports) wanted[port] = 1;
-  // Port 0 is what rows without ports hold.
-  wanted[0] = 0;
+  const wanted = portTable(ports);
   let selected = new Uint32Array(0);
 
   return (batch, target, from = 0) => {
     if (selected.length < batch.capacity) selected = new Uint32Array(batch.capacity);
-    const { protocol, src_port, dst_port, fragment_offset } = batch.columns;
     const room = target.capacity - target.length;
     const rows = batch.length;
     let count = 0;
     let row = from;
     for (; row < rows; row++) {
-      if ((wanted[dst_port[row]] | wanted[src_port[row]]) === 0) continue;
-      if (protocol[row] !== TCP || fragment_offset[row] !== 0) continue;
+      if (!isMail(wanted, batch, row)) continue;
       if (count === room) break;
       selected[count++] = row;
     }
-    if (count > 0) gather(batch, selected, count, target);
+    if (count > 0) gather(batch, selected, count, target, target.length);
+    target.length += count;
     return row;
   };
 }
 
+/** Leaves only the rows of a batch that have one of the ports as source or destination. Copies nothing when all have. */
+export type KeepMail = (batch: FlowBatch) => void;
+
+export function createMailKeeper(ports: Iterable<number>): KeepMail {
+  const wanted = portTable(ports);
+  let selected = new Uint32Array(0);
+
+  return (batch) => {
+    if (selected.length < batch.capacity) selected = new Uint32Array(batch.capacity);
+    const rows = batch.length;
+    let count = 0;
+    for (let row = 0; row < rows; row++) if (isMail(wanted, batch, row)) selected[count++] = row;
+    if (count === rows) return;
+    // A row only ever moves towards the beginning, so that none is overwritten before it has moved.
+    gather(batch, selected, count, batch, 0);
+    clearRows(batch, count);
+  };
+}
+
+function portTable(ports: Iterable<number>): Uint8Array {
+  const wanted = new Uint8Array(65_536);
+  for (const port of ports) wanted[port] = 1;
+  // Port 0 is what rows without ports hold.
+  wanted[0] = 0;
+  return wanted;
+}
+
+function isMail(wanted: Uint8Array, { columns }: FlowBatch, row: number): boolean {
+  if ((wanted[columns.dst_port[row]] | wanted[columns.src_port[row]]) === 0) return false;
+  return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
+}
+
 /** Column by column, so that the inner loop stays with one array; a loop of its own for each kind of array. */
-function gather(batch: FlowBatch, selected: Uint32Array, count: number, target: FlowBatch): void {
+function gather(batch: FlowBatch, selected: Uint32Array, count: number, target: FlowBatch, to: number): void {
   for (const name of FLOW_COLUMN_NAMES) {
     const input = batch.columns[name];
     const out = target.columns[name];
     const width = KIND_ELEMENTS[FLOW_COLUMNS[name]];
     if (input instanceof Uint16Array && out instanceof Uint16Array) {
-      gather16(input, selected, count, out, target.length);
+      gather16(input, selected, count, out, to);
     } else if (input instanceof Uint8Array && out instanceof Uint8Array && width === 1) {
-      gather8(input, selected, count, out, target.length);
+      gather8(input, selected, count, out, to);
     } else {
       // Addresses, 64-bit values and times as the words that they are made of: a third of the time of bytes.
       const words = (width * input.BYTES_PER_ELEMENT) / 4;
-      gatherWords(wordsOf(input), selected, count, wordsOf(out), target.length, words);
+      gatherWords(wordsOf(input), selected, count, wordsOf(out), to, words);
     }
   }
-  target.length += count;
 }
 
 function wordsOf(column: Uint8Array | Uint16Array | Uint32Array): Uint32Array {

@@ -34,6 +34,7 @@ export function createDecoder(options: DecoderOptions, sink: FlowSink): Decoder 
 class DatagramDecoder implements Decoder {
   readonly counters: DecoderCounters = {
     flows: { v1: 0, v5: 0, v7: 0, v9: 0, ipfix: 0, sflow: 0, log: 0 },
+    passedOver: 0,
     dropped: {
       not_an_export: 0,
       exporter_not_allowed: 0,
@@ -52,12 +53,16 @@ class DatagramDecoder implements Decoder {
     datagrams: 0,
   };
   readonly #sets: SetDecoder;
-  readonly #v1 = fixedReader(V1);
-  readonly #v5 = fixedReader(V5);
-  readonly #v7 = fixedReader(V7);
+  readonly #v1: RecordReader;
+  readonly #v5: RecordReader;
+  readonly #v7: RecordReader;
 
   constructor(options: DecoderOptions, sink: FlowSink) {
     this.#sets = new SetDecoder(options, sink, this.counters);
+    const portsOnly = options.portsOnly !== undefined;
+    this.#v1 = fixedReader(V1, portsOnly);
+    this.#v5 = fixedReader(V5, portsOnly);
+    this.#v7 = fixedReader(V7, portsOnly);
   }
 
   decode(bytes: Buffer, exporter: AddressBytes, exporterPort: number, receivedAtMs: number): DecodeOutcome {
@@ -243,8 +248,8 @@ class DatagramDecoder implements Decoder {
   }
 }
 
-function fixedReader(version: FixedVersion): RecordReader {
-  const reader = compileReader(version.fields);
+function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
+  const reader = compileReader(version.fields, portsOnly);
   if (reader === null || reader.minLength !== version.recordBytes) throw new TypeError('wrong record layout');
   return reader;
 }

@@ -99,6 +99,8 @@ export class ExporterTable {
   #templates = 0;
   #fields = 0;
   #fullUntilMs = 0;
+  /** Of the newest datagram: exporters send several at a time, and comparing is cheaper than looking up. */
+  #last: Exporter | null = null;
 
   /** `onForgotten` is told of every domain that goes, with all that waits for it. */
   constructor(options: DecoderOptions, onForgotten: (domain: Domain) => void) {
@@ -141,10 +143,16 @@ export class ExporterTable {
   }
 
   #exporter(address: AddressBytes, port: number, nowMs: number): Exporter | null {
+    const last = this.#last;
+    if (last !== null && last.port === port && isSame(last.address, address)) {
+      last.lastSeenMs = nowMs;
+      return last;
+    }
     const key = keyOf(address, port);
     const known = this.#exporters.get(key);
     if (known !== undefined) {
       known.lastSeenMs = nowMs;
+      this.#last = known;
       return known;
     }
     if (this.#exporters.size >= this.#limits.exporters && !this.#forgetIdlestExporter(nowMs)) return null;
@@ -166,6 +174,7 @@ export class ExporterTable {
       ),
     };
     this.#exporters.set(key, exporter);
+    this.#last = exporter;
     return exporter;
   }
 
@@ -183,6 +192,7 @@ export class ExporterTable {
     }
     for (const domain of [...idlest.domains.values()]) this.#forgetDomain(domain);
     this.#exporters.delete(idlest.key);
+    if (this.#last === idlest) this.#last = null;
     return true;
   }
 
@@ -259,6 +269,12 @@ export class ExporterTable {
   *domains(): IterableIterator<Domain> {
     for (const exporter of this.#exporters.values()) yield* exporter.domains.values();
   }
+}
+
+function isSame(a: AddressBytes, b: AddressBytes): boolean {
+  // From the end: the beginning of mapped addresses is the same for all.
+  for (let i = 15; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** A number for IPv4, which is found faster, else text. */

@@ -36,13 +36,18 @@ export class ReaderContext {
   uptimeMs = 0;
   uptimeKnown = false;
   rates: SamplerRates;
+  /** By port, 1 where TCP records with it are wanted; only readers that pass over the others look at it. */
+  ports: Uint8Array;
   /** Set by the reader: position behind the last record read, whether the one there runs past the end, a rate seen. */
   at = 0;
   overrun = false;
   seenRate = 0;
+  /** Set by readers that pass over records: how many of the last call left no row. */
+  passedOver = 0;
 
-  constructor(rates: SamplerRates) {
+  constructor(rates: SamplerRates, ports: Uint8Array) {
     this.rates = rates;
+    this.ports = ports;
   }
 }
 

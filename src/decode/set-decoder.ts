@@ -35,7 +35,7 @@ export interface DatagramFacts {
 export class SetDecoder {
   readonly table: ExporterTable;
   readonly counters: DecoderCounters;
-  /** Of the datagram under way: rows written, options records, templates, units dropped. */
+  /** Of the datagram under way: flow records, options records, templates, units dropped. */
   flows = 0;
   options = 0;
   templates = 0;
@@ -48,8 +48,8 @@ export class SetDecoder {
   readonly #options: DecoderOptions;
   readonly #sink: FlowSink;
   readonly #pending: PendingData;
-  readonly #readers = new ReaderCache(MAX_READERS);
-  readonly #context = new ReaderContext(new SamplingTable());
+  readonly #readers: ReaderCache;
+  readonly #context: ReaderContext;
   #batch: FlowBatch | null = null;
   #columns: WritableColumns | null = null;
 
@@ -57,6 +57,8 @@ export class SetDecoder {
     this.#options = options;
     this.#sink = sink;
     this.counters = counters;
+    this.#readers = new ReaderCache(MAX_READERS, options.portsOnly !== undefined);
+    this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []));
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
     this.table = new ExporterTable(options, (domain) => this.drop('no_template', this.#pending.drop(domain)));
   }
@@ -245,33 +247,34 @@ export class SetDecoder {
   /** Reads the records between `at` and `end` into the sink's batch; false when there was nothing to read or drop. */
   readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): boolean {
     const context = this.#context;
-    const rows =
+    const flows =
       reader.readReverse === null
         ? this.#readUniflows(reader, view, at, end)
         : this.#readBiflows(reader, reader.readReverse, view, at, end);
-    this.flows += rows;
-    domain.flows += rows;
-    this.counters.flows[domain.version] += rows;
+    this.flows += flows;
+    domain.flows += flows;
+    this.counters.flows[domain.version] += flows;
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
     if (context.overrun) this.#cut('bad_record');
-    return rows > 0 || context.overrun;
+    return flows > 0 || context.overrun;
   }
 
   #readUniflows(reader: RecordReader, view: DataView, begin: number, end: number): number {
-    let rows = 0;
+    let flows = 0;
     let at = begin;
     for (;;) {
       const { batch } = this.#sink;
       const room = batch.capacity - batch.length;
       const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), this.#context);
-      rows += read;
+      flows += read + this.#context.passedOver;
+      this.counters.passedOver += this.#context.passedOver;
       batch.length += read;
       if (batch.length === batch.capacity) this.#sink.flush();
       if (read < room || read === 0) break;
       at = this.#context.at;
     }
-    this.#flowRecords += rows;
-    return rows;
+    this.#flowRecords += flows;
+    return flows;
   }
 
   /** One record at a time, so that both halves stand together. */
@@ -363,6 +366,14 @@ export class SetDecoder {
       fields,
     });
   }
+}
+
+function portTable(ports: readonly number[]): Uint8Array {
+  const table = new Uint8Array(65_536);
+  for (const port of ports) table[port] = 1;
+  // Port 0 is what records without ports hold.
+  table[0] = 0;
+  return table;
 }
 
 /** The bytes of a buffer, wherever in its memory they lie. */

@@ -92,6 +92,7 @@ function readSample(
   wider: number,
 ): number {
   context.at = end;
+  context.passedOver = 0;
   const expanded = wider > 0;
   const rateAt = at + 8 + wider;
   const recordsAt = rateAt + 20 + 2 * wider;

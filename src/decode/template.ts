@@ -77,9 +77,12 @@ export interface SharedReader {
 export class ReaderCache {
   readonly #readers = new Map<string, SharedReader>();
   readonly #capacity: number;
+  readonly #portsOnly: boolean;
 
-  constructor(capacity: number) {
+  /** `portsOnly` as for `compileReader`. */
+  constructor(capacity: number, portsOnly: boolean) {
     this.#capacity = capacity;
+    this.#portsOnly = portsOnly;
   }
 
   /** The reader of a data template; null when its records take no room. */
@@ -91,7 +94,7 @@ export class ReaderCache {
   }
 
   #compile(key: string, fields: readonly TemplateField[]): SharedReader {
-    const reader = { current: compileReader(fields) };
+    const reader = { current: compileReader(fields, this.#portsOnly) };
     for (const [oldest, shared] of this.#readers) {
       if (this.#readers.size < this.#capacity) break;
       this.#readers.delete(oldest);

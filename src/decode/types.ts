@@ -42,7 +42,7 @@ export type DropReason =
 /** What one datagram came to. */
 export interface DecodeOutcome {
   readonly version: FlowVersionName | null;
-  /** Flow records appended to the sink, including those of earlier datagrams whose template came with this one. */
+  /** Flow records read, including those of earlier datagrams whose template came with this one. */
   readonly flows: number;
   /** Options records and templates understood. */
   readonly options: number;
@@ -74,6 +74,8 @@ export interface ExporterState {
 
 export interface DecoderCounters {
   readonly flows: Record<FlowVersionName, number>;
+  /** Of these flows, those that got no row, having none of the ports that are wanted. */
+  passedOver: number;
   readonly dropped: Record<DropReason, number>;
   optionsRecords: number;
   templates: number;
@@ -100,6 +102,11 @@ export interface DecoderOptions {
     readonly pendingBytes: number;
     readonly pendingAgeMs: number;
   };
+  /**
+   * TCP ports that flows are wanted of, as source or destination; absent when all flows are. Others may be passed over:
+   * they count as flows, but get no row. Not all are (a biflow's halves stay together), so that rows need a look still.
+   */
+  readonly portsOnly?: readonly number[];
   /** Called for each options record; absent when nobody wants them. */
   readonly onOptions?: (record: OptionsRecord) => void;
 }

@@ -61,10 +61,16 @@ export function createFlowBatch(capacity: number): FlowBatch {
 
 /** Forgets all rows, so that the next row written starts from zeroes. Costs only the rows that were in use. */
 export function clearFlowBatch(batch: FlowBatch): void {
+  clearRows(batch, 0);
+}
+
+/** As clearFlowBatch, for the rows from `from` on. */
+export function clearRows(batch: FlowBatch, from: number): void {
   for (const name of FLOW_COLUMN_NAMES) {
-    batch.columns[name].fill(0, 0, batch.length * KIND_ELEMENTS[FLOW_COLUMNS[name]]);
+    const width = KIND_ELEMENTS[FLOW_COLUMNS[name]];
+    batch.columns[name].fill(0, from * width, batch.length * width);
   }
-  batch.length = 0;
+  batch.length = from;
 }
 
 /** Copies row `from` of `source` behind the last row of `target`, which must have room. */

@@ -1,14 +1,18 @@
-/** The collector by itself, on a stream that takes everything and keeps nothing; the benchmark measures this process. */
+/**
+ * The collector by itself, on a stream that takes everything and keeps nothing; the benchmark measures this process.
+ *
+ * Arguments: data directory, UDP port, receive buffer in bytes, and what of the flows goes out (`all` or `mail`).
+ */
 
 import pino from 'pino';
 import { createCollector } from '../../src/collect/collector.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createFakeStream } from '../support/fake-stream.ts';
 
-const [directory, port, receiveBuffer] = process.argv.slice(2);
+const [directory, port, receiveBuffer, archive] = process.argv.slice(2);
 const config = configSchema.parse({
   data: directory,
-  collector: { listen: [`127.0.0.1:${port}`], receive_buffer: `${receiveBuffer}B` },
+  collector: { listen: [`127.0.0.1:${port}`], receive_buffer: `${receiveBuffer}B`, archive },
 });
 const stream = createFakeStream();
 stream.publish = async (_name, messages) => ({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createMailFilter } from '../../src/collect/mail-filter.ts';
-import { createFlowBatch, type FlowBatch } from '../../src/flow/batch.ts';
+import { createMailFilter, createMailKeeper } from '../../src/collect/mail-filter.ts';
+import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../../src/flow/batch.ts';
 import { FLOW_COLUMN_NAMES } from '../../src/flow/columns.ts';
 import { encodeNative } from '../../src/flow/native.ts';
 import { batchOf, type Flow } from '../support/flows.ts';
@@ -85,4 +85,19 @@ test('what is selected is appended behind what is there', () => {
   expect(target.length).toBe(2);
   expect(encodeNative(target).length).toBeGreaterThan(0);
   expect([...target.columns.sequence]).toEqual([9, 9]);
+});
+
+test('a batch that is kept to its mail holds what the filter selects, and nothing behind it', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(25, 80, 465), { maxLength: 40 }), (ports) => {
+      const batch = batchOf(ports.map((toPort, i) => ({ from, to, toPort, sequence: i, vrf: 7 })));
+      const selected = createFlowBatch(40);
+      createMailFilter([25, 465])(batch, selected);
+      createMailKeeper([25, 465])(batch);
+      expect(encodeNative(batch).equals(encodeNative(selected))).toBe(true);
+      clearFlowBatch(batch);
+      for (const name of FLOW_COLUMN_NAMES)
+        expect(batch.columns[name].every((value) => value === 0)).toBe(true);
+    }),
+  );
 });
