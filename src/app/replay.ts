@@ -1,20 +1,25 @@
 /**
- * The whole path over captures, in capture time: decode, mail filter, detector, ACLs.
+ * The whole path over captures and flow logs, in their time: decode, mail filter, detector, ACLs.
  *
- * The same functions as the running service, fed by a file instead of a socket and by the capture's clock instead of
+ * The same functions as the running service, fed by a file instead of a socket and by the file's clock instead of
  * ours. It must give the same result for the same input and configuration, byte for byte, so nothing here may read the
  * clock or depend on how fast the disk is.
  */
 
-import { readCapture } from '../collect/capture/read-capture.ts';
+import { type ByteWindow, openByteWindow } from '../collect/capture/byte-window.ts';
+import { createCaptureCounters } from '../collect/capture/capture.ts';
+import { isCapture, readOpenCapture } from '../collect/capture/read-capture.ts';
 import { decoderOptions, mailPorts } from '../collect/decoder-options.ts';
+import { createFlowLogCounters, type FlowLogCounters } from '../collect/flow-log/flow-log.ts';
+import { readFlowLog } from '../collect/flow-log/read-flow-log.ts';
+import { createTimeOrder } from '../collect/flow-log/time-order.ts';
 import { createMailFilter } from '../collect/mail-filter.ts';
 import type { Config } from '../config/schema.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import { createDetector } from '../detect/detector.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { formatAddress } from '../flow/address.ts';
-import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
+import { clearFlowBatch, createFlowBatch, type FlowBatch, readWide } from '../flow/batch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 
 export interface ReplayResult {
@@ -44,6 +49,10 @@ export interface ReplaySummary {
     readonly sequence_lost: number;
     readonly sampling: readonly number[];
   }[];
+  /** The flow logs, each with its account: `lines` = `flows` + all of `skipped` and `rejected`. */
+  readonly logs: readonly ({ readonly file: string } & FlowLogCounters)[];
+  /** Mail rows of flow logs that came too late for their place in time. */
+  readonly late_rows: number;
   readonly first: string | null;
   readonly last: string | null;
 }
@@ -56,8 +65,14 @@ export interface ReplaySinks {
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** Throws RogueSmtpError `io` for a file that cannot be read or is no capture. */
-export async function replayCaptures(
+/**
+ * Mail rows of flow logs that wait for their place in time: some 50 MB. A log with no more of them than this is put in
+ * order exactly.
+ */
+const MAX_WAITING_ROWS = 262_144;
+
+/** Throws RogueSmtpError `io` for a file that cannot be read, or is neither a capture nor a flow log. */
+export async function replayFiles(
   files: readonly string[],
   config: Config,
   sinks: ReplaySinks,
@@ -72,7 +87,10 @@ export async function replayCaptures(
   const incidents = new Map<string, Incident>();
   const skipped: Record<string, number> = {};
   let packets = 0;
-  let bytesBefore = 0;
+  const logs: ReplaySummary['logs'][number][] = [];
+  let linesBefore = 0;
+  let lastLoggedMs = 0;
+  let bytesRead = 0;
   let mailFlows = 0;
   let firstMs: number | null = null;
   let nowMs = 0;
@@ -90,12 +108,21 @@ export async function replayCaptures(
   };
   const decoder = createDecoder(decoderOptions(config.collector), sink);
 
-  async function handle(batch: FlowBatch): Promise<void> {
+  const observe = (mail: FlowBatch) => detector.observe(mail, { partition: 0, offset: offset++ });
+  const order = createTimeOrder(
+    { maxRows: MAX_WAITING_ROWS, batchRows: config.collector.batch_rows },
+    (mail) => {
+      observe(mail);
+      nowMs = Math.max(nowMs, readWide(mail.columns.received_at, mail.length - 1));
+    },
+  );
+
+  async function handle(batch: FlowBatch, onMail: (mail: FlowBatch) => void): Promise<void> {
     const mail = createFlowBatch(Math.max(1, batch.length));
     selectMail(batch, mail);
     mailFlows += mail.length;
     await sinks.onFlows?.(batch);
-    if (mail.length > 0) detector.observe(mail, { partition: 0, offset: offset++ });
+    if (mail.length > 0) onMail(mail);
   }
 
   async function outcomes(): Promise<void> {
@@ -106,37 +133,76 @@ export async function replayCaptures(
       await sinks.onOutcome?.(outcome.alerts, outcome.incidents);
   }
 
-  async function settle(): Promise<void> {
-    for (const batch of full) await handle(batch);
+  async function settle(onMail: (mail: FlowBatch) => void): Promise<void> {
+    for (const batch of full) await handle(batch, onMail);
     full = [];
     if (sink.batch.length > 0) {
-      await handle(sink.batch);
+      await handle(sink.batch, onMail);
       clearFlowBatch(sink.batch);
     }
     detector.advance(nowMs);
     await outcomes();
   }
 
-  for (const file of files) {
-    const capture = readCapture(file);
-    for await (const datagram of capture) {
+  async function replayCapture(file: string, window: ByteWindow): Promise<void> {
+    order.end();
+    const counters = createCaptureCounters();
+    for await (const datagram of readOpenCapture(file, window, counters)) {
       firstMs ??= datagram.timeMs;
       if (full.length > 0 || datagram.timeMs - batchFromMs >= config.collector.batch_age) {
-        await settle();
+        await settle(observe);
         batchFromMs = datagram.timeMs;
       }
       // Captures of several interfaces are not always in order; the detector's clock never goes back.
       nowMs = Math.max(nowMs, datagram.timeMs);
       decoder.decode(datagram.payload, datagram.source, datagram.sourcePort, datagram.timeMs);
-      sinks.onProgress?.(bytesBefore + capture.counters.bytes);
+      sinks.onProgress?.(bytesRead);
     }
-    bytesBefore += capture.counters.bytes;
-    packets += capture.counters.packets;
-    for (const [reason, n] of Object.entries(capture.counters.skipped))
-      skipped[reason] = (skipped[reason] ?? 0) + n;
+    packets += counters.packets;
+    for (const [reason, n] of Object.entries(counters.skipped)) skipped[reason] = (skipped[reason] ?? 0) + n;
   }
+
+  /** Rows come in the order of lines: those on mail ports wait in `order`, all others are not looked at any more. */
+  async function replayLog(file: string, window: ByteWindow): Promise<void> {
+    await settle(observe);
+    const counters = createFlowLogCounters();
+    logs.push({ file, ...counters });
+    const onMail = (mail: FlowBatch) => {
+      order.add(mail);
+    };
+    const position = { file: logs.length - 1, linesBefore };
+    for await (const _ of readFlowLog(file, window, sink, position, counters)) {
+      for (const batch of [...full, sink.batch]) noteTimes(batch);
+      await settle(onMail);
+      sinks.onProgress?.(bytesRead);
+    }
+    linesBefore += counters.lines;
+    logs[logs.length - 1] = { file, ...counters };
+  }
+
+  function noteTimes(batch: FlowBatch): void {
+    for (let row = 0; row < batch.length; row++) {
+      const ms = readWide(batch.columns.received_at, row);
+      firstMs = firstMs === null ? ms : Math.min(firstMs, ms);
+      lastLoggedMs = Math.max(lastLoggedMs, ms);
+    }
+  }
+
+  for (const file of files) {
+    const window = await openByteWindow(file, (count) => {
+      bytesRead += count;
+    });
+    try {
+      if (await isCapture(window)) await replayCapture(file, window);
+      else await replayLog(file, window);
+    } finally {
+      await window.close();
+    }
+  }
+  order.end();
+  nowMs = Math.max(nowMs, lastLoggedMs);
   decoder.expire(Number.MAX_SAFE_INTEGER);
-  await settle();
+  await settle(observe);
   // Incidents that merely go on are published now and then; what is told at the end is their state at the end.
   const final = detector.openIncidents();
   for (const incident of final) incidents.set(incident.incident_id, incident);
@@ -169,6 +235,8 @@ export async function replayCaptures(
         sequence_lost: exporter.sequenceLost,
         sampling: [...exporter.samplingRates].sort((a, b) => a - b),
       })),
+      logs,
+      late_rows: order.late,
       first: firstMs === null ? null : new Date(firstMs).toISOString(),
       last: firstMs === null ? null : new Date(nowMs).toISOString(),
     },

@@ -4,7 +4,7 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderFor, requestOf } from '../app/acl-request.ts';
 import { createLogger } from '../app/logger.ts';
-import { type ReplayResult, type ReplaySinks, replayCaptures } from '../app/replay.ts';
+import { type ReplayResult, type ReplaySinks, replayFiles } from '../app/replay.ts';
 import { openReplayStore, type ReplayStore } from '../app/replay-store.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -31,7 +31,7 @@ export async function replayCommand(
       ...(store === null ? {} : { onFlows: store.addFlows, onOutcome: store.addOutcome }),
       ...(progress === undefined ? {} : { onProgress: progress }),
     };
-    result = await replayCaptures(files, config, sinks);
+    result = await replayFiles(files, config, sinks);
     if (progress !== undefined) streams.stderr.write('\r\u001b[K');
   } finally {
     await store?.close();

@@ -43,6 +43,22 @@ async function* datagramsOf(path: string, counters: CaptureCounters): AsyncGener
   const window = await openByteWindow(path, (count) => {
     counters.bytes += count;
   });
+  yield* readOpenCapture(path, window, counters);
+}
+
+/** True when the file in the window begins as a capture does. Throws RogueSmtpError `io`. */
+export async function isCapture(window: ByteWindow): Promise<boolean> {
+  if (!(await window.ensure(4))) return false;
+  const magic = window.bytes.readUInt32BE(window.at);
+  return isPcapMagic(magic) || magic === PCAPNG_MAGIC || magic >>> 16 === IPFIX_VERSION;
+}
+
+/** As readCapture, out of a window that is at the beginning of the file, and which is closed at the end. */
+export async function* readOpenCapture(
+  path: string,
+  window: ByteWindow,
+  counters: CaptureCounters,
+): AsyncGenerator<CapturedDatagram> {
   try {
     const readFrame = await chooseReader(path, window, counters);
     const open = createFrameOpener(counters);

@@ -1,0 +1,31 @@
+/**
+ * JSON lines: values that came from outside, taken only when they are what they should be.
+ */
+
+import { epochMs, readAddress, readTime } from './values.ts';
+
+export type JsonRecord = Readonly<Record<string, unknown>>;
+
+export function isRecord(value: unknown): value is JsonRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The object on a line; null when it is none. */
+export function parseJson(text: string, start: number, end: number): JsonRecord | null {
+  try {
+    const value: unknown = JSON.parse(text.slice(start, end));
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Seconds or milliseconds since 1970, or a date and time in words; -1 for anything else. */
+export function readJsonTime(value: unknown): number {
+  if (typeof value === 'number') return epochMs(value * 1000);
+  return typeof value === 'string' ? readTime(value, 0, value.length) : -1;
+}
+
+export function readJsonAddress(value: unknown, out: Uint8Array): boolean {
+  return typeof value === 'string' && readAddress(value, 0, value.length, out);
+}
