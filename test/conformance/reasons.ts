@@ -15,4 +15,264 @@ export interface Reason {
   readonly why: string;
 }
 
-export const REASONS: readonly Reason[] = [];
+const WAITS = 'data that came before its template; we keep it until the template comes';
+const TSHARK_COUNT = 'TShark reads no more sets than the header counts, and the header counts too few';
+const NFDUMP_V5 =
+  'nfcapd refuses a datagram whose header counts more records than it holds; we take those that are there';
+const ZEROS =
+  'a set of length 0 (the datagram is filled up with zeros), over which the library loops for ever';
+const ENTERPRISE =
+  'only the addresses are IANA elements, all else is of Procera; nfcapd stores no flow of these templates';
+const BEHIND_THE_END = 'a set behind the end that the message header announces, which we do not read';
+const NO_FRAME = 'four flow samples hold no frame and no addresses, one runs past its datagram';
+const BAD_OPTIONS =
+  'TShark stops at an options template that is malformed; we count it and read the data behind it';
+
+export const REASONS: readonly Reason[] = [
+  {
+    capture: 'captures/softflowd-v9-sampled',
+    oracle: 'tshark',
+    difference: 'flows: 100, ours 119',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'captures/softflowd-v9-sampled',
+    oracle: 'tshark',
+    difference: 'options: 0, ours 1',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-same-packet',
+    oracle: 'stated',
+    difference: 'flows: 0, ours 8',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-same-packet',
+    oracle: 'library',
+    difference: 'flows: 0, ours 8',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-same-packet',
+    oracle: 'tshark',
+    difference: 'flows: 0, ours 8',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-same-packet',
+    oracle: 'nfdump',
+    difference: 'flows: 0, ours 8',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-then-more',
+    oracle: 'stated',
+    difference: 'flows: 32, ours 44',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-then-more',
+    oracle: 'library',
+    difference: 'flows: 32, ours 44',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-then-more',
+    oracle: 'tshark',
+    difference: 'flows: 32, ours 44',
+    why: WAITS,
+  },
+  {
+    capture: 'bitkeks/v9-data-before-template-then-more',
+    oracle: 'nfdump',
+    difference: 'flows: 32, ours 44',
+    why: WAITS,
+  },
+  {
+    capture: 'calmh/procera-badencoding',
+    oracle: 'tshark',
+    difference: 'flows: 41, ours 40',
+    why: 'TShark counts a record whose variable-length field runs past the set',
+  },
+  {
+    capture: 'calmh/procera-badencoding',
+    oracle: 'nfdump',
+    difference: 'flows: 0, ours 40',
+    why: ENTERPRISE,
+  },
+  { capture: 'calmh/procera-read', oracle: 'nfdump', difference: 'flows: 0, ours 31', why: ENTERPRISE },
+  { capture: 'gopacket/sflow-all', oracle: 'stated', difference: 'flows: 21, ours 16', why: NO_FRAME },
+  { capture: 'gopacket/sflow-all', oracle: 'tshark', difference: 'flows: 21, ours 16', why: NO_FRAME },
+  {
+    capture: 'logstash/ipfix-netscaler-with-variable-length-fields-2',
+    oracle: 'stated',
+    difference: 'flows: 3, ours 6',
+    why: WAITS,
+  },
+  {
+    capture: 'logstash/ipfix-netscaler-with-variable-length-fields-2',
+    oracle: 'tshark',
+    difference: 'flows: 3, ours 6',
+    why: WAITS,
+  },
+  {
+    capture: 'logstash/ipfix-netscaler-with-variable-length-fields-2',
+    oracle: 'nfdump',
+    difference: 'flows: 3, ours 6',
+    why: WAITS,
+  },
+  {
+    capture: 'logstash/netflow-5-invalid-01',
+    oracle: 'nfdump',
+    difference: 'flows: 0, ours 30',
+    why: NFDUMP_V5,
+  },
+  {
+    capture: 'logstash/netflow-5-invalid-02',
+    oracle: 'nfdump',
+    difference: 'flows: 0, ours 30',
+    why: NFDUMP_V5,
+  },
+  { capture: 'malformed/v5-count-163', oracle: 'nfdump', difference: 'flows: 0, ours 30', why: NFDUMP_V5 },
+  { capture: 'malformed/v5-count-55582', oracle: 'nfdump', difference: 'flows: 0, ours 30', why: NFDUMP_V5 },
+  {
+    capture: 'logstash/netflow-9-cisco-aci',
+    oracle: 'library',
+    difference: 'never returns on 1 of 2 datagrams',
+    why: ZEROS,
+  },
+  {
+    capture: 'logstash/netflow-9-h3c-netstream-with-varstring',
+    oracle: 'stated',
+    difference: 'flows: 0, ours 1',
+    why: 'a field of variable length, which v9 does not have and H3C sends',
+  },
+  {
+    capture: 'logstash/netflow-9-h3c-netstream-with-varstring',
+    oracle: 'library',
+    difference: 'flows: 0, ours 1',
+    why: 'a field of variable length, which v9 does not have and H3C sends',
+  },
+  {
+    capture: 'logstash/netflow-9-h3c',
+    oracle: 'tshark',
+    difference: 'flows: 1, ours 16',
+    why: 'TShark takes the rest of the set for malformed',
+  },
+  {
+    capture: 'logstash/netflow-9-invalid-01',
+    oracle: 'tshark',
+    difference: 'flows: 0, ours 2',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'logstash/netflow-9-invalid-01',
+    oracle: 'tshark',
+    difference: 'options: 0, ours 1',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'malformed/v9-invalid01-unaligned',
+    oracle: 'tshark',
+    difference: 'flows: 0, ours 2',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'malformed/v9-invalid01-unaligned',
+    oracle: 'tshark',
+    difference: 'options: 0, ours 1',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'logstash/netflow-9-palo-alto-1-flowset-in-large-zero-filled-packet',
+    oracle: 'library',
+    difference: 'flows: 0, ours 1',
+    why: ZEROS,
+  },
+  {
+    capture: 'logstash/netflow-9-palo-alto-1-flowset-in-large-zero-filled-packet',
+    oracle: 'library',
+    difference: 'never returns on 1 of 2 datagrams',
+    why: ZEROS,
+  },
+  {
+    capture: 'malformed/v9-zero-filled-paloalto',
+    oracle: 'library',
+    difference: 'flows: 0, ours 1',
+    why: ZEROS,
+  },
+  {
+    capture: 'malformed/v9-zero-filled-paloalto',
+    oracle: 'library',
+    difference: 'never returns on 1 of 2 datagrams',
+    why: ZEROS,
+  },
+  {
+    capture: 'malformed/ipfix-options+template+data-one-message-121',
+    oracle: 'tshark',
+    difference: 'flows: 1, ours 0',
+    why: BEHIND_THE_END,
+  },
+  {
+    capture: 'malformed/ipfix-options+template+data-one-message-121',
+    oracle: 'nfdump',
+    difference: 'flows: 1, ours 0',
+    why: BEHIND_THE_END,
+  },
+  {
+    capture: 'malformed/ipfix-vmware-unknown-datasets',
+    oracle: 'tshark',
+    difference: 'flows: 2, ours 4',
+    why: BAD_OPTIONS,
+  },
+  {
+    capture: 'malformed/ipfix-vmware-unknown-datasets',
+    oracle: 'nfdump',
+    difference: 'flows: 5, ours 4',
+    why: BEHIND_THE_END,
+  },
+  { capture: 'vflow/ipfix-vmware-multi', oracle: 'tshark', difference: 'flows: 2, ours 4', why: BAD_OPTIONS },
+  {
+    capture: 'vflow/ipfix-vmware-multi',
+    oracle: 'nfdump',
+    difference: 'flows: 5, ours 4',
+    why: BEHIND_THE_END,
+  },
+  {
+    capture: 'malformed/sflow-gopacket-overrun',
+    oracle: 'tshark',
+    difference: 'flows: 2, ours 0',
+    why: 'the samples hold no frame, or run past the datagram',
+  },
+  {
+    capture: 'malformed/v9-concatenated',
+    oracle: 'library',
+    difference: 'flows: 0, ours 2',
+    why: 'the library throws at the second packet and loses the first with it',
+  },
+  {
+    capture: 'malformed/v9-concatenated',
+    oracle: 'tshark',
+    difference: 'flows: 0, ours 2',
+    why: TSHARK_COUNT,
+  },
+  {
+    capture: 'malformed/v9-concatenated',
+    oracle: 'library',
+    difference: 'throws on 1 of 1 datagrams',
+    why: 'a set that runs past the end',
+  },
+  {
+    capture: 'malformed/v9-template-split',
+    oracle: 'library',
+    difference: 'throws on 1 of 1 datagrams',
+    why: 'a template that claims more fields than its set holds',
+  },
+  {
+    capture: 'malformed/v9-zero-filled-infinite-loop-36',
+    oracle: 'library',
+    difference: 'never returns on 1 of 1 datagrams',
+    why: ZEROS,
+  },
+];

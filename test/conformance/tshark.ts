@@ -84,7 +84,9 @@ function attribute(attributes: string, name: string): string {
 function recordOf(fields: ReadonlyMap<string, string>): ComparedRecord {
   const record: Partial<Record<ComparedField, string | number>> = {};
   for (const [field, names] of Object.entries(NAMES) as [ComparedField, readonly string[]][]) {
-    const name = names.find((candidate) => fields.has(candidate));
+    const known = names.filter((candidate) => fields.has(candidate));
+    // Templates with both address families leave the one zero that does not apply.
+    const name = known.find((candidate) => fields.get(candidate) !== '0.0.0.0') ?? known[0];
     const show = name === undefined ? undefined : fields.get(name);
     if (show === undefined) continue;
     if (field === 'src' || field === 'dst') record[field] = hexOf(show);
