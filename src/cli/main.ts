@@ -86,14 +86,23 @@ program
 
 program
   .command('replay')
-  .description('captures through the whole path, in capture time, as fast as it goes')
+  .description('captures and flow logs through the whole path, in their time, as fast as it goes')
   .argument('<file...>')
   .option(
     '--data <dir>',
     'keep the flows and results in a store here, to be looked at afterwards; must be empty',
   )
   .option('--out <dir>', 'write alerts.ndjson, incidents.ndjson, acl/ and summary.json here')
-  .addHelpText('after', '\nExample:\n  rogue-smtp replay last-night.pcap.gz --out result')
+  .addHelpText(
+    'after',
+    `
+Files, told by their content, each also as gzip: pcap, pcapng and .ipfix of exports; Zeek conn (TSV, JSON), Suricata EVE,
+AWS VPC flow logs (text), nfdump -o csv (run with TZ=UTC), Argus ra -c, with a header line.
+
+Examples:
+  rogue-smtp replay last-night.pcap.gz --out result
+  rogue-smtp replay conn.*.log.gz`,
+  )
   .action(async (files: string[], flags: { data?: string; out?: string }) => {
     const { replayCommand } = await import('./replay.ts');
     await replayCommand(settings(), files, flags, process);

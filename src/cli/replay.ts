@@ -1,4 +1,4 @@
-/** `rogue-smtp replay`: captures through the whole path, with the results in a directory and, if asked, in a store. */
+/** `rogue-smtp replay`: captures and flow logs through the whole path, with the results in a directory and, if asked, in a store. */
 
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,7 +38,18 @@ export async function replayCommand(
   }
   if (flags.out !== undefined) await writeResult(flags.out, result, loaded, streams);
   for (const alert of result.alerts) streams.stdout.write(`${describeAlert(alert)}\n`);
+  for (const log of result.summary.logs) {
+    for (const text of rejectedLines(log)) streams.stderr.write(`${printable(text)}\n`);
+  }
   streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
+}
+
+/** What was not understood in a flow log, in words. */
+function rejectedLines(log: ReplayResult['summary']['logs'][number]): string[] {
+  const total = Object.values(log.rejected).reduce((sum, n) => sum + n, 0);
+  const shown = log.examples.map(({ line, reason, text }) => `${log.file}:${line}: ${reason}: ${text}`);
+  const hidden = total - shown.length;
+  return hidden > 0 ? [...shown, `${log.file}: ${hidden} more lines rejected`] : shown;
 }
 
 async function openStoreIn(directory: string, loaded: LoadedConfig): Promise<ReplayStore> {
