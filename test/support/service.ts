@@ -49,6 +49,8 @@ data: ${join(settings.directory, 'data')}
     log = (log + String(chunk)).slice(-1_000_000);
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // A test that fails half-way must not leave a service behind.
+  process.once('exit', () => child.kill('SIGKILL'));
   const failure = ended.then((): never => {
     throw new Error(`the service ended by itself:\n${log}`);
   });
