@@ -1,13 +1,17 @@
 /**
- * The datagrams of the benchmark: 30 records each, one in twenty on port 25, addresses and ports of a busy network.
+ * The datagrams of the benchmark: one flow in twenty on port 25, addresses and ports of a busy network.
  *
- * v9 and IPFIX with the 18 fields that routers send by default; v5 with its own. The same for every run.
+ * v5 with 30 records, v9 and IPFIX with 30 of the 18 fields that routers send by default; IPFIX with 6 of 60 fields and
+ * sFlow with 7 samples of 128 bytes, which is what fits into 1500 bytes. The same for every run.
  */
 
-import { type Field, integer, ipfix, set, template, u16, u32, v5, v9 } from '../support/datagrams.ts';
+import { type Field, integer, ipfix, ipv4, set, template, u16, u32, v5, v9 } from '../support/datagrams.ts';
 
 export interface ExportPool {
-  readonly name: 'v5' | 'v9' | 'ipfix';
+  readonly name: 'v5' | 'v9' | 'ipfix' | 'ipfix, 60 fields' | 'sflow';
+  readonly version: 'v5' | 'v9' | 'ipfix' | 'sflow';
+  /** Records in each datagram. */
+  readonly records: number;
   /** Sent once, before the others. */
   readonly templates: readonly Buffer[];
   readonly datagrams: readonly Buffer[];
@@ -16,8 +20,25 @@ export interface ExportPool {
   readonly sequenceStep: number;
 }
 
-export const RECORDS = 30;
+const RECORDS = 30;
+const WIDE_RECORDS = 6;
+const SAMPLES = 7;
 const DATAGRAMS = 64;
+
+/** What a record of 60 fields has besides the usual 18: application, timing, VLANs, MACs, MPLS, NAT, counters. */
+const FURTHER: readonly Field[] = [
+  ...[136, 230, 233].map((id): Field => [id, 1]),
+  ...[32, 54, 58, 59, 192, 206, 227, 228, 243, 254].map(
+    (id): Field => [id, id === 192 || id === 206 ? 1 : 2],
+  ),
+  ...[23, 24, 70, 71, 72, 225, 226, 234, 235].map(
+    (id): Field => [id, id === 70 || id === 71 || id === 72 ? 3 : 4],
+  ),
+  ...[56, 57, 80, 81].map((id): Field => [id, 6]),
+  ...[85, 86, 95, 130, 133, 148, 161, 184, 185, 186].map((id): Field => [id, 4]),
+  ...[231, 232, 298, 299, 352, 353].map((id): Field => [id, 4]),
+];
+const FURTHER_BYTES = FURTHER.reduce((sum, [, length]) => sum + length, 0);
 
 /** Times are what v9 and IPFIX tell differently: uptime there, absolute here. */
 function fields(first: number, last: number, timeBytes: number): readonly Field[] {
@@ -68,6 +89,27 @@ function record(random: (below: number) => number, times: Buffer): Buffer {
   ]);
 }
 
+/** Ethernet, IPv4, TCP: the first 128 bytes of a frame, as a switch samples it. */
+function sample(random: (below: number) => number): Buffer {
+  const port = random(20) === 0 ? 25 : 443;
+  const header = Buffer.concat([
+    Buffer.alloc(12, 2),
+    u16(0x0800),
+    Buffer.from([0x45, 0]),
+    u16(1400, 1, 0x4000),
+    Buffer.from([64, 6, 0, 0]),
+    ipv4(`10.0.${random(256)}.${random(256)}`),
+    ipv4(`198.51.100.${random(256)}`),
+    u16(1024 + random(60_000), port),
+    u32(random(1e9), random(1e9)),
+    Buffer.from([0x50, 0x18]),
+    u16(1000, 0, 0),
+    Buffer.alloc(74, 0x61),
+  ]);
+  const raw = Buffer.concat([u32(1, 16 + header.length), u32(1, 1414, 4, header.length), header]);
+  return Buffer.concat([u32(1, 32 + raw.length), u32(1, 3, 512, 1000, 0, 7, 8, 1), raw]);
+}
+
 export function createPools(): readonly ExportPool[] {
   const random = createRandom();
   const repeat = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
@@ -76,6 +118,8 @@ export function createPools(): readonly ExportPool[] {
   return [
     {
       name: 'v5',
+      version: 'v5',
+      records: RECORDS,
       templates: [],
       datagrams: repeat(DATAGRAMS, () =>
         v5(
@@ -94,6 +138,8 @@ export function createPools(): readonly ExportPool[] {
     },
     {
       name: 'v9',
+      version: 'v9',
+      records: RECORDS,
       templates: [v9([set(0, template(300, fields(22, 21, 4)))])],
       datagrams: repeat(DATAGRAMS, () => v9([set(300, ...repeat(RECORDS, () => record(random, uptimes())))])),
       sequenceOffset: 12,
@@ -101,12 +147,48 @@ export function createPools(): readonly ExportPool[] {
     },
     {
       name: 'ipfix',
+      version: 'ipfix',
+      records: RECORDS,
       templates: [ipfix([set(2, template(300, fields(152, 153, 8)))])],
       datagrams: repeat(DATAGRAMS, () =>
         ipfix([set(300, ...repeat(RECORDS, () => record(random, absolute())))]),
       ),
       sequenceOffset: 8,
       sequenceStep: RECORDS,
+    },
+    {
+      name: 'ipfix, 60 fields',
+      version: 'ipfix',
+      records: WIDE_RECORDS,
+      templates: [ipfix([set(2, template(301, [...fields(152, 153, 8), ...FURTHER]))])],
+      datagrams: repeat(DATAGRAMS, () =>
+        ipfix([
+          set(
+            301,
+            ...repeat(WIDE_RECORDS, () =>
+              Buffer.concat([record(random, absolute()), Buffer.alloc(FURTHER_BYTES, 1)]),
+            ),
+          ),
+        ]),
+      ),
+      sequenceOffset: 8,
+      sequenceStep: WIDE_RECORDS,
+    },
+    {
+      name: 'sflow',
+      version: 'sflow',
+      records: SAMPLES,
+      templates: [],
+      datagrams: repeat(DATAGRAMS, () =>
+        Buffer.concat([
+          u32(5, 1),
+          ipv4('192.0.2.7'),
+          u32(2, 0, 60_000, SAMPLES),
+          ...repeat(SAMPLES, () => sample(random)),
+        ]),
+      ),
+      sequenceOffset: 16,
+      sequenceStep: 1,
     },
   ];
 }

@@ -1,8 +1,8 @@
 /**
- * The receivers that are compared: ours, nfcapd and nfacctd, each as a process of its own on a loopback port.
+ * The receivers that are compared, each as a process of its own on a loopback port.
  *
- * All are asked for the same receive buffer, and judged by the same two figures of the kernel: the CPU time of their
- * processes, and the drops of their socket.
+ * All are asked for the same receive buffer where they can be, and judged by the same figures of the kernel: CPU time
+ * and memory of their processes, and the drops of their socket.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,80 +13,129 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readUdpSockets } from '../../src/collect/kernel-drops.ts';
 import { missingTools } from '../support/requirements.ts';
+import type { ExportPool } from './exports.ts';
+import { type Goflow2, goflow2Command } from './goflow2.ts';
 
 export interface ReceiverKind {
   readonly name: string;
   /** Why it cannot be measured here; null when it can. */
   readonly missing: string | null;
-  command(directory: string, port: number, receiveBuffer: number): Promise<readonly string[]>;
+  readonly versions: readonly ExportPool['version'][];
+  command(at: Place): Promise<readonly string[]>;
+}
+
+interface Place {
+  /** The receiver's own, to write in. */
+  readonly directory: string;
+  readonly port: number;
+  readonly receiveBuffer: number;
+  readonly sflow: boolean;
 }
 
 export interface RunningReceiver {
   /** Seconds of CPU spent so far by the process and its children. */
   cpuSeconds(): number;
+  /** Bytes of memory in use by the process and its children at most so far. */
+  peakMemory(): number;
   drops(): Promise<number>;
   /** What it printed on stdout until it ended. */
   stop(): Promise<string>;
 }
 
-const RECEIVER = fileURLToPath(new URL('./receiver.ts', import.meta.url));
+const FLOW_VERSIONS = ['v5', 'v9', 'ipfix'] as const;
 
-export const RECEIVERS: readonly ReceiverKind[] = [
-  {
-    name: 'rogue-smtp',
-    missing: null,
-    command: async (directory, port, receiveBuffer) => [
-      process.execPath,
-      '--import',
-      'tsx',
-      RECEIVER,
-      directory,
-      String(port),
-      String(receiveBuffer),
-    ],
-  },
-  {
-    name: 'nfcapd',
-    missing: absent('nfcapd'),
-    async command(directory, port, receiveBuffer) {
-      return [
-        'nfcapd',
-        '-w',
-        directory,
-        '-b',
-        '127.0.0.1',
-        '-p',
-        String(port),
-        '-t',
-        '3600',
-        '-B',
-        String(receiveBuffer),
-      ];
+export function receiverKinds(goflow2: Goflow2): readonly ReceiverKind[] {
+  return [
+    {
+      name: 'Node, counting datagrams only',
+      missing: null,
+      versions: [...FLOW_VERSIONS, 'sflow'],
+      command: async ({ port, receiveBuffer }) => node('node-receiver.ts', port, receiveBuffer, 'count'),
     },
-  },
-  {
-    name: 'nfacctd',
-    missing: absent('nfacctd'),
-    async command(directory, port, receiveBuffer) {
-      const file = join(directory, 'nfacctd.conf');
-      const settings = {
-        daemonize: 'false',
-        nfacctd_ip: '127.0.0.1',
-        nfacctd_port: port,
-        nfacctd_pipe_size: receiveBuffer,
-        plugins: 'print',
-        plugin_pipe_size: 64 * 1024 * 1024,
-        plugin_buffer_size: 64 * 1024,
-        aggregate: 'src_host, dst_host, src_port, dst_port, proto, tcpflags',
-        print_output_file: '/dev/null',
-        print_refresh_time: 3600,
-      };
-      const text = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`);
-      await writeFile(file, text.join(''));
-      return ['nfacctd', '-f', file];
+    {
+      name: 'rogue-smtp, archive: mail',
+      missing: null,
+      versions: [...FLOW_VERSIONS, 'sflow'],
+      command: async ({ directory, port, receiveBuffer }) =>
+        node('receiver.ts', directory, port, receiveBuffer, 'mail'),
     },
-  },
-];
+    {
+      name: 'rogue-smtp, archive: all',
+      missing: null,
+      versions: [...FLOW_VERSIONS, 'sflow'],
+      command: async ({ directory, port, receiveBuffer }) =>
+        node('receiver.ts', directory, port, receiveBuffer, 'all'),
+    },
+    {
+      name: 'nfcapd',
+      missing: absent('nfcapd'),
+      versions: FLOW_VERSIONS,
+      command: async (at) => ['nfcapd', ...capdArguments(at)],
+    },
+    {
+      name: 'sfcapd',
+      missing: absent('sfcapd'),
+      versions: ['sflow'],
+      command: async (at) => ['sfcapd', ...capdArguments(at)],
+    },
+    {
+      name: 'nfacctd',
+      missing: absent('nfacctd'),
+      versions: FLOW_VERSIONS,
+      command: async (at) => ['nfacctd', '-f', await pmacctFile('nfacctd', at)],
+    },
+    {
+      name: 'sfacctd',
+      missing: absent('sfacctd'),
+      versions: ['sflow'],
+      command: async (at) => ['sfacctd', '-f', await pmacctFile('sfacctd', at)],
+    },
+    {
+      name: 'goflow2',
+      missing: goflow2.kind === 'missing' ? goflow2.why : null,
+      versions: [...FLOW_VERSIONS, 'sflow'],
+      command: async ({ directory, port, sflow }) =>
+        goflow2Command(goflow2.kind === 'built' ? goflow2.program : '', port, sflow, directory),
+    },
+    {
+      name: 'node-netflowv9, objects',
+      missing: null,
+      versions: ['v5', 'v9'],
+      command: async ({ port, receiveBuffer }) => node('node-receiver.ts', port, receiveBuffer, 'objects'),
+    },
+  ];
+}
+
+function node(file: string, ...args: readonly (string | number)[]): readonly string[] {
+  const path = fileURLToPath(new URL(file, import.meta.url));
+  return [process.execPath, '--import', 'tsx', path, ...args.map(String)];
+}
+
+function capdArguments({ directory, port, receiveBuffer }: Place): readonly string[] {
+  const place = ['-w', directory, '-b', '127.0.0.1', '-p', String(port)];
+  return [...place, '-t', '3600', '-B', String(receiveBuffer)];
+}
+
+async function pmacctFile(daemon: 'nfacctd' | 'sfacctd', at: Place): Promise<string> {
+  const file = join(at.directory, `${daemon}.conf`);
+  const settings = {
+    daemonize: 'false',
+    [`${daemon}_ip`]: '127.0.0.1',
+    [`${daemon}_port`]: at.port,
+    [`${daemon}_pipe_size`]: at.receiveBuffer,
+    plugins: 'print',
+    plugin_pipe_size: 64 * 1024 * 1024,
+    plugin_buffer_size: 64 * 1024,
+    aggregate: 'src_host, dst_host, src_port, dst_port, proto, tcpflags',
+    print_output_file: '/dev/null',
+    print_refresh_time: 3600,
+  };
+  await writeFile(
+    file,
+    Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`),
+  );
+  return file;
+}
 
 function absent(tool: string): string | null {
   return missingTools(tool).length === 0 ? null : `${tool} is not installed`;
@@ -94,14 +143,10 @@ function absent(tool: string): string | null {
 
 const READY_MS = 10_000;
 
-export async function startReceiver(
-  kind: ReceiverKind,
-  directory: string,
-  port: number,
-  receiveBuffer: number,
-): Promise<RunningReceiver> {
-  await mkdir(directory, { recursive: true });
-  const [command, ...args] = await kind.command(directory, port, receiveBuffer);
+export async function startReceiver(kind: ReceiverKind, at: Place): Promise<RunningReceiver> {
+  const { port } = at;
+  await mkdir(at.directory, { recursive: true });
+  const [command, ...args] = await kind.command(at);
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let output = '';
   let errors = '';
@@ -117,6 +162,7 @@ export async function startReceiver(
   const pid = child.pid ?? 0;
   return {
     cpuSeconds: () => cpuSecondsOf(pid),
+    peakMemory: () => processesOf(pid).reduce((sum, each) => sum + peakMemoryOf(each), 0),
     drops: async () => (await socketOn(port))?.drops ?? 0,
     async stop() {
       child.kill('SIGTERM');
@@ -174,13 +220,27 @@ function statOf(pid: string): readonly number[] | null {
   }
 }
 
+/** The process and its children. */
+function processesOf(pid: number): readonly string[] {
+  return readdirSync('/proc').filter(
+    (entry) => /^\d+$/.test(entry) && (Number(entry) === pid || statOf(entry)?.[PARENT] === pid),
+  );
+}
+
 function cpuSecondsOf(pid: number): number {
   let ticks = 0;
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = statOf(entry);
-    if (stat !== null && (Number(entry) === pid || stat[PARENT] === pid))
-      ticks += stat[USER_TIME] + stat[SYSTEM_TIME];
+  for (const each of processesOf(pid)) {
+    const stat = statOf(each);
+    if (stat !== null) ticks += stat[USER_TIME] + stat[SYSTEM_TIME];
   }
   return ticks / TICKS_PER_SECOND;
+}
+
+function peakMemoryOf(pid: string): number {
+  try {
+    const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
+    return Number(kibibytes ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }

@@ -2,17 +2,18 @@
 
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { missingTools } from '../support/requirements.ts';
-import type { ExportPool } from './exports.ts';
+import { type ExportPool, poolFile } from './exports.ts';
 
 export interface Sender {
   readonly name: string;
   /** Sends for so many seconds at a rate in datagrams a second; resolves with how many it was. */
-  send(port: number, rate: number, seconds: number, pool: ExportPool, poolPath: string): Promise<number>;
+  send(port: number, rate: number, seconds: number, pool: ExportPool): Promise<number>;
 }
 
 const run = promisify(execFile);
@@ -24,7 +25,9 @@ export async function createSender(directory: string): Promise<Sender> {
   await run('gcc', ['-O2', '-o', program, fileURLToPath(new URL('./sender.c', import.meta.url))]);
   return {
     name: 'C, sendmmsg',
-    async send(port, rate, seconds, pool, poolPath) {
+    async send(port, rate, seconds, pool) {
+      const poolPath = join(directory, `${pool.name}.pool`);
+      await writeFile(poolPath, poolFile(pool));
       const { stdout } = await run(program, [
         '127.0.0.1',
         String(port),
