@@ -155,7 +155,7 @@ export function argusCsv(names: readonly string[], separator: string): FlowLogFo
           one.flags = Math.max(0, readFlagLetters(word, 0, bar));
           other.flags = Math.max(0, readFlagLetters(word, bar + 1, word.length));
         }
-      } else if (word in STATES) {
+      } else if (Object.hasOwn(STATES, word)) {
         const [oneFlags, otherFlags, hasAnswer] = STATES[word];
         answered = hasAnswer;
         if (protocol === TCP) {

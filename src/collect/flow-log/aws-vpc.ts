@@ -140,14 +140,14 @@ export function awsVpc(names: readonly string[]): FlowLogFormat {
 
 /**
  * AWS tells FIN, SYN, RST and SYN-ACK only: of all other segments neither ACK nor PSH. What surely was there is added:
- * FIN and payload go with ACK. A SYN alone is told as such only where all packets can be that SYN again; otherwise the
- * log does not say what the other packets had, and 0 is returned for "not told". `told` is -1 without the field, and 0
- * for an interval without any of the four.
+ * FIN and payload go with ACK. A SYN is told as the only flag where it was the only packet; of two small packets the
+ * second may be the same SYN again or the ACK of the handshake, so 0 is returned for "not told". `told` is -1 without
+ * the field, and 0 for an interval without any of the four.
  */
 function awsFlags(told: number, packets: number, bytes: number): number {
   if (told <= 0) return 0;
   const payload = bytes > BARE_PACKET_BYTES * packets;
-  if (told === SYN && !payload && packets > 1 && bytes % packets !== 0) return 0;
+  if (told === SYN && !payload && packets > 1) return 0;
   return told | ((told & FIN) !== 0 || payload ? ACK : 0);
 }
 

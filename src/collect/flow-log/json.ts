@@ -2,7 +2,7 @@
  * JSON lines: values that came from outside, taken only when they are what they should be.
  */
 
-import { epochMs, readAddress, readTime } from './values.ts';
+import { epochMs, readAddress, readProtocol, readSeconds, readTime } from './values.ts';
 
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
@@ -28,4 +28,17 @@ export function readJsonTime(value: unknown): number {
 
 export function readJsonAddress(value: unknown, out: Uint8Array): boolean {
   return typeof value === 'string' && readAddress(value, 0, value.length, out);
+}
+
+/** A protocol by name or number; -1 for anything else. An object has no text that is safe to ask for. */
+export function readJsonProtocol(value: unknown): number {
+  if (typeof value !== 'string' && typeof value !== 'number') return -1;
+  const word = String(value);
+  return readProtocol(word, 0, word.length);
+}
+
+/** Seconds as a number, or in words, in milliseconds; -1 for anything else. */
+export function readJsonSeconds(value: unknown): number {
+  if (typeof value === 'number') return value >= 0 ? value * 1000 : -1;
+  return typeof value === 'string' ? readSeconds(value, 0, value.length) : -1;
 }

@@ -8,8 +8,15 @@
 
 import type { FlowLogFormat, LineVerdict, LoggedFlow } from './flow-log.ts';
 import { DROPPED, LOG_DOMAIN } from './flow-log.ts';
-import { isRecord, type JsonRecord, parseJson, readJsonAddress, readJsonTime } from './json.ts';
-import { hasPorts, readProtocol } from './values.ts';
+import {
+  isRecord,
+  type JsonRecord,
+  parseJson,
+  readJsonAddress,
+  readJsonProtocol,
+  readJsonTime,
+} from './json.ts';
+import { hasPorts } from './values.ts';
 
 const TCP = 6;
 const OPEN_BRACE = 123;
@@ -84,8 +91,7 @@ function readCommon(event: JsonRecord, told: JsonRecord, flow: LoggedFlow): Line
   // An event without an end is one that was logged while the flow went on.
   const endMs = readJsonTime(told.end ?? event.timestamp);
   if (startMs < 0 || endMs < 0) return 'bad_time';
-  const proto = String(event.proto);
-  const protocol = readProtocol(proto, 0, proto.length);
+  const protocol = readJsonProtocol(event.proto);
   if (protocol < 0) return 'bad_protocol';
   if (!readJsonAddress(event.src_ip, flow.source) || !readJsonAddress(event.dest_ip, flow.destination))
     return 'bad_address';

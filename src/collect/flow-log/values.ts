@@ -12,7 +12,7 @@ const ZERO = 48;
 const NINE = 57;
 const DOT = 46;
 
-/** A whole number in decimal digits; -1 for anything else. Exact up to 2^53. */
+/** A whole number in decimal digits, at most 2^53 - 1; -1 for anything else. */
 export function readCount(text: string, start: number, end: number): number {
   if (start >= end || end - start > 20) return -1;
   let value = 0;
@@ -21,7 +21,7 @@ export function readCount(text: string, start: number, end: number): number {
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
   }
-  return value;
+  return value <= Number.MAX_SAFE_INTEGER ? value : -1;
 }
 
 /** A port in decimal, or in hexadecimal with `0x` (Argus, for ICMP); -1 for anything else. */
@@ -148,7 +148,8 @@ export function readAddress(text: string, start: number, end: number, out: Uint8
       return readOtherAddress(text, start, end, out);
     value = value * 10 + digit;
     digits++;
-    if (value > 255) return false;
+    // Four digits of an IPv6 address, or no address at all.
+    if (value > 255) return readOtherAddress(text, start, end, out);
   }
   if (part !== 3 || digits === 0) return false;
   out[15] = value;

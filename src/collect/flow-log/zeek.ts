@@ -7,7 +7,15 @@
 
 import type { FlowLogFormat, LineVerdict, LoggedFlow, LoggedHalf } from './flow-log.ts';
 import { LOG_DOMAIN } from './flow-log.ts';
-import { isRecord, type JsonRecord, parseJson, readJsonAddress, readJsonTime } from './json.ts';
+import {
+  isRecord,
+  type JsonRecord,
+  parseJson,
+  readJsonAddress,
+  readJsonProtocol,
+  readJsonSeconds,
+  readJsonTime,
+} from './json.ts';
 import { createTable, type Table } from './table.ts';
 import {
   epochMs,
@@ -184,11 +192,11 @@ export function zeekJson(): FlowLogFormat {
     if (!isConnRow(row)) return 'other_event';
 
     const startMs = readJsonTime(row.ts);
-    const durationMs = row.duration === undefined || row.duration === null ? 0 : Number(row.duration) * 1000;
+    const durationMs =
+      row.duration === undefined || row.duration === null ? 0 : readJsonSeconds(row.duration);
     const endMs = epochMs(startMs + durationMs);
     if (startMs < 0 || !(durationMs >= 0) || endMs < 0) return 'bad_time';
-    const proto = String(row.proto);
-    const protocol = readProtocol(proto, 0, proto.length);
+    const protocol = readJsonProtocol(row.proto);
     if (protocol < 0) return 'bad_protocol';
     if (
       !readJsonAddress(idOf(row, 'orig_h'), flow.source) ||
