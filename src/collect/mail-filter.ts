@@ -12,7 +12,7 @@ const TCP = 6;
 
 /**
  * Appends the rows of `batch` from row `from` on that have one of the ports as source or destination to `target`.
- * Returns the first row that did not fit any more: `batch.length` when all was looked at.
+ * Returns the first row that was not looked at since the target is full: `batch.length` when all were.
  */
 export type SelectMail = (batch: FlowBatch, target: FlowBatch, from?: number) => number;
 
@@ -23,17 +23,11 @@ export function createMailFilter(ports: Iterable<number>): SelectMail {
   return (batch, target, from = 0) => {
     if (selected.length < batch.capacity) selected = new Uint32Array(batch.capacity);
     const room = target.capacity - target.length;
-    const rows = batch.length;
-    let count = 0;
-    let row = from;
-    for (; row < rows; row++) {
-      if (!isMail(wanted, batch, row)) continue;
-      if (count === room) break;
-      selected[count++] = row;
-    }
+    if (room === 0) return from;
+    const count = findMail(wanted, batch, from, room, selected);
     if (count > 0) gather(batch, selected, count, target, target.length);
     target.length += count;
-    return row;
+    return count === room ? selected[count - 1] + 1 : batch.length;
   };
 }
 
@@ -46,14 +40,31 @@ export function createMailKeeper(ports: Iterable<number>): KeepMail {
 
   return (batch) => {
     if (selected.length < batch.capacity) selected = new Uint32Array(batch.capacity);
-    const rows = batch.length;
-    let count = 0;
-    for (let row = 0; row < rows; row++) if (isMail(wanted, batch, row)) selected[count++] = row;
-    if (count === rows) return;
+    const count = findMail(wanted, batch, 0, batch.length, selected);
+    if (count === batch.length) return;
     // A row only ever moves towards the beginning, so that none is overwritten before it has moved.
     gather(batch, selected, count, batch, 0);
     clearRows(batch, count);
   };
+}
+
+/** Writes the numbers of at most `room` mail rows into `found`, and returns how many. 1 to 2 ns a row. */
+function findMail(
+  wanted: Uint8Array,
+  batch: FlowBatch,
+  from: number,
+  room: number,
+  found: Uint32Array,
+): number {
+  const { protocol, src_port, dst_port, fragment_offset } = batch.columns;
+  const rows = batch.length;
+  let count = 0;
+  for (let row = from; row < rows && count < room; row++) {
+    if ((wanted[dst_port[row]] | wanted[src_port[row]]) === 0) continue;
+    if (protocol[row] !== TCP || fragment_offset[row] !== 0) continue;
+    found[count++] = row;
+  }
+  return count;
 }
 
 function portTable(ports: Iterable<number>): Uint8Array {
@@ -62,11 +73,6 @@ function portTable(ports: Iterable<number>): Uint8Array {
   // Port 0 is what rows without ports hold.
   wanted[0] = 0;
   return wanted;
-}
-
-function isMail(wanted: Uint8Array, { columns }: FlowBatch, row: number): boolean {
-  if ((wanted[columns.dst_port[row]] | wanted[columns.src_port[row]]) === 0) return false;
-  return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
 }
 
 /** Column by column, so that the inner loop stays with one array; a loop of its own for each kind of array. */
