@@ -11,7 +11,7 @@ import type { DecodeOutcome, DecoderOptions, FlowSink } from '../../src/decode/t
 import { v5 } from '../support/datagrams.ts';
 import { LIMITS, NOW } from '../support/decoding.ts';
 import { createDecoderTarget } from './decoder-target.ts';
-import { tryCapture, tryNative, trySnapshot } from './file-targets.ts';
+import { tryCapture, tryFlowLog, tryNative, trySnapshot } from './file-targets.ts';
 import { CASES_DIR, type Case, caseSchema, Finding, keepFinding } from './finding.ts';
 import { createRandom } from './random.ts';
 
@@ -38,6 +38,7 @@ async function replay(found: Case): Promise<void> {
   }
   const bytes = Buffer.from(found.hex, 'hex');
   if (found.target === 'capture') await tryCapture(bytes, join(directory, 'case'), found.seed);
+  if (found.target === 'flow-log') await tryFlowLog(bytes, join(directory, 'case'), found.seed);
   if (found.target === 'native') tryNative(bytes, found.seed);
   if (found.target === 'snapshot') trySnapshot(bytes, found.seed);
 }

@@ -48,6 +48,7 @@ export function randomOptions(random: Random): DecoderOptions {
       pendingBytes: random.pick([4096, 65_536, 1 << 20]),
       pendingAgeMs: random.pick([100, 60_000]),
     },
+    ...(random.oneIn(3) && { portsOnly: [25, 587] }),
     ...(random.oneIn(2) && { onOptions: () => {} }),
   };
 }
@@ -109,7 +110,12 @@ export function createDecoderTarget(
     if (maxDatagramMs > MAX_DATAGRAM_MS) fail(`a datagram took ${maxDatagramMs.toFixed(0)} ms`);
     const after = account();
     expectSame('datagrams counted', after.datagrams - before.datagrams, 1);
-    expectSame('rows in the sink', after.rows - before.rows, outcome.flows);
+    const passedOver = after.passedOver - before.passedOver;
+    expectSame(
+      'rows in the sink and flows passed over',
+      after.rows - before.rows + passedOver,
+      outcome.flows,
+    );
     expectSame('flows counted', after.flows - before.flows, outcome.flows);
     expectSame('drops counted', after.dropped - before.dropped, outcome.dropped);
     expectSame('options records counted', after.options - before.options, outcome.options);
@@ -125,6 +131,7 @@ export function createDecoderTarget(
     return {
       datagrams: counters.datagrams,
       rows: stored + sink.batch.length,
+      passedOver: counters.passedOver,
       flows: total(counters.flows),
       dropped: total(counters.dropped),
       options: counters.optionsRecords,

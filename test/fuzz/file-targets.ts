@@ -1,5 +1,5 @@
 /**
- * What is read from disks and brokers, damaged: captures, Native blocks, snapshots of templates.
+ * What is read from disks and brokers, damaged: captures, flow logs, Native blocks, snapshots of templates.
  *
  * A reader either reads, with an account that adds up, or says what is wrong in the way its contract names. It never
  * throws anything else, and never takes long.
@@ -7,7 +7,10 @@
 
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { openByteWindow } from '../../src/collect/capture/byte-window.ts';
 import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { createFlowLogCounters } from '../../src/collect/flow-log/flow-log.ts';
+import { readFlowLog } from '../../src/collect/flow-log/read-flow-log.ts';
 import { createDecoder } from '../../src/decode/decoder.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
@@ -53,6 +56,42 @@ export async function tryCapture(bytes: Buffer, path: string, seed: number): Pro
   if (counters.bytes > bytes.length) fail(`${counters.bytes} bytes read of ${bytes.length}`);
   if (performance.now() - from > MAX_FILE_MS) fail('reading took too long');
   return datagrams;
+}
+
+/** Reads a file of these bytes as a flow log; returns the flows in it. */
+export async function tryFlowLog(bytes: Buffer, path: string, seed: number): Promise<number> {
+  const fail = (reason: string, cause?: unknown): never => {
+    throw new Finding({ target: 'flow-log', reason, seed, hex: bytes.toString('hex') }, cause);
+  };
+  writeFileSync(path, bytes);
+  const from = performance.now();
+  const counters = createFlowLogCounters();
+  let rows = 0;
+  const sink = {
+    batch: createFlowBatch(16),
+    flush() {
+      rows += sink.batch.length;
+      clearFlowBatch(sink.batch);
+    },
+  };
+  const window = await openByteWindow(path, () => {});
+  try {
+    for await (const _ of readFlowLog(path, window, sink, { file: 0, linesBefore: 0 }, counters))
+      sink.flush();
+  } catch (error) {
+    if (!(error instanceof RogueSmtpError)) fail(`reading threw ${String(error)}`, error);
+  } finally {
+    await window.close();
+    unlinkSync(path);
+  }
+  sink.flush();
+  const others = [...Object.values(counters.skipped), ...Object.values(counters.rejected)];
+  const accounted = others.reduce((sum, count) => sum + count, counters.flows);
+  if (counters.lines !== accounted) fail(`${counters.lines} lines, ${accounted} accounted for`);
+  if (counters.rows !== rows) fail(`${rows} rows, ${counters.rows} counted`);
+  if (rows > 2 * counters.flows) fail(`${rows} rows of ${counters.flows} flows`);
+  if (performance.now() - from > MAX_FILE_MS) fail('reading took too long');
+  return counters.flows;
 }
 
 export function gzipped(bytes: Buffer): Buffer {

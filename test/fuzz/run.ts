@@ -11,13 +11,15 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { corpusDatagrams, corpusFiles } from './corpus.ts';
 import { createDecoderTarget, FIRST_MS, randomOptions } from './decoder-target.ts';
-import { gzipped, nativeBlock, tryCapture, tryNative, trySnapshot } from './file-targets.ts';
+import { gzipped, nativeBlock, tryCapture, tryFlowLog, tryNative, trySnapshot } from './file-targets.ts';
+import { flowLog } from './flow-log-grammar.ts';
 import { createGrammar, type Grammar } from './grammar.ts';
 import { mutate } from './mutate.ts';
 import { createRandom, type Random } from './random.ts';
 
 const DATAGRAMS_PER_ROUND = 10_000;
 const FILES_PER_ROUND = 60;
+const LOGS_PER_ROUND = 100;
 const BLOCKS_PER_ROUND = 500;
 /** Rounds before memory is taken as settled, and how far it may go beyond what it was then. */
 const SETTLING_ROUNDS = 10;
@@ -35,9 +37,13 @@ export interface FuzzFigures {
   templates: number;
   options: number;
   capturedDatagrams: number;
+  logs: number;
+  loggedFlows: number;
   readonly dropped: Record<string, number>;
   maxDatagramMs: number;
-  /** Heap and buffers in use after a collection: when settled, and the most of any round after that. */
+  /** Processor time of all rounds, which on a machine with other work is much less than has passed. */
+  cpuSeconds: number;
+  /** Heap and buffers in use after a collection, the most of the first rounds and of all. */
   settledBytes: number;
   maxBytes: number;
 }
@@ -54,6 +60,7 @@ export interface FuzzOptions {
 /** Throws a Finding with the seed of its round. */
 export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): Promise<FuzzFigures> {
   const corpus = { datagrams: corpusDatagrams(), files: corpusFiles() };
+  const cpu = process.cpuUsage();
   const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-fuzz-'));
   const figures: FuzzFigures = {
     rounds: 0,
@@ -65,8 +72,11 @@ export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): 
     templates: 0,
     options: 0,
     capturedDatagrams: 0,
+    logs: 0,
+    loggedFlows: 0,
     dropped: {},
     maxDatagramMs: 0,
+    cpuSeconds: 0,
     settledBytes: 0,
     maxBytes: 0,
   };
@@ -75,9 +85,12 @@ export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): 
       const roundSeed = seed + figures.rounds;
       const random = createRandom(roundSeed);
       const snapshot = decoderRound(roundSeed, random, corpus.datagrams, figures);
+      await logRound(roundSeed, random, directory, figures);
       await fileRound(roundSeed, random, corpus.files, directory, figures);
       blockRound(roundSeed, random, snapshot, figures);
       figures.rounds++;
+      const { user, system } = process.cpuUsage(cpu);
+      figures.cpuSeconds = Math.round((user + system) / 1e6);
       measureMemory(figures);
       onRound?.(figures);
       await setImmediate();
@@ -142,6 +155,21 @@ async function fileRound(
   }
 }
 
+async function logRound(
+  seed: number,
+  random: Random,
+  directory: string,
+  figures: FuzzFigures,
+): Promise<void> {
+  for (let i = 0; i < LOGS_PER_ROUND; i++) {
+    const log = flowLog(random);
+    const damaged = random.oneIn(2) ? log : mutate(log, flowLog(random), random);
+    const bytes = random.oneIn(5) ? gzipped(damaged) : damaged;
+    figures.loggedFlows += await tryFlowLog(bytes, join(directory, 'log'), seed);
+    figures.logs++;
+  }
+}
+
 function blockRound(seed: number, random: Random, snapshot: Buffer, figures: FuzzFigures): void {
   for (let i = 0; i < BLOCKS_PER_ROUND; i++) {
     const block = Buffer.concat(Array.from({ length: 1 + random.below(3) }, () => nativeBlock(random)));
@@ -158,7 +186,7 @@ function measureMemory(figures: FuzzFigures): void {
   globalThis.gc();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   const bytes = heapUsed + arrayBuffers;
-  if (figures.rounds <= SETTLING_ROUNDS) figures.settledBytes = bytes;
+  if (figures.rounds <= SETTLING_ROUNDS) figures.settledBytes = Math.max(figures.settledBytes, bytes);
   figures.maxBytes = Math.max(figures.maxBytes, bytes);
   if (figures.rounds > SETTLING_ROUNDS && bytes > figures.settledBytes + MAX_GROWTH_BYTES)
     throw new Error(

@@ -12,6 +12,7 @@ describe('fuzzing', () => {
       templates: expect.toSatisfy((count: number) => count > 1000),
       options: expect.toSatisfy((count: number) => count > 100),
       capturedDatagrams: expect.toSatisfy((count: number) => count > 10),
+      loggedFlows: expect.toSatisfy((count: number) => count > 10),
       blocks: expect.toSatisfy((count: number) => count > 100),
     });
     for (const [reason, count] of Object.entries(figures.dropped)) {
