@@ -10,7 +10,7 @@ import { haveVectors, VECTORS_DIR } from '../support/vectors.ts';
 const SHIPPED = fileURLToPath(new URL('../fixtures/captures', import.meta.url));
 
 /** What the README beside the captures says that is in one. */
-export interface Stated {
+interface Stated {
   readonly flows: number;
   readonly options: number;
   readonly templates: number;

@@ -34,7 +34,7 @@ export interface LibraryReading extends Reading {
   readonly threw: number;
 }
 
-export function knowsVersion(version: number): boolean {
+function knowsVersion(version: number): boolean {
   return version === V9 || fixed[version] !== undefined;
 }
 

@@ -28,7 +28,7 @@ export interface Line {
   readonly comparedFields: number;
 }
 
-export const HEADINGS = ['capture', 'version', 'ours', 'README', 'node-netflowv9', 'TShark', 'nfdump'];
+const HEADINGS = ['capture', 'version', 'ours', 'README', 'node-netflowv9', 'TShark', 'nfdump'];
 const VERSIONS: Readonly<Record<number, string>> = {
   0: 'sFlow',
   1: 'v1',
