@@ -28,6 +28,6 @@ async function proposals(settings: () => LoadedConfig): Promise<SenderProposal[]
   if (!(await client.isUp())) return [];
   const rows = await client.inventory();
   return rows
-    .filter((row) => row.likelyMailServer)
+    .filter((row) => row.likely_mail_server)
     .map((row) => ({ host: row.host, reason: row.reasons.join('; ') }));
 }

@@ -116,18 +116,18 @@ export async function inventoryCommand(
         formatTable(
           [
             { title: 'HOST', value: (row) => row.host },
-            { title: 'MAIL SERVER?', value: (row) => (row.likelyMailServer ? 'likely' : '') },
-            { title: 'OUT', value: (row) => row.sessionsOut, align: 'right' },
+            { title: 'MAIL SERVER?', value: (row) => (row.likely_mail_server ? 'likely' : '') },
+            { title: 'OUT', value: (row) => row.sessions_out, align: 'right' },
             { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
-            { title: 'IN', value: (row) => row.sessionsIn, align: 'right' },
-            { title: 'FIRST SEEN', value: (row) => shortTime(row.firstSeen) },
-            { title: 'LAST SEEN', value: (row) => shortTime(row.lastSeen) },
+            { title: 'IN', value: (row) => row.sessions_in, align: 'right' },
+            { title: 'FIRST SEEN', value: (row) => shortTime(row.first_seen) },
+            { title: 'LAST SEEN', value: (row) => shortTime(row.last_seen) },
             { title: 'WHY', value: (row) => row.reasons.join('; ') },
           ],
           rows,
         ),
       );
-      const likely = rows.filter((row) => row.likelyMailServer);
+      const likely = rows.filter((row) => row.likely_mail_server);
       if (loaded.config.senders.length === 0 && likely.length > 0) {
         streams.stdout.write(
           `\nNo senders are configured, so nothing is ever blocked. If these are your mail servers, add:\n\nsenders:\n${likely

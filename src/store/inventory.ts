@@ -19,24 +19,24 @@ export interface InventoryOptions {
 
 export interface InventoryRow {
   readonly host: string;
-  readonly likelyMailServer: boolean;
+  readonly likely_mail_server: boolean;
   /** Why it is thought one, or why not, in words. */
   readonly reasons: readonly string[];
   /** Connections to port 25 outside, to how many servers, in how many hours. Estimates above some thousands. */
-  readonly sessionsOut: number;
+  readonly sessions_out: number;
   readonly destinations: number;
-  readonly hoursOut: number;
-  readonly packetsOut: number;
-  readonly bytesOut: number;
+  readonly hours_out: number;
+  readonly packets_out: number;
+  readonly bytes_out: number;
   /** Connections from outside to its port 25 that it answered, and from how many hosts. */
-  readonly sessionsIn: number;
-  readonly sourcesIn: number;
+  readonly sessions_in: number;
+  readonly sources_in: number;
   /** Internal hosts that hand it mail (port 25 or submission) and get answers. */
-  readonly internalClients: number;
+  readonly internal_clients: number;
   /** Connections to submission ports outside. */
-  readonly submissionOut: number;
-  readonly firstSeen: string;
-  readonly lastSeen: string;
+  readonly submission_out: number;
+  readonly first_seen: string;
+  readonly last_seen: string;
 }
 
 const MAX_ROWS = 10_000;
@@ -59,19 +59,19 @@ export async function inventory(
   const incoming = `${inAnyPrefix('server', internal)} AND NOT ${inAnyPrefix('client', internal)}`;
   const inside = `${inAnyPrefix('server', internal)} AND ${inAnyPrefix('client', internal)}`;
   const connection = 'hour, client, server, server_port, client_port';
-  const rows = await engine.query<Omit<InventoryRow, 'likelyMailServer' | 'reasons'>>(
+  const rows = await engine.query<Omit<InventoryRow, 'likely_mail_server' | 'reasons'>>(
     `SELECT host,
-      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port = 25) AS sessionsOut,
+      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port = 25) AS sessions_out,
       uniqCombinedIf(server, role = 'out' AND server_port = 25) AS destinations,
-      uniqExactIf(hour, role = 'out' AND server_port = 25) AS hoursOut,
-      sumIf(packets, role = 'out' AND server_port = 25) AS packetsOut,
-      sumIf(bytes, role = 'out' AND server_port = 25) AS bytesOut,
-      uniqCombinedIf((client, client_port, hour), role = 'in') AS sessionsIn,
-      uniqCombinedIf(client, role = 'in') AS sourcesIn,
-      uniqCombinedIf(client, role = 'inside') AS internalClients,
-      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port != 25) AS submissionOut,
-      min(first_seen) AS firstSeen,
-      max(last_seen) AS lastSeen
+      uniqExactIf(hour, role = 'out' AND server_port = 25) AS hours_out,
+      sumIf(packets, role = 'out' AND server_port = 25) AS packets_out,
+      sumIf(bytes, role = 'out' AND server_port = 25) AS bytes_out,
+      uniqCombinedIf((client, client_port, hour), role = 'in') AS sessions_in,
+      uniqCombinedIf(client, role = 'in') AS sources_in,
+      uniqCombinedIf(client, role = 'inside') AS internal_clients,
+      uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port != 25) AS submission_out,
+      min(first_seen) AS first_seen,
+      max(last_seen) AS last_seen
     FROM (
       SELECT ${connection},
         multiIf(${out}, 'out', ${incoming}, 'in', ${inside}, 'inside', '') AS role,
@@ -88,7 +88,7 @@ export async function inventory(
       HAVING role = 'out' OR (role = 'in' AND server_port = 25 AND ${ANSWERED}) OR (role = 'inside' AND ${ANSWERED})
     )
     GROUP BY host
-    ORDER BY sourcesIn DESC, sessionsOut DESC, host
+    ORDER BY sources_in DESC, sessions_out DESC, host
     LIMIT ${MAX_ROWS}`,
     since === undefined ? {} : { params: { since } },
   );
@@ -99,22 +99,23 @@ export async function inventory(
 }
 
 function judge(
-  row: Omit<InventoryRow, 'likelyMailServer' | 'reasons'>,
-): Pick<InventoryRow, 'likelyMailServer' | 'reasons'> {
-  const { sourcesIn, sessionsIn, internalClients, sessionsOut, destinations, hoursOut, submissionOut } = row;
+  row: Omit<InventoryRow, 'likely_mail_server' | 'reasons'>,
+): Pick<InventoryRow, 'likely_mail_server' | 'reasons'> {
+  const { sources_in, sessions_in, internal_clients, sessions_out, destinations, hours_out, submission_out } =
+    row;
   const reasons: string[] = [];
-  if (sourcesIn >= SOURCES_OF_A_SERVER) reasons.push(`answers SMTP from ${sourcesIn} hosts outside`);
-  else if (sourcesIn > 0 && sessionsIn >= SESSIONS_OF_A_SERVER && sessionsOut > 0)
-    reasons.push(`answered ${sessionsIn} SMTP sessions from outside, and sends itself`);
-  if (internalClients >= CLIENTS_OF_A_RELAY && sessionsOut > 0)
-    reasons.push(`takes mail from ${internalClients} internal hosts and sends outside`);
-  const contacted = sourcesIn > 0 || internalClients > 0;
-  if (contacted && hoursOut >= STEADY_HOURS && destinations >= MANY_DESTINATIONS)
-    reasons.push(`sends to ${destinations} servers over ${hoursOut} hours, and is contacted itself`);
-  if (reasons.length > 0) return { likelyMailServer: true, reasons };
-  if (sessionsOut > 0 && !contacted) reasons.push('only sends; nobody was seen handing it mail');
-  else if (sessionsOut > 0) reasons.push('sends, and was contacted too little to tell');
-  else if (submissionOut > 0) reasons.push('only submits mail to servers outside');
+  if (sources_in >= SOURCES_OF_A_SERVER) reasons.push(`answers SMTP from ${sources_in} hosts outside`);
+  else if (sources_in > 0 && sessions_in >= SESSIONS_OF_A_SERVER && sessions_out > 0)
+    reasons.push(`answered ${sessions_in} SMTP sessions from outside, and sends itself`);
+  if (internal_clients >= CLIENTS_OF_A_RELAY && sessions_out > 0)
+    reasons.push(`takes mail from ${internal_clients} internal hosts and sends outside`);
+  const contacted = sources_in > 0 || internal_clients > 0;
+  if (contacted && hours_out >= STEADY_HOURS && destinations >= MANY_DESTINATIONS)
+    reasons.push(`sends to ${destinations} servers over ${hours_out} hours, and is contacted itself`);
+  if (reasons.length > 0) return { likely_mail_server: true, reasons };
+  if (sessions_out > 0 && !contacted) reasons.push('only sends; nobody was seen handing it mail');
+  else if (sessions_out > 0) reasons.push('sends, and was contacted too little to tell');
+  else if (submission_out > 0) reasons.push('only submits mail to servers outside');
   else if (contacted) reasons.push('answers SMTP, but was contacted too little to tell');
-  return { likelyMailServer: false, reasons };
+  return { likely_mail_server: false, reasons };
 }

@@ -279,29 +279,33 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
     const by = new Map(rows.map((row) => [row.host, row]));
     expect([...by.keys()].sort()).toEqual(['10.0.0.25', '10.0.0.26', '10.0.0.66', 'fd00::7']);
     expect(by.get('10.0.0.25')).toMatchObject({
-      likelyMailServer: true,
-      sessionsIn: 2,
-      sourcesIn: 2,
-      sessionsOut: 1,
+      likely_mail_server: true,
+      sessions_in: 2,
+      sources_in: 2,
+      sessions_out: 1,
       destinations: 1,
-      bytesOut: 3000,
-      firstSeen: iso(NOW),
-      lastSeen: iso(NOW + HOUR_MS + 5),
+      bytes_out: 3000,
+      first_seen: iso(NOW),
+      last_seen: iso(NOW + HOUR_MS + 5),
     });
     expect(by.get('10.0.0.25')!.reasons).toEqual(['answers SMTP from 2 hosts outside']);
     expect(by.get('10.0.0.26')).toMatchObject({
-      likelyMailServer: true,
-      internalClients: 3,
+      likely_mail_server: true,
+      internal_clients: 3,
       reasons: ['takes mail from 3 internal hosts and sends outside'],
     });
     expect(by.get('10.0.0.66')).toMatchObject({
-      likelyMailServer: false,
-      sessionsOut: 30,
+      likely_mail_server: false,
+      sessions_out: 30,
       destinations: 30,
-      sessionsIn: 0,
+      sessions_in: 0,
       reasons: ['only sends; nobody was seen handing it mail'],
     });
-    expect(by.get('fd00::7')).toMatchObject({ likelyMailServer: false, sessionsOut: 0, submissionOut: 1 });
+    expect(by.get('fd00::7')).toMatchObject({
+      likely_mail_server: false,
+      sessions_out: 0,
+      submission_out: 1,
+    });
     expect(await queries.inventory(store.engine, { internal: [] })).toEqual([]);
     expect(
       (
