@@ -2,6 +2,7 @@
 
 import { formatPrefix, prefixContains } from '../flow/prefix.ts';
 import type { Config } from './schema.ts';
+import { formatSocketAddress } from './values.ts';
 
 export interface CrossCheck {
   readonly errors: readonly {
@@ -30,8 +31,22 @@ export function crossCheck(config: Config): CrossCheck {
       message: 'Kafka streams are not part of this version; leave it empty',
     });
   }
+  const listens = config.collector.listen.map(formatSocketAddress);
+  listens.forEach((listen, i) => {
+    if (listens.indexOf(listen) !== i)
+      errors.push({ path: ['collector', 'listen', i], message: `${listen} is named twice` });
+  });
   config.senders.forEach((sender, i) => {
     for (const host of sender.hosts) {
+      const covered = config.networks.internal.find(
+        (net) => host.length <= net.length && prefixContains(host, net.bytes),
+      );
+      if (covered !== undefined) {
+        warnings.push(
+          `sender "${sender.name}": ${formatPrefix(host)} lets all of ${formatPrefix(covered)} send; nobody there is ever reported`,
+        );
+        continue;
+      }
       if (
         !config.networks.internal.some((net) => net.length <= host.length && prefixContains(net, host.bytes))
       ) {

@@ -7,10 +7,12 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isCollection, isMap, isPair, isScalar, LineCounter, type Node, parse, parseDocument } from 'yaml';
+import { isCollection, isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { crossCheck } from './cross-check.ts';
+import { readEnvironment } from './environment.ts';
+import { expectationOf } from './expectation.ts';
 import { type Config, configSchema } from './schema.ts';
 
 export const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
@@ -37,10 +39,8 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const source = file === null ? null : readSource(file);
   const merged = source === null ? {} : source.value;
   const origins = new Map<string, string>();
-  for (const [name, text] of Object.entries(options.environment ?? {})) {
-    if (!name.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
-    const path = name.slice(ENVIRONMENT_PREFIX.length).toLowerCase().split('__');
-    setPath(merged, path, environmentValue(name, text));
+  for (const { name, path, value } of readEnvironment(options.environment ?? {}, configSchema)) {
+    setPath(merged, path, value);
     origins.set(path.join('.'), `environment variable ${name}`);
   }
   for (const [path, value] of Object.entries(options.flags ?? {})) {
@@ -61,8 +61,6 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   }
   return { config: parsed.data, file, warnings: checked.warnings };
 }
-
-const ENVIRONMENT_PREFIX = 'ROGUE_SMTP__';
 
 function findFile(given: string | undefined): string | null {
   if (given !== undefined) {
@@ -114,14 +112,6 @@ function readSource(file: string): Source {
   };
 }
 
-function environmentValue(name: string, text: string): unknown {
-  try {
-    return parse(text);
-  } catch {
-    throw new RogueSmtpError('config', `environment variable ${name}: not a YAML value`);
-  }
-}
-
 function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
   let node = target;
   for (const key of path.slice(0, -1)) {
@@ -151,7 +141,7 @@ function describeIssue(
     });
   }
   const key = issue.path.map(String).join('.');
-  return [`${placeOf(issue.path, source, origins)}: ${key === '' ? '' : `${key}: `}${issue.message}`];
+  return [`${placeOf(issue.path, source, origins)}: ${key === '' ? '' : `${key}: `}${expectationOf(issue)}`];
 }
 
 /** `file:line` of the value, or of the nearest thing around it that is written; else the variable or flag. */

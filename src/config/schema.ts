@@ -66,11 +66,13 @@ const sender = z.strictObject({
   name,
   hosts: z.array(prefix).min(1),
   /** `any`, or the only destinations this sender may use (a smarthost). */
-  to: z.union([z.literal('any'), z.array(prefix).min(1)]).default('any'),
+  to: z
+    .union([z.literal('any'), z.array(prefix).min(1)], 'expected any, or a list of addresses or prefixes')
+    .default('any'),
   owner: words.default(''),
   reason: words.default(''),
   /** The permission ends at this time. */
-  until: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' }).optional(),
 });
 
 const detection = z.strictObject({
@@ -139,7 +141,12 @@ const kafka = z.strictObject({ brokers: z.array(z.string()).default([]) });
 
 const clickhouse = z.strictObject({
   /** Empty: the embedded engine. */
-  url: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
+  url: z
+    .union([
+      z.literal(''),
+      z.url({ protocol: /^https?$/, error: 'expected a URL such as http://127.0.0.1:8123' }),
+    ])
+    .default(''),
   database: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
@@ -158,7 +165,14 @@ const clickhouse = z.strictObject({
 const http = z.strictObject({
   listen: socketAddress.prefault('127.0.0.1:9025'),
   /** Needed of every client when set; must be set to listen beyond loopback. */
-  token: z.string().min(16, 'use at least 16 characters').optional(),
+  token: z
+    .string()
+    .min(16, 'use at least 16 characters')
+    .regex(
+      /^[\x21-\x7e]*$/,
+      'use letters, digits and punctuation of ASCII, without spaces: it travels in a header',
+    )
+    .optional(),
 });
 
 const spool = z.strictObject({

@@ -57,9 +57,7 @@ describe('the configuration', () => {
     expect(text).toContain(
       'c.yaml:4: networks.internal.1: "192.0.2.7/24" has host bits set; the network is 192.0.2.0/24',
     );
-    expect(text).toContain(
-      'c.yaml:6: block.mode: Invalid option: expected one of "observe"|"propose"|"publish"',
-    );
+    expect(text).toContain('c.yaml:6: block.mode: expected observe or propose or publish');
     expect(text).toContain('c.yaml:7: block.ttl: "soon" is not a duration');
     expect(text).toContain('c.yaml:8: unknown key "sendrs"');
   });
@@ -71,6 +69,73 @@ describe('the configuration', () => {
     expect(mistake('', { ROGUE_SMTP__HTTP__PORT: '1' })).toContain(
       'environment variable ROGUE_SMTP__HTTP__PORT: unknown key',
     );
+  });
+
+  it('takes text from the environment as it stands, whatever YAML would make of it', () => {
+    for (const token of [
+      '1234567890123456',
+      'abcdefghijkl#mnop',
+      '[abcdefghijklmno',
+      '0x10000000000000',
+      '*abcdefghijklmnop',
+    ]) {
+      expect(load('', { ROGUE_SMTP__HTTP__TOKEN: token }).config.http.token).toBe(token);
+    }
+    const { config } = load('', {
+      ROGUE_SMTP__CLICKHOUSE__PASSWORD: '123',
+      ROGUE_SMTP__CLICKHOUSE__URL: 'http://127.0.0.1:8123',
+      ROGUE_SMTP__DETECTION__MAX_HOSTS: '1000',
+      ROGUE_SMTP__DETECTION__PORTS: '[25, 26]',
+    });
+    expect(config.clickhouse).toMatchObject({ password: '123', url: 'http://127.0.0.1:8123' });
+    expect(config.detection).toMatchObject({ max_hosts: 1000, ports: [25, 26] });
+  });
+
+  it('says what was expected in words, not in terms of a type system', () => {
+    const text = mistake(
+      [
+        'networks: { internal: 10.0.0.0/8 }',
+        'senders: [{ name: mx, hosts: [], to: nobody, until: soon }]',
+        'detection: { ports: [25.5, 70000], max_hosts: many, submission: { alert: maybe } }',
+        'clickhouse: { url: localhost, password: 12 }',
+      ].join('\n'),
+    );
+    expect(text.split('\n')).toEqual([
+      'c.yaml:1: networks.internal: expected a list, such as [one, two]',
+      'c.yaml:2: senders.0.hosts: expected a list with at least 1',
+      'c.yaml:2: senders.0.to: expected any, or a list of addresses or prefixes',
+      'c.yaml:2: senders.0.until: expected a time such as 2027-12-31T00:00:00Z',
+      'c.yaml:3: detection.ports.0: expected a whole number',
+      'c.yaml:3: detection.ports.1: expected at most 65535',
+      'c.yaml:3: detection.submission.alert: expected true or false',
+      'c.yaml:3: detection.max_hosts: expected a number',
+      'c.yaml:4: clickhouse.url: expected a URL such as http://127.0.0.1:8123',
+      'c.yaml:4: clickhouse.password: expected text; put it in quotes if it looks like a number',
+    ]);
+  });
+
+  it('says which address of a permission is wrong', () => {
+    expect(mistake('senders: [{ name: mx, hosts: [10.0.0.1], to: [10.0.0.0/33] }]\n')).toContain(
+      'the prefix length must be 0 to 32',
+    );
+  });
+
+  it('refuses a token that no header can carry', () => {
+    for (const token of ['sixteen letters and spaces', 'ünïcödeünïcödeünïcöde'])
+      expect(mistake('', { ROGUE_SMTP__HTTP__TOKEN: token })).toContain('it travels in a header');
+  });
+
+  it('refuses a port that is named twice', () => {
+    expect(mistake('collector: { listen: ["0.0.0.0:2055", "[::]:2055", "0.0.0.0:2055"] }\n')).toBe(
+      'c.yaml:1: 0.0.0.0:2055 is named twice',
+    );
+  });
+
+  it('warns of a sender that is the whole network', () => {
+    expect(
+      load('networks: { internal: [192.0.2.0/24] }\nsenders: [{ name: all, hosts: ["0.0.0.0/0"] }]\n')
+        .warnings,
+    ).toEqual(['sender "all": 0.0.0.0/0 lets all of 192.0.2.0/24 send; nobody there is ever reported']);
   });
 
   it('never repeats a secret', () => {
