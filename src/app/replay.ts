@@ -31,7 +31,7 @@ export interface ReplayResult {
   readonly summary: ReplaySummary;
 }
 
-export interface ReplaySummary {
+interface ReplaySummary {
   readonly packets: number;
   readonly skipped: Readonly<Record<string, number>>;
   readonly datagrams: number;

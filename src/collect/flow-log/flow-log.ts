@@ -115,7 +115,7 @@ export function createLoggedFlow(): LoggedFlow {
 }
 
 /** Reads the line that lies in `text` from `start` to `end` into `flow`, every field of which it sets when it is one. */
-export type LineParser = (text: string, start: number, end: number, flow: LoggedFlow) => LineVerdict;
+type LineParser = (text: string, start: number, end: number, flow: LoggedFlow) => LineVerdict;
 
 export interface FlowLogFormat {
   /** For people. */
@@ -123,7 +123,7 @@ export interface FlowLogFormat {
   readonly parse: LineParser;
 }
 
-export interface RejectedLine {
+interface RejectedLine {
   readonly line: number;
   readonly reason: RejectReason;
   /** The beginning of it. */

@@ -30,10 +30,13 @@ export function createTimeOrder(
   let lastMs = 0;
   let late = 0;
 
+  /** The rows that wait, as they came. */
+  const all = () => Uint32Array.from({ length: waiting.length }, (_, row) => row);
+
   /** The rows that wait, by time; equal times in the order in which they came. */
   function sorted(): Uint32Array {
     const { received_at } = waiting.columns;
-    const order = Uint32Array.from({ length: waiting.length }, (_, row) => row);
+    const order = all();
     const times = Float64Array.from(order, (row) => readWide(received_at, row));
     return order.sort((a, b) => times[a] - times[b] || a - b);
   }
@@ -56,7 +59,7 @@ export function createTimeOrder(
     }
   }
 
-  /** Keeps only these rows, with room for `capacity`. */
+  /** Keeps only these rows, as they came, with room for `capacity`. */
   function keep(order: Uint32Array, capacity: number): void {
     const kept = createFlowBatch(capacity);
     for (const row of order.sort()) appendRow(kept, waiting, row);
@@ -64,11 +67,11 @@ export function createTimeOrder(
   }
 
   function makeRoom(): void {
-    const order = sorted();
     if (waiting.capacity < maxRows) {
-      keep(order, Math.min(maxRows, 2 * waiting.capacity));
+      keep(all(), Math.min(maxRows, 2 * waiting.capacity));
       return;
     }
+    const order = sorted();
     const half = Math.ceil(order.length / 2);
     handOut(order.subarray(0, half));
     keep(order.subarray(half), maxRows);
