@@ -6,7 +6,8 @@
  * no` leaves the lossless rates out. Nothing leaves the loopback.
  */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -147,60 +148,58 @@ async function receiveBufferLimit(): Promise<number> {
   return Math.min(limit > 0 ? limit : 212_992, 64 * 1024 * 1024);
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 const load = () => loadavg()[0].toFixed(1);
 
 const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-bench-'));
-try {
-  const loadBefore = load();
-  const wanted = flags.versions === '' ? null : flags.versions.split(',');
-  const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
-  const goflow2 = flags.quick
-    ? ({ kind: 'missing', why: 'left out by --quick' } as const)
-    : await buildGoflow2(directory);
-  const kinds = receiverKinds(goflow2);
-  const sender = await createSender(directory);
-  const receiveBuffer = await receiveBufferLimit();
-  const filter = benchMailFilter(DECODE_SECONDS);
-  const inMemory: InMemoryResult[] = [];
-  for (const pool of pools) inMemory.push(await benchInMemory(pool, DECODE_SECONDS));
-  const bench: Bench = {
-    directory,
-    sender,
-    receiveBuffer,
-    warmUpSeconds: flags.quick ? 0.1 : 2,
-    sendSeconds: flags.quick ? 0.3 : 4,
-    settleMs: flags.quick ? 100 : 500,
-  };
-  const received = await measureReceivers(bench, kinds, pools);
-  const skipped = kinds
-    .filter((kind) => kind.missing !== null)
-    .map((kind) => `${kind.name}: ${kind.missing}`);
-  const report = [
-    `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.version},`,
-    `${new Date().toISOString().slice(0, 10)}${flags.quick ? ', --quick: a smoke test, no measurement' : ''}.`,
-    `Load of the machine before and after: ${loadBefore}, ${load()} (1 is a busy core; the benchmark itself makes about 1.5).`,
-    `Sender: ${sender.name}; receive buffer ${receiveBuffer} bytes.`,
-    ...(skipped.length === 0 ? [] : [`Not measured: ${skipped.join('; ')}.`]),
-    '',
-    `### Receiving over the loopback, ${RATE} datagrams/s offered`,
-    '',
-    `Median of ${ROUNDS} rounds of ${bench.sendSeconds} s, all receivers in turn.`,
-    '',
-    receiverTable(received),
-    '### Decoding in memory, flows per CPU-second and time a flow',
-    '',
-    inMemoryTable(inMemory),
-    `Mail filter: ${filter.scan.toFixed(1)} ns a flow where none is mail, ${filter.select.toFixed(1)} ns where one in 20 is copied.`,
-    '',
-    '### Allocated on the heap by decoding',
-    '',
-    allocationTable(inMemory),
-  ].join('\n');
-  process.stdout.write(report);
-  if (flags.write) {
-    const intro = (await readFile(README, 'utf8')).split('## Results')[0];
-    await writeFile(README, `${intro}## Results\n\n${report}`);
-  }
-} finally {
-  await rm(directory, { recursive: true, force: true });
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+const loadBefore = load();
+const wanted = flags.versions === '' ? null : flags.versions.split(',');
+const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
+const goflow2 = flags.quick
+  ? ({ kind: 'missing', why: 'left out by --quick' } as const)
+  : await buildGoflow2(directory);
+const kinds = receiverKinds(goflow2);
+const sender = await createSender(directory);
+const receiveBuffer = await receiveBufferLimit();
+const filter = benchMailFilter(DECODE_SECONDS);
+const inMemory: InMemoryResult[] = [];
+for (const pool of pools) inMemory.push(await benchInMemory(pool, DECODE_SECONDS));
+const bench: Bench = {
+  directory,
+  sender,
+  receiveBuffer,
+  warmUpSeconds: flags.quick ? 0.1 : 2,
+  sendSeconds: flags.quick ? 0.3 : 4,
+  settleMs: flags.quick ? 100 : 500,
+};
+const received = await measureReceivers(bench, kinds, pools);
+const skipped = kinds.filter((kind) => kind.missing !== null).map((kind) => `${kind.name}: ${kind.missing}`);
+const report = [
+  `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.version},`,
+  `${new Date().toISOString().slice(0, 10)}${flags.quick ? ', --quick: a smoke test, no measurement' : ''}.`,
+  `Load of the machine before and after: ${loadBefore}, ${load()} (1 is a busy core; the benchmark itself makes about 1.5).`,
+  `Sender: ${sender.name}; receive buffer ${receiveBuffer} bytes.`,
+  ...(skipped.length === 0 ? [] : [`Not measured: ${skipped.join('; ')}.`]),
+  '',
+  `### Receiving over the loopback, ${RATE} datagrams/s offered`,
+  '',
+  `Median of ${ROUNDS} rounds of ${bench.sendSeconds} s, all receivers in turn.`,
+  '',
+  receiverTable(received),
+  '### Decoding in memory, flows per CPU-second and time a flow',
+  '',
+  inMemoryTable(inMemory),
+  `Mail filter: ${filter.scan.toFixed(1)} ns a flow where none is mail, ${filter.select.toFixed(1)} ns where one in 20 is copied.`,
+  '',
+  '### Allocated on the heap by decoding',
+  '',
+  allocationTable(inMemory),
+].join('\n');
+process.stdout.write(report);
+if (flags.write) {
+  const intro = (await readFile(README, 'utf8')).split('## Results')[0];
+  await writeFile(README, `${intro}## Results\n\n${report}`);
 }

@@ -28,6 +28,8 @@ export interface Step {
   readonly peakMemory: number;
 }
 
+/** A rate that is kept for so long without a drop is called lossless. */
+const LIMIT_SECONDS = 2;
 const WARM_UP_RATE = 20_000;
 const FIRST_PORT = 29_055;
 let ports = 0;
@@ -53,9 +55,9 @@ export async function losslessRate(
   return withReceiver(bench, kind, pool, async (send) => {
     let [good, bad] = [0, to];
     for (let rate = from; bad - good > within && rate >= from; rate = Math.round((good + bad) / 2)) {
-      const { dropped, sent } = await send(rate);
+      const { dropped, sent } = await send(rate, LIMIT_SECONDS);
       // A sender that does not get there itself says nothing of the receiver.
-      if (dropped === 0 && sent >= 0.97 * rate * bench.sendSeconds) good = rate;
+      if (dropped === 0 && sent >= 0.97 * rate * LIMIT_SECONDS) good = rate;
       else bad = rate;
     }
     return good;
@@ -66,7 +68,7 @@ async function withReceiver<T>(
   bench: Bench,
   kind: ReceiverKind,
   pool: ExportPool,
-  work: (send: (rate: number) => Promise<Step>) => Promise<T>,
+  work: (send: (rate: number, seconds?: number) => Promise<Step>) => Promise<T>,
 ): Promise<T> {
   const port = FIRST_PORT + ports++;
   const running = await startReceiver(kind, {
@@ -78,21 +80,22 @@ async function withReceiver<T>(
   try {
     await bench.sender.send(port, WARM_UP_RATE, bench.warmUpSeconds, pool);
     await sleep(bench.settleMs);
-    return await work((rate) => step(bench, running, port, pool, rate));
+    return await work((rate, seconds = bench.sendSeconds) => step(bench, running, port, pool, rate, seconds));
   } finally {
     await running.stop();
   }
 }
 
 async function step(
-  { sender, sendSeconds, settleMs }: Bench,
+  { sender, settleMs }: Bench,
   running: RunningReceiver,
   port: number,
   pool: ExportPool,
   rate: number,
+  seconds: number,
 ): Promise<Step> {
   const [cpuBefore, dropsBefore] = [running.cpuSeconds(), await running.drops()];
-  const sent = await sender.send(port, rate, sendSeconds, pool);
+  const sent = await sender.send(port, rate, seconds, pool);
   await sleep(settleMs);
   const cpu = running.cpuSeconds() - cpuBefore;
   const dropped = (await running.drops()) - dropsBefore;

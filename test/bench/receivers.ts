@@ -141,6 +141,12 @@ function absent(tool: string): string | null {
   return missingTools(tool).length === 0 ? null : `${tool} is not installed`;
 }
 
+/** Groups that are still there. They are not the benchmark's own, so that an interrupt does not reach them. */
+const groups = new Set<number>();
+process.on('exit', () => {
+  for (const pid of groups) killGroup(pid);
+});
+
 const READY_MS = 10_000;
 
 export async function startReceiver(kind: ReceiverKind, at: Place): Promise<RunningReceiver> {
@@ -148,6 +154,8 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
   await mkdir(at.directory, { recursive: true });
   const [command, ...args] = await kind.command(at);
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const pid = child.pid ?? 0;
+  groups.add(pid);
   let output = '';
   let errors = '';
   child.stdout.on('data', (text) => {
@@ -159,7 +167,6 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
   const ended = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   const closed = new Promise<void>((resolve) => child.on('close', () => resolve()));
   await listening(child, port, () => errors || output);
-  const pid = child.pid ?? 0;
   return {
     cpuSeconds: () => cpuSecondsOf(pid),
     peakMemory: () => processesOf(pid).reduce((sum, each) => sum + peakMemoryOf(each), 0),
@@ -171,6 +178,7 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
       clearTimeout(timer);
       // nfacctd's plugin outlives it.
       killGroup(pid);
+      groups.delete(pid);
       await closed;
       return output;
     },
