@@ -98,7 +98,9 @@ export function policyDenials(model: AclModel): readonly Denial[] {
     if (senders.some((prefix) => isWithin(source, prefix))) continue;
     const prefixes = subtract(source, disjoint(holes, family)).flatMap((part) => intersect(part, judged));
     if (prefixes.length === 0) continue;
-    const reachable = pairs.filter((pair) => isWithin(source, pair.source)).flatMap((pair) => pair.destinations);
+    const reachable = pairs
+      .filter((pair) => isWithin(source, pair.source))
+      .flatMap((pair) => pair.destinations);
     denials.push({
       sources: { except: false, prefixes },
       exceptTo: disjoint([...servers, ...reachable], family),
@@ -109,7 +111,9 @@ export function policyDenials(model: AclModel): readonly Denial[] {
 
 function intersect(part: Prefix, judged: readonly Prefix[] | null): readonly Prefix[] {
   if (judged === null) return [part];
-  return judged.flatMap((prefix) => (isWithin(part, prefix) ? [part] : isWithin(prefix, part) ? [prefix] : []));
+  return judged.flatMap((prefix) =>
+    isWithin(part, prefix) ? [part] : isWithin(prefix, part) ? [prefix] : [],
+  );
 }
 
 /** What of the prefix lies in none of the disjoint holes, as disjoint prefixes in numerical order. */

@@ -72,7 +72,13 @@ export function numberedEntries(
 
 /** The commands that bind a list, as comments when the operator has not said where. */
 export function binding(model: AclModel, mark: string, ...commands: readonly string[]): readonly string[] {
-  const lines = [`interface ${model.interface ?? INTERFACE_PLACEHOLDER}`, ...commands.map((line) => ` ${line}`)];
+  const lines = [
+    `interface ${model.interface ?? INTERFACE_PLACEHOLDER}`,
+    ...commands.map((line) => ` ${line}`),
+  ];
   if (model.interface !== null) return lines;
-  return comment(mark, ['No interface is configured ("interface" of the ACL target), so bind the list yourself:', ...lines]);
+  return comment(mark, [
+    'No interface is configured ("interface" of the ACL target), so bind the list yourself:',
+    ...lines,
+  ]);
 }
