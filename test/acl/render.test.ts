@@ -16,6 +16,9 @@ import {
   sender,
 } from '../support/acl-requests.ts';
 
+/** Random configurations for each property; the long run sets more. */
+const RUNS = Number(process.env.ACL_PROPERTY_RUNS ?? 30);
+
 const FAMILIES = ['4', '6'] as const;
 const FORMS = ACL_PLATFORMS.flatMap((platform) =>
   FAMILIES.flatMap((family) => [undefined, 'lan0'].map((lan) => ({ platform, family, lan }))),
@@ -210,7 +213,7 @@ describe.each(FORMS)('the text for $platform, IPv$family, interface $lan', ({ pl
           expect(verdict(flow(`${net}100`))).toBe('permit');
         }
       }),
-      { numRuns: 50 },
+      { numRuns: Math.ceil(RUNS / 2) },
     );
   });
 });
@@ -338,6 +341,7 @@ describe.each(FORMS)(
             expect([one, verdict(flow(one.source, one))]).toEqual([one, denied ? 'deny' : 'permit']);
           }
         }),
+        { numRuns: RUNS },
       );
     });
 
@@ -364,6 +368,7 @@ describe.each(FORMS)(
             expect(inForce(c).some(({ hosts }) => within(hosts, one.source))).toBe(false);
           }
         }),
+        { numRuns: RUNS },
       );
     });
 
@@ -382,7 +387,7 @@ describe.each(FORMS)(
           for (const kind of kindsOf(platform))
             expect(renderAcl(requestOf(turned, kind))).toEqual(renderAcl(requestOf(c, kind)));
         }),
-        { numRuns: 50 },
+        { numRuns: Math.ceil(RUNS / 2) },
       );
     });
   },

@@ -94,9 +94,11 @@ function readFrom(term: Term, text: string, family: 4 | 6): void {
   if (value === undefined || more.length > 0) throw new Error(`not a condition: ${text}`);
   switch (word) {
     case 'source-address':
+      withLength(value);
       term.sources.push(inPrefix(value, family));
       break;
     case 'destination-address':
+      withLength(value);
       term.destinations.push(inPrefix(value, family));
       break;
     case 'source-prefix-list':
@@ -131,4 +133,8 @@ function takes(term: Term, flow: Flow, family: 4 | 6, lists: ReadonlyMap<string,
     (term.port === null || term.port === flow.port) &&
     (term.sourcePort === null || term.sourcePort === flow.sourcePort)
   );
+}
+
+function withLength(prefix: string): void {
+  if (!prefix.includes('/')) throw new Error(`no prefix length: ${prefix}`);
 }

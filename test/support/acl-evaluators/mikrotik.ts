@@ -122,13 +122,14 @@ export function readMikrotik(text: string): Judge {
 
 function readRule(text: string, family: 4 | 6): Rule {
   const words = new Map<string, string>();
-  for (const word of text.match(/[a-z-]+=(?:"[^"]*"|\S+)/g) ?? []) {
+  const pairs = text.match(/[a-z-]+=(?:"[^"]*"|\S+)/g) ?? [];
+  if (pairs.join(' ') !== text) throw new Error(`not understood: ${text}`);
+  for (const word of pairs) {
     const found = WORD.exec(word);
     if (found === null) throw new Error(`not a word: ${word}`);
     if (words.has(found[1])) throw new Error(`twice: ${word}`);
     words.set(found[1], found[2] ?? found[3] ?? found[4]);
   }
-  if ([...words].length !== (text.match(/=/g)?.length ?? 0)) throw new Error(`not understood: ${text}`);
   const take = (name: string) => {
     const value = words.get(name);
     words.delete(name);

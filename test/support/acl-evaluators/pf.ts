@@ -57,6 +57,8 @@ function readRule(line: string, tables: ReadonlyMap<string, readonly End[]>): Ru
   if (direction !== 'in') throw new Error('not for incoming packets');
   // It would take the packets past the rules of the operator.
   if (action === 'pass' && quick !== undefined) throw new Error('passes for good');
+  // A later rule of the operator that passes would win.
+  if (action !== 'pass' && quick === undefined) throw new Error('blocks until the next rule');
   if (port !== undefined && protocol === undefined) throw new Error('a port without a protocol');
   const end = (text: string): End => {
     if (text === 'any') return () => true;
