@@ -39,7 +39,7 @@ export function renderBird(model: AclModel): string {
     verify: [`birdc show route table ${table}`],
     rollback: ['birdc configure undo, or put the file before in its place and "birdc configure"'],
     limits: FLOWSPEC_LIMITS,
-    unverified: 'BIRD 2.0.12 parses it in the tests; no router has taken the routes from it.',
+    unverified: 'BIRD 2.0.12 parses it in the tests; no router has dropped a packet by it.',
   };
   return artefact('#', model, revision, guide, body);
 }

@@ -40,7 +40,7 @@ export function renderExabgp(model: AclModel): string {
     verify: ['exabgpcli show adj-rib out extensive, and the FlowSpec table of a router'],
     rollback: ['put the file before in its place and send the signal again; or take "inherit" out'],
     limits: FLOWSPEC_LIMITS,
-    unverified: 'ExaBGP 4.2.21 reads it in the tests; no router has taken the routes from this text.',
+    unverified: 'ExaBGP 4.2.21 announces it to GoBGP in the tests; no router has dropped a packet by it.',
   };
   return artefact('#', model, revision, guide, body);
 }

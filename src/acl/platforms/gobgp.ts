@@ -40,7 +40,7 @@ export function renderGobgp(model: AclModel): string {
     verify: [`gobgp global rib -a ${family}`],
     rollback: [`apply an empty list, or: gobgp global rib del all -a ${family}   (routes of others too)`],
     limits: FLOWSPEC_LIMITS,
-    unverified: 'GoBGP 3.10 takes it in the tests; no router has taken the routes from it.',
+    unverified: 'GoBGP 3.10 takes it in the tests; no router has dropped a packet by it.',
   };
   return artefact('#', model, revision, guide, body, ['#!/bin/sh']);
 }

@@ -37,7 +37,7 @@ export function renderMikrotik(model: AclModel): string {
       'FastTrack: what is fast-tracked passes by the filter. Bridged traffic does not pass it.',
       'An error stops the import; the list in force stays in force then.',
     ],
-    unverified: 'no RouterOS has read it; its commands were compared with the console tree of 7.24.',
+    unverified: 'no RouterOS has read it.',
   };
   return artefact('#', model, revision, guide, body);
 }

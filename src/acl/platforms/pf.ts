@@ -36,7 +36,7 @@ export function renderPf(model: AclModel): string {
       'not: load the file again then. A quick rule of yours above the anchor comes before it. "set limit table-entries"',
       'bounds the tables.',
     ],
-    unverified: 'no pf has loaded this text; its grammar was read with a pfctl built for Linux, elsewhere.',
+    unverified: 'no pf has loaded it.',
   };
   return artefact('#', model, revision, guide, body);
 }

@@ -68,7 +68,7 @@ export function renderVyos(model: AclModel): string {
       'A "global-options state-policy" that accepts established connections spares the ones that are open: reset them by hand.',
       '1.3 has another syntax and is not served.',
     ],
-    unverified: 'no VyOS has read this text; its form was compared with the schema of 1.4/1.5.',
+    unverified: 'no VyOS has read it.',
   };
   return artefact('#', model, revision, guide, body);
 }
