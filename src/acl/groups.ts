@@ -117,7 +117,7 @@ function intersect(part: Prefix, judged: readonly Prefix[] | null): readonly Pre
 }
 
 /** What of the prefix lies in none of the disjoint holes, as disjoint prefixes in numerical order. */
-export function subtract(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
+function subtract(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
   if (holes.some((hole) => isWithin(prefix, hole))) return [];
   const within = holes.filter((hole) => isWithin(hole, prefix));
   if (within.length === 0) return [prefix];

@@ -179,7 +179,7 @@ describe.skipIf(noBgp !== null)(named('ExaBGP announces the routes to GoBGP', no
       `gobgpd -f ${gobgpd} > /dev/null 2>&1 & daemon=$!`,
       'for i in $(seq 100); do gobgp global > /dev/null 2>&1 && break; sleep 0.1; done',
       `exabgp ${exabgp} > /dev/null 2>&1 & speaker=$!`,
-      `for i in $(seq 150); do gobgp global rib -a ipv${family}-flowspec | grep -q source && break; sleep 0.1; done`,
+      `for i in $(seq 150); do gobgp global rib -a ipv${family}-flowspec | grep -c source | grep -qx 2 && break; sleep 0.1; done`,
       `gobgp global rib -a ipv${family}-flowspec`,
       'kill $speaker $daemon',
     ].join('\n');
