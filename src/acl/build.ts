@@ -30,6 +30,8 @@ export interface AclInput extends InterlockInput {
   readonly interface?: string | undefined;
   /** Most hosts in an offenders list. */
   readonly maxEntries: number;
+  /** Whose limit `maxEntries` is, for the reason that goes with those it leaves out; without it, the configuration's. */
+  readonly bound?: string;
   /** Those whose block is in force. */
   readonly offenders: readonly Incident[];
 }
@@ -152,7 +154,8 @@ function buildOffenders(input: AclInput): Rules {
   }
   const ranked = [...worst.values()].sort(compareBadness);
   for (const { bytes } of ranked.slice(input.maxEntries)) {
-    const reason = `the list is full: block.max_entries is ${input.maxEntries}, and worse hosts fill it`;
+    const bound = input.bound ?? `block.max_entries is ${input.maxEntries}`;
+    const reason = `the list is full: ${bound}, and worse hosts fill it`;
     leftOut.push({ host: formatAddress(bytes), reason });
   }
   const rules = ranked

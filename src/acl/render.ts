@@ -8,8 +8,27 @@
 import { RogueSmtpError } from '../errors.ts';
 import { type AclInput, buildAcl, type LeftOut } from './build.ts';
 import type { AclModel } from './model.ts';
+import { renderAristaEos } from './platforms/arista-eos.ts';
+import { AWS_NACL_ENTRIES, renderAwsNacl } from './platforms/aws-nacl.ts';
+import { renderBird } from './platforms/bird.ts';
+import { renderCiscoAsa } from './platforms/cisco-asa.ts';
 import { renderCiscoIos } from './platforms/cisco-ios.ts';
+import { renderCiscoIosXr } from './platforms/cisco-iosxr.ts';
+import { renderCiscoNxos } from './platforms/cisco-nxos.ts';
+import { renderExabgp } from './platforms/exabgp.ts';
+import { FLOWSPEC_ROUTES } from './platforms/flowspec.ts';
+import { renderFortios } from './platforms/fortios.ts';
+import { renderGobgp } from './platforms/gobgp.ts';
+import { renderHuaweiVrp } from './platforms/huawei-vrp.ts';
+import { renderIptables } from './platforms/iptables.ts';
+import { renderJunos } from './platforms/junos.ts';
+import { renderMikrotik } from './platforms/mikrotik.ts';
 import { renderNftables } from './platforms/nftables.ts';
+import { renderNokiaSros } from './platforms/nokia-sros.ts';
+import { renderOpenConfig } from './platforms/openconfig.ts';
+import { renderPanos } from './platforms/panos.ts';
+import { renderPf } from './platforms/pf.ts';
+import { renderVyos } from './platforms/vyos.ts';
 import type { AclPlatform } from './platforms.ts';
 
 export interface AclRequest extends AclInput {
@@ -17,9 +36,11 @@ export interface AclRequest extends AclInput {
 }
 
 export interface RenderedAcl {
-  /** ASCII, lines ended by LF, with a header of comments: purpose, apply, verify, rollback. */
+  /**
+   * ASCII, lines ended by LF, beginning with comments (`about` in JSON): purpose, place, apply, verify, rollback, limits.
+   */
   readonly text: string;
-  /** Rules without the final permit. */
+  /** Rules of the model, without the final permit. */
   readonly entries: number;
   /** Who should be in the list but is not, by address. */
   readonly leftOut: readonly LeftOut[];
@@ -27,7 +48,33 @@ export interface RenderedAcl {
 
 const RENDERERS: Readonly<Record<AclPlatform, (model: AclModel) => string>> = {
   'cisco-ios': renderCiscoIos,
+  'cisco-iosxr': renderCiscoIosXr,
+  'cisco-nxos': renderCiscoNxos,
+  'cisco-asa': renderCiscoAsa,
+  junos: renderJunos,
+  'arista-eos': renderAristaEos,
+  'nokia-sros': renderNokiaSros,
+  'huawei-vrp': renderHuaweiVrp,
+  mikrotik: renderMikrotik,
+  vyos: renderVyos,
   nftables: renderNftables,
+  iptables: renderIptables,
+  pf: renderPf,
+  fortios: renderFortios,
+  panos: renderPanos,
+  'aws-nacl': renderAwsNacl,
+  openconfig: renderOpenConfig,
+  exabgp: renderExabgp,
+  gobgp: renderGobgp,
+  bird: renderBird,
+};
+
+/** Where a platform takes fewer hosts than `block.max_entries` may allow. */
+const MOST_OFFENDERS: Readonly<Partial<Record<AclPlatform, number>>> = {
+  'aws-nacl': AWS_NACL_ENTRIES,
+  exabgp: FLOWSPEC_ROUTES,
+  gobgp: FLOWSPEC_ROUTES,
+  bird: FLOWSPEC_ROUTES,
 };
 
 /** As the configuration demands; here again because a request may come from elsewhere, and a newline is a command. */
@@ -35,12 +82,17 @@ const INTERFACE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/;
 
 /**
  * Throws RogueSmtpError `refused` where an interlock forbids the list: a policy without a sender in force in the family,
- * a policy that would also cut incoming mail, or a name that is no interface.
+ * a policy that would also cut incoming mail, a kind that the platform cannot have, or a name that is no interface.
  */
 export function renderAcl(request: AclRequest): RenderedAcl {
   if (request.interface !== undefined && !INTERFACE_NAME.test(request.interface)) {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
-  const { model, leftOut } = buildAcl(request);
+  const most = MOST_OFFENDERS[request.platform] ?? Number.POSITIVE_INFINITY;
+  const { model, leftOut } = buildAcl(
+    most < request.maxEntries
+      ? { ...request, maxEntries: most, bound: `${request.platform} takes ${most} hosts` }
+      : request,
+  );
   return { text: RENDERERS[request.platform](model), entries: model.rules.length, leftOut };
 }

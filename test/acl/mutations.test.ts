@@ -5,6 +5,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
+import type { AclPlatform } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import type { Flow, Verdict } from '../support/acl-evaluators/flow.ts';
 import { flow, judge, offender, prefix, request, sender } from '../support/acl-requests.ts';
@@ -27,16 +28,16 @@ const EXPECTED: readonly (readonly [Flow, Verdict])[] = [
   [flow('198.51.100.25', { destination: '192.0.2.100', from: 'wan0' }), 'permit'],
 ];
 
-function isRight(text: string): boolean {
+function isRight(text: string, platform: AclPlatform): boolean {
   try {
-    const verdict = judge(text);
+    const verdict = judge(text, platform);
     return EXPECTED.every(([one, expected]) => verdict(one) === expected);
   } catch {
     return false;
   }
 }
 
-const policy = (platform: 'cisco-ios' | 'nftables', lan: string | undefined = 'lan0') =>
+const policy = (platform: AclPlatform, lan: string | undefined = 'lan0') =>
   renderAcl(
     request({
       platform,
@@ -58,7 +59,7 @@ function mutated(text: string, pattern: string | RegExp, replacement: string): s
 describe('a wrong list for Cisco IOS is noticed:', () => {
   const text = policy('cisco-ios');
 
-  it('the right one is right', () => expect(isRight(text)).toBe(true));
+  it('the right one is right', () => expect(isRight(text, 'cisco-ios')).toBe(true));
 
   it.each([
     [
@@ -92,14 +93,14 @@ describe('a wrong list for Cisco IOS is noticed:', () => {
     ['another list bound', /^ ip access-group \S+ in$/m, ' ip access-group SMTP-POLICY in'],
     ['an address that is none', 'host 192.0.2.100 any', 'host 192.0.2.1000 any'],
   ])('%s', (_name, pattern, replacement) => {
-    expect(isRight(mutated(text, pattern, replacement))).toBe(false);
+    expect(isRight(mutated(text, pattern, replacement), 'cisco-ios')).toBe(false);
   });
 });
 
 describe.each(['lan0', ''])('a wrong policy for nftables on interface "%s" is noticed:', (lan) => {
   const text = policy('nftables', lan);
 
-  it('the right one is right', () => expect(isRight(text)).toBe(true));
+  it('the right one is right', () => expect(isRight(text, 'nftables')).toBe(true));
 
   it.each([
     ['the mail server as the destination only', 'ip saddr 192.0.2.100 return', 'ip daddr 192.0.2.100 return'],
@@ -117,11 +118,11 @@ describe.each(['lan0', ''])('a wrong policy for nftables on interface "%s" is no
     const wrong = mutated(text, pattern, replacement);
     // Mail from the world to the mail server is permitted once more, by its destination.
     if (name.startsWith('everything')) {
-      const verdict = judge(wrong);
+      const verdict = judge(wrong, 'nftables');
       expect(verdict(flow('198.51.100.25', { destination: '192.0.2.200', from: 'wan0' }))).toBe('deny');
       return;
     }
-    expect(isRight(wrong)).toBe(false);
+    expect(isRight(wrong, 'nftables')).toBe(false);
   });
 });
 
@@ -133,7 +134,7 @@ describe('a wrong list of offenders for nftables is noticed:', () => {
       offenders: [offender('192.0.2.55'), offender('192.0.2.77')],
     }),
   ).text;
-  const verdictOf = (wrong: string) => () => judge(wrong)(flow('192.0.2.55'));
+  const verdictOf = (wrong: string) => () => judge(wrong, 'nftables')(flow('192.0.2.55'));
 
   it('the right one is right', () => expect(verdictOf(text)()).toBe('deny'));
 

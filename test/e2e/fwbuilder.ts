@@ -1,5 +1,5 @@
 /**
- * Firewall Builder as a second reader of Cisco IOS text: it parses the configuration and compiles it to iptables.
+ * Firewall Builder as a second reader of Cisco IOS and ASA text: it parses the configuration and compiles it to iptables.
  *
  * Its parser is not ours and not the router's either: it knows no sequence numbers and no IPv6 lists, so the numbers are
  * taken off before. The import exits with 0 whatever it read, so what it understood is counted from what it prints.
@@ -21,6 +21,54 @@ export interface Imported {
 
 const LAN_INTERFACE = 'GigabitEthernet0/1';
 const WAN_INTERFACE = 'GigabitEthernet0/2';
+
+/** What it understood of the IPv4 list of cisco-asa, bound to `inside`. It is older than `any4`, which becomes `any`. */
+export function importAsa(text: string): Pick<Imported, 'entries' | 'errors'> {
+  const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-fwb-'));
+  try {
+    const database = join(directory, 'firewall.fwb');
+    const config = join(directory, 'firewall.cfg');
+    writeFileSync(database, emptyDatabase());
+    writeFileSync(
+      config,
+      [
+        'ASA Version 8.4(2)',
+        '!',
+        'hostname firewall',
+        `interface ${LAN_INTERFACE}`,
+        ' nameif inside',
+        ' security-level 100',
+        ' ip address 192.0.2.1 255.255.255.0',
+        '!',
+        `interface ${WAN_INTERFACE}`,
+        ' nameif outside',
+        ' security-level 0',
+        ' ip address 198.51.100.1 255.255.255.0',
+        '!',
+        text.replace(/^!.*\n/gm, '').replace(/\bany4\b/g, 'any'),
+        ': end',
+        '',
+      ].join('\n'),
+    );
+    const said = run(
+      'fwbedit',
+      'import',
+      '-f',
+      database,
+      '-i',
+      config,
+      '-o',
+      '/User/Firewalls/firewall',
+      '-d',
+    );
+    return {
+      entries: said.split('\n').filter((line) => line.includes('filtering rule:')).length,
+      errors: said.split('\n').filter((line) => /Parser error|Error:|Could not find/i.test(line)),
+    };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
 
 /** `text`: the IPv4 list of cisco-ios, bound to GigabitEthernet0/1. In iptables that is lan0. */
 export function importIos(text: string): Imported {

@@ -1,12 +1,28 @@
 /** Requests for access lists, with the addresses of the lab: 55 is the rogue host, 100 the mail server. */
 
+import type { AclPlatform } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import type { SenderConfig } from '../../src/config/schema.ts';
 import { type Prefix, parsePrefix } from '../../src/flow/prefix.ts';
 import type { Incident } from '../../src/messages/alert.ts';
+import { readAwsNacl } from './acl-evaluators/aws-nacl.ts';
+import { readAsa } from './acl-evaluators/cisco-asa.ts';
 import { judgeIos, readIos } from './acl-evaluators/cisco-ios.ts';
 import type { Flow, Verdict } from './acl-evaluators/flow.ts';
+import { readBird, readExabgp, readGobgp } from './acl-evaluators/flowspec.ts';
+import { readFortios } from './acl-evaluators/fortios.ts';
+import { readHuawei } from './acl-evaluators/huawei-vrp.ts';
+import { GRAMMARS, readIosLike } from './acl-evaluators/ios-like.ts';
+import { readIptables } from './acl-evaluators/iptables.ts';
+import { readJunos } from './acl-evaluators/junos.ts';
+import { readMikrotik } from './acl-evaluators/mikrotik.ts';
 import { judgeNftables, readNftables } from './acl-evaluators/nftables.ts';
+import { readNokia } from './acl-evaluators/nokia-sros.ts';
+import { readOpenConfig } from './acl-evaluators/openconfig.ts';
+import { readPanos } from './acl-evaluators/panos.ts';
+import { readPf } from './acl-evaluators/pf.ts';
+import type { Judge } from './acl-evaluators/rules.ts';
+import { readVyos } from './acl-evaluators/vyos.ts';
 
 type AclRequest = Parameters<typeof renderAcl>[0];
 
@@ -97,16 +113,57 @@ export function flow(source: string, more: Partial<Flow> = {}): Flow {
   };
 }
 
-/** Reads the text of either platform and judges flows by it. */
-export function judge(text: string): (flow: Flow) => Verdict {
-  if (text.startsWith('#!/usr/sbin/nft')) {
+const READERS: Readonly<Record<AclPlatform, (text: string) => Judge>> = {
+  'cisco-ios': (text) => {
+    const config = readIos(text);
+    return (one) => judgeIos(config, one);
+  },
+  'cisco-iosxr': (text) => readIosLike(text, GRAMMARS['cisco-iosxr']),
+  'cisco-nxos': (text) => readIosLike(text, GRAMMARS['cisco-nxos']),
+  'cisco-asa': readAsa,
+  junos: readJunos,
+  'arista-eos': (text) => readIosLike(text, GRAMMARS['arista-eos']),
+  'nokia-sros': readNokia,
+  'huawei-vrp': readHuawei,
+  mikrotik: readMikrotik,
+  vyos: readVyos,
+  nftables: (text) => {
     const table = readNftables(text);
     return (one) => judgeNftables(table, one);
-  }
-  const config = readIos(text);
-  return (one) => judgeIos(config, one);
+  },
+  iptables: readIptables,
+  pf: readPf,
+  fortios: readFortios,
+  panos: readPanos,
+  'aws-nacl': readAwsNacl,
+  openconfig: readOpenConfig,
+  exabgp: readExabgp,
+  gobgp: readGobgp,
+  bird: readBird,
+};
+
+/** Reads the text by the grammar of its platform and judges flows by it. */
+export function judge(text: string, platform: AclPlatform): (flow: Flow) => Verdict {
+  return READERS[platform](text);
 }
 
 export function rendered(more: Partial<AclRequest> = {}): (flow: Flow) => Verdict {
-  return judge(renderAcl(request(more)).text);
+  const asked = request(more);
+  return judge(renderAcl(asked).text, asked.platform);
 }
+
+/** Platforms whose list is bound to an interface: it judges every source that comes in there. */
+export const BOUND: ReadonlySet<AclPlatform> = new Set([
+  'cisco-ios',
+  'cisco-iosxr',
+  'cisco-nxos',
+  'cisco-asa',
+  'junos',
+  'arista-eos',
+  'nokia-sros',
+  'huawei-vrp',
+  'openconfig',
+]);
+
+/** Platforms that refuse a policy. */
+export const OFFENDERS_ONLY: ReadonlySet<AclPlatform> = new Set(['aws-nacl', 'exabgp', 'gobgp', 'bird']);

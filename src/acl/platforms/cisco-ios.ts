@@ -7,21 +7,12 @@
  * is accepted in silence and matches nearly everything.
  */
 
-import { formatAddress } from '../../flow/address.ts';
-import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
-import {
-  type AclFamily,
-  type AclModel,
-  type AclRule,
-  BLOCKED_PORT,
-  isHost,
-  prefixBits,
-  prefixFamily,
-} from '../model.ts';
+import type { AclFamily, AclModel } from '../model.ts';
 import { revisionOf } from '../revision.ts';
+import { INTERFACE_PLACEHOLDER } from './artefact.ts';
+import { iosEntry } from './ios-family.ts';
 
 const SEQUENCE_STEP = 10;
-const INTERFACE_PLACEHOLDER = '<LAN-FACING-INTERFACE>';
 
 /** Pasteable text: comments begin with `!`. Without an interface the list is created, but bound to nothing. */
 export function renderCiscoIos(model: AclModel): string {
@@ -89,7 +80,7 @@ function listLines(model: AclModel): string[] {
   for (const rule of model.rules) {
     if (rule.remark !== '' && rule.remark !== remark) lines.push(remarkLine(rule.remark, model.family));
     remark = rule.remark;
-    add(entry(rule));
+    add(iosEntry(rule, { networks: 'wildcard', any: 'any' }));
   }
   lines.push(remarkLine('all other traffic', model.family));
   // Without it the implicit deny at the end would cut the whole network off.
@@ -100,22 +91,4 @@ function listLines(model: AclModel): string[] {
 /** In an IPv6 list a remark takes a sequence number itself, that of the entry behind it: there it is a mere comment. */
 function remarkLine(remark: string, family: AclFamily): string {
   return family === '4' ? ` remark ${remark}` : `! ${remark}`;
-}
-
-function entry(rule: AclRule): string {
-  // `tcp`, since `ip` takes no port; the port behind the destination, since before it it would be the source port.
-  return `${rule.action} tcp ${end(rule.source)} ${end(rule.destination)} eq ${BLOCKED_PORT}`;
-}
-
-function end(prefix: Prefix | null): string {
-  if (prefix === null) return 'any';
-  if (isHost(prefix)) return `host ${formatAddress(prefix.bytes)}`;
-  if (prefixFamily(prefix) === '6') return formatPrefix(prefix);
-  return `${formatAddress(prefix.bytes)} ${wildcardMask(prefixBits(prefix))}`;
-}
-
-/** The inverse of the netmask: 24 gives 0.0.0.255. */
-function wildcardMask(bits: number): string {
-  const mask = bits === 32 ? 0 : 0xffffffff >>> bits;
-  return [mask >>> 24, (mask >>> 16) & 255, (mask >>> 8) & 255, mask & 255].join('.');
 }

@@ -7,25 +7,19 @@
  * rules to judge, hence `return`, and a table that touches no other.
  */
 
-import { RogueSmtpError } from '../../errors.ts';
 import { formatAddress } from '../../flow/address.ts';
 import { formatPrefix } from '../../flow/prefix.ts';
-import { type AclModel, type AclRule, BLOCKED_PORT, prefixBits } from '../model.ts';
+import { judgedSources } from '../groups.ts';
+import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-
-/** IFNAMSIZ less the final zero; nft refuses longer names. */
-const MAX_INTERFACE_NAME = 15;
+import { assertLinuxInterface, interfaceSuffix } from './artefact.ts';
 
 /** Throws RogueSmtpError `refused` for an interface name that Linux cannot have, and for a policy that has no bounds. */
 export function renderNftables(model: AclModel): string {
-  if (model.interface !== null && model.interface.length > MAX_INTERFACE_NAME) {
-    const limit = `names of interfaces have at most ${MAX_INTERFACE_NAME} characters`;
-    throw new RogueSmtpError('refused', `"${model.interface}" is no interface of Linux: ${limit}`);
-  }
+  assertLinuxInterface(model);
   const family = model.family === '4' ? 'ip' : 'ip6';
   // Each target has a table of its own, lest the list of one interface replace that of another.
-  const suffix = model.interface === null ? '' : `_${model.interface.replace(/[^A-Za-z0-9]/g, '_')}`;
-  const table = `table ${family} rogue_smtp_${model.kind}${suffix}`;
+  const table = `table ${family} rogue_smtp_${model.kind}${interfaceSuffix(model)}`;
   const body = model.kind === 'policy' ? policyLines(model, family) : offenderLines(model, family);
   const revision = revisionOf(body.join('\n'));
   return `${[
@@ -70,23 +64,16 @@ const REFUSE = 'counter reject with tcp reset';
 const HOOK = 'type filter hook forward priority filter - 5; policy accept;';
 
 function policyLines(model: AclModel, family: string): string[] {
+  const judged = judgedSources(model);
   const direction = model.interface === null ? null : `iifname "${model.interface}"`;
-  const internal = model.internal.some((prefix) => prefixBits(prefix) === 0) ? [] : model.internal;
-  if (direction === null && internal.length === 0) {
-    throw new RogueSmtpError(
-      'refused',
-      `the IPv${model.family} policy is refused: with neither an interface nor a bounded IPv${model.family} prefix in ` +
-        'networks.internal it would also refuse the mail that comes in from the world',
-    );
-  }
   return [
-    ...(direction === null
+    ...(judged !== null
       ? [
           '# Mail from the world to our mail servers is forwarded by the same hook: only internal sources are judged.',
           'set smtp_internal {',
           `\ttype ${family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'}`,
           '\tflags interval',
-          ...elements(internal.map(formatPrefix)),
+          ...elements(judged.map(formatPrefix)),
           '}',
           '',
         ]

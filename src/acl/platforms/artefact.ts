@@ -1,0 +1,113 @@
+/**
+ * What every rendered list says about itself: purpose, place, and the commands to apply, verify and take it off.
+ *
+ * A list leaves this program as a file and is read by somebody who has nothing else. So the text never speaks of anything
+ * but the list it stands in, carries no time (the same list must be the same bytes), and no text of a person or a flow.
+ */
+
+import { RogueSmtpError } from '../../errors.ts';
+import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
+import { type AclModel, isHost, prefixBits } from '../model.ts';
+
+/** Lines of text, without comment signs. */
+export interface Guide {
+  /** Where the list belongs. */
+  readonly place: readonly string[];
+  readonly apply: readonly string[];
+  readonly verify: readonly string[];
+  readonly rollback: readonly string[];
+  /** Limits and traps of the platform. */
+  readonly limits: readonly string[];
+  /** Whether anything but our own reader has read the list. */
+  readonly unverified: string;
+}
+
+export const INTERFACE_PLACEHOLDER = '<LAN-FACING-INTERFACE>';
+
+/** For lists that belong to an interface. */
+export const INBOUND: readonly string[] = [
+  'Belongs INBOUND on the interface that faces the hosts, before NAT: elsewhere the source is not the host. Mail from',
+  'the world to your mail server does not come in there, and its replies go to other ports.',
+];
+
+const PURPOSE = {
+  policy: [
+    'Lets the authorised senders (and mail to them) through to TCP port 25 and denies it to everyone else.',
+    'Other traffic is not touched. It covers every offender.',
+  ],
+  offenders: [
+    'Denies TCP port 25 to the hosts that were seen sending mail without being allowed to.',
+    'Other traffic is not touched, all other ports of these hosts neither.',
+  ],
+} as const;
+
+/** The lines of the guide; '' separates. */
+export function guideLines(model: AclModel, revision: string, guide: Guide): readonly string[] {
+  return [
+    `rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
+    '',
+    ...PURPOSE[model.kind],
+    ...guide.place,
+    '',
+    ...labelled('apply:', guide.apply),
+    ...labelled('verify:', guide.verify),
+    ...labelled('rollback:', guide.rollback),
+    ...labelled('limits:', guide.limits),
+    `Not verified: ${guide.unverified}`,
+    '',
+  ];
+}
+
+function labelled(label: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line, i) => `${(i === 0 ? label : '').padEnd(9)} ${line}`);
+}
+
+/** `mark` begins a comment on the platform. */
+export function comment(mark: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line) => `${mark} ${line}`.trimEnd());
+}
+
+/** Guide and body with `mark` as the comment sign; `first` are lines that must stand above it. */
+export function artefact(
+  mark: string,
+  model: AclModel,
+  revision: string,
+  guide: Guide,
+  body: readonly string[],
+  first: readonly string[] = [],
+): string {
+  return `${[...first, ...comment(mark, guideLines(model, revision, guide)), ...body].join('\n')}\n`;
+}
+
+/** `OFFENDERS`, `POLICY6` and so on: the family is in the name, since platforms keep lists of both in one space. */
+export function listName(model: AclModel): string {
+  return `SMTP-${model.kind.toUpperCase()}${model.family === '6' ? '6' : ''}`;
+}
+
+/** With its length even when it is a host: `192.0.2.55/32`. */
+export function cidr(prefix: Prefix): string {
+  return isHost(prefix) ? `${formatPrefix(prefix)}/${prefixBits(prefix)}` : formatPrefix(prefix);
+}
+
+/** Throws RogueSmtpError `refused` for a policy. */
+export function refusePolicy(model: AclModel, why: string): void {
+  if (model.kind === 'policy') {
+    throw new RogueSmtpError('refused', `a policy is refused on this platform: ${why}`);
+  }
+}
+
+/** IFNAMSIZ less the final zero; Linux has no longer names. */
+const MAX_LINUX_INTERFACE_NAME = 15;
+
+/** Throws RogueSmtpError `refused` for an interface name that Linux cannot have. */
+export function assertLinuxInterface({ interface: face }: AclModel): void {
+  if (face !== null && face.length > MAX_LINUX_INTERFACE_NAME) {
+    const limit = `names of interfaces have at most ${MAX_LINUX_INTERFACE_NAME} characters`;
+    throw new RogueSmtpError('refused', `"${face}" is no interface of Linux: ${limit}`);
+  }
+}
+
+/** `_lan0`, or '': a part of names, so that the lists of two interfaces live beside each other. */
+export function interfaceSuffix({ interface: face }: AclModel, separator = '_'): string {
+  return face === null ? '' : `${separator}${face.replace(/[^A-Za-z0-9]/g, '_')}`;
+}

@@ -1,0 +1,135 @@
+/**
+ * MikroTik RouterOS 7: a script for `/import`.
+ *
+ * RouterOS has no transactions: a script that ends half-way has done its half. So the new list or chain is built beside the
+ * one in force, under a name that carries a hash of its content, counted, and only then does one `set` turn our one rule in
+ * `forward` to it. The rule only refuses; what it lets through is still for the operator's own rules to judge.
+ */
+
+import { judgedSources } from '../groups.ts';
+import { type AclModel, BLOCKED_PORT } from '../model.ts';
+import { revisionOf } from '../revision.ts';
+import { artefact, cidr, interfaceSuffix } from './artefact.ts';
+
+/** Throws RogueSmtpError `refused` for a policy that has no bounds. */
+export function renderMikrotik(model: AclModel): string {
+  const ip = model.family === '4' ? '/ip' : '/ipv6';
+  const stem = `smtp-${model.kind}${interfaceSuffix(model)}`;
+  const content = model.kind === 'policy' ? policyRules(model) : offenderEntries(model);
+  const revision = revisionOf([model.interface ?? '', ...content].join('\n'));
+  const name = `${stem}-${revision}`;
+  const tag = `rogue-smtp ${model.kind}${model.interface === null ? '' : ` ${model.interface}`}`;
+  const body = (model.kind === 'policy' ? policyBody : offenderBody)({ model, ip, stem, name, tag, content });
+  const guide = {
+    place: [
+      'For the router that forwards the traffic of the hosts; the forward chain sees their addresses before source NAT.',
+      ...(model.interface === null
+        ? [
+            'No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
+          ]
+        : []),
+    ],
+    apply: ['/import file-name=FILE.rsc verbose=yes dry-run', '/import file-name=FILE.rsc'],
+    verify: [`${ip} firewall filter print stats where comment="${tag}"`],
+    rollback: [`${ip} firewall filter disable [find comment="${tag}"]`],
+    limits: [
+      'The rule is put first in forward. It must stay before a rule that accepts established connections, and before',
+      'FastTrack: what is fast-tracked passes by the filter. Bridged traffic does not pass it.',
+      'An error stops the import; the list in force stays in force then.',
+    ],
+    unverified: 'no RouterOS has read it.',
+  };
+  return artefact('#', model, revision, guide, body);
+}
+
+interface Parts {
+  readonly model: AclModel;
+  /** `/ip` or `/ipv6`. */
+  readonly ip: string;
+  readonly stem: string;
+  readonly name: string;
+  /** Comment by which the rule in forward is found again. */
+  readonly tag: string;
+  readonly content: readonly string[];
+}
+
+const REFUSE = 'action=reject reject-with=tcp-reset';
+
+function offenderEntries(model: AclModel): readonly string[] {
+  return model.rules.flatMap(({ source, remark }) =>
+    source === null ? [] : [`address=${cidr(source)}${remark === '' ? '' : ` comment="${remark}"`}`],
+  );
+}
+
+function offenderBody({ model, ip, stem, name, tag, content }: Parts): readonly string[] {
+  const lists = `${ip} firewall address-list`;
+  return [
+    lists,
+    // An entry that is there already is an error; the count below notices whatever else goes wrong.
+    ...content.map((entry) => `:do { add list="${name}" ${entry} } on-error={}`),
+    ...incomplete(`[${lists} find list="${name}"]`, content.length),
+    // A list without entries does not exist, so the rule is switched off instead of naming it.
+    ...turn(
+      model,
+      ip,
+      tag,
+      `src-address-list="${name}" disabled=${content.length === 0 ? 'yes' : 'no'}`,
+      `${REFUSE} protocol=tcp dst-port=${BLOCKED_PORT}`,
+    ),
+    `${lists} remove [find list~"^${stem}-" list!="${name}"]`,
+  ];
+}
+
+function policyRules(model: AclModel): readonly string[] {
+  const judged = judgedSources(model);
+  return model.rules.flatMap(({ action, source, destination, remark }) => {
+    const comment = remark === '' ? '' : ` comment="${remark}"`;
+    const to = destination === null ? '' : ` dst-address=${cidr(destination)}`;
+    const rule = (from: string) => `${from}${to}`.trimStart();
+    if (action === 'permit') {
+      const from = source === null ? '' : ` src-address=${cidr(source)}`;
+      return [`${rule(from)} action=return${comment}`];
+    }
+    const refuse = `protocol=tcp dst-port=${BLOCKED_PORT} ${REFUSE}${comment}`;
+    if (judged === null) return [refuse];
+    return judged.map((prefix) => `src-address=${cidr(prefix)} ${refuse}`);
+  });
+}
+
+function policyBody({ model, ip, stem, name, tag, content }: Parts): readonly string[] {
+  const filter = `${ip} firewall filter`;
+  return [
+    filter,
+    `:if ([:len [find chain="${name}"]] != ${content.length}) do={`,
+    `  remove [find chain="${name}"]`,
+    ...content.map((rule) => `  add chain="${name}" ${rule}`),
+    '}',
+    ...incomplete(`[${filter} find chain="${name}"]`, content.length),
+    ...turn(
+      model,
+      ip,
+      tag,
+      `jump-target="${name}" disabled=no`,
+      `action=jump protocol=tcp dst-port=${BLOCKED_PORT}`,
+    ),
+    `${filter} remove [find chain~"^${stem}-" chain!="${name}"]`,
+  ];
+}
+
+function incomplete(found: string, expected: number): readonly string[] {
+  return [`:if ([:len ${found}] != ${expected}) do={ :error "incomplete: nothing was changed" }`];
+}
+
+/** One command turns the rule, or makes it: before all that are not RouterOS's own, or alone. */
+function turn(model: AclModel, ip: string, tag: string, changing: string, fixed: string): readonly string[] {
+  const face = model.interface === null ? '' : ` in-interface="${model.interface}"`;
+  const add = `add chain=forward ${fixed}${face} ${changing} comment="${tag}"`;
+  return [
+    `${ip} firewall filter`,
+    `:if ([:len [find comment="${tag}"]] = 0) do={`,
+    `  :do { ${add} place-before=[:pick [find dynamic=no] 0] } on-error={ ${add} }`,
+    '} else={',
+    `  set [find comment="${tag}"] ${changing}`,
+    '}',
+  ];
+}
