@@ -7,6 +7,7 @@
 
 import type { DetectionConfig } from '../config/schema.ts';
 import type { BlockState } from './block.ts';
+import { noSamples, type SampledDialogue } from './sampled-dialogue.ts';
 
 export const BULK = 4;
 /** Destinations are told apart exactly up to this many. */
@@ -53,6 +54,9 @@ export interface CaseFile {
   bytes: number;
   flagsUnknown: boolean;
   sampled: boolean;
+  /** The test over sampled sessions, since the last block ended; and whether it ever accepted. */
+  dialogue: SampledDialogue;
+  dialogueProven: boolean;
   backscatter: boolean;
   repliesSeen: boolean;
   /** What the policy says of the host, in words. */
@@ -106,6 +110,8 @@ export function emptyCaseFile(
     bytes: 0,
     flagsUnknown: false,
     sampled: false,
+    dialogue: noSamples(),
+    dialogueProven: false,
     backscatter: false,
     repliesSeen: false,
     verdict,

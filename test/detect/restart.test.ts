@@ -221,6 +221,33 @@ describe('a detector that is killed', () => {
   });
 });
 
+describe('the test over sampled sessions', () => {
+  it('goes on over a restart as if there had been none, to the grade and the block', () => {
+    const messages = Array.from({ length: 90 }, (_, i): Flow[] => [
+      {
+        from: '10.0.0.1',
+        to: `198.51.100.${i % 3}`,
+        fromPort: 1000 + i,
+        flags: 'A',
+        packets: 1,
+        bytes: i % 4 === 0 ? 1500 : 52,
+        sampling: 1000,
+        at: i * 20 * SECOND,
+        sequence: i,
+      },
+    ]);
+    const whole = run(messages, []);
+    const [incident] = [...whole.byId.values()];
+    expect(incident).toMatchObject({ flags: ['sampled'], block: { state: 'expired' } });
+    expect(incident.reasons.join()).toContain('samples prove dialogues');
+    for (let at = 0; at < messages.length; at++) {
+      for (const how of ['before publishing', 'after alerts', 'after commit'] as const) {
+        expect(comparable(run(messages, [{ at, how }]))).toEqual(comparable(whole));
+      }
+    }
+  });
+});
+
 describe('a session of which a restart sees only a part', () => {
   // The request in the first message, the reply in the second, long silence of the host, and the first is committed.
   const flow: Flow = { from: '10.0.0.1', to: '198.51.100.1', at: 0, sequence: 1 };
