@@ -118,6 +118,16 @@ const block = z.strictObject({
   max_new_per_hour: positive.default(50),
 });
 
+/** When a gap in what the collector sees becomes an alert of kind `coverage`. */
+const coverage = z.strictObject({
+  /** An exporter that sent for once and then not for so long. Longer than its active timeout and template refresh. */
+  silent_after: duration.prefault('10m'),
+  /** Share of flows (or datagrams) lost within `interval`, 0 to 1. */
+  loss: z.number().min(0).max(1).default(0.01),
+  /** Losses are judged over, and each cause is told at most once in, so long. */
+  interval: duration.prefault('5m'),
+});
+
 const acl = z.strictObject({
   targets: z
     .array(
@@ -189,6 +199,7 @@ export const configSchema = z.strictObject({
   networks: networks.prefault({}),
   senders: z.array(sender).default([]),
   detection: detection.prefault({}),
+  coverage: coverage.prefault({}),
   block: block.prefault({}),
   acl: acl.prefault({}),
   kafka: kafka.prefault({}),

@@ -33,7 +33,18 @@ export interface Watermark {
   readonly clockMs: number;
 }
 
-type EvidenceFields = Omit<Alert, 'schema' | 'schema_version' | 'alert_id' | 'kind' | 'emitted_at'>;
+type EvidenceFields = Omit<
+  Incident,
+  | 'schema'
+  | 'schema_version'
+  | 'state'
+  | 'opened_at'
+  | 'updated_at'
+  | 'closed_at'
+  | 'revision'
+  | 'recurrence'
+  | 'resume'
+>;
 
 const digest = (...parts: (string | number)[]) =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, ID_DIGITS);
