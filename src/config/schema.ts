@@ -51,6 +51,8 @@ const collector = z.strictObject({
 
 const networks = z.strictObject({
   internal: z.array(prefix).min(1).prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
+  /** Addresses that many hosts share behind NAT or CGNAT: they raise alerts and are never blocked. */
+  nat: z.array(prefix).prefault([]),
   sites: z
     .array(
       z.strictObject({
@@ -83,6 +85,11 @@ const detection = z.strictObject({
       alert: z.boolean().default(false),
     })
     .prefault({}),
+  /**
+   * Port 25 between internal hosts, to a server that is no authorised sender. Off: such flows are no evidence. On: they
+   * raise alerts, and never lead to a block, since an ACL at the edge would not see them.
+   */
+  internal: z.strictObject({ alert: z.boolean().default(false) }).prefault({}),
   /** Records of one 5-tuple that are no further apart belong to one session. */
   session_timeout: duration.prefault('5m'),
   /** What counts as `conversed`: packets and octets of the client's half of one session. */

@@ -58,6 +58,8 @@ export interface CaseFile {
   dialogue: SampledDialogue;
   dialogueProven: boolean;
   backscatter: boolean;
+  /** Sessions with internal servers among `sessions`. */
+  internalSessions: number;
   repliesSeen: boolean;
   /** What the policy says of the host, in words. */
   verdict: string;
@@ -113,6 +115,7 @@ export function emptyCaseFile(
     dialogue: noSamples(),
     dialogueProven: false,
     backscatter: false,
+    internalSessions: 0,
     repliesSeen: false,
     verdict,
     destinations: new Map(),

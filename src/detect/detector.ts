@@ -282,7 +282,7 @@ export function createDetector(options: DetectorOptions): Detector {
     session.grade = grade;
     session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
     session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
-    session.trial = Math.max(session.trial, trialOf(session, s.port));
+    session.trial = Math.max(session.trial, trialOf(session, s));
   }
 
   // The life of an incident.
@@ -412,6 +412,7 @@ export function createDetector(options: DetectorOptions): Detector {
       halfSeen: file.halfSessions > 0,
       denied: file.deniedSessions > 0,
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
+      natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, eventMs),
       hasSenders: policy.hasSenders,
       counts: () => ledger.count(host, eventMs),
@@ -467,6 +468,7 @@ export function createDetector(options: DetectorOptions): Detector {
     const atMs = Math.max(clockMs, host.clockMs);
     const interlock = blockInterlock({
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
+      natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, atMs),
       hasSenders: policy.hasSenders,
     });
@@ -613,9 +615,9 @@ export function createDetector(options: DetectorOptions): Detector {
 }
 
 /** What a session is to the test over samples: see sampled-dialogue.ts. Without flags any packet of the client counts. */
-function trialOf(session: Session, port: number): number {
-  if (!session.sampled || !session.forwardSeen || session.deniedCounted || port !== BLOCK_PORT)
-    return TRIAL.none;
+function trialOf(session: Session, s: Sighting): number {
+  if (!session.sampled || !session.forwardSeen || session.deniedCounted) return TRIAL.none;
+  if (s.port !== BLOCK_PORT || s.internal) return TRIAL.none;
   if (session.grade < (session.forwardFlags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected))
     return TRIAL.none;
   return session.dialogueSampled && session.grade >= SESSION_GRADE.connected ? TRIAL.success : TRIAL.failure;

@@ -193,6 +193,11 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   if (file.deniedSessions > 0) {
     reasons.push(`${plural(file.deniedSessions, 'attempt')} already denied by the network`);
   }
+  if (file.internalSessions > 0) {
+    reasons.push(
+      `${plural(file.internalSessions, 'session')} with internal servers that are no authorised mail servers: these never lead to a block`,
+    );
+  }
   if (file.backscatter) {
     reasons.push('also gets answers to packets that it never sent: somebody may use its address');
   }
@@ -235,6 +240,7 @@ const resumeSchema = z.strictObject({
   replies: z.boolean(),
   /** The test over samples: score, trials, successes, 1 when it ever accepted. Absent in older incidents. */
   dialogue: z.tuple([natural.max(MAX_SCORE), natural, natural, natural.max(1)]).default([0, 0, 0, 0]),
+  internal: natural.default(0),
   verdict: z.string(),
   /** Address, sessions, packets, bytes. */
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
@@ -254,6 +260,7 @@ function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeS
       file.dialogue.successes,
       file.dialogueProven ? 1 : 0,
     ],
+    internal: file.internalSessions,
     verdict: file.verdict,
     destinations: [...file.destinations].map(([key, d]) => [
       formatAddress(addressOfKey(key)),
@@ -316,6 +323,7 @@ export function fromIncident(incident: Incident): RestoredFile | null {
   const [score, trials, successes, proven] = resume.dialogue;
   file.dialogue = { score, trials, successes };
   file.dialogueProven = proven === 1;
+  file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;
   const { state, reason, since, until } = incident.block;
   file.block = {

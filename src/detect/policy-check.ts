@@ -61,8 +61,14 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   if (portClass === PORT_CLASS.mail) because(`port ${port} is a mail port`, 'detection', 'ports');
   else because(`port ${port} is a submission port, which raises alerts only`, 'detection', 'submission');
   if (fromInside && toInside) {
-    because('both ends are internal: nothing leaves the network', 'networks', 'internal');
-    return answer('ignored');
+    if (!policy.watchesInternal) {
+      because('both ends are internal, and detection.internal.alert is off', 'detection', 'internal');
+      return answer('ignored');
+    }
+    if (policy.isSender(destination, 0, nowMs)) {
+      because('the destination is an authorised mail server', 'senders');
+      return answer('ignored');
+    }
   }
   if (!fromInside) {
     because(
@@ -81,15 +87,16 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     because(`an ACL denies port ${BLOCK_PORT} only: this raises alerts`, 'detection');
     return answer('alert_only');
   }
+  if (toInside) {
+    because('mail between internal hosts raises alerts only', 'detection', 'internal');
+    return answer('alert_only');
+  }
   const neverBlocked = policy.isNeverBlocked(source, 0);
+  const natPool = policy.isNatPool(source, 0);
   const isSender = policy.isSender(source, 0, nowMs);
-  const interlock = blockInterlock({ neverBlocked, isSender, hasSenders: policy.hasSenders });
+  const interlock = blockInterlock({ neverBlocked, natPool, isSender, hasSenders: policy.hasSenders });
   if (interlock !== null) {
-    const never = bestMatch(config.block.never, source);
-    because(
-      `never blocked: ${interlock.reason}`,
-      ...(neverBlocked ? ['block', 'never', never] : isSender ? ['senders', rule] : ['senders']),
-    );
+    because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
     return answer('alert_only');
   }
   because(
@@ -98,6 +105,12 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     config.block.mode === 'observe' ? 'mode' : 'grade',
   );
   return answer('offence');
+
+  function placeOfInterlock(): (string | number)[] {
+    if (neverBlocked) return ['block', 'never', bestMatch(config.block.never, source)];
+    if (natPool) return ['networks', 'nat', bestMatch(config.networks.nat, source)];
+    return isSender && rule >= 0 ? ['senders', rule] : ['senders'];
+  }
 
   /** Says whether an end is internal, and by which prefix. */
   function describeEnd(end: string, address: AddressBytes): boolean {

@@ -109,6 +109,7 @@ export function createTally(
       if (session.flagsUnknown) file.flagsUnknown = true;
       if (session.sampled) file.sampled = true;
       if (session.replySeen) file.repliesSeen = true;
+      if (s.internal && reached > 0) file.internalSessions++;
       notePort(file, s.port);
       noteSampling(file, s.samplingRate);
       noteInterface(file, s.vantage, s.interface, vantagePoints.get);
@@ -157,7 +158,7 @@ const tellsBulk = (file: CaseFile, session: Session): boolean =>
 
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
 function isSolid(grade: number, half: boolean, s: Sighting): boolean {
-  return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT;
+  return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT && !s.internal;
 }
 
 /** Counts records and datagrams behind the solid grade, as far as it matters. */

@@ -105,7 +105,7 @@ describe('policy check', () => {
   it.each([
     ['10.0.0.66', '198.51.100.7', 587, /submission port/],
     ['10.0.0.66', '198.51.100.7', 443, /no mail port/],
-    ['10.0.0.66', '10.0.0.67', 25, /both ends are internal/],
+    ['10.0.0.66', '10.0.0.67', 25, /both ends are internal, and detection.internal.alert is off/],
     ['198.51.100.7', '10.0.0.25', 25, /comes in from outside/],
     ['198.51.100.7', '198.51.100.8', 25, /neither end/],
   ])('does not look at %s to %s port %d', (source, destination, port, reason) => {
@@ -119,6 +119,20 @@ describe('policy check', () => {
     const { outcome, reasons } = check('10.0.0.66', '198.51.100.7', 587, on);
     expect(outcome).toBe('alert_only');
     expect(reasons.join()).toContain('submission port, which raises alerts only');
+  });
+
+  it('mail between internal hosts raises alerts only, when that is on, and none to a mail server', () => {
+    const on = { ROGUE_SMTP__DETECTION__INTERNAL__ALERT: 'true' };
+    expect(check('10.0.0.66', '10.0.0.67', 25, on).outcome).toBe('alert_only');
+    expect(check('10.0.0.66', '10.0.0.25', 25, on).outcome).toBe('ignored');
+  });
+
+  it('a NAT pool is never blocked', () => {
+    const { outcome, reasons } = check('10.0.0.66', '198.51.100.7', 25, {
+      ROGUE_SMTP__NETWORKS__NAT: '[10.0.0.64/26]',
+    });
+    expect(outcome).toBe('alert_only');
+    expect(reasons.at(-1)).toContain('NAT pool');
   });
 
   it('without senders nothing is blocked', () => {
