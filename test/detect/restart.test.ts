@@ -18,6 +18,7 @@ const config: ConfigInput = {
     bulk: { sessions: 6, destinations: 4, window: '10m' },
     quiet: '30m',
     update_interval: '5m',
+    internal: { alert: true },
   },
 };
 
@@ -100,7 +101,14 @@ const stream = fc
       late: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(30 * SECOND) }),
       flow: fc.record({
         from: fc.constantFrom(...hosts),
-        to: fc.constantFrom('198.51.100.1', '198.51.100.2', '198.51.100.3', '198.51.100.4', '198.51.100.5'),
+        to: fc.constantFrom(
+          '198.51.100.1',
+          '198.51.100.2',
+          '198.51.100.3',
+          '198.51.100.4',
+          '198.51.100.5',
+          '10.0.0.9',
+        ),
         fromPort: fc.integer({ min: 40000, max: 40002 }),
         flags,
         packets: fc.integer({ min: 1, max: 12 }),
