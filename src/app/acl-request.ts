@@ -36,7 +36,7 @@ export function renderFor(
     nowMs,
     internal: config.networks.internal,
     senders: config.senders,
-    never: config.block.never,
+    never: [...config.block.never, ...config.networks.nat],
     maxEntries: config.block.max_entries,
     offenders: incidents.filter((incident) => isBlocked(config, incident, nowMs)),
   });

@@ -19,6 +19,7 @@ import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createLocalStream } from '../stream/local/local-stream.ts';
+import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
 import { createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
@@ -54,8 +55,9 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
     log,
   });
   const engine = createEngine(config, log);
+  const policy = compilePolicy(config);
   const detector = createDetector({
-    policy: compilePolicy(config),
+    policy,
     detection: config.detection,
     block: config.block,
   });
@@ -69,7 +71,14 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
     directory: config.data,
   });
   const exporterAccount = createExporterAccount(collector, engine, log, now);
-  const metrics = createMetrics({ collector, stream, detector, writer });
+  const coverageRole = createCoverageRole(config, {
+    collector,
+    stream,
+    policyVersion: policy.version,
+    log,
+    now,
+  });
+  const metrics = createMetrics({ collector, stream, detector, writer, coverage: coverageRole });
   const detectRole = createDetectRole({
     stream,
     detector,
@@ -135,6 +144,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
       await serveRole.start();
       const httpAddress = await http.start();
       const udpAddresses = await collector.start();
+      coverageRole.start();
       waitingFor.delete('the collector');
       if (config.senders.length === 0) {
         log.warn(
@@ -151,6 +161,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
     async stop() {
       stopping.abort();
       await collector.stop();
+      await coverageRole.stop();
       await openStoreDone.catch(() => undefined);
       await detectRole.stop();
       await serveRole.stop();

@@ -107,12 +107,20 @@ collector:
 networks:
   # Whose port-25 sessions are judged. Add your public prefixes.
   internal: ${JSON.stringify(internal)}
+  # Addresses that many hosts share: alerts, never a block.
+  # nat: [192.0.2.128/28]
 
 # Who may send mail. A sender with "to: [smarthost]" may use that destination only.
 ${senderLines.join('\n')}
 
 detection:
   ports: [25]
+  # Companions, off by default; they raise alerts and never lead to a block:
+  # submission: { alert: true }   # clients that submit mail to servers outside (465, 587, 2525)
+  # internal: { alert: true }     # port 25 between internal hosts, to no authorised sender
+
+# A gap in what is seen is an alert of its own: a silent exporter, losses, a full spool.
+# coverage: { silent_after: 10m, loss: 0.01, interval: 5m }
 
 block:
   # observe: alerts only. propose: blocks wait for approval. publish: offenders go into the ACLs by themselves.

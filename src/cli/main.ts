@@ -65,6 +65,13 @@ function count(text: string): number {
   return value;
 }
 
+function portNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65_535)
+    throw new InvalidArgumentError('expected 1 to 65535.');
+  return value;
+}
+
 program
   .command('run')
   .description('all roles in one process, on embedded parts')
@@ -176,6 +183,21 @@ acl
   .action(async (flags: AclRenderRequest) => {
     const { aclRenderCommand } = await import('./acl.ts');
     await aclRenderCommand(settings(), flags, process);
+  });
+
+program
+  .command('policy')
+  .description('the policy of the configuration')
+  .command('check')
+  .description('what a connection would be, and which lines of the configuration say so')
+  .argument('<source>', 'address of the client')
+  .argument('<destination>', 'address of the server')
+  .argument('<port>', 'TCP port of the server', portNumber)
+  .option('--json', 'JSON for scripts')
+  .addHelpText('after', '\nExample:\n  rogue-smtp policy check 192.0.2.55 198.51.100.25 25')
+  .action(async (source: string, destination: string, port: number, flags: { json?: boolean }) => {
+    const { policyCheckCommand } = await import('./policy.ts');
+    policyCheckCommand(settings(), source, destination, port, flags, process);
   });
 
 program

@@ -6,10 +6,12 @@
  */
 
 import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { ReadModel } from '../http/read-model.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
+import { describeCoverage } from './coverage.ts';
 import { withModel } from './model.ts';
 import { formatBytes, formatTable, printable } from './table.ts';
 
@@ -17,6 +19,10 @@ export interface ReportStreams {
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }
+
+/** Gaps of the last day are told beside the offenders. */
+const GAPS_WITHIN_MS = 86_400_000;
+const MAX_GAPS = 10_000;
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -31,7 +37,7 @@ export async function offendersCommand(
     const rows = await model.offenders();
     if (flags.json) return writeJson(streams, rows);
     streams.stdout.write(rows.length === 0 ? 'No offenders.\n' : offendersTable(rows));
-    streams.stderr.write(await coverage(model));
+    streams.stderr.write(await coverage(model, loaded.config.coverage));
   });
 }
 
@@ -55,12 +61,14 @@ export function offendersTable(rows: readonly OffenderRow[]): string {
 }
 
 /** What was looked at, so that an empty list is not mistaken for a clean network. */
-async function coverage(model: ReadModel): Promise<string> {
-  const exporters = await model.exporters();
-  if (exporters.length === 0)
-    return 'No router has exported anything yet: this says nothing about the network.\n';
-  const lost = exporters.reduce((sum, row) => sum + Number(row.sequence_lost), 0);
-  return `Seen through ${exporters.length} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.\n`;
+async function coverage(model: ReadModel, config: Config['coverage']): Promise<string> {
+  const nowMs = Date.now();
+  const since = new Date(nowMs - GAPS_WITHIN_MS).toISOString();
+  const [exporters, alerts] = await Promise.all([
+    model.exporters(),
+    model.alerts({ limit: MAX_GAPS, since }),
+  ]);
+  return `${describeCoverage(exporters, alerts, config, nowMs).join('\n')}\n`;
 }
 
 export async function alertsCommand(
@@ -92,6 +100,8 @@ export async function alertsCommand(
 
 /** One line a person can read. */
 export function describeAlert(alert: Alert): string {
+  if (alert.kind === 'coverage')
+    return printable(`${shortTime(alert.emitted_at)} coverage: ${alert.reasons.join('; ')}`);
   const evidence =
     alert.sessions > 0
       ? `${alert.sessions} session(s) with ${alert.destinations.count} destination(s), ${formatBytes(alert.bytes)} sent`
@@ -136,7 +146,7 @@ export async function inventoryCommand(
         );
       }
     }
-    streams.stderr.write(await coverage(model));
+    streams.stderr.write(await coverage(model, loaded.config.coverage));
   });
 }
 

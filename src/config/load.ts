@@ -23,6 +23,11 @@ export interface LoadedConfig {
   readonly file: string | null;
   /** Things that work but are probably not meant. */
   readonly warnings: readonly string[];
+  /**
+   * Where a key is said: `file:line` of it or of the nearest thing around it that is written, else a variable or flag.
+   * A key that stands nowhere has its default.
+   */
+  readonly placeOf: (path: readonly (string | number)[]) => string;
 }
 
 export interface LoadOptions {
@@ -59,7 +64,12 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     const lines = checked.errors.map(({ path, message }) => `${placeOf(path, source, origins)}: ${message}`);
     throw new RogueSmtpError('config', lines.join('\n'));
   }
-  return { config: parsed.data, file, warnings: checked.warnings };
+  return {
+    config: parsed.data,
+    file,
+    warnings: checked.warnings,
+    placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
+  };
 }
 
 function findFile(given: string | undefined): string | null {
@@ -128,6 +138,17 @@ function setPath(target: Record<string, unknown>, path: readonly string[], value
 }
 
 type Path = readonly PropertyKey[];
+
+/** False when the first two keys of the path stand neither in the file nor in a variable or flag. */
+function isSaid(path: Path, merged: Record<string, unknown>): boolean {
+  let node: unknown = merged;
+  for (const key of path.slice(0, 2)) {
+    if (typeof key !== 'string') return true;
+    if (typeof node !== 'object' || node === null || !Object.hasOwn(node, key)) return false;
+    node = Reflect.get(node, key);
+  }
+  return true;
+}
 
 function describeIssue(
   issue: z.core.$ZodIssue,

@@ -51,6 +51,8 @@ const collector = z.strictObject({
 
 const networks = z.strictObject({
   internal: z.array(prefix).min(1).prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
+  /** Addresses that many hosts share behind NAT or CGNAT: they raise alerts and are never blocked. */
+  nat: z.array(prefix).prefault([]),
   sites: z
     .array(
       z.strictObject({
@@ -83,6 +85,11 @@ const detection = z.strictObject({
       alert: z.boolean().default(false),
     })
     .prefault({}),
+  /**
+   * Port 25 between internal hosts, to a server that is no authorised sender. Off: such flows are no evidence. On: they
+   * raise alerts, and never lead to a block, since an ACL at the edge would not see them.
+   */
+  internal: z.strictObject({ alert: z.boolean().default(false) }).prefault({}),
   /** Records of one 5-tuple that are no further apart belong to one session. */
   session_timeout: duration.prefault('5m'),
   /** What counts as `conversed`: packets and octets of the client's half of one session. */
@@ -116,6 +123,16 @@ const block = z.strictObject({
   never: z.array(prefix).prefault([]),
   max_entries: positive.default(500),
   max_new_per_hour: positive.default(50),
+});
+
+/** When a gap in what the collector sees becomes an alert of kind `coverage`. */
+const coverage = z.strictObject({
+  /** An exporter that sent for once and then not for so long. Longer than its active timeout and template refresh. */
+  silent_after: duration.prefault('10m'),
+  /** Share of flows (or datagrams) lost within `interval`, 0 to 1. */
+  loss: z.number().min(0).max(1).default(0.01),
+  /** Losses are judged over, and each cause is told at most once in, so long. */
+  interval: duration.prefault('5m'),
 });
 
 const acl = z.strictObject({
@@ -189,6 +206,7 @@ export const configSchema = z.strictObject({
   networks: networks.prefault({}),
   senders: z.array(sender).default([]),
   detection: detection.prefault({}),
+  coverage: coverage.prefault({}),
   block: block.prefault({}),
   acl: acl.prefault({}),
   kafka: kafka.prefault({}),

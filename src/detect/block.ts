@@ -22,6 +22,8 @@ export interface BlockInput {
   readonly halfSeen: boolean;
   readonly denied: boolean;
   readonly neverBlocked: boolean;
+  /** The address is shared by many hosts behind NAT. */
+  readonly natPool: boolean;
   /** A rule in force names the host as a sender, for whatever destination. */
   readonly isSender: boolean;
   readonly hasSenders: boolean;
@@ -42,9 +44,12 @@ const MAX_TTL_FACTOR = 4;
 
 /** The interlocks that hold whatever the evidence is; null when none applies. */
 export function blockInterlock(
-  input: Pick<BlockInput, 'neverBlocked' | 'isSender' | 'hasSenders'>,
+  input: Pick<BlockInput, 'neverBlocked' | 'natPool' | 'isSender' | 'hasSenders'>,
 ): BlockDecision | null {
   if (input.neverBlocked) return refused('the host is on the never-block list');
+  if (input.natPool) {
+    return refused('the address is a NAT pool (networks.nat): a block would hit every host behind it');
+  }
   if (input.isSender) {
     return refused('the host is a configured sender: a block would also stop the mail that it may send');
   }

@@ -7,6 +7,7 @@
 
 import type { DetectionConfig } from '../config/schema.ts';
 import type { BlockState } from './block.ts';
+import { noSamples, type SampledDialogue } from './sampled-dialogue.ts';
 
 export const BULK = 4;
 /** Destinations are told apart exactly up to this many. */
@@ -53,7 +54,12 @@ export interface CaseFile {
   bytes: number;
   flagsUnknown: boolean;
   sampled: boolean;
+  /** The test over sampled sessions, since the last block ended; and whether it ever accepted. */
+  dialogue: SampledDialogue;
+  dialogueProven: boolean;
   backscatter: boolean;
+  /** Sessions with internal servers among `sessions`. */
+  internalSessions: number;
   repliesSeen: boolean;
   /** What the policy says of the host, in words. */
   verdict: string;
@@ -106,7 +112,10 @@ export function emptyCaseFile(
     bytes: 0,
     flagsUnknown: false,
     sampled: false,
+    dialogue: noSamples(),
+    dialogueProven: false,
     backscatter: false,
+    internalSessions: 0,
     repliesSeen: false,
     verdict,
     destinations: new Map(),

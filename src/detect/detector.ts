@@ -29,6 +29,7 @@ import { createHostTable, type Host, hostKey } from './host-table.ts';
 import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
 import type { Policy } from './policy.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
+import { noSamples, TRIAL } from './sampled-dialogue.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
 import { createSessionTable, LATENESS_MS, type Session } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
@@ -173,7 +174,7 @@ export function createDetector(options: DetectorOptions): Detector {
   // The path of a record. One sighting and one `before` serve all rows.
 
   const sighting = emptySighting();
-  const before: Before = { grade: 0, half: false, denied: false, packets: 0, bytes: 0 };
+  const before: Before = { grade: 0, half: false, denied: false, trial: 0, packets: 0, bytes: 0 };
 
   function observeRow(columns: FlowColumns, row: number): void {
     const receivedMs = readWide(columns.received_at, row);
@@ -204,6 +205,7 @@ export function createDetector(options: DetectorOptions): Detector {
   /** Notes in `before` what the session counts for at its host. */
   function remember(session: Session): void {
     nothingBefore(before);
+    before.trial = session.trial;
     if (session.grade === SESSION_GRADE.none) return;
     before.grade = session.grade;
     before.half = session.half;
@@ -280,6 +282,7 @@ export function createDetector(options: DetectorOptions): Detector {
     session.grade = grade;
     session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
     session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
+    session.trial = Math.max(session.trial, trialOf(session, s));
   }
 
   // The life of an incident.
@@ -409,6 +412,7 @@ export function createDetector(options: DetectorOptions): Detector {
       halfSeen: file.halfSessions > 0,
       denied: file.deniedSessions > 0,
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
+      natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, eventMs),
       hasSenders: policy.hasSenders,
       counts: () => ledger.count(host, eventMs),
@@ -452,6 +456,7 @@ export function createDetector(options: DetectorOptions): Detector {
     file.solidGrade = 0;
     file.records = 0;
     file.datagrams = 0;
+    file.dialogue = noSamples();
     changed(host, null, atMs);
     alert('updated', host, atMs);
   }
@@ -463,6 +468,7 @@ export function createDetector(options: DetectorOptions): Detector {
     const atMs = Math.max(clockMs, host.clockMs);
     const interlock = blockInterlock({
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
+      natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, atMs),
       hasSenders: policy.hasSenders,
     });
@@ -606,4 +612,13 @@ export function createDetector(options: DetectorOptions): Detector {
       [...hosts.values()].filter((host) => host.file.closedMs === null).map((host) => incidentOf(host)),
     counters,
   };
+}
+
+/** What a session is to the test over samples: see sampled-dialogue.ts. Without flags any packet of the client counts. */
+function trialOf(session: Session, s: Sighting): number {
+  if (!session.sampled || !session.forwardSeen || session.deniedCounted) return TRIAL.none;
+  if (s.port !== BLOCK_PORT || s.internal) return TRIAL.none;
+  if (session.grade < (session.forwardFlags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected))
+    return TRIAL.none;
+  return session.dialogueSampled && session.grade >= SESSION_GRADE.connected ? TRIAL.success : TRIAL.failure;
 }

@@ -12,6 +12,8 @@ import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { BULK, type CaseFile, type Destination, emptyCaseFile } from './case-file.ts';
+import { SESSION_GRADE } from './evidence.ts';
+import { MAX_SCORE } from './sampled-dialogue.ts';
 import { addressKey, addressOfKey } from './sessions.ts';
 
 /** Destinations that a message shows. */
@@ -31,7 +33,18 @@ export interface Watermark {
   readonly clockMs: number;
 }
 
-type EvidenceFields = Omit<Alert, 'schema' | 'schema_version' | 'alert_id' | 'kind' | 'emitted_at'>;
+type EvidenceFields = Omit<
+  Incident,
+  | 'schema'
+  | 'schema_version'
+  | 'state'
+  | 'opened_at'
+  | 'updated_at'
+  | 'closed_at'
+  | 'revision'
+  | 'recurrence'
+  | 'resume'
+>;
 
 const digest = (...parts: (string | number)[]) =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, ID_DIGITS);
@@ -162,18 +175,28 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
     reasons.push(
       `at least ${plural(bulk.sessions, 'session')}, or sessions to ${plural(bulk.destinations, 'destination')}, within ${seconds(bulk.window)}`,
     );
-  } else if (file.grade === 3) {
+  } else if (file.grade === 3 && !file.dialogueProven) {
     reasons.push(
       `a session of at least ${conversed.packets} packets and ${conversed.bytes} bytes: enough for an SMTP dialogue`,
     );
   } else if (file.grade === 2) {
     reasons.push('a connection was established');
   }
+  if (file.dialogueProven) {
+    reasons.push(
+      'samples prove dialogues: so many sampled sessions carried packets as large as only mail or TLS has them that a host which scans or probes would show it less than once in 10,000 cases',
+    );
+  }
   if (file.halfSessions > 0) {
     reasons.push(`${plural(file.halfSessions, 'session')} known only from what the servers answered`);
   }
   if (file.deniedSessions > 0) {
     reasons.push(`${plural(file.deniedSessions, 'attempt')} already denied by the network`);
+  }
+  if (file.internalSessions > 0) {
+    reasons.push(
+      `${plural(file.internalSessions, 'session')} with internal servers that are no authorised mail servers: these never lead to a block`,
+    );
   }
   if (file.backscatter) {
     reasons.push('also gets answers to packets that it never sent: somebody may use its address');
@@ -184,12 +207,19 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
 function missingOf(file: CaseFile): string[] {
   const missing: string[] = [];
   if (file.flagsUnknown) missing.push('TCP flags: some records have none');
-  if (file.sampled) missing.push('unsampled counts: packets and bytes are those of the samples');
+  if (file.sampled) {
+    missing.push('unsampled counts: sessions, packets and bytes are those of the samples');
+    if (file.grade < SESSION_GRADE.conversed) missing.push(missingProof(file));
+  }
   if (file.sampling.includes(0)) missing.push('the sampling rate of some records');
   if (!file.repliesSeen) missing.push('the replies of the servers: no record of that direction');
   if (file.halfSessions > 0) missing.push('what the host sent in some sessions: only replies were exported');
   if (!file.destinationsExact) missing.push('the exact number of destinations: the table was full');
   return missing;
+}
+
+function missingProof({ dialogue: { trials, successes } }: CaseFile): string {
+  return `proof of a dialogue: packets as large as only mail or TLS has them were sampled in ${successes} of ${plural(trials, 'sampled session')}`;
 }
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -208,6 +238,9 @@ const resumeSchema = z.strictObject({
   /** Number of updates, time of the newest alert. */
   told: z.tuple([natural, natural]),
   replies: z.boolean(),
+  /** The test over samples: score, trials, successes, 1 when it ever accepted. Absent in older incidents. */
+  dialogue: z.tuple([natural.max(MAX_SCORE), natural, natural, natural.max(1)]).default([0, 0, 0, 0]),
+  internal: natural.default(0),
   verdict: z.string(),
   /** Address, sessions, packets, bytes. */
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
@@ -221,6 +254,13 @@ function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeS
     solid: [file.solidGrade, file.records, file.datagrams, file.firstDatagram],
     told: [file.updates, file.alertedMs],
     replies: file.repliesSeen,
+    dialogue: [
+      file.dialogue.score,
+      file.dialogue.trials,
+      file.dialogue.successes,
+      file.dialogueProven ? 1 : 0,
+    ],
+    internal: file.internalSessions,
     verdict: file.verdict,
     destinations: [...file.destinations].map(([key, d]) => [
       formatAddress(addressOfKey(key)),
@@ -280,6 +320,10 @@ export function fromIncident(incident: Incident): RestoredFile | null {
   file.interfaces = incident.exporters.map((seen) => ({ ...seen, vantage: -1 }));
   file.sampling = [...incident.sampling];
   [file.solidGrade, file.records, file.datagrams, file.firstDatagram] = resume.solid;
+  const [score, trials, successes, proven] = resume.dialogue;
+  file.dialogue = { score, trials, successes };
+  file.dialogueProven = proven === 1;
+  file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;
   const { state, reason, since, until } = incident.block;
   file.block = {

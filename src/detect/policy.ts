@@ -38,6 +38,10 @@ export interface Policy {
   readonly portClass: Uint8Array;
   isInternal(bytes: Uint8Array, offset: number): boolean;
   isNeverBlocked(bytes: Uint8Array, offset: number): boolean;
+  /** One address for many hosts: what it does is no single host's doing. */
+  isNatPool(bytes: Uint8Array, offset: number): boolean;
+  /** Sessions between internal hosts raise alerts. */
+  readonly watchesInternal: boolean;
   /** Named as the source of any rule that is in force, whatever the destination. Such a host is never blocked. */
   isSender(bytes: Uint8Array, offset: number, nowMs: number): boolean;
   /** The verdict for 16 address bytes each at their offsets; of several rules the one that allows most decides. */
@@ -65,6 +69,7 @@ const NONE: SenderVerdict = { kind: 'none', sender: '', reason: 'is no configure
 export function compilePolicy(config: PolicyConfig): Policy {
   const internal = createPrefixTable(config.networks.internal);
   const never = createPrefixTable(config.block.never);
+  const nat = createPrefixTable(config.networks.nat);
   const rules = config.senders.map(compileRule);
   const sources = compileSources(config, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
@@ -91,6 +96,8 @@ export function compilePolicy(config: PolicyConfig): Policy {
     portClass,
     isInternal: (bytes, offset) => internal.lookup(bytes, offset) >= 0,
     isNeverBlocked: (bytes, offset) => never.lookup(bytes, offset) >= 0,
+    isNatPool: (bytes, offset) => nat.lookup(bytes, offset) >= 0,
+    watchesInternal: config.detection.internal.alert,
     isSender(bytes, offset, nowMs) {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
@@ -185,6 +192,9 @@ function policyVersion(config: PolicyConfig): string {
       )
       .sort(),
     never: texts(config.block.never),
+    // Only when used, so that a policy without them keeps its version.
+    ...(config.networks.nat.length === 0 ? {} : { nat: texts(config.networks.nat) }),
+    ...(config.detection.internal.alert ? { watchesInternal: true } : {}),
     ports: [...config.detection.ports].sort((a, b) => a - b),
     submission: config.detection.submission.alert
       ? [...config.detection.submission.ports].sort((a, b) => a - b)

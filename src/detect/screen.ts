@@ -44,6 +44,8 @@ export interface Sighting {
   forward: boolean;
   /** Counts only when the session is known: the record alone does not tell who is the client. */
   knownOnly: boolean;
+  /** The server is internal, too. */
+  internal: boolean;
   verdict: SenderVerdict;
   vantage: number;
   /** The interface towards the host. */
@@ -68,6 +70,7 @@ export function emptySighting(): Sighting {
     session: '',
     forward: true,
     knownOnly: false,
+    internal: false,
     verdict: { kind: 'none', sender: '', reason: '' },
     vantage: 0,
     interface: 0,
@@ -111,8 +114,14 @@ export function createScreen(policy: Policy): Screen {
       return 'not_mail';
     }
     const at = 16 * row;
-    const fromInside = policy.isInternal(columns.src_addr, at);
-    if (fromInside === policy.isInternal(columns.dst_addr, at)) return fromInside ? 'internal' : 'foreign';
+    const sourceInside = policy.isInternal(columns.src_addr, at);
+    const internal = sourceInside && policy.isInternal(columns.dst_addr, at);
+    if (internal && !policy.watchesInternal) return 'internal';
+    if (!sourceInside && !policy.isInternal(columns.dst_addr, at)) return 'foreign';
+    // Between internal hosts the port tells the client; mail ports at both ends tell nothing.
+    const fromInside = internal ? toPort !== PORT_CLASS.none : sourceInside;
+    if (internal && toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) return 'ambiguous';
+    into.internal = internal;
     if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) return 'inbound';
     if (isImplausible(columns, row)) return 'implausible';
     into.knownOnly = false;
@@ -129,6 +138,7 @@ export function createScreen(policy: Policy): Screen {
     into.port = fromInside ? columns.dst_port[row] : columns.src_port[row];
     into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs);
     if (into.verdict.kind === 'authorised') return 'authorised';
+    if (internal && policy.isSender(into.server, at, into.receivedMs)) return 'internal';
     into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
     into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
     into.samplingRate = columns.sampling_rate[row];

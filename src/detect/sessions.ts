@@ -11,6 +11,7 @@ import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import type { SessionEvidence } from './evidence.ts';
 import { TCP } from './evidence.ts';
+import { isDialogueSample } from './sampled-dialogue.ts';
 
 /** Records may come so much out of order, by receive time, without splitting a session. */
 export const LATENESS_MS = 60_000;
@@ -47,10 +48,14 @@ export interface Session extends SessionEvidence {
   stray: number;
   /** Some record of it had no TCP flags. */
   flagsUnknown: boolean;
+  /** Some sampled record of the client's half had packets that only a dialogue has. */
+  dialogueSampled: boolean;
   /** What of it counts for its host: grade and half as told last. */
   grade: number;
   half: boolean;
   deniedCounted: boolean;
+  /** What it is to the test over the samples of its host, a value of TRIAL. */
+  trial: number;
   /** The first vantage point of each half with its sums; further ones in `views`. */
   forwardVantage: number;
   forwardSumPackets: number;
@@ -155,6 +160,8 @@ export function createSessionTable(options: {
       if (forward) {
         session.forwardSeen = true;
         session.forwardFlags |= flags;
+        if (columns.sampling_rate[row] > 1 && isDialogueSample(packets, bytes, flags))
+          session.dialogueSampled = true;
         addForward(session, vantage, packets, bytes);
       } else {
         session.replySeen = true;
@@ -251,9 +258,11 @@ function newSession(key: string, firstRecord: number, receivedMs: number): Sessi
     waiting: false,
     stray: 0,
     flagsUnknown: false,
+    dialogueSampled: false,
     grade: 0,
     half: false,
     deniedCounted: false,
+    trial: 0,
     forwardVantage: -1,
     forwardSumPackets: 0,
     forwardSumBytes: 0,

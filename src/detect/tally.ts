@@ -21,6 +21,7 @@ import {
 } from './case-file.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { datagramHash } from './recent-records.ts';
+import { isAccepted, noteTrial } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import { addressKey, type Session } from './sessions.ts';
 import type { VantagePoints } from './vantage-points.ts';
@@ -30,6 +31,7 @@ export interface Before {
   grade: number;
   half: boolean;
   denied: boolean;
+  trial: number;
   packets: number;
   bytes: number;
 }
@@ -38,6 +40,7 @@ export function nothingBefore(before: Before): void {
   before.grade = SESSION_GRADE.none;
   before.half = false;
   before.denied = false;
+  before.trial = 0;
   before.packets = 0;
   before.bytes = 0;
 }
@@ -72,12 +75,19 @@ export function createTally(
     if (newlyConnected) {
       noteSession(file.window, detection.bulk.sessions, eventMs);
       if (destination !== undefined) destination.connectedMs = eventMs;
-      if (judge && file.grade < BULK && isBulk(file, detection, false, eventMs)) file.grade = BULK;
+      if (judge && tellsBulk(file, session) && file.grade < BULK && isBulk(file, detection, false, eventMs))
+        file.grade = BULK;
     }
     if (newlySolid) {
       noteSession(file.solidWindow, detection.bulk.sessions, eventMs);
       if (destination !== undefined) destination.solidMs = eventMs;
-      if (judge && file.solidGrade < BULK && isBulk(file, detection, true, eventMs)) file.solidGrade = BULK;
+      if (
+        judge &&
+        tellsBulk(file, session) &&
+        file.solidGrade < BULK &&
+        isBulk(file, detection, true, eventMs)
+      )
+        file.solidGrade = BULK;
     }
   }
 
@@ -99,6 +109,7 @@ export function createTally(
       if (session.flagsUnknown) file.flagsUnknown = true;
       if (session.sampled) file.sampled = true;
       if (session.replySeen) file.repliesSeen = true;
+      if (s.internal && reached > 0) file.internalSessions++;
       notePort(file, s.port);
       noteSampling(file, s.samplingRate);
       noteInterface(file, s.vantage, s.interface, vantagePoints.get);
@@ -119,8 +130,15 @@ export function createTally(
         }
       }
       file.grade = Math.max(file.grade, grade);
+      noteTrial(file.dialogue, before.trial, session.trial);
+      const solid = isSolid(grade, session.half, s);
+      if (solid && isAccepted(file.dialogue)) {
+        file.dialogueProven = true;
+        file.grade = Math.max(file.grade, SESSION_GRADE.conversed);
+        file.solidGrade = Math.max(file.solidGrade, SESSION_GRADE.conversed);
+      }
       noteWindows(file, session, before, s, eventMs, true);
-      if (isSolid(grade, session.half, s)) noteSolid(file, grade, s);
+      if (solid) noteSolid(file, grade, s);
     },
     rebuild(file, session, before, s, eventMs) {
       noteWindows(file, session, before, s, eventMs, false);
@@ -134,9 +152,13 @@ export const packetsOf = (session: Session): number =>
 export const bytesOf = (session: Session): number =>
   session.forwardSeen ? session.forwardBytes : session.replyBytes;
 
+/** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */
+const tellsBulk = (file: CaseFile, session: Session): boolean =>
+  !session.sampled || isAccepted(file.dialogue);
+
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
 function isSolid(grade: number, half: boolean, s: Sighting): boolean {
-  return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT;
+  return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT && !s.internal;
 }
 
 /** Counts records and datagrams behind the solid grade, as far as it matters. */

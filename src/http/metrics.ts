@@ -18,6 +18,8 @@ export interface MetricsSources {
   readonly collector?: Pick<Collector, 'counters' | 'exporters'>;
   readonly stream?: { readonly counters: StreamCounters & ExtraStreamCounters };
   readonly detector?: Pick<Detector, 'counters'>;
+  /** Alerts of kind `coverage`, which do not come from the detector. */
+  readonly coverage?: { readonly counters: { readonly alerts: number } };
   readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
 }
 
@@ -47,7 +49,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   collectDefaultMetrics({ register: registry });
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
-  if (sources.detector !== undefined) describeDetector(registry, sources.detector);
+  if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources.coverage);
   if (sources.writer !== undefined) describeWriter(registry, sources.writer);
   const latency = new Histogram({
     name: 'rogue_smtp_alert_latency_seconds',
@@ -182,8 +184,17 @@ function describeStream(registry: Registry, { counters }: NonNullable<MetricsSou
   }
 }
 
-function describeDetector(registry: Registry, { counters }: NonNullable<MetricsSources['detector']>): void {
-  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () => Object.entries(counters.alerts));
+function describeDetector(
+  registry: Registry,
+  { counters }: NonNullable<MetricsSources['detector']>,
+  coverage: MetricsSources['coverage'],
+): void {
+  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () =>
+    Object.entries({
+      ...counters.alerts,
+      coverage: counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
+    }),
+  );
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>
     Object.entries(counters.ignored),
   );

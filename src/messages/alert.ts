@@ -15,9 +15,9 @@ export const GRADES = ['attempted', 'connected', 'conversed', 'bulk'] as const;
 export const gradeSchema = z.enum(GRADES);
 export type Grade = z.infer<typeof gradeSchema>;
 
-/** `a` is at least as strong evidence as `b`. */
-export function gradeAtLeast(a: Grade, b: Grade): boolean {
-  return GRADES.indexOf(a) >= GRADES.indexOf(b);
+/** `a` is at least as strong evidence as `b`; null (an alert about no host) never is. */
+export function gradeAtLeast(a: Grade | null, b: Grade): boolean {
+  return a !== null && GRADES.indexOf(a) >= GRADES.indexOf(b);
 }
 
 export const FLAGS = ['half_seen', 'denied', 'sampled', 'backscatter', 'flags_unknown'] as const;
@@ -75,6 +75,14 @@ const evidenceFields = {
 
 export const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage'] as const;
 
+const COVERAGE_CAUSES = [
+  'exporter_silent',
+  'exporter_returned',
+  'sequence_loss',
+  'kernel_drops',
+  'spool_cut',
+] as const;
+
 export const alertSchema = z.object({
   schema: z.literal('rogue-smtp.alert'),
   schema_version: z.literal(1),
@@ -82,6 +90,10 @@ export const alertSchema = z.object({
   alert_id: z.string(),
   kind: z.enum(ALERT_KINDS),
   ...evidenceFields,
+  /** Null for `coverage`, which is about what was not seen: it has no host and no incident either, both are ''. */
+  grade: gradeSchema.nullable(),
+  /** Only of kind `coverage`: why something was not seen, the number of exporters concerned, and what was lost. */
+  coverage: z.object({ cause: z.enum(COVERAGE_CAUSES), exporters: count, lost: count }).optional(),
   emitted_at: isoTime,
 });
 export type Alert = z.infer<typeof alertSchema>;

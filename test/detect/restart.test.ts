@@ -18,6 +18,7 @@ const config: ConfigInput = {
     bulk: { sessions: 6, destinations: 4, window: '10m' },
     quiet: '30m',
     update_interval: '5m',
+    internal: { alert: true },
   },
 };
 
@@ -100,7 +101,14 @@ const stream = fc
       late: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(30 * SECOND) }),
       flow: fc.record({
         from: fc.constantFrom(...hosts),
-        to: fc.constantFrom('198.51.100.1', '198.51.100.2', '198.51.100.3', '198.51.100.4', '198.51.100.5'),
+        to: fc.constantFrom(
+          '198.51.100.1',
+          '198.51.100.2',
+          '198.51.100.3',
+          '198.51.100.4',
+          '198.51.100.5',
+          '10.0.0.9',
+        ),
         fromPort: fc.integer({ min: 40000, max: 40002 }),
         flags,
         packets: fc.integer({ min: 1, max: 12 }),
@@ -217,6 +225,33 @@ describe('a detector that is killed', () => {
     for (let at = 0; at < messages.length; at += 7) {
       expect(comparable(run(messages, [{ at, how: 'after commit' }]))).toEqual(comparable(whole));
       expect(comparable(run(messages, [{ at, how: 'after alerts' }]))).toEqual(comparable(whole));
+    }
+  });
+});
+
+describe('the test over sampled sessions', () => {
+  it('goes on over a restart as if there had been none, to the grade and the block', () => {
+    const messages = Array.from({ length: 90 }, (_, i): Flow[] => [
+      {
+        from: '10.0.0.1',
+        to: `198.51.100.${i % 3}`,
+        fromPort: 1000 + i,
+        flags: 'A',
+        packets: 1,
+        bytes: i % 4 === 0 ? 1500 : 52,
+        sampling: 1000,
+        at: i * 20 * SECOND,
+        sequence: i,
+      },
+    ]);
+    const whole = run(messages, []);
+    const [incident] = [...whole.byId.values()];
+    expect(incident).toMatchObject({ flags: ['sampled'], block: { state: 'expired' } });
+    expect(incident.reasons.join()).toContain('samples prove dialogues');
+    for (let at = 0; at < messages.length; at++) {
+      for (const how of ['before publishing', 'after alerts', 'after commit'] as const) {
+        expect(comparable(run(messages, [{ at, how }]))).toEqual(comparable(whole));
+      }
     }
   });
 });

@@ -662,3 +662,42 @@ describe('the life of an incident', () => {
     expect(detector.counters).toMatchObject({ hosts: 1, evictedHosts: 1, open: { conversed: 1 } });
   });
 });
+
+describe('companions, which are off by default', () => {
+  const other = '10.0.0.99';
+  const internalOn = { ...STRICT, detection: { internal: { alert: true } } };
+  const twice = (from: string, to: string) => [
+    ...mail(from, { to }),
+    ...mail(from, { to, fromPort: 41_000, at: SECOND }),
+  ];
+
+  it("port 25 between internal hosts is nobody's offence, unless asked for: then an alert, and no block", () => {
+    expect(detect(twice(ROGUE, other)).incidents).toEqual([]);
+    const { of, incidents } = detect(twice(ROGUE, other), { config: internalOn });
+    expect(incidents).toHaveLength(1);
+    expect(of(ROGUE)).toMatchObject({ grade: 'conversed', sessions: 2, block: { state: 'none' } });
+    expect(of(ROGUE)?.reasons.join()).toContain('2 sessions with internal servers');
+  });
+
+  it('mail to the authorised mail server is what clients do, also then', () => {
+    expect(detect(twice(ROGUE, MAIL_SERVER), { config: internalOn }).incidents).toEqual([]);
+  });
+
+  it('internal sessions do not make a block out of one session with the outside', () => {
+    const { of } = detect([...twice(ROGUE, other), { from: ROGUE, to: OUTSIDE, at: 2 * SECOND }], {
+      config: internalOn,
+    });
+    expect(of(ROGUE)).toMatchObject({ sessions: 3, block: { state: 'none' } });
+  });
+
+  it('a NAT pool has alerts, and is never blocked: many hosts are behind it', () => {
+    const config = { ...STRICT, networks: { internal: ['10.0.0.0/8'], nat: ['10.0.0.64/30'] } };
+    const { of } = detect(twice(ROGUE, OUTSIDE), { config });
+    expect(of(ROGUE)).toMatchObject({
+      grade: 'conversed',
+      block: { state: 'refused', reason: expect.stringContaining('NAT pool') },
+    });
+    const beside = detect(twice('10.0.0.68', OUTSIDE), { config });
+    expect(beside.of('10.0.0.68')?.block.state).toBe('published');
+  });
+});

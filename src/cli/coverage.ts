@@ -1,0 +1,49 @@
+/**
+ * The coverage statement: what was looked at, in words, to stand beside every list of offenders.
+ *
+ * An empty list means little when an exporter is silent, records were lost, or one packet in a thousand was looked at.
+ * It must never sound better than what is known.
+ */
+
+import type { Config } from '../config/schema.ts';
+import { sessionsToBeSeen } from '../detect/sampled-dialogue.ts';
+import type { Alert } from '../messages/alert.ts';
+import type { ExporterRow } from '../store/queries.ts';
+
+/** Lines of text. `alerts` are those of the last day, of any kind. */
+export function describeCoverage(
+  exporters: readonly ExporterRow[],
+  alerts: readonly Alert[],
+  config: Config['coverage'],
+  nowMs: number,
+): string[] {
+  if (exporters.length === 0)
+    return ['No router has exported anything yet: this says nothing about the network.'];
+  const lost = exporters.reduce((sum, row) => sum + Number(row.sequence_lost), 0);
+  const lines = [
+    `Seen through ${exporters.length} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.`,
+  ];
+  const lastSeen = new Map<string, number>();
+  for (const { exporter, last_seen } of exporters)
+    lastSeen.set(exporter, Math.max(lastSeen.get(exporter) ?? 0, parseUtc(last_seen)));
+  for (const [exporter, lastMs] of lastSeen) {
+    if (nowMs - lastMs >= config.silent_after)
+      lines.push(`Nothing from ${exporter} since ${new Date(lastMs).toISOString().slice(0, 19)}Z.`);
+  }
+  const rate = Math.max(0, ...exporters.flatMap(({ sampling_rates }) => sampling_rates));
+  if (rate > 1) {
+    lines.push(
+      `Sampling up to 1:${rate}: a host is seen with 95 % probability only after about ${sessionsToBeSeen(rate)} mails.`,
+    );
+  }
+  const gaps = alerts.filter(({ kind }) => kind === 'coverage');
+  const newest = gaps.at(-1);
+  if (newest !== undefined)
+    lines.push(`${gaps.length} coverage alert(s) in the last day, the newest: ${newest.reasons.join('; ')}.`);
+  return lines;
+}
+
+/** The store's times carry no zone: they are UTC. */
+function parseUtc(text: string): number {
+  return Date.parse(/[Zz]|[+-]\d\d:\d\d$/.test(text) ? text : `${text.replace(' ', 'T')}Z`);
+}

@@ -1,0 +1,305 @@
+/**
+ * What we could not see, as alerts: exporters that fell silent, flow records lost on the way, flows that a bound cut.
+ *
+ * "No offenders" says nothing about traffic that nobody reported, so a gap is told as loudly as an offence. Pure: it is
+ * shown the counters now and then, with the time, and must never tell the same gap twice. However many exporters fail,
+ * each cause makes at most one alert an interval, which names them all up to a bound.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import type { Alert } from '../messages/alert.ts';
+
+type CoverageConfig = Config['coverage'];
+
+/** One exporter and observation domain; counters since the start of the process. */
+export interface ExporterSight {
+  readonly address: string;
+  readonly domain: number;
+  readonly lastSeenMs: number;
+  /** Units lost by the sequence numbers, and units received: the same units. */
+  readonly lost: number;
+  readonly received: number;
+}
+
+export interface Sight {
+  readonly exporters: Iterable<ExporterSight>;
+  /** Datagrams that the kernel dropped and those received, over all listeners. */
+  readonly kernelDrops: number;
+  readonly datagrams: number;
+  /** Flows (or messages) that the bound of the spool cut, by stream. */
+  readonly spoolDropped: Readonly<Record<string, number>>;
+}
+
+export interface CoverageWatch {
+  /** Alerts that are due, each once. `nowMs` never goes backwards. */
+  observe(nowMs: number, sight: Sight): Alert[];
+  readonly counters: { readonly alerts: number };
+}
+
+export interface CoverageWatchOptions {
+  readonly config: CoverageConfig;
+  readonly policyVersion: string;
+  /** Tells the counters of one run from those of the next. */
+  readonly startedAtMs: number;
+  /** Exporters that must be heard, in text form: silence counts from the start for those that never were. */
+  readonly expected: readonly string[];
+}
+
+type Cause = NonNullable<Alert['coverage']>['cause'];
+
+interface KnownExporter {
+  domain: number;
+  lastSeenMs: number;
+  heard: boolean;
+  /** When the silence that is told now began; null while it is heard. */
+  silentSinceMs: number | null;
+}
+
+interface Gap {
+  readonly cause: Cause;
+  readonly exporters: readonly { readonly address: string; readonly domain: number }[];
+  readonly sinceMs: number;
+  readonly lost: number;
+  readonly reasons: readonly string[];
+  /** What makes the event this one and no other. */
+  readonly identity: readonly (string | number)[];
+}
+
+/** Exporters that one alert names; more are counted in its words. */
+const MAX_NAMED = 16;
+/** A few lost units of a quiet exporter are no percentage worth telling. */
+const MIN_LOST = 10;
+const MINUTE_MS = 60_000;
+
+export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatch {
+  const { config, startedAtMs } = options;
+  const known = new Map<string, KnownExporter>();
+  for (const address of options.expected)
+    known.set(address, { domain: 0, lastSeenMs: startedAtMs, heard: false, silentSinceMs: null });
+  const expected = new Set(options.expected);
+  const toldMs = new Map<Cause, number>();
+  const counters = { alerts: 0 };
+  /** Figures at the beginning of the present window of losses. */
+  let windowMs = startedAtMs;
+  let lossBefore = new Map<string, { lost: number; received: number }>();
+  let kernelBefore = { drops: 0, datagrams: 0 };
+  let spoolBefore: Readonly<Record<string, number>> = {};
+  let spoolToldMs = startedAtMs;
+
+  const isDue = (cause: Cause, nowMs: number) =>
+    nowMs - (toldMs.get(cause) ?? Number.NEGATIVE_INFINITY) >= config.interval;
+
+  function hear(exporters: readonly ExporterSight[]): void {
+    const newest = new Map<string, ExporterSight>();
+    for (const sight of exporters) {
+      const other = newest.get(sight.address);
+      if (other === undefined || sight.lastSeenMs > other.lastSeenMs) newest.set(sight.address, sight);
+    }
+    for (const [address, { domain, lastSeenMs }] of newest) {
+      const exporter = known.get(address);
+      if (exporter === undefined)
+        known.set(address, { domain, lastSeenMs, heard: true, silentSinceMs: null });
+      else if (lastSeenMs > exporter.lastSeenMs || !exporter.heard) {
+        exporter.domain = domain;
+        exporter.lastSeenMs = lastSeenMs;
+        exporter.heard = true;
+      }
+    }
+    // What the decoder's table gave up is not watched on, so that forged exporters do not fill this one.
+    for (const address of known.keys())
+      if (!newest.has(address) && !expected.has(address)) known.delete(address);
+  }
+
+  function silence(nowMs: number): Gap[] {
+    if (!isDue('exporter_silent', nowMs)) return [];
+    const silent = [...known].filter(
+      ([, exporter]) => exporter.silentSinceMs === null && nowMs - exporter.lastSeenMs >= config.silent_after,
+    );
+    if (silent.length === 0) return [];
+    for (const [, exporter] of silent) exporter.silentSinceMs = exporter.lastSeenMs;
+    return [
+      {
+        cause: 'exporter_silent',
+        exporters: silent.map(([address, { domain }]) => ({ address, domain })),
+        sinceMs: Math.min(...silent.map(([, { lastSeenMs }]) => lastSeenMs)),
+        lost: 0,
+        reasons: named(silent, ([address, { lastSeenMs, heard }]) =>
+          heard
+            ? `exporter ${address} is silent since ${iso(lastSeenMs)}: what passes there is not seen`
+            : `exporter ${address} was never heard since the start at ${iso(startedAtMs)}`,
+        ),
+        identity: silent.flatMap(([address, { lastSeenMs }]) => [address, lastSeenMs]),
+      },
+    ];
+  }
+
+  function returns(nowMs: number): Gap[] {
+    if (!isDue('exporter_returned', nowMs)) return [];
+    const back = [...known].flatMap(([address, exporter]) => {
+      const { silentSinceMs, lastSeenMs, domain } = exporter;
+      if (silentSinceMs === null || nowMs - lastSeenMs >= config.silent_after) return [];
+      return [{ address, domain, exporter, silentSinceMs, lastSeenMs }];
+    });
+    if (back.length === 0) return [];
+    for (const { exporter } of back) exporter.silentSinceMs = null;
+    return [
+      {
+        cause: 'exporter_returned',
+        exporters: back.map(({ address, domain }) => ({ address, domain })),
+        sinceMs: Math.min(...back.map(({ silentSinceMs }) => silentSinceMs)),
+        lost: 0,
+        reasons: named(
+          back,
+          ({ address, silentSinceMs, lastSeenMs }) =>
+            `exporter ${address} is heard again, after ${minutes(lastSeenMs - silentSinceMs)} of which nothing is known`,
+        ),
+        identity: back.flatMap(({ address, silentSinceMs }) => [address, silentSinceMs]),
+      },
+    ];
+  }
+
+  /** Losses are judged once an interval, over that interval. */
+  function losses(nowMs: number, sight: Sight, exporters: readonly ExporterSight[]): Gap[] {
+    if (nowMs - windowMs < config.interval) return [];
+    const now = new Map(
+      exporters.map(({ address, domain, lost, received }) => [
+        `${address} ${domain}`,
+        { address, domain, lost, received },
+      ]),
+    );
+    const lossy = [...now].flatMap(([key, { address, domain, lost, received }]) => {
+      const before = lossBefore.get(key);
+      const newlyLost = grown(before?.lost, lost);
+      const share = newlyLost / Math.max(1, newlyLost + grown(before?.received, received));
+      return newlyLost >= MIN_LOST && share >= config.loss ? [{ address, domain, newlyLost, share }] : [];
+    });
+    const drops = grown(kernelBefore.drops, sight.kernelDrops);
+    const dropShare = drops / Math.max(1, drops + grown(kernelBefore.datagrams, sight.datagrams));
+    const sinceMs = windowMs;
+    windowMs = nowMs;
+    lossBefore = now;
+    kernelBefore = { drops: sight.kernelDrops, datagrams: sight.datagrams };
+    const gaps: Gap[] = [];
+    if (lossy.length > 0) {
+      gaps.push({
+        cause: 'sequence_loss',
+        exporters: lossy,
+        sinceMs,
+        lost: lossy.reduce((sum, { newlyLost }) => sum + newlyLost, 0),
+        reasons: named(
+          lossy,
+          ({ address, domain, newlyLost, share }) =>
+            `exporter ${address} domain ${domain}: ${newlyLost} lost by its sequence numbers (${percent(share)}) in ${minutes(nowMs - sinceMs)}`,
+        ),
+        identity: [
+          sinceMs,
+          ...lossy.flatMap(({ address, domain, newlyLost }) => [address, domain, newlyLost]),
+        ],
+      });
+    }
+    if (drops >= MIN_LOST && dropShare >= config.loss) {
+      gaps.push({
+        cause: 'kernel_drops',
+        exporters: [],
+        sinceMs,
+        lost: drops,
+        reasons: [
+          `the kernel dropped ${drops} datagrams (${percent(dropShare)}) in ${minutes(nowMs - sinceMs)}: the receive buffer was full`,
+        ],
+        identity: [sinceMs, drops],
+      });
+    }
+    return gaps;
+  }
+
+  function cuts(nowMs: number, { spoolDropped }: Sight): Gap[] {
+    if (!isDue('spool_cut', nowMs)) return [];
+    const cut = Object.entries(spoolDropped)
+      .map(([stream, total]) => ({ stream, rows: grown(spoolBefore[stream], total) }))
+      .filter(({ rows }) => rows > 0);
+    if (cut.length === 0) return [];
+    spoolBefore = { ...spoolDropped };
+    const sinceMs = spoolToldMs;
+    spoolToldMs = nowMs;
+    return [
+      {
+        cause: 'spool_cut',
+        exporters: [],
+        sinceMs,
+        lost: cut.reduce((sum, { rows }) => sum + rows, 0),
+        reasons: cut.map(
+          ({ stream, rows }) =>
+            `${rows} rows of ${stream} were not kept: the spool is full (spool.max_bytes)`,
+        ),
+        identity: [sinceMs, ...cut.flatMap(({ stream, rows }) => [stream, rows])],
+      },
+    ];
+  }
+
+  return {
+    counters,
+    observe(nowMs, sight) {
+      const exporters = [...sight.exporters];
+      hear(exporters);
+      const gaps = [
+        ...returns(nowMs),
+        ...silence(nowMs),
+        ...losses(nowMs, sight, exporters),
+        ...cuts(nowMs, sight),
+      ];
+      for (const { cause } of gaps) toldMs.set(cause, nowMs);
+      counters.alerts += gaps.length;
+      return gaps.map((gap) => toAlert(gap, options, nowMs));
+    },
+  };
+}
+
+function toAlert(gap: Gap, { policyVersion, startedAtMs }: CoverageWatchOptions, nowMs: number): Alert {
+  const { cause, exporters, sinceMs, lost, reasons, identity } = gap;
+  const digest = createHash('sha256').update(JSON.stringify(['coverage', startedAtMs, cause, ...identity]));
+  return {
+    schema: 'rogue-smtp.alert',
+    schema_version: 1,
+    alert_id: digest.digest('hex').slice(0, 24),
+    kind: 'coverage',
+    incident_id: '',
+    host: '',
+    site: '',
+    grade: null,
+    flags: [],
+    first_seen: iso(sinceMs),
+    last_seen: iso(nowMs),
+    sessions: 0,
+    attempts: 0,
+    destinations: { count: 0, exact: true, top: [] },
+    packets: 0,
+    bytes: 0,
+    ports: [],
+    exporters: exporters
+      .slice(0, MAX_NAMED)
+      .map(({ address, domain }) => ({ address, domain, interface: 0 })),
+    sampling: [],
+    reasons: [...reasons],
+    missing: [],
+    policy_version: policyVersion,
+    block: { state: 'none', reason: '', since: null, until: null },
+    coverage: { cause, exporters: exporters.length, lost },
+    emitted_at: iso(nowMs),
+  };
+}
+
+function named<Item>(items: readonly Item[], describe: (item: Item) => string): string[] {
+  const reasons = items.slice(0, MAX_NAMED).map(describe);
+  if (items.length > MAX_NAMED) reasons.push(`and ${items.length - MAX_NAMED} exporters more`);
+  return reasons;
+}
+
+/** Counters only grow, unless the entry was given up and made anew: then all of it is new. */
+function grown(before: number | undefined, now: number): number {
+  return before === undefined || now < before ? now : now - before;
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const minutes = (ms: number) => `${Math.max(1, Math.round(ms / MINUTE_MS))} min`;

@@ -1,0 +1,139 @@
+/**
+ * Explains the policy: what a TCP flow from a source to a port of a destination would be, and which entries of the
+ * configuration make it so.
+ *
+ * It asks the same compiled policy and the same interlocks as the detector, and only adds the words and the places. It
+ * must never come to a verdict of its own.
+ */
+
+import type { AddressBytes } from '../flow/address.ts';
+import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+import { BLOCK_PORT, blockInterlock } from './block.ts';
+import { compilePolicy, PORT_CLASS, type PolicyConfig } from './policy.ts';
+
+export interface PolicyQuestion {
+  readonly source: AddressBytes;
+  readonly destination: AddressBytes;
+  readonly port: number;
+  readonly nowMs: number;
+}
+
+export interface PolicyReason {
+  readonly text: string;
+  /** Path of the configuration entry that says so, such as ['senders', 0]. */
+  readonly path: readonly (string | number)[];
+}
+
+export interface PolicyAnswer {
+  /**
+   * `ignored`: no business of the detector. `authorised`: allowed. `offence`: the host gets an incident and may be
+   * blocked when the evidence suffices. `alert_only`: it gets an incident and is never blocked for this.
+   */
+  readonly outcome: 'ignored' | 'authorised' | 'offence' | 'alert_only';
+  readonly reasons: readonly PolicyReason[];
+  readonly policyVersion: string;
+}
+
+export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): PolicyAnswer {
+  const policy = compilePolicy(config);
+  const { source, destination, port, nowMs } = question;
+  const reasons: PolicyReason[] = [];
+  const answer = (outcome: PolicyAnswer['outcome']): PolicyAnswer => ({
+    outcome,
+    reasons,
+    policyVersion: policy.version,
+  });
+  const because = (text: string, ...path: (string | number)[]) => reasons.push({ text, path });
+
+  const fromInside = describeEnd('source', source);
+  const toInside = describeEnd('destination', destination);
+  const portClass = policy.portClass[port];
+  if (portClass === PORT_CLASS.none) {
+    const submission = config.detection.submission.ports.includes(port);
+    because(
+      submission
+        ? `port ${port} is a submission port, and those are for clients: detection.submission.alert is off`
+        : `port ${port} is no mail port`,
+      ...(submission ? ['detection', 'submission'] : ['detection', 'ports']),
+    );
+    return answer('ignored');
+  }
+  if (portClass === PORT_CLASS.mail) because(`port ${port} is a mail port`, 'detection', 'ports');
+  else because(`port ${port} is a submission port, which raises alerts only`, 'detection', 'submission');
+  if (fromInside && toInside) {
+    if (!policy.watchesInternal) {
+      because('both ends are internal, and detection.internal.alert is off', 'detection', 'internal');
+      return answer('ignored');
+    }
+    if (policy.isSender(destination, 0, nowMs)) {
+      because('the destination is an authorised mail server', 'senders');
+      return answer('ignored');
+    }
+  }
+  if (!fromInside) {
+    because(
+      toInside ? 'mail that comes in from outside is no offence' : 'neither end is internal',
+      'networks',
+      'internal',
+    );
+    return answer('ignored');
+  }
+
+  const verdict = policy.verdict(source, 0, destination, 0, nowMs);
+  const rule = config.senders.findIndex(({ name }) => name === verdict.sender);
+  because(`the source ${verdict.reason}`, 'senders', ...(rule < 0 ? [] : [rule]));
+  if (verdict.kind === 'authorised') return answer('authorised');
+  if (port !== BLOCK_PORT) {
+    because(`an ACL denies port ${BLOCK_PORT} only: this raises alerts`, 'detection');
+    return answer('alert_only');
+  }
+  if (toInside) {
+    because('mail between internal hosts raises alerts only', 'detection', 'internal');
+    return answer('alert_only');
+  }
+  const neverBlocked = policy.isNeverBlocked(source, 0);
+  const natPool = policy.isNatPool(source, 0);
+  const isSender = policy.isSender(source, 0, nowMs);
+  const interlock = blockInterlock({ neverBlocked, natPool, isSender, hasSenders: policy.hasSenders });
+  if (interlock !== null) {
+    because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
+    return answer('alert_only');
+  }
+  because(
+    `blocks from grade ${config.block.grade} on, in mode ${config.block.mode}`,
+    'block',
+    config.block.mode === 'observe' ? 'mode' : 'grade',
+  );
+  return answer('offence');
+
+  function placeOfInterlock(): (string | number)[] {
+    if (neverBlocked) return ['block', 'never', bestMatch(config.block.never, source)];
+    if (natPool) return ['networks', 'nat', bestMatch(config.networks.nat, source)];
+    return isSender && rule >= 0 ? ['senders', rule] : ['senders'];
+  }
+
+  /** Says whether an end is internal, and by which prefix. */
+  function describeEnd(end: string, address: AddressBytes): boolean {
+    const at = bestMatch(config.networks.internal, address);
+    if (at < 0) because(`the ${end} is outside`, 'networks', 'internal');
+    else {
+      because(
+        `the ${end} is internal (${formatPrefix(config.networks.internal[at])})`,
+        'networks',
+        'internal',
+        at,
+      );
+    }
+    return at >= 0;
+  }
+}
+
+/** Index of the longest prefix that contains the address, -1 for none. */
+function bestMatch(prefixes: readonly Prefix[], address: AddressBytes): number {
+  let best = -1;
+  prefixes.forEach((prefix, i) => {
+    if (!prefixContains(prefix, address)) return;
+    if (best < 0 || prefix.length > prefixes[best].length) best = i;
+  });
+  return best;
+}
