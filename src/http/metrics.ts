@@ -16,6 +16,8 @@ import { STREAM_NAMES, type StreamCounters, type StreamName } from '../stream/st
 /** Whatever runs in this process; what does not run has no metrics. */
 export interface MetricsSources {
   readonly collector?: Pick<Collector, 'counters' | 'exporters'>;
+  /** Mail messages that the detector has not committed. */
+  readonly detectLag?: () => number;
   readonly stream?: { readonly counters: StreamCounters & ExtraStreamCounters };
   readonly detector?: Pick<Detector, 'counters'>;
   readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
@@ -48,6 +50,16 @@ export function createMetrics(sources: MetricsSources): Metrics {
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
   if (sources.detector !== undefined) describeDetector(registry, sources.detector);
+  const { detectLag } = sources;
+  if (detectLag !== undefined) {
+    single(
+      registry,
+      Gauge,
+      'detect_lag_messages',
+      'Mail messages that may be read again after a restart',
+      detectLag,
+    );
+  }
   if (sources.writer !== undefined) describeWriter(registry, sources.writer);
   const latency = new Histogram({
     name: 'rogue_smtp_alert_latency_seconds',
@@ -182,22 +194,22 @@ function describeStream(registry: Registry, { counters }: NonNullable<MetricsSou
   }
 }
 
-function describeDetector(registry: Registry, { counters }: NonNullable<MetricsSources['detector']>): void {
-  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () => Object.entries(counters.alerts));
+function describeDetector(registry: Registry, detector: NonNullable<MetricsSources['detector']>): void {
+  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () => Object.entries(detector.counters.alerts));
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>
-    Object.entries(counters.ignored),
+    Object.entries(detector.counters.ignored),
   );
-  gauge(registry, 'incidents_open', 'Open incidents', 'grade', () => Object.entries(counters.open));
+  gauge(registry, 'incidents_open', 'Open incidents', 'grade', () => Object.entries(detector.counters.open));
   gauge(registry, 'blocks', 'Hosts with an incident, by what is done about them', 'state', () =>
-    Object.entries(counters.blocks),
+    Object.entries(detector.counters.blocks),
   );
   gauge(registry, 'detector_entries', 'Present size of the tables', 'table', () => [
-    ['hosts', counters.hosts],
-    ['sessions', counters.sessions],
+    ['hosts', detector.counters.hosts],
+    ['sessions', detector.counters.sessions],
   ]);
   counter(registry, 'detector_evicted_total', 'Entries that had to leave a full table', 'table', () => [
-    ['hosts', counters.evictedHosts],
-    ['sessions', counters.evictedSessions],
+    ['hosts', detector.counters.evictedHosts],
+    ['sessions', detector.counters.evictedSessions],
   ]);
 }
 

@@ -17,10 +17,12 @@ import type { LocalStream } from './local/local-stream.ts';
 import type { StreamLogger } from './local/settings.ts';
 import type { Delivery, Stream, StreamCounters, StreamName, Subscription } from './stream.ts';
 
+type ReadBack = Pick<LocalStream['counters'], 'repeated' | 'damaged'>;
+
 export interface SpooledStreamOptions {
   /** Used for nothing else. */
   readonly spool: LocalStream;
-  readonly remote: Stream;
+  readonly remote: Stream & { readonly counters: ReadBack };
   /** Where the name of this producer is kept, which must stay the same as long as the spool's numbers do. */
   readonly directory: string;
   /** How long stopping waits for the brokers to take what is spooled; the rest goes at the next start. */
@@ -61,10 +63,10 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
       return from(({ dropped }) => dropped);
     },
     get repeated() {
-      return spool.counters.repeated;
+      return sum(spool.counters.repeated, remote.counters.repeated);
     },
     get damaged() {
-      return spool.counters.damaged;
+      return sum(spool.counters.damaged, remote.counters.damaged);
     },
     get spoolBytes() {
       return spool.counters.spoolBytes;
@@ -127,6 +129,15 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
       await spool.stop();
       await remote.stop();
     },
+  };
+}
+
+function sum(a: Record<StreamName, number>, b: Record<StreamName, number>): Record<StreamName, number> {
+  return {
+    flows: a.flows + b.flows,
+    mail: a.mail + b.mail,
+    alerts: a.alerts + b.alerts,
+    incidents: a.incidents + b.incidents,
   };
 }
 
