@@ -1,6 +1,6 @@
 /**
  * The roles as processes of their own on a real broker: the shipped capture of real exports in, the same alerts out as
- * from `rogue-smtp run`, also while one of two detectors is killed.
+ * from `rogue-smtp run`.
  */
 
 import { execFile } from 'node:child_process';
