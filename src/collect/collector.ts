@@ -148,7 +148,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       notArchived += batch.length;
       keepMail(batch);
       mailFlows += batch.length;
-      mail.send(batch);
+      divideMail(batch, mail.send);
     } else {
       publishMail(batch);
       flows.send(batch);

@@ -81,7 +81,8 @@ export interface SubscribeOptions {
 
 export interface Subscription {
   /**
-   * Everything up to and including `offset` is done: after a restart, delivery goes on behind it. May be called late
+   * Everything up to and including `offset` is done: after a restart, delivery goes on behind it, or after a crash within
+   * a moment of the call behind an earlier one. May be called late
    * (a consumer that must see a window again commits behind it) but never backwards.
    */
   commit(stream: StreamName, partition: number, offset: number): Promise<void>;

@@ -16,6 +16,9 @@ import { patchRequestQueue } from './request-queue-patch.ts';
 /** A request that a broker does not answer; the library tries again on another connection. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const CONNECTION_TIMEOUT_MS = 3000;
+/** A broker that is away is told of several times a second; so often is enough. */
+const REPEAT_MS = 10_000;
+const TOLD_MESSAGES = 100;
 
 /** Throws RogueSmtpError `config` when a secret or certificate cannot be read. */
 export function createKafkaClient(config: KafkaConfig, log: StreamLogger): Kafka {
@@ -86,8 +89,14 @@ function logTo(
   readonly level: logLevel;
   readonly log: { readonly message: string };
 }) => void {
+  const told = new Map<string, number>();
   return ({ namespace, level, log: { message } }) => {
-    if (level <= kafkajs.logLevel.WARN) log.info({ from: `kafkajs ${namespace}` }, message);
+    if (level > kafkajs.logLevel.WARN) return;
+    const nowMs = performance.now();
+    if (nowMs - (told.get(message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
+    if (told.size >= TOLD_MESSAGES) told.clear();
+    told.set(message, nowMs);
+    log.info({ from: `kafkajs ${namespace}` }, message);
   };
 }
 

@@ -15,7 +15,6 @@ import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
 import type { Delivery, ReceivedMessage, StreamName, SubscribeOptions, Subscription } from '../stream.ts';
 import type { BrokerAdmin } from './broker-admin.ts';
-import { kafkaError } from './client.ts';
 import { startConsumer } from './consumer.ts';
 import { fromRecord } from './messages.ts';
 import { ProducerMarks } from './producer-marks.ts';
@@ -51,6 +50,9 @@ interface Place {
   next: number;
   /** First offset that is not committed; -1 for none. */
   committed: number;
+  /** As `committed`, with the brokers; and what goes there with it. */
+  saved: number;
+  metadata: string;
   /** As far as is known: the first offset kept, and the offset that the next message gets. */
   low: number;
   end: number;
@@ -93,6 +95,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   const told = new Map<string, Place>();
   let working = 0;
   let refreshing: Promise<void> | null = null;
+  let saving: Promise<void> | null = null;
   let firstAssigned: () => void = () => undefined;
   const assigned = new Promise<void>((resolve) => {
     firstAssigned = resolve;
@@ -173,6 +176,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         place.end = end;
         const position = found.get(place.partition);
         place.committed = Number(position?.offset ?? -1);
+        place.saved = place.committed;
         place.next = alone ? end : place.committed;
         place.marks = ProducerMarks.decode(position?.metadata ?? null);
         if (alone) consumer.seek({ topic, partition: place.partition, offset: String(end) });
@@ -211,7 +215,9 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       clearInterval(heart);
       working--;
     }
-    if (lost !== null) throw lost;
+    if (lost === null) return;
+    await saveNow();
+    throw lost;
   }
 
   async function handOver(payload: EachBatchPayload, current: Generation, place: Place): Promise<void> {
@@ -301,38 +307,75 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
 
   // Positions.
 
+  /**
+   * Notes the position; it is with the brokers a moment later, several together, and before the partition is let go. A
+   * crash in between means that something comes again, as it always may. Waiting here would cost a round trip to the
+   * replicas for every delivery.
+   */
   async function commit(stream: StreamName, partition: number, offset: number): Promise<void> {
     if (!streams.includes(stream)) {
       throw new RogueSmtpError('usage', `group "${request.group}" does not read "${stream}"`);
     }
     if (alone) return;
     const place = generation?.places.get(keyOf(stream, partition));
-    const consumer = running.current();
-    if (place?.prepared !== true || consumer === null) {
+    if (place?.prepared !== true) {
       throw new RogueSmtpError(
         'stream',
         `partition ${partition} of "${stream}" is not assigned at the moment`,
-        {
-          transient: true,
-        },
+        { transient: true },
       );
     }
-    const { topic, inHand } = place;
+    const { inHand } = place;
     const next = Math.min(offset + 1, Math.max(place.next, (inHand?.lastOffset ?? -1) + 1));
     if (next <= place.committed) return;
     const marks =
       inHand !== null && next > inHand.lastOffset ? place.marks.with(inHand.messages) : place.marks;
-    const metadata = request.unit === 'segment' ? marks.encode() : '';
-    try {
-      await consumer.commitOffsets([{ topic, partition, offset: String(next), metadata }]);
-    } catch (error) {
-      throw kafkaError(`a position of ${groupId} cannot be kept`, error);
-    }
-    // The library says nothing when it did nothing because it had just ended.
-    if (running.current() !== consumer) {
-      throw new RogueSmtpError('stream', 'the consumer ended during a commit', { transient: true });
-    }
+    place.metadata = request.unit === 'segment' ? marks.encode() : '';
     place.committed = next;
+    if (saving === null) save();
+  }
+
+  function save(): void {
+    saving = savePositions()
+      .catch(async (error: unknown) => {
+        log.warn({ groupId, error: messageOf(error) }, 'positions could not be kept');
+        await sleep(FIRST_PAUSE_MS);
+      })
+      .finally(() => {
+        saving = null;
+        if (!stopping.signal.aborted && unsaved().length > 0) save();
+      });
+  }
+
+  /** Without a consumer nothing can be saved, and nothing is worth trying: the next one begins where the group stands. */
+  const unsaved = () =>
+    running.current() === null
+      ? []
+      : [...(generation?.places.values() ?? [])].filter((place) => place.committed > place.saved);
+
+  async function savePositions(): Promise<void> {
+    const consumer = running.current();
+    const positions = unsaved().map((place) => ({ place, next: place.committed, metadata: place.metadata }));
+    if (consumer === null || positions.length === 0) return;
+    await consumer.commitOffsets(
+      positions.map(({ place: { topic, partition }, next, metadata }) => ({
+        topic,
+        partition,
+        offset: String(next),
+        metadata,
+      })),
+    );
+    // The library says nothing when it did nothing because it had just ended.
+    if (running.current() !== consumer) return;
+    for (const { place, next } of positions) place.saved = Math.max(place.saved, next);
+  }
+
+  /** What is noted goes to the brokers now, if they take it. */
+  async function saveNow(): Promise<void> {
+    await saving;
+    await savePositions().catch((error: unknown) => {
+      log.warn({ groupId, error: messageOf(error) }, 'positions could not be kept');
+    });
   }
 
   function lag(): number {
@@ -393,6 +436,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       // Handlers may still commit: the consumer goes after them.
       await generation?.ready;
       await Promise.all([...(generation?.places.values() ?? [])].map((place) => place.turn));
+      await saveNow();
       await running.stop();
       await refreshing;
     },
@@ -407,6 +451,8 @@ function newPlace(stream: StreamName, topic: string, partition: number): Place {
     prepared: false,
     next: -1,
     committed: -1,
+    saved: -1,
+    metadata: '',
     low: 0,
     end: 0,
     marks: new ProducerMarks(),

@@ -212,7 +212,7 @@ describe.skipIf(reason !== null)(`an idle process${reason === null ? '' : ` (${r
         unit: 'message',
         onDelivery: async () => undefined,
       });
-      await stream.publish(name, [message('x')]);
+      await stream.publish(name, [message('x', { key: 'k' })]);
       await subscription.assigned;
     }
     await sleep(3000);
