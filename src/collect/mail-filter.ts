@@ -75,12 +75,7 @@ function portTable(ports: Iterable<number>): Uint8Array {
 }
 
 /** Appends the first `count` rows named in `selected` to `target`, which must have room. */
-export function gatherRows(
-  batch: FlowBatch,
-  selected: Uint32Array,
-  count: number,
-  target: FlowBatch,
-): void {
+export function gatherRows(batch: FlowBatch, selected: Uint32Array, count: number, target: FlowBatch): void {
   gather(batch, selected, count, target, target.length);
   target.length += count;
 }
