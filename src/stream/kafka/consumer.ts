@@ -39,14 +39,23 @@ const MAX_WAIT_MS = 500;
 /** Compressed. A larger message comes all the same, alone (KIP-74). */
 const PARTITION_BYTES = 2 * 1024 * 1024;
 const FETCH_BYTES = 8 * 1024 * 1024;
-const SESSION_TIMEOUT_MS = 45_000;
+/**
+ * A member that died without a word holds up its partitions so long, and with it the alerts. Heartbeats go on during work,
+ * so that only a process that does nothing at all for so long is taken for dead.
+ */
+const SESSION_TIMEOUT_MS = 15_000;
 const REBALANCE_TIMEOUT_MS = 60_000;
 const HEARTBEAT_MS = 3000;
 /** Neither fetch nor heartbeat for so long: the library has got stuck. */
 const SILENCE_MS = 120_000;
 const WATCH_MS = 5000;
 const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 3000;
+/**
+ * Longer than brokers need to elect leaders and coordinators (9 s until one is taken for dead): a consumer that gives up
+ * before that cannot even leave its group, and the next one then waits for the session of the first to end.
+ */
+const RETRY = { initialRetryTime: 200, maxRetryTime: 2000, retries: 14 };
 
 export function startConsumer(options: ConsumerOptions): RunningConsumer {
   const { kafka, groupId, topics, log } = options;
@@ -65,7 +74,7 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
       sessionTimeout: SESSION_TIMEOUT_MS,
       rebalanceTimeout: REBALANCE_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
-      retry: { restartOnFailure: async () => false },
+      retry: { ...RETRY, restartOnFailure: async () => false },
     });
     let heardAt = performance.now();
     let watchdog: NodeJS.Timeout | null = null;
