@@ -1,14 +1,17 @@
 /**
  * The detect role: mail flows in, alerts and incidents out.
  *
- * A thin shell around the pure detector: it restores incidents, feeds deliveries, gives the clock, publishes what comes
- * out and commits only what is published. It must never commit a position whose effects are not durable; a crash in
- * between means the same messages again, which the detector recognises.
+ * A thin shell around the pure detectors, one for each partition that this process reads: it restores incidents, feeds
+ * deliveries, gives the clock, publishes what comes out and commits only what is published. It must never commit a
+ * position whose effects are not durable; a crash in between means the same messages again, which a detector recognises.
  */
 
 import { setInterval } from 'node:timers';
 import type { Detector } from '../detect/detector.ts';
+import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { parseAddress } from '../flow/address.ts';
+import { hostPartition } from '../flow/host-partition.ts';
 import { decodeNative } from '../flow/native.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import type { Delivery, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
@@ -17,7 +20,7 @@ import { parseMessage } from './parse-message.ts';
 
 export interface DetectRoleDependencies {
   readonly stream: Stream;
-  readonly detector: Detector;
+  readonly detectors: DetectorPartitions;
   readonly log: Logger;
   readonly now: () => number;
   /** Seconds from the receipt of the datagram that caused an alert to its publication. */
@@ -27,50 +30,99 @@ export interface DetectRoleDependencies {
 export interface DetectRole {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Resolves when partitions of mail are assigned and restored for the first time. */
+  readonly assigned: Promise<void>;
+  /** Mail messages that are not committed. */
+  lag(): number;
   readonly counters: { readonly corruptMessages: number };
 }
 
 /** Between deliveries the clock moves on by itself, so that quiet incidents close and blocks expire. */
 const TICK_MS = 1000;
 
+/** What belongs to a partition besides its detector. */
+interface Part {
+  readonly detector: Detector;
+  lastDeliveryMs: number;
+  /** Deliveries and ticks share the detector: one at a time. */
+  turn: Promise<void>;
+  /** Taken from the detector but not yet durable: kept until the stream has them, since it tells them only once. */
+  readonly pending: { readonly alerts: Alert[]; readonly incidents: Incident[] };
+}
+
 export function createDetectRole(dependencies: DetectRoleDependencies): DetectRole {
-  const { stream, detector, log, now, onAlertLatency } = dependencies;
+  const { stream, detectors, log, now, onAlertLatency } = dependencies;
   const counters = { corruptMessages: 0 };
+  const parts = new Map<number, Part>();
   let subscription: Subscription | null = null;
   let ticker: NodeJS.Timeout | null = null;
-  let lastDeliveryMs = 0;
-  let restoring: Promise<void> = Promise.resolve();
-  /** Deliveries and ticks share the detector: one at a time. */
-  let turn: Promise<void> = Promise.resolve();
-  /** Taken from the detector but not yet durable: kept until the stream has them, since it tells them only once. */
-  const pending: { alerts: Alert[]; incidents: Incident[] } = { alerts: [], incidents: [] };
+  let firstAssigned: () => void = () => undefined;
+  const assigned = new Promise<void>((resolve) => {
+    firstAssigned = resolve;
+  });
 
-  function inTurn(work: () => Promise<void>): Promise<void> {
-    const result = turn.then(work);
-    turn = result.catch(() => undefined);
+  function inTurn(part: Part, work: () => Promise<void>): Promise<void> {
+    const result = part.turn.then(work);
+    part.turn = result.catch(() => undefined);
     return result;
   }
 
-  async function restore(partitions: readonly number[]): Promise<void> {
+  async function onAssigned(partitions: readonly number[]): Promise<void> {
+    const fresh = new Map(partitions.map((partition) => [partition, detectors.begin(partition)]));
+    await restore(fresh);
+    for (const [partition, detector] of fresh) {
+      parts.set(partition, {
+        detector,
+        lastDeliveryMs: now(),
+        turn: Promise.resolve(),
+        pending: { alerts: [], incidents: [] },
+      });
+    }
+  }
+
+  /** What is not published by now is computed again by whoever has the partition, under the same ids. */
+  async function onRevoked(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) {
+      parts.delete(partition);
+      detectors.end(partition);
+    }
+  }
+
+  async function restore(fresh: ReadonlyMap<number, Detector>): Promise<void> {
     let restored = 0;
-    for await (const message of stream.latest('incidents', partitions)) {
+    for await (const message of stream.latest('incidents', [...fresh.keys()])) {
       const incident = parseMessage(incidentSchema, message.value);
-      if (incident === null) {
+      const detector = incident === null ? undefined : fresh.get(partitionOf(incident));
+      if (incident === null || detector === undefined) {
         counters.corruptMessages++;
         log.warn(
           { offset: message.offset },
-          'an incident that cannot be read is left out of the restored state',
+          'an incident that cannot be read, or of another partition, is left out of the restored state',
         );
         continue;
       }
       detector.restore(incident);
       restored++;
     }
-    if (restored > 0) log.info({ incidents: restored }, 'incidents restored');
+    if (restored > 0) log.info({ incidents: restored, partitions: [...fresh.keys()] }, 'incidents restored');
+  }
+
+  function partitionOf(incident: Incident): number {
+    const host = parseAddress(incident.host);
+    return host === null ? -1 : hostPartition(host, 0, stream.partitions('incidents'));
   }
 
   async function onDelivery(delivery: Delivery): Promise<void> {
-    lastDeliveryMs = now();
+    const { partition } = delivery;
+    const part = parts.get(partition);
+    if (part === undefined)
+      throw new RogueSmtpError('stream', `mail of partition ${partition}, which is not ours`);
+    await inTurn(part, () => observe(part, delivery));
+  }
+
+  async function observe(part: Part, delivery: Delivery): Promise<void> {
+    const { detector } = part;
+    part.lastDeliveryMs = now();
     for (const message of delivery.messages) {
       const position = { partition: delivery.partition, offset: message.offset };
       for (let at = 0; at < message.value.length; ) {
@@ -87,18 +139,21 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         at = block.next;
       }
     }
-    await publishOutcomes();
+    await publishOutcomes(part, delivery.partition);
     const safe = detector.safeOffset(delivery.partition);
     if (safe >= 0) await subscription?.commit('mail', delivery.partition, safe);
   }
 
-  async function publishOutcomes(): Promise<void> {
+  async function publishOutcomes({ detector, pending }: Part, partition: number): Promise<void> {
     const outcome = detector.take();
     pending.alerts.push(...outcome.alerts);
     pending.incidents.push(...outcome.incidents);
     // Alerts first: a crash in between repeats them under the same ids, the other order would lose them.
     await publishAll('alerts', pending.alerts.map(alertMessage));
-    await publishAll('incidents', pending.incidents.map(incidentMessage));
+    await publishAll(
+      'incidents',
+      pending.incidents.map((incident) => ({ ...incidentMessage(incident), partition })),
+    );
     pending.incidents.length = 0;
     for (const alert of pending.alerts.splice(0)) {
       log.info(
@@ -124,39 +179,42 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     if (dropped > 0) throw new RogueSmtpError('stream', `${dropped} ${name} were refused: the spool is full`);
   }
 
-  async function tick(): Promise<void> {
-    // While deliveries come they carry the clock; running ahead of a backlog would close incidents that go on in it.
-    if (now() - lastDeliveryMs < TICK_MS) return;
-    detector.advance(now());
-    await publishOutcomes();
+  /** While mail comes or waits it carries the clock: running ahead would close incidents that go on in a backlog. */
+  async function tick(partition: number, part: Part): Promise<void> {
+    if (now() - part.lastDeliveryMs < TICK_MS) return;
+    if (parts.get(partition) !== part || subscription?.isUpToDate('mail', partition) !== true) return;
+    part.detector.advance(now());
+    await publishOutcomes(part, partition);
   }
 
   return {
     counters,
+    assigned,
+    lag: () => subscription?.lag() ?? 0,
     async start() {
-      lastDeliveryMs = now();
       subscription = await stream.subscribe({
         streams: ['mail'],
         group: 'detect',
         unit: 'message',
-        onAssigned: (partitions) => {
-          restoring = restore(partitions);
-          return restoring;
-        },
-        onDelivery: (delivery) => inTurn(() => onDelivery(delivery)),
+        onAssigned,
+        onRevoked,
+        onDelivery,
       });
-      await restoring;
+      // One detector more than there are partitions has none, and is ready all the same.
+      void subscription.assigned.then(firstAssigned);
       ticker = setInterval(() => {
-        inTurn(tick).catch((error: unknown) =>
-          log.error({ error: messageOf(error) }, 'the detector could not publish'),
-        );
+        for (const [partition, part] of parts) {
+          inTurn(part, () => tick(partition, part)).catch((error: unknown) =>
+            log.error({ error: messageOf(error) }, 'the detector could not publish'),
+          );
+        }
       }, TICK_MS);
       ticker.unref();
     },
     async stop() {
       if (ticker !== null) clearInterval(ticker);
       await subscription?.stop();
-      await turn;
+      await Promise.all([...parts.values()].map((part) => part.turn));
     },
   };
 }

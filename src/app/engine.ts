@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
 import { createEmbeddedEngine } from '../store/embedded/engine.ts';
 import { createServerEngine } from '../store/server.ts';
 import type { Engine } from '../store/store.ts';
@@ -19,6 +20,26 @@ export function createEngine(config: Config, log: Logger): Engine {
     });
   }
   return createServerEngine({ ...config.clickhouse, log });
+}
+
+/** The engine of a process that has none, such as a collector: every question is answered with where to ask. */
+export function createAbsentEngine(): Engine {
+  const refuse = () =>
+    Promise.reject(
+      new RogueSmtpError(
+        'unavailable',
+        'this process has no store: ask one that runs the role store, or set clickhouse.url',
+      ),
+    );
+  return {
+    start: refuse,
+    command: refuse,
+    query: refuse,
+    queryText: refuse,
+    insertNative: refuse,
+    insertJson: refuse,
+    stop: async () => undefined,
+  };
 }
 
 /** False when there is certainly nothing to be read: the embedded engine never ran in this data directory. */

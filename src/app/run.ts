@@ -1,31 +1,32 @@
 /**
- * `rogue-smtp run`: every role in one process.
+ * The service: the roles of one process, all of them (`rogue-smtp run`) or some, and what they share.
  *
  * Order matters. The stream comes first and goes last; the collector starts as soon as the stream takes messages, so
- * that the seconds an engine needs to load lose no datagram; it stops first, so that everything it took is stored.
+ * that the seconds an engine or a broker needs lose no datagram; it stops first, so that everything it took is stored.
  */
 
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCollector } from '../collect/collector.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
-import { createDetector } from '../detect/detector.ts';
+import { createDetectorPartitions } from '../detect/detector-partitions.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
-import { createLocalStream } from '../stream/local/local-stream.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
-import { createEngine } from './engine.ts';
+import { detectorFactory } from './detectors.ts';
+import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
+import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
+import { createStream } from './stream.ts';
 
 export interface Service {
   start(): Promise<RunningService>;
@@ -34,6 +35,7 @@ export interface Service {
 }
 
 export interface RunningService {
+  /** None without the role `collect`. */
   readonly udp: readonly SocketAddress[];
   readonly http: SocketAddress;
   /** Rejects when a part broke for good and the process should end; never resolves. */
@@ -44,93 +46,135 @@ export interface RunningService {
 const DRAIN_MS = 10_000;
 const RETRY_MS = 2000;
 
-export function createService(loaded: LoadedConfig, version: string, log: Logger): Service {
+/** Inert until `start`. Throws RogueSmtpError `config` for roles that the configuration does not allow. */
+export function createService(
+  loaded: LoadedConfig,
+  version: string,
+  log: Logger,
+  roles: ReadonlySet<Role> = new Set(ROLES),
+): Service {
   const { config } = loaded;
+  checkRoles(config, roles);
   const now = Date.now;
   const startedAt = new Date(now()).toISOString();
-  const stream = createLocalStream({
-    directory: join(config.data, 'stream'),
-    maxBytesPerStream: config.spool.max_bytes,
-    now,
-    log,
-  });
-  const engine = createEngine(config, log);
-  const policy = compilePolicy(config);
-  const detector = createDetector({
-    policy,
-    detection: config.detection,
-    block: config.block,
-  });
-  const collector = createCollector(config, { stream, log, now });
-  const serveRole = createServeRole(config, { stream, log, now });
-  const writer = createStoreWriter({
+  const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
+  const onServer = config.clickhouse.url !== '';
+  const hasEngine = roles.has('store') || (onServer && (roles.has('serve') || roles.has('collect')));
+  const engine = hasEngine ? createEngine(config, log) : createAbsentEngine();
+
+  const collector = roles.has('collect') ? createCollector(config, { stream, log, now }) : null;
+  const exporterAccount =
+    collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
+  const detectors = createDetectorPartitions(detectorFactory(config, stream.partitions('mail')));
+  const detectRole = roles.has('detect')
+    ? createDetectRole({
+        stream,
+        detectors,
+        log,
+        now,
+        onAlertLatency: (seconds) => metrics.observeAlertLatency(seconds),
+      })
+    : null;
+  const writer = roles.has('store')
+    ? createStoreWriter({ stream, engine, log, archive: config.collector.archive, directory: config.data })
+    : null;
+  const serveRole = roles.has('serve') ? createServeRole(config, { stream, log, now }) : null;
+  const coverageRole =
+    collector === null
+      ? null
+      : createCoverageRole(config, {
+          collector,
+          stream,
+          policyVersion: compilePolicy(config).version,
+          log,
+          now,
+        });
+  const metrics = createMetrics({
     stream,
-    engine,
-    log,
-    archive: config.collector.archive,
-    directory: config.data,
-  });
-  const exporterAccount = createExporterAccount(collector, engine, log, now);
-  const coverageRole = createCoverageRole(config, {
-    collector,
-    stream,
-    policyVersion: policy.version,
-    log,
-    now,
-  });
-  const metrics = createMetrics({ collector, stream, detector, writer, coverage: coverageRole });
-  const detectRole = createDetectRole({
-    stream,
-    detector,
-    log,
-    now,
-    onAlertLatency: metrics.observeAlertLatency,
+    ...(collector !== null && { collector }),
+    ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
+    ...(writer !== null && { writer }),
+    ...(coverageRole !== null && { coverage: coverageRole }),
   });
 
-  const waitingFor = new Set(['the collector', 'the store']);
+  const incidents = () => serveRole?.incidents() ?? [];
+  const waitingFor = new Set([
+    ...(collector === null ? [] : ['the collector']),
+    ...(checkTopics === null ? [] : ['Kafka']),
+    ...(detectRole === null ? [] : ['the mail stream']),
+    ...(serveRole === null ? [] : ['the incidents']),
+    ...(hasEngine ? ['the store'] : []),
+  ]);
   const stopping = new AbortController();
   const model = createLiveModel(engine, config, {
-    incidents: serveRole.incidents,
+    incidents,
     status: () => ({
       version,
       startedAt,
       configFile: loaded.file,
       blockMode: config.block.mode,
       senders: config.senders.length,
-      openIncidents: serveRole.incidents().filter((incident) => incident.state === 'open').length,
-      datagrams: collector.counters.datagrams,
-      flows: collector.counters.flows,
+      openIncidents: incidents().filter((incident) => incident.state === 'open').length,
+      datagrams: collector?.counters.datagrams ?? 0,
+      flows: collector?.counters.flows ?? 0,
     }),
   });
   const http = createHttpServer(config.http, {
     model,
     metrics: metrics.render,
     notReady: () => [...waitingFor],
-    onAlert: serveRole.onAlert,
-    blockedHosts: () => serveRole.blocked().map((incident) => incident.host),
-    aclTarget: serveRole.targetText,
+    onAlert: serveRole?.onAlert ?? (() => () => undefined),
+    blockedHosts: () => serveRole?.blocked().map((incident) => incident.host) ?? [],
+    aclTarget: serveRole?.targetText ?? noTarget,
     onError: (path, error) => log.error({ path, error: messageOf(error) }, 'an HTTP request failed'),
   });
 
-  let openStoreDone: Promise<void> = Promise.resolve();
-
-  /** An engine that is merely away is tried again; one that can never work ends the process. */
-  async function openStore(): Promise<void> {
+  /** What is merely away is tried again; what can never work ends the process. */
+  async function untilThere(attempt: () => Promise<void>, complaint: string): Promise<boolean> {
     while (!stopping.signal.aborted) {
       try {
-        await engine.start();
-        await migrate(engine, config.clickhouse);
-        await writer.start();
-        exporterAccount.start();
-        waitingFor.delete('the store');
-        return;
+        await attempt();
+        return true;
       } catch (error) {
         if (!(error instanceof RogueSmtpError) || !error.transient) throw error;
-        log.error({ error: error.message }, 'the store is away; flows wait in the spool');
+        log.error({ error: error.message }, complaint);
         await sleep(RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
       }
     }
+    return false;
   }
+
+  /** Everything that reads the stream. */
+  async function openStream(): Promise<void> {
+    if (checkTopics !== null) {
+      // Who runs everything in one process has no use for a command of its own to make topics.
+      const create = roles.size === ROLES.length;
+      const look = async () => {
+        const { created } = await checkTopics(create);
+        if (created.length > 0) log.info({ topics: created }, 'topics created');
+      };
+      if (!(await untilThere(look, 'Kafka is away; flows wait in the spool'))) return;
+      waitingFor.delete('Kafka');
+    }
+    await detectRole?.start();
+    void detectRole?.assigned.then(() => waitingFor.delete('the mail stream'));
+    await serveRole?.start();
+    void serveRole?.assigned.then(() => waitingFor.delete('the incidents'));
+  }
+
+  async function openStore(): Promise<void> {
+    if (!hasEngine) return;
+    const open = async () => {
+      await engine.start();
+      if (writer !== null) await migrate(engine, config.clickhouse);
+    };
+    if (!(await untilThere(open, 'the store is away; flows wait in the stream'))) return;
+    await writer?.start();
+    exporterAccount?.start();
+    waitingFor.delete('the store');
+  }
+
+  let opened: Promise<unknown> = Promise.resolve();
 
   return {
     async start() {
@@ -140,36 +184,44 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
         });
       });
       await stream.start();
-      await detectRole.start();
-      await serveRole.start();
+      const streamOpen = openStream();
+      // The stream of a single process is there at once; a broker may take its time.
+      if (checkTopics === null) await streamOpen;
+      streamOpen.catch(() => undefined);
       const httpAddress = await http.start();
-      const udpAddresses = await collector.start();
-      coverageRole.start();
+      const udpAddresses = (await collector?.start()) ?? [];
+      coverageRole?.start();
       waitingFor.delete('the collector');
-      if (config.senders.length === 0) {
+      if (config.senders.length === 0 && detectRole !== null) {
         log.warn(
           'no senders are configured: every host that sends mail is reported, nothing is ever blocked; see rogue-smtp inventory',
         );
       }
-      openStoreDone = openStore();
+      const storeOpen = checkTopics === null ? openStore() : streamOpen.then(openStore);
+      opened = Promise.all([streamOpen, storeOpen]);
       return {
         http: httpAddress,
         udp: udpAddresses,
-        failed: openStoreDone.then(() => new Promise<never>(() => undefined)),
+        failed: opened.then(() => new Promise<never>(() => undefined)),
       };
     },
     async stop() {
       stopping.abort();
-      await collector.stop();
-      await coverageRole.stop();
-      await openStoreDone.catch(() => undefined);
-      await detectRole.stop();
-      await serveRole.stop();
-      await writer.stop(DRAIN_MS);
-      await exporterAccount.stop();
+      await collector?.stop();
+      await coverageRole?.stop();
+      await opened.catch(() => undefined);
+      await detectRole?.stop();
+      await serveRole?.stop();
+      // What is with the brokers is safe there.
+      await writer?.stop(checkTopics === null ? DRAIN_MS : 0);
+      await exporterAccount?.stop();
       await http.stop();
       await engine.stop();
       await stream.stop();
     },
   };
+}
+
+function noTarget(): never {
+  throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
 }

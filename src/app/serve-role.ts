@@ -20,6 +20,8 @@ import { parseMessage } from './parse-message.ts';
 export interface ServeRole {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Resolves when all incidents are known. */
+  readonly assigned: Promise<void>;
   /** Newest state of each host's incident, open and closed. */
   incidents(): readonly Incident[];
   /** Incidents whose host is in the block lists now. */
@@ -39,6 +41,7 @@ export interface ServeRoleDependencies {
 /** Changes that come together are written together. */
 const PUBLISH_DELAY_MS = 100;
 const PUBLISH_INTERVAL_MS = 60_000;
+const REMEMBERED_ALERTS = 10_000;
 const FAMILIES = ['4', '6'] as const;
 
 export function createServeRole(config: Config, dependencies: ServeRoleDependencies): ServeRole {
@@ -48,13 +51,31 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   /** Why a list was not written, by target and family. */
   const troubles = new Map<string, string>();
   const listeners = new Set<(alert: Alert) => void>();
+  /** Ids of the newest alerts. */
+  const told = new Set<string>();
   let subscriptions: Subscription[] = [];
+  let firstAssigned: () => void = () => undefined;
+  const assigned = new Promise<void>((resolve) => {
+    firstAssigned = resolve;
+  });
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
+  let stopped = false;
 
+  /** Detectors that hand over a partition may publish a state that is older than what is known. */
   function remember(incident: Incident): void {
-    newest.set(`${incident.site}|${incident.host}`, incident);
+    const key = `${incident.site}|${incident.host}`;
+    const known = newest.get(key);
+    if (known === undefined || !isOlder(incident, known)) newest.set(key, incident);
+  }
+
+  /** The same alert may come again, after a restart of a detector or of a broker. */
+  function isNew(alert: Alert): boolean {
+    if (told.has(alert.alert_id)) return false;
+    told.add(alert.alert_id);
+    if (told.size > REMEMBERED_ALERTS) for (const oldest of told) return told.delete(oldest);
+    return true;
   }
 
   async function restore(partitions: readonly number[]): Promise<void> {
@@ -82,7 +103,7 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   async function onAlerts(delivery: Delivery): Promise<void> {
     for (const message of delivery.messages) {
       const alert = parseMessage(alertSchema, message.value);
-      if (alert === null) continue;
+      if (alert === null || !isNew(alert)) continue;
       for (const listener of listeners) listener(alert);
     }
     await subscriptions[1]?.commit('alerts', delivery.partition, delivery.lastOffset);
@@ -138,11 +159,13 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   }
 
   return {
+    assigned,
     async start() {
       const incidents = await stream.subscribe({
         streams: ['incidents'],
         group: 'serve',
         unit: 'message',
+        sharing: 'alone',
         onAssigned: restore,
         onDelivery: onIncidents,
       });
@@ -150,17 +173,24 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
         streams: ['alerts'],
         group: 'serve',
         unit: 'message',
+        sharing: 'alone',
         onDelivery: onAlerts,
       });
       subscriptions = [incidents, alerts];
-      regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
-      publishInTurn();
+      // A list from half of the incidents would let go of the other half.
+      void Promise.all([incidents.assigned, alerts.assigned]).then(() => {
+        firstAssigned();
+        if (stopped) return;
+        regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
+        publishInTurn();
+      });
     },
     async stop() {
+      stopped = true;
       if (soon !== null) clearTimeout(soon);
       if (regularly !== null) clearInterval(regularly);
       await Promise.all(subscriptions.map((subscription) => subscription.stop()));
-      publishInTurn();
+      if (regularly !== null) publishInTurn();
       await publishing;
     },
     incidents: () => [...newest.values()],
@@ -175,4 +205,10 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** Of two incidents of a host. */
+function isOlder(a: Incident, b: Incident): boolean {
+  if (a.incident_id === b.incident_id) return a.revision < b.revision;
+  return a.opened_at < b.opened_at;
 }

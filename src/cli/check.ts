@@ -13,8 +13,10 @@ import { dirname, join, resolve } from 'node:path';
 import { createEngine, storeExists } from '../app/engine.ts';
 import { createLogger } from '../app/logger.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
+import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 import { createClient } from './client.ts';
 import { printable } from './table.ts';
 
@@ -45,6 +47,7 @@ export async function checkCommand(
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
     ...(await disk(config.data)),
+    ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
     ...(running ? [] : [await store(loaded)]),
   ];
   for (const { level, text } of findings)
@@ -109,6 +112,21 @@ async function disk(data: string): Promise<Finding[]> {
         return [{ level: 'FAIL', text: `data directory ${data}: ${messageOf(error)}` }];
       }
     }
+  }
+}
+
+async function topics({ kafka: config }: Config): Promise<Finding> {
+  try {
+    const kafka = createKafkaStream({ config, log: createLogger('silent') });
+    await kafka.start();
+    try {
+      const { checked } = await kafka.checkTopics(false);
+      return { level: 'ok', text: `Kafka: topics ${checked.join(' ')}` };
+    } finally {
+      await kafka.stop();
+    }
+  } catch (error) {
+    return { level: 'FAIL', text: `Kafka: ${messageOf(error)}` };
   }
 }
 

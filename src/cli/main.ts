@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
@@ -74,10 +75,35 @@ function portNumber(text: string): number {
 
 program
   .command('run')
-  .description('all roles in one process, on embedded parts')
+  .description('all roles in one process, on embedded parts or on Kafka and ClickHouse where configured')
   .action(async () => {
     const { runCommand } = await import('./run.ts');
     await runCommand(settings(), version);
+  });
+
+const ROLE_COMMANDS = {
+  collect: 'receive flow exports and publish them (on Kafka)',
+  detect: 'find rogue senders in the mail stream (on Kafka); any number of processes share the work',
+  store: 'write the streams to ClickHouse (on Kafka); any number of processes share the work',
+  serve: 'API, metrics, block lists and ACL files (on Kafka)',
+} as const satisfies Record<Role, string>;
+
+for (const role of ROLES) {
+  program
+    .command(role)
+    .description(ROLE_COMMANDS[role])
+    .action(async () => {
+      const { runCommand } = await import('./run.ts');
+      await runCommand(settings(), version, [role]);
+    });
+}
+
+program
+  .command('migrate')
+  .description('create or upgrade Kafka topics and ClickHouse tables')
+  .action(async () => {
+    const { migrateCommand } = await import('./migrate.ts');
+    await migrateCommand(settings(), process);
   });
 
 program

@@ -1,13 +1,19 @@
-/** `rogue-smtp run`: starts the service, shows the first screen, stops on SIGINT and SIGTERM. */
+/** `rogue-smtp run` and the roles by themselves: starts the service, stops on SIGINT and SIGTERM. */
 
 import { createLogger } from '../app/logger.ts';
+import { ROLES, type Role } from '../app/roles.ts';
 import { createService } from '../app/run.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { formatSocketAddress } from '../config/values.ts';
 import { firstScreen } from './banner.ts';
 
-export async function runCommand(loaded: LoadedConfig, version: string): Promise<void> {
+export async function runCommand(
+  loaded: LoadedConfig,
+  version: string,
+  roles: readonly Role[] = ROLES,
+): Promise<void> {
   const log = createLogger(loaded.config.log.level);
-  const service = createService(loaded, version, log);
+  const service = createService(loaded, version, log, new Set(roles));
   const asked = new Promise<string>((resolve) => {
     // A second signal does not wait: whoever sends it knows what is spooled survives.
     const onSignal = (signal: NodeJS.Signals) => {
@@ -19,7 +25,12 @@ export async function runCommand(loaded: LoadedConfig, version: string): Promise
   });
   try {
     const running = await service.start();
-    process.stdout.write(firstScreen(loaded, version, running.udp, running.http));
+    if (running.udp.length > 0) {
+      process.stdout.write(firstScreen(loaded, version, running.udp, running.http));
+    } else {
+      const http = formatSocketAddress(running.http);
+      log.info({ roles, http, warnings: loaded.warnings }, `rogue-smtp ${version}`);
+    }
     const signal = await Promise.race([asked, running.failed]);
     log.info({ signal }, 'stopping');
   } finally {

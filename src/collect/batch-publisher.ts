@@ -26,8 +26,8 @@ interface PublisherCounters {
 }
 
 export interface BatchPublisher {
-  /** Takes the rows; the batch may be reused at once. */
-  send(batch: FlowBatch): void;
+  /** Takes the rows, all of one partition where one is named; the batch may be reused at once. */
+  send(batch: FlowBatch, partition?: number): void;
   /** Resolves when nothing is in flight. */
   settled(): Promise<void>;
   readonly counters: PublisherCounters;
@@ -57,11 +57,16 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
   let idle: (() => void)[] = [];
   const spare: Buffer[] = [];
 
-  async function publish(buffer: Buffer, value: Buffer, rows: number): Promise<void> {
+  async function publish(
+    buffer: Buffer,
+    value: Buffer,
+    rows: number,
+    partition: number | undefined,
+  ): Promise<void> {
     counters.inFlight += rows;
     inFlightBytes += value.length;
     try {
-      const { accepted } = await stream.publish(name, [{ key: '', id: '', value, rows }]);
+      const { accepted } = await stream.publish(name, [{ key: '', id: '', value, rows, partition }]);
       counters.published += accepted;
       counters.dropped.stream_refused += rows - accepted;
       if (spare.length < MAX_SPARE_BUFFERS) spare.push(buffer);
@@ -80,14 +85,14 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
 
   return {
     counters,
-    send(batch) {
+    send(batch, partition) {
       if (batch.length === 0) return;
       if (inFlightBytes > 0 && inFlightBytes + batchBytes(batch) > maxInFlightBytes) {
         counters.dropped.stream_backlog += batch.length;
         return;
       }
       const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(nativeBytes(maxRows));
-      void publish(buffer, encodeNative(batch, buffer), batch.length);
+      void publish(buffer, encodeNative(batch, buffer), batch.length, partition);
     },
     settled() {
       if (counters.inFlight === 0) return Promise.resolve();

@@ -26,6 +26,7 @@ import { listenTargets } from './listen-targets.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createLossReport, warnOfSmallBuffers } from './loss-report.ts';
 import { createMailFilter, createMailKeeper } from './mail-filter.ts';
+import { createMailDivider } from './mail-partitions.ts';
 import { loadTemplates, saveTemplates } from './template-file.ts';
 
 export interface CollectorDependencies {
@@ -87,6 +88,11 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const flows = publisher('flows');
   const mail = publisher('mail');
   const mailBatch = createFlowBatch(settings.batch_rows);
+  const divideMail = createMailDivider(
+    config.networks.internal,
+    stream.partitions('mail'),
+    settings.batch_rows,
+  );
   const sink = { batch: createFlowBatch(settings.batch_rows), flush };
   const decoder = (dependencies.createDecoder ?? createRealDecoder)(
     decoderOptions(settings, mailOnly ? ports : undefined),
@@ -142,7 +148,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       notArchived += batch.length;
       keepMail(batch);
       mailFlows += batch.length;
-      mail.send(batch);
+      divideMail(batch, mail.send);
     } else {
       publishMail(batch);
       flows.send(batch);
@@ -154,7 +160,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     for (let row = 0; row < batch.length; ) {
       row = selectMail(batch, mailBatch, row);
       mailFlows += mailBatch.length;
-      mail.send(mailBatch);
+      divideMail(mailBatch, mail.send);
       clearFlowBatch(mailBatch);
     }
   }

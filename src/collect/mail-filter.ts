@@ -25,8 +25,7 @@ export function createMailFilter(ports: Iterable<number>): SelectMail {
     const room = target.capacity - target.length;
     if (room === 0) return from;
     const count = findMail(wanted, batch, from, room, selected);
-    if (count > 0) gather(batch, selected, count, target, target.length);
-    target.length += count;
+    if (count > 0) gatherRows(batch, selected, count, target);
     return count === room ? selected[count - 1] + 1 : batch.length;
   };
 }
@@ -73,6 +72,12 @@ function portTable(ports: Iterable<number>): Uint8Array {
   // Port 0 is what rows without ports hold.
   wanted[0] = 0;
   return wanted;
+}
+
+/** Appends the first `count` rows named in `selected` to `target`, which must have room. */
+export function gatherRows(batch: FlowBatch, selected: Uint32Array, count: number, target: FlowBatch): void {
+  gather(batch, selected, count, target, target.length);
+  target.length += count;
 }
 
 /** Column by column, so that the inner loop stays with one array; a loop of its own for each kind of array. */

@@ -14,8 +14,13 @@ export interface CrossCheck {
 
 const LOOPBACK_HOSTS = new Set(['127.0.0.1', '::1']);
 
+/** A batch is one message, and a broker takes messages up to a bound even where they do not compress. */
+const MAX_KAFKA_BATCH_ROWS = 32_768;
+
+type Mistake = CrossCheck['errors'][number];
+
 export function crossCheck(config: Config): CrossCheck {
-  const errors: { path: (string | number)[]; message: string }[] = [];
+  const errors: Mistake[] = [];
   const warnings: string[] = [];
 
   if (!LOOPBACK_HOSTS.has(config.http.listen.host) && config.http.token === undefined) {
@@ -25,12 +30,7 @@ export function crossCheck(config: Config): CrossCheck {
         'listening beyond loopback needs http.token, since whoever reaches the API reads all incidents',
     });
   }
-  if (config.kafka.brokers.length > 0) {
-    errors.push({
-      path: ['kafka', 'brokers'],
-      message: 'Kafka streams are not part of this version; leave it empty',
-    });
-  }
+  if (config.kafka.brokers.length > 0) checkKafka(config, errors, warnings);
   const listens = config.collector.listen.map(formatSocketAddress);
   listens.forEach((listen, i) => {
     if (listens.indexOf(listen) !== i)
@@ -79,4 +79,29 @@ export function crossCheck(config: Config): CrossCheck {
     );
   }
   return { errors, warnings };
+}
+
+function checkKafka({ kafka, collector }: Config, errors: Mistake[], warnings: string[]): void {
+  const { sasl, ssl } = kafka;
+  if (sasl !== undefined && (sasl.password === undefined) === (sasl.password_file === undefined)) {
+    errors.push({ path: ['kafka', 'sasl'], message: 'needs either password or password_file' });
+  }
+  if (sasl?.mechanism === 'plain' && ssl === false) {
+    warnings.push('kafka.sasl is plain without kafka.ssl: the password crosses the network as it is');
+  }
+  if (typeof ssl === 'object' && (ssl.cert === undefined) !== (ssl.key === undefined)) {
+    errors.push({ path: ['kafka', 'ssl'], message: 'cert and key belong together' });
+  }
+  const names = Object.entries(kafka.topics).map(
+    ([stream, { name }]) => name ?? `${kafka.topic_prefix}.${stream}`,
+  );
+  if (new Set(names).size < names.length) {
+    errors.push({ path: ['kafka', 'topics'], message: 'two streams have the same topic' });
+  }
+  if (collector.batch_rows > MAX_KAFKA_BATCH_ROWS) {
+    errors.push({
+      path: ['collector', 'batch_rows'],
+      message: `with kafka.brokers at most ${MAX_KAFKA_BATCH_ROWS}: a batch is one message`,
+    });
+  }
 }

@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
-import { duration, prefix, size, socketAddress } from './values.ts';
+import { brokerAddress, duration, prefix, size, socketAddress } from './values.ts';
 
 const port = z.number().int().min(1).max(65535);
 const positive = z.number().int().positive();
@@ -154,7 +154,63 @@ const acl = z.strictObject({
     .default([]),
 });
 
-const kafka = z.strictObject({ brokers: z.array(z.string()).default([]) });
+const topicName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,249}$/, 'use 1 to 249 letters, digits, ".", "_" or "-"')
+  .optional();
+/** A topic of `migrate`; the name is by default the prefix, a dot and the name of the stream. */
+const topic = (partitions: number, retention: string) =>
+  z
+    .strictObject({
+      name: topicName,
+      partitions: positive.max(1024).default(partitions),
+      retention: duration.prefault(retention),
+    })
+    .prefault({});
+
+const kafka = z.strictObject({
+  /** `host:port` of some brokers. Empty: streams are kept by the process itself, on disk. */
+  brokers: z.array(brokerAddress).default([]),
+  client_id: name.default('rogue-smtp'),
+  /** True for TLS with the authorities of the system; else files in PEM. */
+  ssl: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        ca: z.string().optional(),
+        cert: z.string().optional(),
+        key: z.string().optional(),
+        server_name: z.string().optional(),
+      }),
+    ])
+    .default(false),
+  sasl: z
+    .strictObject({
+      mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+      username: z.string().min(1),
+      /** Here, or better in a file of its own whose only line it is. */
+      password: z.string().optional(),
+      password_file: z.string().optional(),
+    })
+    .optional(),
+  /** Before the names of topics and consumer groups. */
+  topic_prefix: name.default('rogue-smtp'),
+  topics: z
+    .strictObject({
+      flows: topic(6, '24h'),
+      /** Detection scales up to so many detectors. A later change sends hosts to other detectors: see README. */
+      mail: topic(6, '24h'),
+      alerts: topic(1, '30d'),
+      /** As many partitions as `mail`; compacted, so that the newest state of each host is kept for ever. */
+      incidents: z.strictObject({ name: topicName }).prefault({}),
+    })
+    .prefault({}),
+  /** Copies of each topic that `migrate` creates. Default: 3, or as many as there are brokers. */
+  replication: positive.max(32767).optional(),
+  /** What a publication of flows waits for: all replicas in sync, or the leader only. */
+  acks: z.enum(['all', 'leader']).default('all'),
+  compression: z.enum(['lz4', 'gzip', 'none']).default('lz4'),
+});
 
 const clickhouse = z.strictObject({
   /** Empty: the embedded engine. */
@@ -223,4 +279,5 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type SenderConfig = Config['senders'][number];
 export type DetectionConfig = Config['detection'];
 export type BlockConfig = Config['block'];
+export type KafkaConfig = Config['kafka'];
 export type AclTargetConfig = Config['acl']['targets'][number];

@@ -85,6 +85,14 @@ export const socketAddress = z.string().transform((text, context): SocketAddress
   return { host, port };
 });
 
+/** `kafka-1.example.net:9092`, `192.0.2.9:9092` or `[2001:db8::9]:9092`. */
+export const brokerAddress = z
+  .string()
+  .regex(
+    /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):\d{1,5}$/,
+    'expected host:port, such as kafka-1.example.net:9092',
+  );
+
 export function formatSocketAddress(address: SocketAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }

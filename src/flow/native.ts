@@ -130,6 +130,27 @@ export function decodeNative(bytes: Uint8Array, offset = 0): DecodedBlock {
   return { ok: true, batch, next: reader.at };
 }
 
+/**
+ * Receive times (milliseconds) of the first and the last row of the block that `bytes` begin with; null when they are not
+ * a block of this version or later. Nothing is copied.
+ */
+export function receivedRange(
+  bytes: Uint8Array,
+): { readonly fromMs: number; readonly untilMs: number } | null {
+  const reader = new BlockReader(bytes, 0);
+  const columns = reader.varint();
+  const rows = reader.varint();
+  if (columns === null || rows === null || rows === 0) return null;
+  if (reader.text() !== FLOW_COLUMN_NAMES[0] || reader.text() !== KIND_CLICKHOUSE.time) return null;
+  const values = reader.take(rows * KIND_BYTES.time);
+  if (values === null) return null;
+  const view = new DataView(values.buffer, values.byteOffset, values.length);
+  return {
+    fromMs: Number(view.getBigUint64(0, true)),
+    untilMs: Number(view.getBigUint64(values.length - KIND_BYTES.time, true)),
+  };
+}
+
 const TYPE_BYTES: ReadonlyMap<string, number> = new Map([
   ...Object.entries(KIND_CLICKHOUSE).map(
     ([kind, type]) => [type, KIND_BYTES[kind as keyof typeof KIND_BYTES]] as const,

@@ -16,6 +16,8 @@ import { STREAM_NAMES, type StreamCounters, type StreamName } from '../stream/st
 /** Whatever runs in this process; what does not run has no metrics. */
 export interface MetricsSources {
   readonly collector?: Pick<Collector, 'counters' | 'exporters'>;
+  /** Mail messages that the detector has not committed. */
+  readonly detectLag?: () => number;
   readonly stream?: { readonly counters: StreamCounters & ExtraStreamCounters };
   readonly detector?: Pick<Detector, 'counters'>;
   /** Alerts of kind `coverage`, which do not come from the detector. */
@@ -50,6 +52,16 @@ export function createMetrics(sources: MetricsSources): Metrics {
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
   if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources.coverage);
+  const { detectLag } = sources;
+  if (detectLag !== undefined) {
+    single(
+      registry,
+      Gauge,
+      'detect_lag_messages',
+      'Mail messages that may be read again after a restart',
+      detectLag,
+    );
+  }
   if (sources.writer !== undefined) describeWriter(registry, sources.writer);
   const latency = new Histogram({
     name: 'rogue_smtp_alert_latency_seconds',
@@ -186,29 +198,29 @@ function describeStream(registry: Registry, { counters }: NonNullable<MetricsSou
 
 function describeDetector(
   registry: Registry,
-  { counters }: NonNullable<MetricsSources['detector']>,
+  detector: NonNullable<MetricsSources['detector']>,
   coverage: MetricsSources['coverage'],
 ): void {
   counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () =>
     Object.entries({
-      ...counters.alerts,
-      coverage: counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
+      ...detector.counters.alerts,
+      coverage: detector.counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
     }),
   );
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>
-    Object.entries(counters.ignored),
+    Object.entries(detector.counters.ignored),
   );
-  gauge(registry, 'incidents_open', 'Open incidents', 'grade', () => Object.entries(counters.open));
+  gauge(registry, 'incidents_open', 'Open incidents', 'grade', () => Object.entries(detector.counters.open));
   gauge(registry, 'blocks', 'Hosts with an incident, by what is done about them', 'state', () =>
-    Object.entries(counters.blocks),
+    Object.entries(detector.counters.blocks),
   );
   gauge(registry, 'detector_entries', 'Present size of the tables', 'table', () => [
-    ['hosts', counters.hosts],
-    ['sessions', counters.sessions],
+    ['hosts', detector.counters.hosts],
+    ['sessions', detector.counters.sessions],
   ]);
   counter(registry, 'detector_evicted_total', 'Entries that had to leave a full table', 'table', () => [
-    ['hosts', counters.evictedHosts],
-    ['sessions', counters.evictedSessions],
+    ['hosts', detector.counters.evictedHosts],
+    ['sessions', detector.counters.evictedSessions],
   ]);
 }
 

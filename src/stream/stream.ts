@@ -19,6 +19,16 @@ export interface StreamMessage {
   readonly value: Uint8Array;
   /** Flow rows in `value`; 1 for JSON messages. What a bound cuts is counted in rows. */
   readonly rows: number;
+  /** Where it belongs; without it the key decides. All rows of a message on `mail` are of one partition. */
+  readonly partition?: number | undefined;
+  /** For a message that may be published again after a failure that left the outcome open. */
+  readonly origin?: MessageOrigin | undefined;
+}
+
+/** Who published a message, and as the how-manieth: numbers of a producer grow within a partition. */
+export interface MessageOrigin {
+  readonly producer: string;
+  readonly sequence: number;
 }
 
 export interface ReceivedMessage extends StreamMessage {
@@ -55,18 +65,33 @@ export interface SubscribeOptions {
    * behind it is delivered meanwhile. `signal` is aborted when the subscription stops or loses the partition.
    */
   readonly onDelivery: (delivery: Delivery, signal: AbortSignal) => Promise<void>;
-  /** The partitions that this consumer now reads, before their first delivery. */
+  /**
+   * The partitions that this consumer reads from now on, before their first delivery. Called again, with others, when
+   * partitions move between the consumers of the group. When it rejects, it is called again after a pause.
+   */
   readonly onAssigned?: (partitions: readonly number[]) => Promise<void>;
+  /** Partitions of `onAssigned` that another consumer may have by now: forget what is known of them. */
+  readonly onRevoked?: (partitions: readonly number[]) => Promise<void>;
+  /**
+   * `shared` (the default): the consumers of the group share the partitions. `alone`: this one reads all of them,
+   * whoever else does, from what is published once it is assigned; its positions are not kept.
+   */
+  readonly sharing?: 'shared' | 'alone';
 }
 
 export interface Subscription {
   /**
-   * Everything up to and including `offset` is done: after a restart, delivery goes on behind it. May be called late
+   * Everything up to and including `offset` is done: after a restart, delivery goes on behind it, or after a crash within
+   * a moment of the call behind an earlier one. May be called late
    * (a consumer that must see a window again commits behind it) but never backwards.
    */
   commit(stream: StreamName, partition: number, offset: number): Promise<void>;
   /** Messages published but not yet committed by this group, over its partitions. */
   lag(): number;
+  /** This consumer reads the partition, and everything that was published there has been handed over. */
+  isUpToDate(stream: StreamName, partition: number): boolean;
+  /** Resolves when partitions are assigned for the first time. */
+  readonly assigned: Promise<void>;
   /** Waits for the delivery under way, then stops. */
   stop(): Promise<void>;
 }
@@ -95,6 +120,8 @@ export interface Stream {
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /** The newest message of every key of a compacted stream, over the given partitions. */
   latest(stream: 'incidents', partitions: readonly number[]): AsyncIterable<ReceivedMessage>;
+  /** How many partitions a stream has. Those of `mail` and `incidents` are as many, and hold the same hosts. */
+  partitions(stream: StreamName): number;
   readonly counters: StreamCounters;
   /** Stops subscriptions and closes files; what was published stays. */
   stop(): Promise<void>;

@@ -51,6 +51,7 @@ function fakeStream() {
   const stream: Stream = {
     start: async () => undefined,
     stop: async () => undefined,
+    partitions: () => 1,
     publish: async () => ({ accepted: 0, dropped: 0 }),
     async *latest() {},
     counters: {
@@ -65,6 +66,8 @@ function fakeStream() {
           committed[name] = offset;
         },
         lag: () => lag,
+        isUpToDate: () => true,
+        assigned: Promise.resolve(),
         stop: async () => undefined,
       };
     },

@@ -30,6 +30,7 @@ export function createFakeStream(): FakeStream {
     },
     subscribe: () => Promise.reject(new Error('nobody reads a fake stream')),
     async *latest() {},
+    partitions: () => 1,
     release() {
       fake.answer = 'accept';
       for (const resolve of held.splice(0)) resolve();

@@ -27,21 +27,25 @@ export interface ServiceSettings {
   readonly directory: string;
   /** YAML besides listen addresses and data directory. */
   readonly config: string;
+  /** A role by itself instead of `run`; its data directory is named after `name`. */
+  readonly command?: string;
+  readonly name?: string;
 }
 
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
   const udpPort = await freeUdpPort();
   const httpPort = await freeTcpPort();
-  const configFile = join(settings.directory, 'rogue-smtp.yaml');
+  const { command = 'run', name = 'data' } = settings;
+  const configFile = join(settings.directory, name === 'data' ? 'rogue-smtp.yaml' : `${name}.yaml`);
   writeFileSync(
     configFile,
     `${settings.config}
 collector: { listen: ["127.0.0.1:${udpPort}"] }
 http: { listen: "127.0.0.1:${httpPort}" }
-data: ${join(settings.directory, 'data')}
+data: ${join(settings.directory, name)}
 `,
   );
-  const child = spawn(process.execPath, [MAIN, 'run', '--config', configFile], {
+  const child = spawn(process.execPath, [MAIN, command, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let log = '';
@@ -77,7 +81,7 @@ data: ${join(settings.directory, 'data')}
   };
 }
 
-async function freeTcpPort(): Promise<number> {
+export async function freeTcpPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -120,6 +120,8 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
     const abort = new AbortController();
     let readers: Promise<unknown> = Promise.resolve();
     const committed = (stream: StreamName) => positions.committed(group, stream) ?? -1;
+    /** The last offset of the newest delivery that was taken. */
+    const delivered = new Map<StreamName, number>();
 
     const subscription: Subscription = {
       async commit(stream, partition, offset) {
@@ -141,6 +143,11 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
           const { start: oldest, end } = logs[stream];
           return sum + Math.max(0, end - Math.max(oldest, committed(stream) + 1));
         }, 0),
+      isUpToDate: (stream, partition) =>
+        streams.includes(stream) &&
+        partition === ONLY_PARTITION &&
+        Math.max(delivered.get(stream) ?? -1, committed(stream)) + 1 >= logs[stream].end,
+      assigned: Promise.resolve(),
       async stop() {
         abort.abort();
         await readers;
@@ -167,7 +174,10 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
               stream,
               group,
               unit,
-              onDelivery,
+              async onDelivery(delivery, signal) {
+                await onDelivery(delivery, signal);
+                delivered.set(stream, delivery.lastOffset);
+              },
               streamLog: logs[stream],
               from: committed(stream) + 1,
               committed: () => committed(stream),
@@ -190,6 +200,7 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
       return logs[stream].publish(messages);
     },
     subscribe,
+    partitions: () => 1,
     async *latest(stream, partitions) {
       mustBe('running');
       if (!partitions.includes(ONLY_PARTITION)) return;

@@ -124,10 +124,10 @@ async function readValues(segment: Segment, entries: readonly IndexEntry[]): Pro
     await data.close();
   }
   const messages: ReceivedMessage[] = [];
-  for (const { offset, at, bytes, rows, key, id, crc } of entries) {
+  for (const { offset, at, bytes, rows, key, id, partition, crc } of entries) {
     const value = stretch.subarray(at - from, at - from + bytes);
     if (value.length !== bytes || crc32(value) !== crc) continue;
-    messages.push({ offset, key, id, value, rows });
+    messages.push({ offset, key, id, value, rows, ...(partition !== undefined && { partition }) });
   }
   return messages;
 }

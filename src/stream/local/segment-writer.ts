@@ -60,10 +60,10 @@ export class SegmentWriter {
     const values: Uint8Array[] = [];
     let lines = '';
     let { dataBytes: at, messages: count, rows: sum } = segment;
-    for (const { offset, key, id, rows, value } of messages) {
+    for (const { offset, key, id, rows, partition, value } of messages) {
       count++;
       sum += rows;
-      const place = { offset, at, bytes: value.length, rows, key, id };
+      const place = { offset, at, bytes: value.length, rows, key, id, partition };
       lines += encodeIndexLine({ ...place, messages: count, sum, crc: crc32(value) });
       values.push(value);
       at += value.length;
@@ -80,10 +80,10 @@ export class SegmentWriter {
     if (fsync) await this.#index.datasync();
 
     let from = 0;
-    const written = messages.map(({ offset, key, id, rows, value: { length } }) => {
+    const written = messages.map(({ offset, key, id, rows, partition, value: { length } }) => {
       const value = block.subarray(from, from + length);
       from += format === 'ndjson' ? length + 1 : length;
-      return { offset, key, id, rows, value };
+      return { offset, key, id, rows, value, ...(partition !== undefined && { partition }) };
     });
     segment.dataBytes = at;
     segment.indexBytes += text.length;

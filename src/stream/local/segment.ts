@@ -42,6 +42,8 @@ export interface IndexEntry {
   readonly rows: number;
   readonly key: string;
   readonly id: string;
+  /** Only where the publisher named one: this log itself is not divided. */
+  readonly partition?: number | undefined;
   /** Messages and rows of the segment up to and including this one: the last line tells the totals. */
   readonly messages: number;
   readonly sum: number;
@@ -106,6 +108,7 @@ export function encodeIndexLine(entry: Omit<IndexEntry, 'end'>): string {
   return (
     `{"offset":${entry.offset},"at":${entry.at},"bytes":${entry.bytes},"rows":${entry.rows},` +
     `"key":${JSON.stringify(entry.key)},"id":${JSON.stringify(entry.id)},` +
+    (entry.partition === undefined ? '' : `"partition":${entry.partition},`) +
     `"messages":${entry.messages},"sum":${entry.sum},"crc":${entry.crc}}\n`
   );
 }
@@ -119,13 +122,14 @@ function parseIndexLine(line: string, end: number): IndexEntry | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { offset, at, bytes, rows, key, id, messages, sum, crc } = value as Partial<
+  const { offset, at, bytes, rows, key, id, partition, messages, sum, crc } = value as Partial<
     Record<keyof IndexEntry, unknown>
   >;
   if (!isCount(offset) || !isCount(at) || !isCount(bytes) || !isCount(rows)) return null;
   if (!isCount(messages) || !isCount(sum) || !isCount(crc)) return null;
   if (typeof key !== 'string' || typeof id !== 'string') return null;
-  return { offset, at, bytes, rows, key, id, messages, sum, crc, end };
+  if (partition !== undefined && !isCount(partition)) return null;
+  return { offset, at, bytes, rows, key, id, partition, messages, sum, crc, end };
 }
 
 function isCount(value: unknown): value is number {

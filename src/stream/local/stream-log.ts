@@ -285,7 +285,14 @@ export class StreamLog {
     const before = segment.dataBytes + segment.indexBytes;
     const first = this.#end;
     const written = await this.#writer.append(
-      messages.map(({ key, id, rows, value }, i) => ({ offset: first + i, key, id, rows, value })),
+      messages.map(({ key, id, rows, partition, value }, i) => ({
+        offset: first + i,
+        key,
+        id,
+        rows,
+        partition,
+        value,
+      })),
     );
     if (before === 0) this.#segments.push(segment);
     this.#bytes += segment.dataBytes + segment.indexBytes - before;

@@ -1,0 +1,109 @@
+/**
+ * The kafkajs client as everything here uses it: addresses, TLS and SASL from the configuration, LZ4, our log.
+ *
+ * Inert until something connects. Secrets are read here and handed to the library, nowhere else; what the library logs
+ * is passed on without its fields, which may hold anything.
+ */
+
+import { readFileSync } from 'node:fs';
+import kafkajs, { type KafkaConfig as ClientConfig, type Kafka, type logLevel } from 'kafkajs';
+import { compressFrame, decompressFrame } from 'lz4-napi';
+import type { KafkaConfig } from '../../config/schema.ts';
+import { messageOf, RogueSmtpError } from '../../errors.ts';
+import type { StreamLogger } from '../local/settings.ts';
+import { patchRequestQueue } from './request-queue-patch.ts';
+
+/** A request that a broker does not answer; the library tries again on another connection. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const CONNECTION_TIMEOUT_MS = 3000;
+/** A broker that is away is told of several times a second; so often is enough. */
+const REPEAT_MS = 10_000;
+const TOLD_MESSAGES = 100;
+
+/** Throws RogueSmtpError `config` when a secret or certificate cannot be read. */
+export function createKafkaClient(config: KafkaConfig, log: StreamLogger): Kafka {
+  const patched = patchRequestQueue();
+  if (patched !== 'patched') {
+    log.warn(patched, 'kafkajs is used as it is: expect some idle load');
+  }
+  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.LZ4] = lz4Codec;
+  return new kafkajs.Kafka({
+    clientId: config.client_id,
+    brokers: [...config.brokers],
+    ssl: tlsOf(config.ssl),
+    ...(config.sasl !== undefined && { sasl: saslOf(config.sasl) }),
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Those who call try for ever, with their own pauses: here it is only for what passes in a moment.
+    retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: 5 },
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => logTo(log),
+  });
+}
+
+/** kafkajs brings gzip only. Frames of lz4-napi have independent blocks, as Kafka's must. */
+const lz4Codec = () => ({
+  compress: (encoder: { readonly buffer: Buffer }) => compressFrame(encoder.buffer),
+  decompress: (buffer: Buffer) => decompressFrame(buffer),
+});
+
+function tlsOf(ssl: KafkaConfig['ssl']): NonNullable<ClientConfig['ssl']> {
+  if (typeof ssl === 'boolean') return ssl;
+  return {
+    ...(ssl.ca !== undefined && { ca: [readSecret(ssl.ca, 'kafka.ssl.ca')] }),
+    ...(ssl.cert !== undefined && { cert: readSecret(ssl.cert, 'kafka.ssl.cert') }),
+    ...(ssl.key !== undefined && { key: readSecret(ssl.key, 'kafka.ssl.key') }),
+    ...(ssl.server_name !== undefined && { servername: ssl.server_name }),
+  };
+}
+
+function saslOf(sasl: NonNullable<KafkaConfig['sasl']>): NonNullable<ClientConfig['sasl']> {
+  const { mechanism, username } = sasl;
+  const password =
+    sasl.password_file === undefined
+      ? (sasl.password ?? '')
+      : readSecret(sasl.password_file, 'kafka.sasl.password_file').replace(/\r?\n$/, '');
+  switch (mechanism) {
+    case 'plain':
+      return { mechanism, username, password };
+    case 'scram-sha-256':
+      return { mechanism, username, password };
+    case 'scram-sha-512':
+      return { mechanism, username, password };
+  }
+}
+
+function readSecret(file: string, key: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new RogueSmtpError('config', `${key}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What the library reports as errors it mostly gets over by itself; what it does not, our callers see. */
+function logTo(
+  log: StreamLogger,
+): (entry: {
+  readonly namespace: string;
+  readonly level: logLevel;
+  readonly log: { readonly message: string };
+}) => void {
+  const told = new Map<string, number>();
+  return ({ namespace, level, log: { message } }) => {
+    if (level > kafkajs.logLevel.WARN) return;
+    const nowMs = performance.now();
+    if (nowMs - (told.get(message) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
+    if (told.size >= TOLD_MESSAGES) told.clear();
+    told.set(message, nowMs);
+    log.info({ from: `kafkajs ${namespace}` }, message);
+  };
+}
+
+/** What anything of the library threw, as ours. Trying again may help, unless the library says that it cannot. */
+export function kafkaError(what: string, error: unknown): RogueSmtpError {
+  if (error instanceof RogueSmtpError) return error;
+  const hopeless =
+    error instanceof Error && /SASLAuthenticationError|KafkaJSServerDoesNotSupportApiKey/.test(error.name);
+  return new RogueSmtpError('stream', `${what}: ${messageOf(error)}`, { cause: error, transient: !hopeless });
+}

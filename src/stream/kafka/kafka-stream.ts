@@ -1,0 +1,139 @@
+/**
+ * The stream over Kafka: four topics, consumer groups, positions kept by the brokers.
+ *
+ * Same contract as the in-process stream (`../stream.ts`). Nothing here is kept on this machine: a publication waits for
+ * the brokers and rejects while they are away, so whoever cannot wait publishes through `../spooled-stream.ts`. Topics
+ * are never created here (see `migrateTopics`).
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { KafkaConfig } from '../../config/schema.ts';
+import { RogueSmtpError } from '../../errors.ts';
+import type { StreamLogger } from '../local/settings.ts';
+import {
+  STREAM_NAMES,
+  type Stream,
+  type StreamCounters,
+  type StreamName,
+  type Subscription,
+} from '../stream.ts';
+import { createBrokerAdmin } from './broker-admin.ts';
+import { createKafkaClient } from './client.ts';
+import { createKafkaSubscription, type SubscriptionCounters } from './kafka-subscription.ts';
+import { readLatest } from './latest.ts';
+import { toRecord } from './messages.ts';
+import { createRecordProducer } from './producer.ts';
+import { ensureTopics, partitionCount, type TopicReport, topicName } from './topics.ts';
+
+export interface KafkaStreamOptions {
+  readonly config: KafkaConfig;
+  readonly log: StreamLogger;
+}
+
+export interface KafkaStream extends Stream {
+  readonly counters: StreamCounters & Readonly<SubscriptionCounters>;
+  /**
+   * Looks whether the topics are what the configuration says, and creates missing ones where `create` is set. Throws
+   * RogueSmtpError `stream`: transient when no broker answers.
+   */
+  checkTopics(create: boolean): Promise<TopicReport>;
+}
+
+/** Inert until `start`, which itself needs no broker. Throws RogueSmtpError `config` for secrets that cannot be read. */
+export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStream {
+  const kafka = createKafkaClient(config, log);
+  const admin = createBrokerAdmin(kafka);
+  const topicOf = (stream: StreamName) => topicName(config, stream);
+  const partitions = (stream: StreamName) => partitionCount(config, stream);
+  // One each, so that mail never waits behind flows.
+  const producers = perStream((stream) =>
+    createRecordProducer({
+      kafka,
+      compression: config.compression,
+      guarantee: stream === 'flows' || stream === 'mail' ? { acks: config.acks } : 'exact',
+    }),
+  );
+  const zeroes = () => perStream(() => 0);
+  const counters = {
+    published: zeroes(),
+    dropped: zeroes(),
+    repeated: zeroes(),
+    damaged: zeroes(),
+    rebalances: 0,
+    spoolBytes: 0,
+  };
+  const subscriptions = new Set<Subscription>();
+  let state: 'new' | 'running' | 'stopped' = 'new';
+
+  function mustRun(): void {
+    if (state !== 'running') throw new RogueSmtpError('stream', `the stream is ${state}, not running`);
+  }
+
+  return {
+    counters,
+    partitions,
+    checkTopics: (create) =>
+      admin.ask('the topics cannot be looked at', (client) => ensureTopics(client, config, create)),
+    async start() {
+      if (state !== 'new') throw new RogueSmtpError('stream', `the stream is ${state}, not new`);
+      state = 'running';
+    },
+    async publish(stream, messages) {
+      mustRun();
+      if (messages.length === 0) return { accepted: 0, dropped: 0 };
+      await producers[stream].send(
+        topicOf(stream),
+        messages.map((message) => toRecord(stream, message)),
+      );
+      const accepted = messages.reduce((sum, { rows }) => sum + rows, 0);
+      counters.published[stream] += accepted;
+      return { accepted, dropped: 0 };
+    },
+    async subscribe(request) {
+      mustRun();
+      const inner = createKafkaSubscription({
+        kafka,
+        admin,
+        request,
+        groupId: groupOf(config, request.group, request.streams, request.sharing === 'alone'),
+        topicOf,
+        partitionsOf: partitions,
+        counters,
+        log,
+      });
+      const subscription: Subscription = {
+        ...inner,
+        async stop() {
+          subscriptions.delete(subscription);
+          await inner.stop();
+        },
+      };
+      subscriptions.add(subscription);
+      return subscription;
+    },
+    async *latest(stream, wanted) {
+      mustRun();
+      yield* await readLatest(kafka, admin, topicOf(stream), wanted);
+    },
+    async stop() {
+      if (state !== 'running') return;
+      state = 'stopped';
+      await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
+      await Promise.all(STREAM_NAMES.map((stream) => producers[stream].stop()));
+      await admin.stop();
+    },
+  };
+}
+
+/**
+ * Streams are part of the name: the members of a Kafka group must all read the same topics. One that reads alone is a
+ * group by itself, which commits nothing and is gone when it leaves.
+ */
+function groupOf(config: KafkaConfig, group: string, streams: readonly StreamName[], alone: boolean): string {
+  const name = `${config.topic_prefix}.${group}.${[...new Set(streams)].sort().join('-')}`;
+  return alone ? `${name}.${randomUUID()}` : name;
+}
+
+function perStream<T>(make: (stream: StreamName) => T): Record<StreamName, T> {
+  return { flows: make('flows'), mail: make('mail'), alerts: make('alerts'), incidents: make('incidents') };
+}

@@ -1,0 +1,123 @@
+/**
+ * Publishes records to the topics, and says when they are as safe as the configuration wants.
+ *
+ * One publication at a time: with the next one only on its way when the one before is acknowledged, order holds however
+ * often the library tries again. It must never report as published what no broker has acknowledged.
+ */
+
+import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
+import type { KafkaConfig } from '../../config/schema.ts';
+import { kafkaError } from './client.ts';
+
+/**
+ * Bytes of a record batch: the broker's limit, and what all records of a partition in one request may take together
+ * where they do not compress. A single larger record goes alone.
+ */
+const BATCH_BYTES = 1024 * 1024;
+/** Bytes of a request. */
+const REQUEST_BYTES = 8 * 1024 * 1024;
+
+const ACKS = { all: -1, leader: 1 } as const;
+
+export interface RecordProducer {
+  /** Resolves when all are acknowledged. Rejects with RogueSmtpError `stream` when some may not be. */
+  send(topic: string, records: readonly Message[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface RecordProducerOptions {
+  readonly kafka: Kafka;
+  readonly compression: KafkaConfig['compression'];
+  /**
+   * `exact`: the broker recognises what the library sends again. The library gets that right only with one request
+   * under way (kafkajs #598), and a producer that has failed once has to be made anew.
+   */
+  readonly guarantee: 'exact' | { readonly acks: KafkaConfig['acks'] };
+}
+
+export function createRecordProducer(options: RecordProducerOptions): RecordProducer {
+  const { kafka, guarantee } = options;
+  const exact = guarantee === 'exact';
+  const acks = exact ? ACKS.all : ACKS[guarantee.acks];
+  const compression = compressionType(options.compression);
+  let producer: Producer | null = null;
+  let turn: Promise<void> = Promise.resolve();
+
+  async function connected(): Promise<Producer> {
+    if (producer !== null) return producer;
+    const fresh = kafka.producer({
+      allowAutoTopicCreation: false,
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+      idempotent: exact,
+      maxInFlightRequests: exact ? 1 : 5,
+    });
+    try {
+      await fresh.connect();
+    } catch (error) {
+      await fresh.disconnect().catch(() => undefined);
+      throw error;
+    }
+    producer = fresh;
+    return fresh;
+  }
+
+  async function discard(): Promise<void> {
+    const old = producer;
+    producer = null;
+    await old?.disconnect().catch(() => undefined);
+  }
+
+  async function sendAll(topic: string, records: readonly Message[]): Promise<void> {
+    try {
+      const sender = await connected();
+      for (const messages of requestsOf(records)) {
+        await sender.send({ topic, acks, compression, messages });
+      }
+    } catch (error) {
+      await discard();
+      throw kafkaError(`topic ${topic} cannot be written`, error);
+    }
+  }
+
+  return {
+    send(topic, records) {
+      const sent = turn.then(() => sendAll(topic, records));
+      turn = sent.catch(() => undefined);
+      return sent;
+    },
+    async stop() {
+      await turn;
+      await discard();
+    },
+  };
+}
+
+/** In order, as many records in each as the limits allow. */
+export function* requestsOf(records: readonly Message[]): Generator<Message[]> {
+  let request: Message[] = [];
+  let requestBytes = 0;
+  /** By partition; records that the key will place share one account, as if they went to the same. */
+  let partitionBytes = new Map<number | undefined, number>();
+  for (const record of records) {
+    const bytes = record.value?.length ?? 0;
+    const before = partitionBytes.get(record.partition) ?? 0;
+    if (
+      request.length > 0 &&
+      (requestBytes + bytes > REQUEST_BYTES || (before > 0 && before + bytes > BATCH_BYTES))
+    ) {
+      yield request;
+      request = [];
+      requestBytes = 0;
+      partitionBytes = new Map();
+    }
+    request.push(record);
+    requestBytes += bytes;
+    partitionBytes.set(record.partition, (partitionBytes.get(record.partition) ?? 0) + bytes);
+  }
+  if (request.length > 0) yield request;
+}
+
+function compressionType(name: KafkaConfig['compression']): CompressionTypes {
+  const { LZ4, GZIP, None } = kafkajs.CompressionTypes;
+  return { lz4: LZ4, gzip: GZIP, none: None }[name];
+}

@@ -1,0 +1,124 @@
+/**
+ * The topics: their names and settings, and how `migrate` creates or checks them.
+ *
+ * A topic that is there already is never changed: settings that keep things from working are an error that names what
+ * is and what should be, since partitions and compaction decide where hosts go and what a restart knows.
+ */
+
+import kafkajs, { type Admin } from 'kafkajs';
+import type { KafkaConfig } from '../../config/schema.ts';
+import { RogueSmtpError } from '../../errors.ts';
+import { STREAM_NAMES, type StreamName } from '../stream.ts';
+
+/** A batch of flows that does not compress still has to pass: 32768 rows of 171 bytes, and room. */
+const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+/** Replicas that a write waits for where there are three, so that one may be away. */
+const IN_SYNC_OF_THREE = 2;
+const DEFAULT_REPLICATION = 3;
+
+export function topicName(config: KafkaConfig, stream: StreamName): string {
+  return config.topics[stream].name ?? `${config.topic_prefix}.${stream}`;
+}
+
+export function partitionCount(config: KafkaConfig, stream: StreamName): number {
+  const { flows, mail, alerts } = config.topics;
+  // A detector finds the incidents of its mail partition in the incident partition of the same number.
+  return {
+    flows: flows.partitions,
+    mail: mail.partitions,
+    alerts: alerts.partitions,
+    incidents: mail.partitions,
+  }[stream];
+}
+
+/** What a topic must be like, as Kafka's own configuration. */
+function settingsOf(config: KafkaConfig, stream: StreamName): Readonly<Record<string, string>> {
+  const common = { 'max.message.bytes': String(MAX_MESSAGE_BYTES) };
+  if (stream === 'incidents') return { ...common, 'cleanup.policy': 'compact' };
+  return {
+    ...common,
+    'cleanup.policy': 'delete',
+    'retention.ms': String(config.topics[stream].retention),
+  };
+}
+
+export interface TopicReport {
+  readonly created: readonly string[];
+  readonly checked: readonly string[];
+}
+
+/** Creates what is missing where `create` is set. Throws RogueSmtpError `stream` for what is missing or differs. */
+export async function ensureTopics(admin: Admin, config: KafkaConfig, create: boolean): Promise<TopicReport> {
+  const existing = new Set(await admin.listTopics());
+  const missing = STREAM_NAMES.filter((stream) => !existing.has(topicName(config, stream)));
+  const present = STREAM_NAMES.filter((stream) => existing.has(topicName(config, stream)));
+  const problems = await objections(admin, config, present);
+  if (!create) {
+    for (const stream of missing) {
+      problems.push(`topic ${topicName(config, stream)} is missing; create it with: rogue-smtp migrate`);
+    }
+  }
+  if (problems.length > 0) throw new RogueSmtpError('stream', problems.join('\n'));
+  if (missing.length > 0) {
+    const brokers = (await admin.describeCluster()).brokers.length;
+    const replicationFactor = config.replication ?? Math.min(DEFAULT_REPLICATION, brokers);
+    const durable: Readonly<Record<string, string>> =
+      replicationFactor >= DEFAULT_REPLICATION ? { 'min.insync.replicas': String(IN_SYNC_OF_THREE) } : {};
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map((stream) => ({
+        topic: topicName(config, stream),
+        numPartitions: partitionCount(config, stream),
+        replicationFactor,
+        configEntries: Object.entries({ ...settingsOf(config, stream), ...durable }).map(([name, value]) => ({
+          name,
+          value,
+        })),
+      })),
+    });
+  }
+  return {
+    created: missing.map((stream) => topicName(config, stream)),
+    checked: present.map((stream) => topicName(config, stream)),
+  };
+}
+
+/** Why existing topics cannot be used, in words. */
+async function objections(
+  admin: Admin,
+  config: KafkaConfig,
+  streams: readonly StreamName[],
+): Promise<string[]> {
+  if (streams.length === 0) return [];
+  const topics = streams.map((stream) => topicName(config, stream));
+  const metadata = await admin.fetchTopicMetadata({ topics });
+  const described = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+  });
+  const problems: string[] = [];
+  for (const stream of streams) {
+    const topic = topicName(config, stream);
+    const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    const wanted = partitionCount(config, stream);
+    if (partitions !== wanted) {
+      problems.push(
+        `topic ${topic} has ${partitions} partitions, not ${wanted} (kafka.topics.${stream === 'incidents' ? 'mail' : stream}.partitions)`,
+      );
+    }
+    const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries;
+    const setting = (name: string) => entries?.find(({ configName }) => configName === name)?.configValue;
+    const policy = setting('cleanup.policy') ?? '';
+    const compacts = policy.includes('compact');
+    if (compacts !== (stream === 'incidents') || (compacts && policy.includes('delete'))) {
+      problems.push(
+        `topic ${topic} has cleanup.policy=${policy}, not ${settingsOf(config, stream)['cleanup.policy']}`,
+      );
+    }
+    const bytes = Number(setting('max.message.bytes'));
+    if (bytes < MAX_MESSAGE_BYTES) {
+      problems.push(`topic ${topic} has max.message.bytes=${bytes}, not ${MAX_MESSAGE_BYTES} or more`);
+    }
+  }
+  return problems;
+}

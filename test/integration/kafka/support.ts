@@ -1,0 +1,41 @@
+/** What the tests against a real broker share: streams on topics of their own, and a log that is kept. */
+
+import { randomBytes } from 'node:crypto';
+import { onTestFinished } from 'vitest';
+import type { KafkaConfig } from '../../../src/config/schema.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { createKafkaStream, type KafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
+import { keptLog, type LoggedLine } from '../../stream/support.ts';
+import type { Cluster } from './broker.ts';
+
+export const freshPrefix = () => `t${randomBytes(4).toString('hex')}`;
+
+export function kafkaConfig(cluster: Cluster, prefix: string, more: object = {}): KafkaConfig {
+  return configSchema.parse({ kafka: { brokers: [...cluster.brokers], topic_prefix: prefix, ...more } })
+    .kafka;
+}
+
+/** A stream on the topics of the prefix, which are made where they are missing; stopped at the end of the test. */
+export async function startKafkaStream(
+  config: KafkaConfig,
+  log: ReturnType<typeof keptLog> = keptLog(),
+): Promise<KafkaStream & { readonly lines: readonly LoggedLine[] }> {
+  const stream = createKafkaStream({ config, log });
+  await stream.start();
+  onTestFinished(() => stream.stop());
+  await stream.checkTopics(true);
+  return { ...stream, lines: log.lines };
+}
+
+/** Comes true within a minute: brokers that were killed take their time. */
+export async function comesTrue(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 60_000,
+): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`did not come true: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
