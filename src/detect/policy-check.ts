@@ -18,7 +18,7 @@ export interface PolicyQuestion {
   readonly nowMs: number;
 }
 
-export interface PolicyReason {
+interface PolicyReason {
   readonly text: string;
   /** Path of the configuration entry that says so, such as ['senders', 0]. */
   readonly path: readonly (string | number)[];
