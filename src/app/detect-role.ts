@@ -42,6 +42,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   let restoring: Promise<void> = Promise.resolve();
   /** Deliveries and ticks share the detector: one at a time. */
   let turn: Promise<void> = Promise.resolve();
+  /** Why the last tick failed; told when it changes, not every second. */
+  let trouble = '';
   /** Taken from the detector but not yet durable: kept until the stream has them, since it tells them only once. */
   const pending: { alerts: Alert[]; incidents: Incident[] } = { alerts: [], incidents: [] };
 
@@ -117,7 +119,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     }
   }
 
-  /** An outcome that is refused would be lost for good, since its cause gets committed: that stops the role instead. */
+  /** An outcome that is refused would be lost for good if its cause were committed: both come again instead. */
   async function publishAll(name: 'alerts' | 'incidents', messages: readonly StreamMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const { dropped } = await stream.publish(name, messages);
@@ -147,8 +149,15 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       });
       await restoring;
       ticker = setInterval(() => {
-        inTurn(tick).catch((error: unknown) =>
-          log.error({ error: messageOf(error) }, 'the detector could not publish'),
+        inTurn(tick).then(
+          () => {
+            trouble = '';
+          },
+          (error: unknown) => {
+            if (trouble !== messageOf(error))
+              log.error({ error: messageOf(error) }, 'the detector could not publish, and tries again');
+            trouble = messageOf(error);
+          },
         );
       }, TICK_MS);
       ticker.unref();

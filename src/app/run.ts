@@ -5,21 +5,23 @@
  * that the seconds an engine needs to load lose no datagram; it stops first, so that everything it took is stored.
  */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCollector } from '../collect/collector.ts';
+import type { CollectorCounters } from '../collect/collector-counters.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { createDetector } from '../detect/detector.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createMetrics } from '../http/metrics.ts';
+import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createLocalStream } from '../stream/local/local-stream.ts';
 import { createDetectRole } from './detect-role.ts';
+import { makeDirectory } from './directory.ts';
 import { createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import type { Logger } from './logger.ts';
@@ -82,15 +84,18 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
   const stopping = new AbortController();
   const model = createLiveModel(engine, config, {
     incidents: serveRole.incidents,
+    recentAlerts: serveRole.recentAlerts,
+    refreshExporters: exporterAccount.refresh,
     status: () => ({
       version,
-      startedAt,
-      configFile: loaded.file,
-      blockMode: config.block.mode,
+      started_at: startedAt,
+      config_file: loaded.file,
+      block_mode: config.block.mode,
       senders: config.senders.length,
-      openIncidents: serveRole.incidents().filter((incident) => incident.state === 'open').length,
+      open_incidents: serveRole.incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector.counters.datagrams,
       flows: collector.counters.flows,
+      lost: lossesOf(collector.counters),
     }),
   });
   const http = createHttpServer(config.http, {
@@ -105,15 +110,20 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
 
   let openStoreDone: Promise<void> = Promise.resolve();
 
-  /** An engine that is merely away is tried again; one that can never work ends the process. */
   async function openStore(): Promise<void> {
+    await untilStoreAnswers(() => engine.start());
+    await untilStoreAnswers(() => migrate(engine, config.clickhouse));
+    if (stopping.signal.aborted) return;
+    await writer.start();
+    exporterAccount.start();
+    waitingFor.delete('the store');
+  }
+
+  /** An engine that is merely away is tried again; one that can never work ends the process. */
+  async function untilStoreAnswers(step: () => Promise<unknown>): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await engine.start();
-        await migrate(engine, config.clickhouse);
-        await writer.start();
-        exporterAccount.start();
-        waitingFor.delete('the store');
+        await step();
         return;
       } catch (error) {
         if (!(error instanceof RogueSmtpError) || !error.transient) throw error;
@@ -125,11 +135,7 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
 
   return {
     async start() {
-      await mkdir(config.data, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
-        throw new RogueSmtpError('io', `data directory ${config.data}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      });
+      await makeDirectory(config.data, 'data directory');
       await stream.start();
       await detectRole.start();
       await serveRole.start();
@@ -161,4 +167,17 @@ export function createService(loaded: LoadedConfig, version: string, log: Logger
       await stream.stop();
     },
   };
+}
+
+function lossesOf(counters: CollectorCounters): Losses {
+  const { not_archived: _meant, ...flows } = counters.dropped.flows;
+  return {
+    kernel_drops: sum(counters.listeners.map(({ kernelDrops }) => kernelDrops)),
+    not_decoded: sum(Object.values(counters.recordsDropped)),
+    not_kept: sum(Object.values(flows)) + sum(Object.values(counters.dropped.mail)),
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
 }

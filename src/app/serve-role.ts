@@ -22,6 +22,8 @@ export interface ServeRole {
   stop(): Promise<void>;
   /** Newest state of each host's incident, open and closed. */
   incidents(): readonly Incident[];
+  /** The newest alerts since the start, oldest first; a few hundred. */
+  recentAlerts(): readonly Alert[];
   /** Incidents whose host is in the block lists now. */
   blocked(): readonly Incident[];
   /** The text of a configured ACL target as it would be written now. */
@@ -39,6 +41,7 @@ export interface ServeRoleDependencies {
 /** Changes that come together are written together. */
 const PUBLISH_DELAY_MS = 100;
 const PUBLISH_INTERVAL_MS = 60_000;
+const RECENT_ALERTS = 500;
 const FAMILIES = ['4', '6'] as const;
 
 export function createServeRole(config: Config, dependencies: ServeRoleDependencies): ServeRole {
@@ -48,7 +51,9 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   /** Why a list was not written, by target and family. */
   const troubles = new Map<string, string>();
   const listeners = new Set<(alert: Alert) => void>();
-  let subscriptions: Subscription[] = [];
+  const recentAlerts: Alert[] = [];
+  let incidentsSubscription: Subscription | null = null;
+  let alertsSubscription: Subscription | null = null;
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
@@ -76,16 +81,21 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
         publishInTurn();
       }, PUBLISH_DELAY_MS);
     }
-    await subscriptions[0]?.commit('incidents', delivery.partition, delivery.lastOffset);
+    await incidentsSubscription?.commit('incidents', delivery.partition, delivery.lastOffset);
   }
 
   async function onAlerts(delivery: Delivery): Promise<void> {
     for (const message of delivery.messages) {
       const alert = parseMessage(alertSchema, message.value);
-      if (alert === null) continue;
+      if (alert === null) {
+        log.error({ offset: message.offset }, 'an alert that cannot be read is passed over');
+        continue;
+      }
+      recentAlerts.push(alert);
       for (const listener of listeners) listener(alert);
     }
-    await subscriptions[1]?.commit('alerts', delivery.partition, delivery.lastOffset);
+    if (recentAlerts.length > RECENT_ALERTS) recentAlerts.splice(0, recentAlerts.length - RECENT_ALERTS);
+    await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
   }
 
   function publishInTurn(): void {
@@ -139,31 +149,31 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
 
   return {
     async start() {
-      const incidents = await stream.subscribe({
+      incidentsSubscription = await stream.subscribe({
         streams: ['incidents'],
         group: 'serve',
         unit: 'message',
         onAssigned: restore,
         onDelivery: onIncidents,
       });
-      const alerts = await stream.subscribe({
+      alertsSubscription = await stream.subscribe({
         streams: ['alerts'],
         group: 'serve',
         unit: 'message',
         onDelivery: onAlerts,
       });
-      subscriptions = [incidents, alerts];
       regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
       publishInTurn();
     },
     async stop() {
       if (soon !== null) clearTimeout(soon);
       if (regularly !== null) clearInterval(regularly);
-      await Promise.all(subscriptions.map((subscription) => subscription.stop()));
+      await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
       publishInTurn();
       await publishing;
     },
     incidents: () => [...newest.values()],
+    recentAlerts: () => recentAlerts,
     blocked: () => [...newest.values()].filter((incident) => isBlocked(config, incident, now())),
     targetText(name, family) {
       const target = config.acl.targets.find((candidate) => candidate.name === name);

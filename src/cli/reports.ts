@@ -10,6 +10,7 @@ import { RogueSmtpError } from '../errors.ts';
 import type { ReadModel } from '../http/read-model.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
+import type { Client } from './client.ts';
 import { withModel } from './model.ts';
 import { formatBytes, formatTable, printable } from './table.ts';
 
@@ -27,11 +28,11 @@ export async function offendersCommand(
   flags: JsonFlag,
   streams: ReportStreams,
 ): Promise<void> {
-  await withModel(loaded, async (model) => {
+  await withModel(loaded, async (model, client) => {
     const rows = await model.offenders();
     if (flags.json) return writeJson(streams, rows);
     streams.stdout.write(rows.length === 0 ? 'No offenders.\n' : offendersTable(rows));
-    streams.stderr.write(await coverage(model));
+    streams.stderr.write(await coverage(model, client));
   });
 }
 
@@ -55,12 +56,22 @@ export function offendersTable(rows: readonly OffenderRow[]): string {
 }
 
 /** What was looked at, so that an empty list is not mistaken for a clean network. */
-async function coverage(model: ReadModel): Promise<string> {
-  const exporters = await model.exporters();
-  if (exporters.length === 0)
-    return 'No router has exported anything yet: this says nothing about the network.\n';
+async function coverage(model: ReadModel, client: Client | null): Promise<string> {
+  const [exporters, status] = await Promise.all([model.exporters(), client?.status()]);
+  const addresses = new Set(exporters.map((row) => row.exporter));
   const lost = exporters.reduce((sum, row) => sum + Number(row.sequence_lost), 0);
-  return `Seen through ${exporters.length} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.\n`;
+  const lines = [
+    addresses.size === 0
+      ? 'No router has exported anything yet: this says nothing about the network.'
+      : `Seen through ${addresses.size} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.`,
+  ];
+  if (status !== undefined && Object.values(status.lost).some((n) => n > 0)) {
+    const { kernel_drops, not_decoded, not_kept } = status.lost;
+    lines.push(
+      `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 export async function alertsCommand(
@@ -72,21 +83,24 @@ export async function alertsCommand(
     streams.stdout.write(`${flags.json ? JSON.stringify(alert) : describeAlert(alert)}\n`);
   await withModel(loaded, async (model, client) => {
     if (!flags.follow) {
-      for (const alert of await model.alerts({ limit: flags.limit })) show(alert);
+      const alerts = await model.alerts({ limit: flags.limit });
+      for (const alert of alerts) show(alert);
+      if (alerts.length > 0 || flags.json) return;
+      streams.stdout.write('No alerts.\n');
+      streams.stderr.write(await coverage(model, client));
       return;
     }
-    if (client === null) throw new RogueSmtpError('unavailable', '--follow needs a running instance');
+    if (client === null)
+      throw new RogueSmtpError('unavailable', 'no running instance answers, and only one can be followed');
     // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
-    const live = client.follow(new AbortController().signal);
-    const first = live.next();
+    const live = await client.follow(new AbortController().signal);
     const shown = new Set<string>();
     for (const alert of await model.alerts({ limit: flags.limit })) {
       shown.add(alert.alert_id);
       show(alert);
     }
-    for (let next = await first; !next.done; next = await live.next()) {
-      if (!shown.has(next.value.alert_id)) show(next.value);
-    }
+    for await (const alert of live) if (!shown.has(alert.alert_id)) show(alert);
+    throw new RogueSmtpError('unavailable', 'the service has ended');
   });
 }
 
@@ -107,7 +121,7 @@ export async function inventoryCommand(
   flags: JsonFlag,
   streams: ReportStreams,
 ): Promise<void> {
-  await withModel(loaded, async (model) => {
+  await withModel(loaded, async (model, client) => {
     const rows = await model.inventory();
     if (flags.json) return writeJson(streams, rows);
     if (rows.length === 0) streams.stdout.write('No internal host has been seen talking SMTP.\n');
@@ -136,7 +150,7 @@ export async function inventoryCommand(
         );
       }
     }
-    streams.stderr.write(await coverage(model));
+    streams.stderr.write(await coverage(model, client));
   });
 }
 
