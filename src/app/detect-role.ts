@@ -60,6 +60,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   const assigned = new Promise<void>((resolve) => {
     firstAssigned = resolve;
   });
+  /** Why the last tick failed; told when it changes, not every second. */
+  let trouble = '';
 
   function inTurn(part: Part, work: () => Promise<void>): Promise<void> {
     const result = part.turn.then(work);
@@ -172,7 +174,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     }
   }
 
-  /** An outcome that is refused would be lost for good, since its cause gets committed: that stops the role instead. */
+  /** An outcome that is refused would be lost for good if its cause were committed: both come again instead. */
   async function publishAll(name: 'alerts' | 'incidents', messages: readonly StreamMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const { dropped } = await stream.publish(name, messages);
@@ -204,8 +206,15 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       void subscription.assigned.then(firstAssigned);
       ticker = setInterval(() => {
         for (const [partition, part] of parts) {
-          inTurn(part, () => tick(partition, part)).catch((error: unknown) =>
-            log.error({ error: messageOf(error) }, 'the detector could not publish'),
+          inTurn(part, () => tick(partition, part)).then(
+            () => {
+              trouble = '';
+            },
+            (error: unknown) => {
+              if (trouble !== messageOf(error))
+                log.error({ error: messageOf(error) }, 'the detector could not publish, and tries again');
+              trouble = messageOf(error);
+            },
           );
         }
       }, TICK_MS);

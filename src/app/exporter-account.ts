@@ -13,10 +13,14 @@ import type { Logger } from './logger.ts';
 export interface ExporterAccount {
   /** The engine must have its tables by now. */
   start(): void;
+  /** Writes it now, unless it is a few seconds old at most. */
+  refresh(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const INTERVAL_MS = 60_000;
+/** Whoever asks again and again must not become a stream of inserts. */
+const FRESH_MS = 3000;
 
 export function createExporterAccount(
   collector: Collector,
@@ -27,8 +31,10 @@ export function createExporterAccount(
   const runStartedAtMs = now();
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<void> = Promise.resolve();
+  let writtenAtMs = 0;
 
   function write(): void {
+    writtenAtMs = now();
     writing = writing.then(async () => {
       try {
         await recordExporters(engine, collector.exporters(), { runStartedAtMs, nowMs: now() });
@@ -41,6 +47,11 @@ export function createExporterAccount(
   return {
     start() {
       timer = setInterval(write, INTERVAL_MS);
+    },
+    async refresh() {
+      if (timer === null) return;
+      if (Math.abs(now() - writtenAtMs) >= FRESH_MS) write();
+      await writing;
     },
     async stop() {
       if (timer === null) return;

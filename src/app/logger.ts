@@ -8,7 +8,12 @@ export type { Logger };
 
 export function createLogger(level: Config['log']['level']): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
+  if (!process.stderr.isTTY) {
+    const destination = pino.destination({ dest: 2, sync: true });
+    // A log that cannot be written (its disk is full, its reader is gone) is no reason to stop receiving.
+    destination.on('error', () => undefined);
+    return pino(options, destination);
+  }
   return pino(
     options,
     pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }),

@@ -6,8 +6,9 @@
 
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
-import type { ReadModel, Status } from '../http/read-model.ts';
-import type { Incident } from '../messages/alert.ts';
+import { formatAddress, parseAddress } from '../flow/address.ts';
+import type { AlertsRequest, ReadModel, Status } from '../http/read-model.ts';
+import type { Alert, Incident } from '../messages/alert.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
 import { renderFor } from './acl-request.ts';
@@ -21,6 +22,10 @@ const QUERY_TIMEOUT_MS = 30_000;
 export interface LiveSources {
   readonly status: () => Status;
   readonly incidents: () => readonly Incident[];
+  /** The newest alerts, some of which the store may have yet to take. */
+  readonly recentAlerts: () => readonly Alert[];
+  /** Brings the account of the exporters in the store up to date. */
+  readonly refreshExporters: () => Promise<void>;
 }
 
 /** The model of a running instance: what is in memory is told from there. */
@@ -28,6 +33,12 @@ export function createLiveModel(engine: Engine, config: Config, live: LiveSource
   return {
     ...createStoredModel(engine, config),
     status: async () => live.status(),
+    alerts: async (request) =>
+      withRecent(await queries.alerts(engine, request), live.recentAlerts(), request),
+    exporters: async () => {
+      await live.refreshExporters();
+      return queries.exporters(engine);
+    },
     renderAcl: async (request) => renderFor(config, live.incidents(), request, Date.now()),
   };
 }
@@ -48,7 +59,7 @@ export function createStoredModel(engine: Engine, config: Config): ReadModel {
     async incident(idOrHost) {
       const incident = await queries.incident(engine, idOrHost);
       if (incident === null)
-        throw new RogueSmtpError('not_found', `there is no incident or host "${idOrHost}"`);
+        throw new RogueSmtpError('not_found', `there is no incident or host "${shortened(idOrHost)}"`);
       const [alerts, evidence] = await Promise.all([
         queries.alertsOfIncident(engine, incident.incident_id),
         queries.evidence(engine, {
@@ -61,4 +72,39 @@ export function createStoredModel(engine: Engine, config: Config): ReadModel {
       return { incident, alerts, evidence };
     },
   };
+}
+
+/** Alerts reach the store a little after they are emitted; whoever asks in between must not miss them. */
+export function withRecent(
+  stored: readonly Alert[],
+  recent: readonly Alert[],
+  { limit, host, since }: AlertsRequest,
+): readonly Alert[] {
+  const known = new Set(stored.map((alert) => alert.alert_id));
+  // What is older than the oldest of a full answer is missing there for want of room, not of storing.
+  const fromMs = Math.max(
+    since === undefined ? 0 : Date.parse(since),
+    stored.length < limit ? 0 : Date.parse(stored[0].emitted_at),
+  );
+  const wanted = host === undefined ? null : canonical(host);
+  const missing = recent.filter(
+    (alert) =>
+      !known.has(alert.alert_id) &&
+      Date.parse(alert.emitted_at) >= fromMs &&
+      (wanted === null || alert.host === wanted),
+  );
+  if (missing.length === 0) return stored;
+  return [...stored, ...missing]
+    .sort((a, b) => Date.parse(a.emitted_at) - Date.parse(b.emitted_at))
+    .slice(-limit);
+}
+
+function canonical(host: string): string {
+  const address = parseAddress(host);
+  return address === null ? host : formatAddress(address);
+}
+
+/** As much of what was asked for as fits a message. */
+function shortened(text: string): string {
+  return text.length <= 64 ? text : `${text.slice(0, 64)}...`;
 }

@@ -219,7 +219,7 @@ export async function replayFiles(
     endMs: nowMs,
     summary: {
       packets,
-      skipped,
+      skipped: nonZero(skipped),
       datagrams: decoder.counters.datagrams,
       flows: nonZero(decoder.counters.flows),
       dropped: nonZero(decoder.counters.dropped),

@@ -5,21 +5,23 @@
  * that the seconds an engine or a broker needs lose no datagram; it stops first, so that everything it took is stored.
  */
 
-import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCollector } from '../collect/collector.ts';
+import type { CollectorCounters } from '../collect/collector-counters.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { createDetectorPartitions } from '../detect/detector-partitions.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createMetrics } from '../http/metrics.ts';
+import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorFactory } from './detectors.ts';
+import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import type { Logger } from './logger.ts';
@@ -108,15 +110,18 @@ export function createService(
   const stopping = new AbortController();
   const model = createLiveModel(engine, config, {
     incidents,
+    recentAlerts: () => serveRole?.recentAlerts() ?? [],
+    refreshExporters: async () => exporterAccount?.refresh(),
     status: () => ({
       version,
-      startedAt,
-      configFile: loaded.file,
-      blockMode: config.block.mode,
+      started_at: startedAt,
+      config_file: loaded.file,
+      block_mode: config.block.mode,
       senders: config.senders.length,
-      openIncidents: incidents().filter((incident) => incident.state === 'open').length,
+      open_incidents: incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
+      lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
   });
   const http = createHttpServer(config.http, {
@@ -178,11 +183,7 @@ export function createService(
 
   return {
     async start() {
-      await mkdir(config.data, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
-        throw new RogueSmtpError('io', `data directory ${config.data}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      });
+      await makeDirectory(config.data, 'data directory');
       await stream.start();
       const streamOpen = openStream();
       // The stream of a single process is there at once; a broker may take its time.
@@ -224,4 +225,19 @@ export function createService(
 
 function noTarget(): never {
   throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
+}
+
+const NOTHING_LOST: Losses = { kernel_drops: 0, not_decoded: 0, not_kept: 0 };
+
+function lossesOf(counters: CollectorCounters): Losses {
+  const { not_archived: _meant, ...flows } = counters.dropped.flows;
+  return {
+    kernel_drops: sum(counters.listeners.map(({ kernelDrops }) => kernelDrops)),
+    not_decoded: sum(Object.values(counters.recordsDropped)),
+    not_kept: sum(Object.values(flows)) + sum(Object.values(counters.dropped.mail)),
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
 }

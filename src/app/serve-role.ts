@@ -24,6 +24,8 @@ export interface ServeRole {
   readonly assigned: Promise<void>;
   /** Newest state of each host's incident, open and closed. */
   incidents(): readonly Incident[];
+  /** The newest alerts since the start, oldest first; a few hundred. */
+  recentAlerts(): readonly Alert[];
   /** Incidents whose host is in the block lists now. */
   blocked(): readonly Incident[];
   /** The text of a configured ACL target as it would be written now. */
@@ -42,6 +44,7 @@ export interface ServeRoleDependencies {
 const PUBLISH_DELAY_MS = 100;
 const PUBLISH_INTERVAL_MS = 60_000;
 const REMEMBERED_ALERTS = 10_000;
+const RECENT_ALERTS = 500;
 const FAMILIES = ['4', '6'] as const;
 
 export function createServeRole(config: Config, dependencies: ServeRoleDependencies): ServeRole {
@@ -53,11 +56,13 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   const listeners = new Set<(alert: Alert) => void>();
   /** Ids of the newest alerts. */
   const told = new Set<string>();
-  let subscriptions: Subscription[] = [];
   let firstAssigned: () => void = () => undefined;
   const assigned = new Promise<void>((resolve) => {
     firstAssigned = resolve;
   });
+  const recentAlerts: Alert[] = [];
+  let incidentsSubscription: Subscription | null = null;
+  let alertsSubscription: Subscription | null = null;
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
@@ -97,16 +102,22 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
         publishInTurn();
       }, PUBLISH_DELAY_MS);
     }
-    await subscriptions[0]?.commit('incidents', delivery.partition, delivery.lastOffset);
+    await incidentsSubscription?.commit('incidents', delivery.partition, delivery.lastOffset);
   }
 
   async function onAlerts(delivery: Delivery): Promise<void> {
     for (const message of delivery.messages) {
       const alert = parseMessage(alertSchema, message.value);
-      if (alert === null || !isNew(alert)) continue;
+      if (alert === null) {
+        log.error({ offset: message.offset }, 'an alert that cannot be read is passed over');
+        continue;
+      }
+      if (!isNew(alert)) continue;
+      recentAlerts.push(alert);
       for (const listener of listeners) listener(alert);
     }
-    await subscriptions[1]?.commit('alerts', delivery.partition, delivery.lastOffset);
+    if (recentAlerts.length > RECENT_ALERTS) recentAlerts.splice(0, recentAlerts.length - RECENT_ALERTS);
+    await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
   }
 
   function publishInTurn(): void {
@@ -161,7 +172,7 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
   return {
     assigned,
     async start() {
-      const incidents = await stream.subscribe({
+      incidentsSubscription = await stream.subscribe({
         streams: ['incidents'],
         group: 'serve',
         unit: 'message',
@@ -169,16 +180,15 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
         onAssigned: restore,
         onDelivery: onIncidents,
       });
-      const alerts = await stream.subscribe({
+      alertsSubscription = await stream.subscribe({
         streams: ['alerts'],
         group: 'serve',
         unit: 'message',
         sharing: 'alone',
         onDelivery: onAlerts,
       });
-      subscriptions = [incidents, alerts];
       // A list from half of the incidents would let go of the other half.
-      void Promise.all([incidents.assigned, alerts.assigned]).then(() => {
+      void Promise.all([incidentsSubscription.assigned, alertsSubscription.assigned]).then(() => {
         firstAssigned();
         if (stopped) return;
         regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
@@ -189,11 +199,12 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
       stopped = true;
       if (soon !== null) clearTimeout(soon);
       if (regularly !== null) clearInterval(regularly);
-      await Promise.all(subscriptions.map((subscription) => subscription.stop()));
+      await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
       if (regularly !== null) publishInTurn();
       await publishing;
     },
     incidents: () => [...newest.values()],
+    recentAlerts: () => recentAlerts,
     blocked: () => [...newest.values()].filter((incident) => isBlocked(config, incident, now())),
     targetText(name, family) {
       const target = config.acl.targets.find((candidate) => candidate.name === name);

@@ -11,8 +11,7 @@ export function firstScreen(
   http: SocketAddress,
 ): string {
   const { config, file, warnings } = loaded;
-  const here = reachableAddress();
-  const port = udp[0]?.port ?? 2055;
+  const { host: here, port, loopback } = routersTarget(udp);
   const todo = [
     ...(file === null ? ['no configuration file: everything is default (rogue-smtp init writes one)'] : []),
     ...(config.senders.length === 0
@@ -23,6 +22,7 @@ export function firstScreen(
     ...(config.collector.exporters.length === 0
       ? ['collector.exporters is empty: flow exports are taken from anyone']
       : []),
+    ...(loopback ? ['collector.listen is loopback only: no router can reach it'] : []),
     ...(config.acl.targets.length === 0
       ? ['no acl.targets: no ACL file is written (rogue-smtp acl render prints one)']
       : []),
@@ -48,11 +48,32 @@ ${todo.length === 0 ? '' : `\nStill to do:\n${todo.map((line) => `  - ${line}\n`
 `;
 }
 
-/** An address a router could reach, as a hint: the first that is neither internal to the machine nor link-local. */
-function reachableAddress(): string {
-  for (const addresses of Object.values(networkInterfaces())) {
-    const found = addresses?.find(({ internal, family }) => !internal && family === 'IPv4');
-    if (found !== undefined) return found.address;
-  }
-  return '<address of this machine>';
+interface RoutersTarget {
+  readonly host: string;
+  readonly port: number;
+  /** True when nothing else listens. */
+  readonly loopback: boolean;
+}
+
+/** Where to point a router, as a hint: a listener that others can reach, by an address of this machine if it has all. */
+function routersTarget(udp: readonly SocketAddress[]): RoutersTarget {
+  const open = udp.find(({ host }) => !isLoopback(host));
+  const { host, port } = open ?? udp[0] ?? { host: '0.0.0.0', port: 2055 };
+  const any = host === '0.0.0.0' || host === '::';
+  return {
+    host: any ? (outerAddress() ?? '<address of this machine>') : host,
+    port,
+    loopback: open === undefined,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.');
+}
+
+/** The first address of this machine that is not its own loopback. */
+function outerAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
 }

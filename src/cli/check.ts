@@ -17,7 +17,7 @@ import type { Config } from '../config/schema.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
-import { createClient } from './client.ts';
+import { type Client, createClient } from './client.ts';
 import { printable } from './table.ts';
 
 interface Finding {
@@ -30,7 +30,8 @@ export async function checkCommand(
   streams: { readonly stdout: NodeJS.WritableStream },
 ): Promise<number> {
   const { config } = loaded;
-  const running = await createClient(config).isUp();
+  const client = createClient(config);
+  const running = await client.isUp();
   const findings: Finding[] = [
     { level: 'ok', text: `configuration ${loaded.file ?? '(defaults, no file)'}` },
     ...loaded.warnings.map((text): Finding => ({ level: 'warn', text })),
@@ -42,17 +43,30 @@ export async function checkCommand(
           } as const,
         ]
       : []),
-    ...(running ? [{ level: 'ok', text: 'an instance is running at http.listen' } as const] : []),
+    ...(running ? [await instance(client)] : []),
     await receiveBuffer(config.collector.receive_buffer),
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
     ...(await disk(config.data)),
     ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
-    ...(running ? [] : [await store(loaded)]),
+    // The embedded store belongs to the instance; a server can be asked by anyone.
+    ...(running && config.clickhouse.url === '' ? [] : [await store(loaded)]),
   ];
   for (const { level, text } of findings)
     streams.stdout.write(printable(`${level.padEnd(4)}  ${text}`).concat('\n'));
   return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
+}
+
+async function instance(client: Client): Promise<Finding> {
+  try {
+    const { version, started_at } = await client.status();
+    return {
+      level: 'ok',
+      text: `an instance is running at http.listen: version ${version}, since ${started_at}`,
+    };
+  } catch (error) {
+    return { level: 'FAIL', text: messageOf(error) };
+  }
 }
 
 async function receiveBuffer(asked: number): Promise<Finding> {

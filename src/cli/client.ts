@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
-import type { AclRendering, IncidentReport, ReadModel, Status } from '../http/read-model.ts';
+import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 
@@ -17,11 +17,25 @@ export interface Client extends ReadModel {
   isUp(): Promise<boolean>;
   /** Resolves when the service is ready; rejects with `failure` or after half a minute. */
   waitUntilReady(failure: Promise<never>): Promise<void>;
-  /** Alerts as they are emitted, until the service ends or `signal` is aborted. */
-  follow(signal: AbortSignal): AsyncGenerator<Alert>;
+  /**
+   * Alerts as they are emitted. Resolves when the service has begun to send them, so that whatever is emitted from then
+   * on comes; ends when the service ends. Throws RogueSmtpError `unavailable` when the connection breaks.
+   */
+  follow(signal: AbortSignal): Promise<AsyncGenerator<Alert>>;
 }
 
 const READY_WAIT_MS = 60_000;
+/** A service that does not answer this question so fast is stuck. */
+const HEALTH_WAIT_MS = 5000;
+
+/** What /healthz of ours says; another program at the address says something else. */
+const HEALTHY = 'ok\n';
+
+interface WireRendering {
+  readonly text: string;
+  readonly entries: number;
+  readonly left_out: readonly { readonly host: string; readonly reason: string }[];
+}
 
 export function createClient(config: Config): Client {
   const { host, port } = config.http.listen;
@@ -38,6 +52,12 @@ export function createClient(config: Config): Client {
       });
     }
     if (response.ok) return response;
+    if (response.status === 401) {
+      throw new RogueSmtpError(
+        'unavailable',
+        `the instance at ${base} wants ${config.http.token === undefined ? 'a' : 'another'} token: set http.token (or ROGUE_SMTP__HTTP__TOKEN) as it has it`,
+      );
+    }
     const text = await response.text();
     throw new RogueSmtpError(
       response.status === 400 ? 'usage' : 'unavailable',
@@ -63,7 +83,10 @@ export function createClient(config: Config): Client {
     exporters: () => get<ExporterRow[]>('/api/v1/exporters'),
     alerts: (asked) => get<Alert[]>('/api/v1/alerts', { ...asked }),
     incident: (id) => get<IncidentReport>(`/api/v1/incidents/${encodeURIComponent(id)}`),
-    renderAcl: (asked) => get<AclRendering>('/api/v1/acl/render', { ...asked }),
+    async renderAcl(asked) {
+      const { text, entries, left_out } = await get<WireRendering>('/api/v1/acl/render', { ...asked });
+      return { text, entries, leftOut: left_out };
+    },
     async query(sql, format) {
       const init = {
         method: 'POST',
@@ -74,8 +97,8 @@ export function createClient(config: Config): Client {
     },
     async isUp() {
       try {
-        await request('/healthz');
-        return true;
+        const response = await request('/healthz', { signal: AbortSignal.timeout(HEALTH_WAIT_MS) });
+        return (await response.text()) === HEALTHY;
       } catch {
         return false;
       }
@@ -93,44 +116,46 @@ export function createClient(config: Config): Client {
           throw new RogueSmtpError('unavailable', `the service did not get ready: ${reason}`);
       }
     },
-    async *follow(signal) {
-      const response = await request('/events', { signal });
-      if (response.body === null) return;
-      let text = '';
-      for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-        text += chunk;
-        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-          const alert = alertOfEvent(text.slice(0, end));
-          text = text.slice(end + 2);
-          if (alert !== null) yield alert;
-        }
-      }
+    async follow(signal) {
+      const { body } = await request('/events', { signal });
+      if (body === null) throw new RogueSmtpError('unavailable', `${base}/events: no answer`);
+      const chunks = body.pipeThrough(new TextDecoderStream()).getReader();
+      // The first thing it says is that it is listening.
+      const first = await nextOf(chunks);
+      return alertsOf(chunks, first ?? '');
     },
   };
 }
 
-/**
- * Follows alerts until `last` accepts one or `waitMs` have passed, reporting each to `onAlert`. Returns the hosts that
- * alerts were about when `last` was met; an empty set of accepted ones means it was not.
- */
-export async function alertsUntil(
-  client: Client,
-  last: (alert: Alert) => boolean,
-  waitMs: number,
-  onAlert: (alert: Alert) => void,
-): Promise<ReadonlySet<string>> {
-  const hosts = new Set<string>();
-  const stop = AbortSignal.timeout(waitMs);
+type TextReader = ReadableStreamDefaultReader<string>;
+
+/** Null at the end. */
+async function nextOf(chunks: TextReader): Promise<string | null> {
   try {
-    for await (const alert of client.follow(stop)) {
-      onAlert(alert);
-      hosts.add(alert.host);
-      if (last(alert)) break;
-    }
+    const { done, value } = await chunks.read();
+    return done ? null : value;
   } catch (error) {
-    if (!stop.aborted) throw error;
+    if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) throw error;
+    throw new RogueSmtpError('unavailable', 'the connection to the service broke', { cause: error });
   }
-  return hosts;
+}
+
+async function* alertsOf(chunks: TextReader, first: string): AsyncGenerator<Alert> {
+  let text = first;
+  try {
+    for (;;) {
+      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+        const alert = alertOfEvent(text.slice(0, end));
+        text = text.slice(end + 2);
+        if (alert !== null) yield alert;
+      }
+      const chunk = await nextOf(chunks);
+      if (chunk === null) return;
+      text += chunk;
+    }
+  } finally {
+    await chunks.cancel().catch(() => undefined);
+  }
 }
 
 function alertOfEvent(event: string): Alert | null {

@@ -18,7 +18,8 @@ import { readCapture } from '../collect/capture/read-capture.ts';
 import { loadConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
-import { alertsUntil, createClient } from './client.ts';
+import type { Alert } from '../messages/alert.ts';
+import { type Client, createClient } from './client.ts';
 import { describeAlert, offendersTable } from './reports.ts';
 
 const ASSETS = new URL('../../deploy/demo/', import.meta.url);
@@ -53,15 +54,14 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
     say(
       '2. Sending the exports that softflowd and pmacct made of real SMTP sessions between network namespaces',
     );
-    const alerts = alertsUntil(
+    const alerts = await alertsUntil(
       client,
       (alert) => alert.host === STORY.rogue && alert.block.state === 'published',
-      ALERT_WAIT_MS,
       (alert) => say(`   ALERT ${describeAlert(alert)}`),
     );
     const sent = await sendCapture(fileURLToPath(new URL('exports.pcap', ASSETS)), udpPort);
     say(`   ${sent.datagrams} datagrams sent from ${sent.exporters} exporters`);
-    const seen = await alerts;
+    const seen = await alerts.hosts;
 
     say('\n3. Who sends mail without being allowed to (rogue-smtp offenders)\n');
     say(offendersTable(await client.offenders()));
@@ -84,10 +84,12 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
 
     say('6. Where everything is');
     say(
-      `   flows, alerts and incidents: ${join(directory, 'data')} (rogue-smtp --config ${configFile} query "SELECT ...")`,
+      `   flows, alerts and incidents: ${join(directory, 'data')}\n     node dist/cli/main.js --config ${configFile} incident ${STORY.rogue}\n     node dist/cli/main.js --config ${configFile} query "SELECT * FROM offenders"`,
     );
-    say(`   the ACL as a file, rewritten when it changes: ${join(directory, 'data', 'acl')}`);
-    say(`   http://127.0.0.1:${httpPort}/api/v1/offenders  http://127.0.0.1:${httpPort}/metrics\n`);
+    say(`   the ACLs as files, rewritten when they change: ${join(directory, 'data', 'acl')}`);
+    if (flags.once !== true)
+      say(`   http://127.0.0.1:${httpPort}/api/v1/offenders  http://127.0.0.1:${httpPort}/metrics`);
+    say(`   to be rid of it: rm -r ${directory}\n`);
 
     const problems = checkStory(seen, text, policy.text);
     for (const problem of problems) say(`   WRONG: ${problem}`);
@@ -103,6 +105,33 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
   } finally {
     await service.stop();
   }
+}
+
+/**
+ * Follows alerts until `last` accepts one or some time has passed. Resolves when the service sends them; `hosts` then
+ * with the hosts that alerts were about.
+ */
+async function alertsUntil(
+  client: Client,
+  last: (alert: Alert) => boolean,
+  onAlert: (alert: Alert) => void,
+): Promise<{ readonly hosts: Promise<ReadonlySet<string>> }> {
+  const stop = AbortSignal.timeout(ALERT_WAIT_MS);
+  const alerts = await client.follow(stop);
+  async function collect(): Promise<ReadonlySet<string>> {
+    const hosts = new Set<string>();
+    try {
+      for await (const alert of alerts) {
+        onAlert(alert);
+        hosts.add(alert.host);
+        if (last(alert)) break;
+      }
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    }
+    return hosts;
+  }
+  return { hosts: collect() };
 }
 
 function checkStory(alertedHosts: ReadonlySet<string>, offendersAcl: string, policyAcl: string): string[] {
@@ -122,7 +151,7 @@ function checkStory(alertedHosts: ReadonlySet<string>, offendersAcl: string, pol
 async function demoConfig(directory: string, udpPort: number, httpPort: number): Promise<string> {
   const template = await readFile(new URL('rogue-smtp.yaml', ASSETS), 'utf8');
   return `${template}
-collector: { listen: ["127.0.0.1:${udpPort}"], template_scope: address_port }
+collector: { listen: ["127.0.0.1:${udpPort}"], template_scope: address_port, receive_buffer: 128KiB }
 http: { listen: "127.0.0.1:${httpPort}" }
 log: { level: warn }
 data: ${JSON.stringify(join(directory, 'data'))}
@@ -140,6 +169,8 @@ function startService(configFile: string): Service {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // However this process ends, such as by a closed stdout, the service must not stay behind.
+  process.once('exit', () => child.kill('SIGTERM'));
   const exited = ended.then((): never => {
     throw new RogueSmtpError(
       'unavailable',

@@ -6,7 +6,7 @@
  */
 
 import { writeFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 
@@ -34,8 +34,17 @@ export async function initCommand(options: InitOptions, streams: InitStreams): P
   let senders = options.proposals;
   if (options.interactive) {
     const prompt = createInterface({ input: streams.input, output: streams.output });
+    // Lines that come all at once, as pasted ones do, wait here for their question.
+    const lines = prompt[Symbol.asyncIterator]();
+    const ask = async (question: string) => {
+      prompt.setPrompt(question);
+      prompt.prompt();
+      const { value, done } = await lines.next();
+      if (done) throw new RogueSmtpError('refused', `stopped; ${options.file} was not written`);
+      return value;
+    };
     try {
-      internal = await askPrefixes(prompt, `Internal networks [${internal.join(' ')}]: `, internal);
+      internal = await askPrefixes(ask, `Internal networks [${internal.join(' ')}]: `, internal);
       if (senders.length > 0) {
         streams.output.write(
           `Seen sending mail:\n${senders.map(({ host, reason }) => `  ${host}  ${reason}\n`).join('')}`,
@@ -43,7 +52,7 @@ export async function initCommand(options: InitOptions, streams: InitStreams): P
       }
       const known = senders.map(({ host }) => host);
       const hosts = await askPrefixes(
-        prompt,
+        ask,
         `Mail servers that may send [${known.join(' ') || 'none yet'}]: `,
         known,
       );
@@ -68,12 +77,12 @@ export async function initCommand(options: InitOptions, streams: InitStreams): P
 }
 
 async function askPrefixes(
-  prompt: { question(query: string): Promise<string> },
+  ask: (question: string) => Promise<string>,
   question: string,
   otherwise: readonly string[],
 ): Promise<string[]> {
   for (;;) {
-    const words = (await prompt.question(question)).split(/[\s,]+/).filter((word) => word !== '');
+    const words = (await ask(question)).split(/[\s,]+/).filter((word) => word !== '');
     if (words.length === 0) return [...otherwise];
     const wrong = words.map((word) => parsePrefix(word)).find((parsed) => !parsed.ok);
     if (wrong === undefined || wrong.ok) return words;

@@ -11,6 +11,7 @@ import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
+import { printable } from './table.ts';
 
 interface GlobalFlags {
   readonly config?: string;
@@ -50,6 +51,10 @@ Examples:
   rogue-smtp decode capture.pcap | head       what is in a capture of exports`,
   );
 
+function examples(...commands: readonly string[]): string {
+  return `\nExample${commands.length === 1 ? '' : 's'}:\n${commands.map((command) => `  rogue-smtp ${command}`).join('\n')}`;
+}
+
 function settings(): LoadedConfig {
   const flags = program.opts<GlobalFlags>();
   return loadConfig({
@@ -76,6 +81,7 @@ function portNumber(text: string): number {
 program
   .command('run')
   .description('all roles in one process, on embedded parts or on Kafka and ClickHouse where configured')
+  .addHelpText('after', examples('run', '--config /etc/rogue-smtp/config.yaml run', '--log-level debug run'))
   .action(async () => {
     const { runCommand } = await import('./run.ts');
     await runCommand(settings(), version);
@@ -111,7 +117,7 @@ program
   .description('flow records of captures (pcap, pcapng, .ipfix, gzip of them) as NDJSON on stdout')
   .argument('<file...>')
   .option('--options', 'print options data too')
-  .addHelpText('after', '\nExample:\n  rogue-smtp decode exports.pcap | jq "select(.dst_port == 25)"')
+  .addHelpText('after', examples('decode exports.pcap | jq "select(.dst_port == 25)"'))
   .action(async (files: string[], flags: { options?: boolean }) => {
     const { decodeCommand } = await import('./decode.ts');
     await decodeCommand(files, flags, process);
@@ -144,6 +150,7 @@ Examples:
 program
   .command('offenders')
   .description('hosts that send mail without being allowed to')
+  .addHelpText('after', examples('offenders', 'offenders --json | jq -r .host'))
   .option('--json', 'NDJSON for scripts')
   .action(async (flags: { json?: boolean }) => {
     const { offendersCommand } = await import('./reports.ts');
@@ -153,6 +160,7 @@ program
 program
   .command('alerts')
   .description('alerts, newest last')
+  .addHelpText('after', examples('alerts --limit 20', 'alerts --follow --json'))
   .option('--json', 'NDJSON for scripts')
   .option('--follow', 'go on with alerts as they come')
   .option('--limit <n>', 'how many of the newest', count, 100)
@@ -164,6 +172,10 @@ program
 program
   .command('inventory')
   .description('who talks SMTP, and who is probably a mail server')
+  .addHelpText(
+    'after',
+    examples('inventory', 'inventory --json | jq -r "select(.likely_mail_server) | .host"'),
+  )
   .option('--json', 'NDJSON for scripts')
   .action(async (flags: { json?: boolean }) => {
     const { inventoryCommand } = await import('./reports.ts');
@@ -173,6 +185,7 @@ program
 program
   .command('incident')
   .description('one incident with its evidence: alerts and the flow records behind it')
+  .addHelpText('after', examples('incident 192.0.2.55', 'incident 192.0.2.55 --json'))
   .argument('<id>', 'incident id, or a host')
   .option('--json', 'JSON for scripts')
   .action(async (id: string, flags: { json?: boolean }) => {
@@ -185,10 +198,7 @@ program
   .description('read-only SQL on the store')
   .argument('<sql>')
   .option('--format <name>', 'any ClickHouse text format', 'PrettyCompactMonoBlock')
-  .addHelpText(
-    'after',
-    '\nExample:\n  rogue-smtp query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"',
-  )
+  .addHelpText('after', examples('query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"'))
   .action(async (sql: string, flags: { format: string }) => {
     const { queryCommand } = await import('./reports.ts');
     await queryCommand(settings(), sql, flags, process);
@@ -202,10 +212,7 @@ acl
   .addOption(new Option('--kind <kind>', 'who is denied').choices(ACL_KINDS).makeOptionMandatory())
   .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
   .option('--interface <name>', 'LAN-facing interface, as the router calls it')
-  .addHelpText(
-    'after',
-    '\nExample:\n  rogue-smtp acl render --platform nftables --kind offenders | nft -c -f -',
-  )
+  .addHelpText('after', examples('acl render --platform nftables --kind offenders | nft -c -f -'))
   .action(async (flags: AclRenderRequest) => {
     const { aclRenderCommand } = await import('./acl.ts');
     await aclRenderCommand(settings(), flags, process);
@@ -229,6 +236,7 @@ program
 program
   .command('init')
   .description('write a commented configuration')
+  .addHelpText('after', examples('init', 'init --yes --file /etc/rogue-smtp/config.yaml'))
   .option('--file <file>', 'where to', 'rogue-smtp.yaml')
   .option('--yes', 'ask nothing')
   .action(async (flags: { file: string; yes?: boolean }) => {
@@ -239,6 +247,7 @@ program
 program
   .command('check')
   .description('validate the configuration and this machine, and say what to change')
+  .addHelpText('after', examples('check', '--config /etc/rogue-smtp/config.yaml check'))
   .action(async () => {
     const { checkCommand } = await import('./check.ts');
     process.exitCode = await checkCommand(settings(), process);
@@ -247,22 +256,50 @@ program
 program
   .command('demo')
   .description('the whole service on a shipped capture of real exports')
+  .addHelpText('after', examples('demo', 'demo --once'))
   .option('--once', 'end when everything was shown')
   .action(async (flags: { once?: boolean }) => {
     const { demoCommand } = await import('./demo.ts');
     process.exitCode = await demoCommand(flags, process);
   });
 
+/** The service has more to do than to show its first screen; decode has a summary to give, on stderr. */
+const GO_ON_WITHOUT_STDOUT = new Set(['run', 'decode']);
+
+/** Ends this process when stdout cannot be written: quietly when its reader has gone, as `head` does. */
+function endWithoutStdout(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`rogue-smtp: stdout cannot be written: ${messageOf(error)}\n`);
+  process.exit(1);
+}
+
+/** For a terminal: several lines where a configuration has several mistakes, but nothing that moves the cursor. */
+function describe(error: unknown): string {
+  return messageOf(error).split('\n').map(printable).join('\n');
+}
+
+process.stdout.on('error', endWithoutStdout);
+process.stderr.on('error', () => undefined);
+program.hook('preAction', (_program, command) => {
+  if (!GO_ON_WITHOUT_STDOUT.has(command.name())) return;
+  process.stdout.off('error', endWithoutStdout);
+  process.stdout.on('error', () => undefined);
+});
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.stderr.write(`rogue-smtp: ${messageOf(error)}\n`);
+    process.stderr.write(`rogue-smtp: ${describe(error)}\n`);
     process.exitCode =
       error instanceof RogueSmtpError && (error.code === 'usage' || error.code === 'config') ? 2 : 1;
-    if (!(error instanceof RogueSmtpError) && error instanceof Error)
-      process.stderr.write(`${error.stack}\n`);
+    if (isDefect(error))
+      process.stderr.write(`This is a defect of rogue-smtp. Please report it with:\n${error.stack}\n`);
   }
+}
+
+/** Neither a mistake of the user nor something the system refused: its place in the program helps to mend it. */
+function isDefect(error: unknown): error is Error {
+  return error instanceof Error && !(error instanceof RogueSmtpError) && !('syscall' in error);
 }

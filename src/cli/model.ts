@@ -9,6 +9,7 @@ import { createStoredModel } from '../app/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { ReadModel } from '../http/read-model.ts';
+import { migrate } from '../store/migrate.ts';
 import { type Client, createClient } from './client.ts';
 
 /** Calls `use` with a model, and with the client when a running instance answers. */
@@ -25,8 +26,10 @@ export async function withModel(
     );
   }
   const engine = createEngine(loaded.config, createLogger(loaded.config.log.level));
-  await engine.start();
   try {
+    await engine.start();
+    // Data that an earlier version left, or that nothing was ever written to, has its tables to come.
+    if (loaded.config.clickhouse.url === '') await migrate(engine, loaded.config.clickhouse);
     await use(createStoredModel(engine, loaded.config), null);
   } finally {
     await engine.stop();

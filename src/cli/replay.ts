@@ -1,8 +1,10 @@
 /** `rogue-smtp replay`: captures and flow logs through the whole path, with the results in a directory and, if asked, in a store. */
 
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renderFor, requestOf } from '../app/acl-request.ts';
+import { makeDirectory } from '../app/directory.ts';
 import { createLogger } from '../app/logger.ts';
 import { type ReplayResult, type ReplaySinks, replayFiles } from '../app/replay.ts';
 import { openReplayStore, type ReplayStore } from '../app/replay-store.ts';
@@ -23,6 +25,13 @@ export async function replayCommand(
   streams: ReplayStreams,
 ): Promise<void> {
   const { config } = loaded;
+  // What cannot work is said before hours of work, and before anything is left behind.
+  for (const file of files) {
+    await access(file, constants.R_OK).catch((error: unknown) => {
+      throw new RogueSmtpError('io', `${file}: cannot be read: ${messageOf(error)}`, { cause: error });
+    });
+  }
+  if (flags.out !== undefined) await makeDirectory(join(flags.out, 'acl'), 'output directory');
   const store = flags.data === undefined ? null : await openStoreIn(flags.data, loaded);
   let result: ReplayResult;
   try {
@@ -53,7 +62,8 @@ function rejectedLines(log: ReplayResult['summary']['logs'][number]): string[] {
 }
 
 async function openStoreIn(directory: string, loaded: LoadedConfig): Promise<ReplayStore> {
-  const entries = await readdir(directory).catch(() => []);
+  await makeDirectory(directory, 'data directory');
+  const entries = await readdir(directory);
   if (entries.length > 0) {
     throw new RogueSmtpError(
       'refused',
@@ -70,7 +80,6 @@ async function writeResult(
   streams: ReplayStreams,
 ): Promise<void> {
   try {
-    await mkdir(join(directory, 'acl'), { recursive: true });
     await writeFile(join(directory, 'alerts.ndjson'), ndjson(result.alerts));
     await writeFile(join(directory, 'incidents.ndjson'), ndjson(result.incidents));
     await writeFile(join(directory, 'summary.json'), `${JSON.stringify(result.summary, null, 2)}\n`);
@@ -87,6 +96,8 @@ async function writeResult(
           await writeFile(file, text);
         } catch (error) {
           if (!(error instanceof RogueSmtpError && error.code === 'refused')) throw error;
+          // A list of an earlier replay would be taken for this one's.
+          await rm(file, { force: true });
           streams.stderr.write(printable(`no ${file}: ${error.message}`).concat('\n'));
         }
       }

@@ -11,6 +11,7 @@ import { RogueSmtpError } from '../errors.ts';
 import type { ReadModel } from '../http/read-model.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
+import type { Client } from './client.ts';
 import { describeCoverage } from './coverage.ts';
 import { withModel } from './model.ts';
 import { formatBytes, formatTable, printable } from './table.ts';
@@ -33,11 +34,11 @@ export async function offendersCommand(
   flags: JsonFlag,
   streams: ReportStreams,
 ): Promise<void> {
-  await withModel(loaded, async (model) => {
+  await withModel(loaded, async (model, client) => {
     const rows = await model.offenders();
     if (flags.json) return writeJson(streams, rows);
     streams.stdout.write(rows.length === 0 ? 'No offenders.\n' : offendersTable(rows));
-    streams.stderr.write(await coverage(model, loaded.config.coverage));
+    streams.stderr.write(await coverage(model, client, loaded.config.coverage));
   });
 }
 
@@ -61,14 +62,26 @@ export function offendersTable(rows: readonly OffenderRow[]): string {
 }
 
 /** What was looked at, so that an empty list is not mistaken for a clean network. */
-async function coverage(model: ReadModel, config: Config['coverage']): Promise<string> {
+async function coverage(
+  model: ReadModel,
+  client: Client | null,
+  config: Config['coverage'],
+): Promise<string> {
   const nowMs = Date.now();
   const since = new Date(nowMs - GAPS_WITHIN_MS).toISOString();
-  const [exporters, alerts] = await Promise.all([
+  const [exporters, alerts, status] = await Promise.all([
     model.exporters(),
     model.alerts({ limit: MAX_GAPS, since }),
+    client?.status(),
   ]);
-  return `${describeCoverage(exporters, alerts, config, nowMs).join('\n')}\n`;
+  const lines = [...describeCoverage(exporters, alerts, config, nowMs)];
+  if (status !== undefined && Object.values(status.lost).some((n) => n > 0)) {
+    const { kernel_drops, not_decoded, not_kept } = status.lost;
+    lines.push(
+      `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
+    );
+  }
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 export async function alertsCommand(
@@ -80,21 +93,24 @@ export async function alertsCommand(
     streams.stdout.write(`${flags.json ? JSON.stringify(alert) : describeAlert(alert)}\n`);
   await withModel(loaded, async (model, client) => {
     if (!flags.follow) {
-      for (const alert of await model.alerts({ limit: flags.limit })) show(alert);
+      const alerts = await model.alerts({ limit: flags.limit });
+      for (const alert of alerts) show(alert);
+      if (alerts.length > 0 || flags.json) return;
+      streams.stdout.write('No alerts.\n');
+      streams.stderr.write(await coverage(model, client, loaded.config.coverage));
       return;
     }
-    if (client === null) throw new RogueSmtpError('unavailable', '--follow needs a running instance');
+    if (client === null)
+      throw new RogueSmtpError('unavailable', 'no running instance answers, and only one can be followed');
     // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
-    const live = client.follow(new AbortController().signal);
-    const first = live.next();
+    const live = await client.follow(new AbortController().signal);
     const shown = new Set<string>();
     for (const alert of await model.alerts({ limit: flags.limit })) {
       shown.add(alert.alert_id);
       show(alert);
     }
-    for (let next = await first; !next.done; next = await live.next()) {
-      if (!shown.has(next.value.alert_id)) show(next.value);
-    }
+    for await (const alert of live) if (!shown.has(alert.alert_id)) show(alert);
+    throw new RogueSmtpError('unavailable', 'the service has ended');
   });
 }
 
@@ -117,7 +133,7 @@ export async function inventoryCommand(
   flags: JsonFlag,
   streams: ReportStreams,
 ): Promise<void> {
-  await withModel(loaded, async (model) => {
+  await withModel(loaded, async (model, client) => {
     const rows = await model.inventory();
     if (flags.json) return writeJson(streams, rows);
     if (rows.length === 0) streams.stdout.write('No internal host has been seen talking SMTP.\n');
@@ -146,7 +162,7 @@ export async function inventoryCommand(
         );
       }
     }
-    streams.stderr.write(await coverage(model, loaded.config.coverage));
+    streams.stderr.write(await coverage(model, client, loaded.config.coverage));
   });
 }
 

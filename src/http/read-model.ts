@@ -37,15 +37,26 @@ export interface IncidentReport {
   readonly evidence: readonly EvidenceRow[];
 }
 
+/** What came to this machine and was not looked at, since the service started. */
+export interface Losses {
+  /** Datagrams that the kernel had no room for. */
+  readonly kernel_drops: number;
+  /** Datagrams, sets and records that were not decoded, for whatever reason. */
+  readonly not_decoded: number;
+  /** Flows that were decoded and that a stream refused. */
+  readonly not_kept: number;
+}
+
 export interface Status {
   readonly version: string;
-  readonly startedAt: string;
-  readonly configFile: string | null;
-  readonly blockMode: string;
+  readonly started_at: string;
+  readonly config_file: string | null;
+  readonly block_mode: string;
   readonly senders: number;
-  readonly openIncidents: number;
+  readonly open_incidents: number;
   readonly datagrams: number;
   readonly flows: number;
+  readonly lost: Losses;
 }
 
 export interface ReadModel {

@@ -6,6 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServerType, serve } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -48,6 +49,9 @@ const MAX_EVENT_CLIENTS = 64;
 /** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
 const MAX_EVENTS_WAITING = 1000;
 const MAX_BODY_BYTES = 256 * 1024;
+/** How long stopping waits for answers under way. */
+const GOODBYE_MS = 500;
+const GOODBYE_STEP_MS = 10;
 
 const smallBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
@@ -60,9 +64,11 @@ const alertsQuery = z.object({
   since: z.iso.datetime().optional(),
 });
 const sqlBody = z.strictObject({
-  sql: z.string().min(1).max(100_000),
-  format: z.string().regex(/^[A-Za-z]{1,64}$/),
+  sql: z.string().min(1, 'there is no statement').max(100_000),
+  format: z.string().regex(/^[A-Za-z0-9]{1,64}$/, 'not the name of a format, such as CSVWithNames'),
 });
+/** An id or an address with its zone; what is longer is neither. */
+const incidentName = z.string().max(128, 'neither an incident id nor a host');
 const renderQuery = z.strictObject({
   platform: z.enum(ACL_PLATFORMS),
   kind: z.enum(ACL_KINDS),
@@ -80,12 +86,12 @@ export function createHttpServer(
   let eventClients = 0;
   const closing = new AbortController();
 
-  app.use(createGuard(options.token));
   app.use(async (context, next) => {
     await next();
     context.header('X-Content-Type-Options', 'nosniff');
     if (!context.res.headers.has('Cache-Control')) context.header('Cache-Control', 'no-store');
   });
+  app.use(createGuard(options.token));
 
   app.get('/healthz', (context) => context.text('ok\n'));
   app.get('/readyz', (context) => {
@@ -108,7 +114,7 @@ export function createHttpServer(
     context.json(await model.alerts(valid(alertsQuery, context.req.query()))),
   );
   app.get('/api/v1/incidents/:id', async (context) =>
-    context.json(await model.incident(context.req.param('id'))),
+    context.json(await model.incident(valid(incidentName, context.req.param('id')))),
   );
   app.post('/api/v1/query', smallBody, async (context) => {
     const body: unknown = await context.req.json().catch(() => null);
@@ -118,7 +124,8 @@ export function createHttpServer(
   app.get('/api/v1/acl/render', async (context) => {
     const { interface: lan, ...rest } = valid(renderQuery, context.req.query());
     const request: AclRenderRequest = lan === undefined ? rest : { ...rest, interface: lan };
-    return context.json(await model.renderAcl(request));
+    const { text, entries, leftOut } = await model.renderAcl(request);
+    return context.json({ text, entries, left_out: leftOut });
   });
 
   app.get('/v1/lists/:name', (context) => {
@@ -189,12 +196,19 @@ export function createHttpServer(
         server = made;
       });
     },
-    stop() {
+    async stop() {
       closing.abort();
-      return new Promise((resolve) => {
+      // Clients of /events get the proper end of their stream, so that they can tell it from a broken connection.
+      for (let waitedMs = 0; eventClients > 0 && waitedMs < GOODBYE_MS; waitedMs += GOODBYE_STEP_MS)
+        await sleep(GOODBYE_STEP_MS);
+      await new Promise<void>((resolve) => {
         if (server === null) return resolve();
         server.close(() => resolve());
-        if ('closeAllConnections' in server) server.closeAllConnections();
+        if ('closeIdleConnections' in server) server.closeIdleConnections();
+        const last = setTimeout(() => {
+          if (server !== null && 'closeAllConnections' in server) server.closeAllConnections();
+        }, GOODBYE_MS);
+        server.once('close', () => clearTimeout(last));
       });
     },
   };

@@ -91,7 +91,7 @@ data: ${join(lab.directory, 'data')}
       const stop = new AbortController();
       const seen: SeenAlert[] = [];
       const following = (async () => {
-        for await (const alert of client.follow(stop.signal)) seen.push({ alert, atMs: Date.now() });
+        for await (const alert of await client.follow(stop.signal)) seen.push({ alert, atMs: Date.now() });
       })().catch(() => undefined);
 
       // The same mail from both, the mail server first; what is innocent beside it.

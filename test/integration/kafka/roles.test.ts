@@ -92,7 +92,7 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
       const followed: Alert[] = [];
       const stop = new AbortController();
       const following = (async () => {
-        for await (const alert of serve.client.follow(stop.signal)) followed.push(alert);
+        for await (const alert of await serve.client.follow(stop.signal)) followed.push(alert);
       })().catch(() => undefined);
       await sendDatagrams(collect.udpPort, capture, 5);
       await comesTrue(
