@@ -6,6 +6,7 @@
  * `forward` to it. The rule only refuses; what it lets through is still for the operator's own rules to judge.
  */
 
+import type { Prefix } from '../../flow/prefix.ts';
 import { judgedSources } from '../groups.ts';
 import { type AclModel, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
@@ -83,16 +84,15 @@ function offenderBody({ model, ip, stem, name, tag, content }: Parts): readonly 
 function policyRules(model: AclModel): readonly string[] {
   const judged = judgedSources(model);
   return model.rules.flatMap(({ action, source, destination, remark }) => {
-    const comment = remark === '' ? '' : ` comment="${remark}"`;
-    const to = destination === null ? '' : ` dst-address=${cidr(destination)}`;
-    const rule = (from: string) => `${from}${to}`.trimStart();
-    if (action === 'permit') {
-      const from = source === null ? '' : ` src-address=${cidr(source)}`;
-      return [`${rule(from)} action=return${comment}`];
-    }
-    const refuse = `protocol=tcp dst-port=${BLOCKED_PORT} ${REFUSE}${comment}`;
-    if (judged === null) return [refuse];
-    return judged.map((prefix) => `src-address=${cidr(prefix)} ${refuse}`);
+    const rule = (from: Prefix | null, ...does: readonly string[]) =>
+      [
+        ...(from === null ? [] : [`src-address=${cidr(from)}`]),
+        ...(destination === null ? [] : [`dst-address=${cidr(destination)}`]),
+        ...does,
+        ...(remark === '' ? [] : [`comment="${remark}"`]),
+      ].join(' ');
+    if (action === 'permit') return [rule(source, 'action=return')];
+    return (judged ?? [null]).map((from) => rule(from, `protocol=tcp dst-port=${BLOCKED_PORT}`, REFUSE));
   });
 }
 
