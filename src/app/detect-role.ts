@@ -46,6 +46,8 @@ interface Part {
   lastDeliveryMs: number;
   /** Deliveries and ticks share the detector: one at a time. */
   turn: Promise<void>;
+  /** Why the last tick failed; told when it changes, not every second. */
+  trouble: string;
   /** Taken from the detector but not yet durable: kept until the stream has them, since it tells them only once. */
   readonly pending: { readonly alerts: Alert[]; readonly incidents: Incident[] };
 }
@@ -60,8 +62,6 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   const assigned = new Promise<void>((resolve) => {
     firstAssigned = resolve;
   });
-  /** Why the last tick failed; told when it changes, not every second. */
-  let trouble = '';
 
   function inTurn(part: Part, work: () => Promise<void>): Promise<void> {
     const result = part.turn.then(work);
@@ -77,6 +77,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         detector,
         lastDeliveryMs: now(),
         turn: Promise.resolve(),
+        trouble: '',
         pending: { alerts: [], incidents: [] },
       });
     }
@@ -208,12 +209,12 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         for (const [partition, part] of parts) {
           inTurn(part, () => tick(partition, part)).then(
             () => {
-              trouble = '';
+              part.trouble = '';
             },
             (error: unknown) => {
-              if (trouble !== messageOf(error))
+              if (part.trouble !== messageOf(error))
                 log.error({ error: messageOf(error) }, 'the detector could not publish, and tries again');
-              trouble = messageOf(error);
+              part.trouble = messageOf(error);
             },
           );
         }

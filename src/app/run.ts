@@ -135,7 +135,7 @@ export function createService(
   });
 
   /** What is merely away is tried again; what can never work ends the process. */
-  async function untilThere(attempt: () => Promise<void>, complaint: string): Promise<boolean> {
+  async function untilThere(attempt: () => Promise<unknown>, complaint: string): Promise<boolean> {
     while (!stopping.signal.aborted) {
       try {
         await attempt();
@@ -169,11 +169,10 @@ export function createService(
 
   async function openStore(): Promise<void> {
     if (!hasEngine) return;
-    const open = async () => {
-      await engine.start();
-      if (writer !== null) await migrate(engine, config.clickhouse);
-    };
-    if (!(await untilThere(open, 'the store is away; flows wait in the stream'))) return;
+    const away = 'the store is away; flows wait in the stream';
+    if (!(await untilThere(() => engine.start(), away))) return;
+    // By itself: an engine that runs must not be started again because a table could not be made.
+    if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
     await writer?.start();
     exporterAccount?.start();
     waitingFor.delete('the store');
