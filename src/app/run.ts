@@ -36,7 +36,7 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-export interface RunningService {
+interface RunningService {
   /** None without the role `collect`. */
   readonly udp: readonly SocketAddress[];
   readonly http: SocketAddress;

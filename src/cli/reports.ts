@@ -244,7 +244,7 @@ function shortTime(iso: string): string {
 const FLAG_LETTERS = ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C'];
 
 /** Flags as nfdump prints them, `.AP.SF` turned around: the letters of the bits that are set, low bit first. */
-export function tcpFlagLetters(flags: number): string {
+function tcpFlagLetters(flags: number): string {
   const letters = FLAG_LETTERS.filter((_, bit) => (flags & (1 << bit)) !== 0).join('');
   return letters === '' ? '.' : letters;
 }

@@ -15,7 +15,7 @@ import { readEnvironment } from './environment.ts';
 import { expectationOf } from './expectation.ts';
 import { type Config, configSchema } from './schema.ts';
 
-export const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
+const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
 
 export interface LoadedConfig {
   readonly config: Config;

@@ -22,7 +22,7 @@ if (endianness() !== 'LE')
   throw new Error('rogue-smtp needs a little-endian machine: flow columns are copied as they lie');
 
 /** A block never holds more rows: a length field beyond it is taken for damage, not for a request to allocate. */
-export const MAX_BLOCK_ROWS = 1 << 20;
+const MAX_BLOCK_ROWS = 1 << 20;
 
 const COLUMN_HEADERS: ReadonlyMap<FlowColumn, Buffer> = new Map(
   FLOW_COLUMN_NAMES.map((name) => [

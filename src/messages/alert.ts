@@ -22,9 +22,9 @@ export function gradeAtLeast(a: Grade | null, b: Grade): boolean {
 
 export const FLAGS = ['half_seen', 'denied', 'sampled', 'backscatter', 'flags_unknown'] as const;
 
-export const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;
+const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;
 
-export const blockSchema = z.object({
+const blockSchema = z.object({
   state: z.enum(BLOCK_STATES),
   /** Why the state is what it is, in words. */
   reason: z.string(),
@@ -34,7 +34,7 @@ export const blockSchema = z.object({
 });
 export type Block = z.infer<typeof blockSchema>;
 
-export const destinationSchema = z.object({
+const destinationSchema = z.object({
   address: z.string(),
   sessions: count,
   packets: count,
@@ -73,7 +73,7 @@ const evidenceFields = {
   block: blockSchema,
 };
 
-export const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage'] as const;
+const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage'] as const;
 
 const COVERAGE_CAUSES = [
   'exporter_silent',

@@ -17,7 +17,7 @@ export interface QueryOptions {
   readonly timeoutMs?: number;
 }
 
-export interface InsertOptions {
+interface InsertOptions {
   /** Same token, same rows, inserted once however often it is called (ClickHouse `insert_deduplication_token`). */
   readonly token: string;
 }

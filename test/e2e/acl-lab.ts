@@ -20,8 +20,8 @@ import { offender } from '../support/acl-requests.ts';
 const CLIENT_PROGRAM = new URL('../fixtures/smtp-client.py', import.meta.url).pathname;
 const SERVER_PROGRAM = new URL('../fixtures/smtp-server.py', import.meta.url).pathname;
 
-export type Place = 'lan' | 'office' | 'router' | 'world';
-export type Family = '4' | '6';
+type Place = 'lan' | 'office' | 'router' | 'world';
+type Family = '4' | '6';
 export type Outcome = 'open' | 'refused' | 'timeout';
 
 /** By family: the addresses that the tests speak of. */
@@ -50,7 +50,7 @@ export interface Probe {
   readonly port: number;
 }
 
-export interface Session {
+interface Session {
   output(): string;
   /** Waits for a text on stdout; throws after 10 s. */
   printed(pattern: RegExp): Promise<void>;
