@@ -7,6 +7,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import kafkajs, { type PartitionMetadata } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
@@ -53,6 +54,15 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
       guarantee: stream === 'flows' || stream === 'mail' ? { acks: config.acks } : 'exact',
     }),
   );
+  const byKey = kafkajs.Partitioners.DefaultPartitioner();
+  const metadata = perStream((stream) => allPartitions(partitions(stream)));
+  /** As Java's clients do it, so that others who publish to the topics agree. */
+  const place = (stream: StreamName) => (key: string) =>
+    byKey({
+      topic: topicOf(stream),
+      partitionMetadata: metadata[stream],
+      message: { key: key === '' ? null : key, value: null },
+    });
   const zeroes = () => perStream(() => 0);
   const counters = {
     published: zeroes(),
@@ -83,7 +93,7 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
       if (messages.length === 0) return { accepted: 0, dropped: 0 };
       await producers[stream].send(
         topicOf(stream),
-        messages.map((message) => toRecord(stream, message)),
+        messages.map((message) => toRecord(stream, message, place(stream))),
       );
       const accepted = messages.reduce((sum, { rows }) => sum + rows, 0);
       counters.published[stream] += accepted;
@@ -132,6 +142,17 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
 function groupOf(config: KafkaConfig, group: string, streams: readonly StreamName[], alone: boolean): string {
   const name = `${config.topic_prefix}.${group}.${[...new Set(streams)].sort().join('-')}`;
   return alone ? `${name}.${randomUUID()}` : name;
+}
+
+/** All that the library's partitioner looks at is how many there are, and that each has a leader. */
+function allPartitions(count: number): PartitionMetadata[] {
+  return Array.from({ length: count }, (_, partitionId) => ({
+    partitionErrorCode: 0,
+    partitionId,
+    leader: 0,
+    replicas: [],
+    isr: [],
+  }));
 }
 
 function perStream<T>(make: (stream: StreamName) => T): Record<StreamName, T> {

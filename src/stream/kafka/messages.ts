@@ -6,20 +6,26 @@
  * is understood too.
  */
 
-import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
+import type { IHeaders, KafkaMessage } from 'kafkajs';
 import { receivedRange } from '../../flow/native.ts';
 import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
+import type { PlacedRecord } from './producer.ts';
 
 /** Of the headers and of the columns in a Native block; blocks themselves say which columns they have. */
 const SCHEMA_VERSION = '1';
 
-export function toRecord(stream: StreamName, message: StreamMessage): Message {
+/** `place` says where a message belongs that does not say so itself. */
+export function toRecord(
+  stream: StreamName,
+  message: StreamMessage,
+  place: (key: string) => number,
+): PlacedRecord {
   const { key, id, value, rows, partition, origin } = message;
   const range = stream === 'flows' || stream === 'mail' ? receivedRange(value) : null;
   return {
     key: key === '' ? null : key,
     value: Buffer.from(value.buffer, value.byteOffset, value.length),
-    ...(partition !== undefined && { partition }),
+    partition: partition ?? place(key),
     headers: {
       schema_version: SCHEMA_VERSION,
       rows: String(rows),

@@ -1,12 +1,23 @@
 /**
  * Publishes records to the topics, and says when they are as safe as the configuration wants.
  *
+ * kafkajs 2.2.4 reports a publication as a success though nothing was sent for a partition whose leader changed to a broker
+ * that had already answered for another partition (sendMessages.js keeps answers by broker). So the answers are checked
+ * against what was sent, partition by partition; without that, 700 of 53380 messages were lost over three fail-overs.
+ *
  * One publication at a time: with the next one only on its way when the one before is acknowledged, order holds however
  * often the library tries again. It must never report as published what no broker has acknowledged.
  */
 
-import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs';
+import kafkajs, {
+  type CompressionTypes,
+  type Kafka,
+  type Message,
+  type Producer,
+  type RecordMetadata,
+} from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
+import { RogueSmtpError } from '../../errors.ts';
 import { kafkaError } from './client.ts';
 
 /**
@@ -17,11 +28,17 @@ const BATCH_BYTES = 1024 * 1024;
 /** Bytes of a request. */
 const REQUEST_BYTES = 8 * 1024 * 1024;
 
+/** Leaders can move again while what was left out is sent. */
+const MAX_ATTEMPTS = 3;
+
 const ACKS = { all: -1, leader: 1 } as const;
+
+/** A record that knows its partition. */
+export type PlacedRecord = Message & { readonly partition: number };
 
 export interface RecordProducer {
   /** Resolves when all are acknowledged. Rejects with RogueSmtpError `stream` when some may not be. */
-  send(topic: string, records: readonly Message[]): Promise<void>;
+  send(topic: string, records: readonly PlacedRecord[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -67,12 +84,24 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
     await old?.disconnect().catch(() => undefined);
   }
 
-  async function sendAll(topic: string, records: readonly Message[]): Promise<void> {
+  async function sendRequest(
+    sender: Producer,
+    topic: string,
+    records: readonly PlacedRecord[],
+  ): Promise<void> {
+    let left = [...records];
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const answers = await sender.send({ topic, acks, compression, messages: left });
+      left = unanswered(left, answers);
+      if (left.length === 0) return;
+    }
+    throw new RogueSmtpError('stream', `${left.length} records were not answered for`, { transient: true });
+  }
+
+  async function sendAll(topic: string, records: readonly PlacedRecord[]): Promise<void> {
     try {
       const sender = await connected();
-      for (const messages of requestsOf(records)) {
-        await sender.send({ topic, acks, compression, messages });
-      }
+      for (const request of requestsOf(records)) await sendRequest(sender, topic, request);
     } catch (error) {
       await discard();
       throw kafkaError(`topic ${topic} cannot be written`, error);
@@ -92,12 +121,20 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
   };
 }
 
+/** The records of partitions that no broker has answered for. */
+export function unanswered(
+  records: readonly PlacedRecord[],
+  answers: readonly Pick<RecordMetadata, 'partition'>[],
+): PlacedRecord[] {
+  const answered = new Set(answers.map(({ partition }) => partition));
+  return records.filter(({ partition }) => !answered.has(partition));
+}
+
 /** In order, as many records in each as the limits allow. */
-export function* requestsOf(records: readonly Message[]): Generator<Message[]> {
-  let request: Message[] = [];
+export function* requestsOf(records: readonly PlacedRecord[]): Generator<PlacedRecord[]> {
+  let request: PlacedRecord[] = [];
   let requestBytes = 0;
-  /** By partition; records that the key will place share one account, as if they went to the same. */
-  let partitionBytes = new Map<number | undefined, number>();
+  let partitionBytes = new Map<number, number>();
   for (const record of records) {
     const bytes = record.value?.length ?? 0;
     const before = partitionBytes.get(record.partition) ?? 0;

@@ -122,21 +122,36 @@ describe.skipIf(notOurs !== null)(`brokers that are killed${notOurs === null ? '
       onTestFinished(() => cluster.stop());
       const config = kafkaConfig(cluster, freshPrefix(), { topics: { mail: { partitions: PARTITIONS } } });
       const consuming = await startKafkaStream(config);
-      const stream = spooled(config, `brokers-${nodes}`);
+      const log = keptLog();
+      const stream = spooled(config, `brokers-${nodes}`, log);
       await stream.start();
       const texts: string[] = [];
-      await takeAll(consuming, texts);
+      const subscription = await takeAll(consuming, texts);
       const load = publisher(stream, 'a');
+      const state = () =>
+        `${texts.length} taken, ${stream.waiting()} in the spool, lag ${subscription.lag()}\n${log.lines
+          .concat(consuming.lines)
+          .slice(-40)
+          .map((line) => JSON.stringify(line))
+          .join('\n')}`;
       await comesTrue(() => texts.length > 100, 'messages flow');
       for (let node = 0; node < nodes; node++) {
         await cluster.kill(node);
         await sleep(3000);
         const before = texts.length;
         await cluster.start(node);
-        await comesTrue(() => texts.length > before + 100, 'messages flow again', 90_000);
+        await comesTrue(
+          () => texts.length > before + 100,
+          () => `messages flow again: ${state()}`,
+          90_000,
+        );
       }
       const count = await load.stop();
-      await comesTrue(() => texts.length >= count, `all ${count} messages, not ${texts.length}`, 90_000);
+      await comesTrue(
+        () => texts.length >= count,
+        () => `all ${count} messages: ${state()}`,
+        90_000,
+      );
       await sleep(500);
       console.log(
         `${nodes} broker(s): ${count} messages, slowest ten publications ${load.slowestMs().toFixed(0)} ms, repeated ${consuming.counters.repeated.mail}`,

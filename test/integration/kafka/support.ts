@@ -30,12 +30,13 @@ export async function startKafkaStream(
 /** Comes true within a minute: brokers that were killed take their time. */
 export async function comesTrue(
   holds: () => boolean | Promise<boolean>,
-  what: string,
+  what: string | (() => string),
   withinMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`did not come true: ${what}`);
+    if (Date.now() > deadline)
+      throw new Error(`did not come true: ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

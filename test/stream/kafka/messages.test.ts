@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeNative } from '../../../src/flow/native.ts';
 import { fromRecord, toRecord } from '../../../src/stream/kafka/messages.ts';
-import { requestsOf } from '../../../src/stream/kafka/producer.ts';
+import { requestsOf, unanswered } from '../../../src/stream/kafka/producer.ts';
 import { batchOf, T0 } from '../../support/flows.ts';
 import { message } from '../support.ts';
 
@@ -16,12 +16,14 @@ function received(record: ReturnType<typeof toRecord>) {
   return fromRecord({ key, value: Buffer.from(record.value ?? ''), offset: '42', headers });
 }
 
+const nowhere = () => 0;
+
 describe('messages of Kafka', () => {
   it('come back as they went, with their place', () => {
     const origin = { producer: '0123456789ab', sequence: 7 };
     const sent = { ...message('{}', { key: '10.0.0.5', id: 'x' }), origin };
-    expect(received(toRecord('alerts', sent))).toEqual({ ...sent, offset: 42 });
-    expect(received(toRecord('alerts', message('{}')))).toEqual({ ...message('{}'), offset: 42 });
+    expect(received(toRecord('alerts', sent, nowhere))).toEqual({ ...sent, offset: 42 });
+    expect(received(toRecord('alerts', message('{}'), nowhere))).toEqual({ ...message('{}'), offset: 42 });
   });
 
   it('tell in headers what a stranger needs: version, rows, and when the flows were received', () => {
@@ -32,14 +34,14 @@ describe('messages of Kafka', () => {
         { ...flow, at: 500 },
       ]),
     );
-    const { headers } = toRecord('flows', { key: '', id: '', value, rows: 3, partition: 1 });
+    const { headers } = toRecord('flows', { key: '', id: '', value, rows: 3, partition: 1 }, nowhere);
     expect(headers).toEqual({
       schema_version: '1',
       rows: '3',
       received_from: String(T0 + 5),
       received_until: String(T0 + 500),
     });
-    expect(toRecord('mail', message('no block')).headers).not.toHaveProperty('received_from');
+    expect(toRecord('mail', message('no block'), nowhere).headers).not.toHaveProperty('received_from');
   });
 
   it('without headers are taken as one row; tombstones are nothing', () => {
@@ -64,5 +66,11 @@ describe('requests to a broker', () => {
 
   it('hold a record that is too large for the others by itself', () => {
     expect(sizes([record(10, 0), record(5_000_000, 0), record(10, 0)])).toEqual([[10], [5_000_000], [10]]);
+  });
+
+  it('are not taken for answered where a partition is missing among the answers', () => {
+    const records = [record(1, 0), record(2, 1), record(3, 0)];
+    expect(unanswered(records, [{ partition: 1 }])).toEqual([records[0], records[2]]);
+    expect(unanswered(records, [{ partition: 1 }, { partition: 0 }])).toEqual([]);
   });
 });
