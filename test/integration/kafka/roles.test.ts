@@ -129,8 +129,10 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
       config: demoConfig() + kafkaSection(prefix),
     });
     await sendDatagrams(service.udpPort, await datagrams(), 5);
-    await comesTrue(async () => (await service.client.offenders()).length > 0, 'an offender');
-    expect((await service.client.offenders()).map(({ host }) => host)).toContain('192.0.2.55');
+    await comesTrue(
+      async () => (await service.client.offenders()).some(({ host }) => host === '192.0.2.55'),
+      'the rogue host among the offenders',
+    );
     const from = Date.now();
     await service.end('SIGTERM');
     expect(Date.now() - from).toBeLessThan(20_000);
