@@ -20,12 +20,13 @@ export function describeCoverage(
   if (exporters.length === 0)
     return ['No router has exported anything yet: this says nothing about the network.'];
   const lost = exporters.reduce((sum, row) => sum + Number(row.sequence_lost), 0);
-  const lines = [
-    `Seen through ${exporters.length} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.`,
-  ];
+  /** By address: an exporter with several domains or versions is one. */
   const lastSeen = new Map<string, number>();
   for (const { exporter, last_seen } of exporters)
     lastSeen.set(exporter, Math.max(lastSeen.get(exporter) ?? 0, parseUtc(last_seen)));
+  const lines = [
+    `Seen through ${lastSeen.size} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.`,
+  ];
   for (const [exporter, lastMs] of lastSeen) {
     if (nowMs - lastMs >= config.silent_after)
       lines.push(`Nothing from ${exporter} since ${new Date(lastMs).toISOString().slice(0, 19)}Z.`);

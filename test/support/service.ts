@@ -17,6 +17,8 @@ export interface RunningService {
   readonly configFile: string;
   /** What it has logged. */
   log(): string;
+  /** Everything that it tells Prometheus. */
+  metrics(): Promise<string>;
   /** Value of a metric, summed over its labels where they are not given. */
   metric(name: string, labels?: string): Promise<number>;
   /** Signals it and waits for its end. */
@@ -30,12 +32,14 @@ export interface ServiceSettings {
   /** A role by itself instead of `run`; its data directory is named after `name`. */
   readonly command?: string;
   readonly name?: string;
+  /** Variables of the environment besides ours. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
   const udpPort = await freeUdpPort();
   const httpPort = await freeTcpPort();
-  const { command = 'run', name = 'data' } = settings;
+  const { command = 'run', name = 'data', env = {} } = settings;
   const configFile = join(settings.directory, name === 'data' ? 'rogue-smtp.yaml' : `${name}.yaml`);
   writeFileSync(
     configFile,
@@ -47,6 +51,7 @@ data: ${join(settings.directory, name)}
   );
   const child = spawn(process.execPath, [MAIN, command, '--config', configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
   });
   let log = '';
   child.stderr.on('data', (chunk) => {
@@ -59,17 +64,18 @@ data: ${join(settings.directory, name)}
     throw new Error(`the service ended by itself:\n${log}`);
   });
   failure.catch(() => undefined);
-  const client = createClient(loadConfig({ file: configFile }).config);
+  const client = createClient(loadConfig({ file: configFile, environment: env }).config);
   await client.waitUntilReady(failure);
+  const metrics = async () => (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
   return {
     process: child,
     client,
     udpPort,
     configFile,
     log: () => log,
+    metrics,
     async metric(name, labels = '') {
-      const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
-      return text
+      return (await metrics())
         .split('\n')
         .filter((line) => new RegExp(`^${name}(\\{[^}]*${labels}[^}]*\\})? `).test(line))
         .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
