@@ -160,12 +160,15 @@ async function receiveBufferLimit(): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
-const load = () => loadavg()[0].toFixed(1);
+/** Of the whole machine, with what the benchmark makes itself. */
+const loads: number[] = [];
+const noteLoad = () => loads.push(loadavg()[0]);
+setInterval(noteLoad, 5000).unref();
+noteLoad();
 
 const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-bench-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
-const loadBefore = load();
 const wanted = flags.versions === '' ? null : flags.versions.split(',');
 const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
 const goflow2 = flags.quick
@@ -190,7 +193,8 @@ const skipped = kinds.filter((kind) => kind.missing !== null).map((kind) => `${k
 const report = [
   `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.version},`,
   `${new Date().toISOString().slice(0, 10)}${flags.quick ? ', --quick: a smoke test, no measurement' : ''}.`,
-  `Load of the machine before and after: ${loadBefore}, ${load()} (1 is a busy core; the benchmark itself makes about 1.5).`,
+  `Load of the machine: ${loads[0].toFixed(1)} before, ${median(loads).toFixed(1)} in the median, ${Math.max(...loads).toFixed(1)} at most`,
+  '(1 is a busy core; the benchmark itself makes about 1.5).',
   `Sender: ${sender.name}; receive buffer ${receiveBuffer} bytes.`,
   ...(skipped.length === 0 ? [] : [`Not measured: ${skipped.join('; ')}.`]),
   '',

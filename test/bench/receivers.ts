@@ -38,6 +38,8 @@ export interface RunningReceiver {
   /** Bytes of memory in use by the process and its children at most so far. */
   peakMemory(): number;
   drops(): Promise<number>;
+  /** Bytes that wait in the receive buffers of its sockets. */
+  queued(): number;
   /** What it printed on stdout until it ended. */
   stop(): Promise<string>;
 }
@@ -171,6 +173,7 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
     cpuSeconds: () => cpuSecondsOf(pid),
     peakMemory: () => processesOf(pid).reduce((sum, each) => sum + peakMemoryOf(each), 0),
     drops: async () => (await socketOn(port))?.drops ?? 0,
+    queued: () => queuedOn(port),
     async stop() {
       child.kill('SIGTERM');
       const timer = setTimeout(() => killGroup(pid), READY_MS);
@@ -197,6 +200,15 @@ function killGroup(pid: number): void {
 
 async function socketOn(port: number) {
   return (await readUdpSockets()).find((entry) => entry.port === port);
+}
+
+/** The second half of the fifth field of /proc/net/udp; several sockets may have the port. */
+function queuedOn(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+  const lines = readFileSync('/proc/net/udp', 'latin1').split('\n');
+  return lines
+    .filter((line) => line.includes(local))
+    .reduce((sum, line) => sum + Number.parseInt(line.trim().split(/[\s:]+/)[7], 16), 0);
 }
 
 async function listening(child: ChildProcess, port: number, said: () => string): Promise<void> {
