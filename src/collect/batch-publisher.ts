@@ -26,8 +26,11 @@ interface PublisherCounters {
 }
 
 export interface BatchPublisher {
-  /** Takes the rows, all of one partition where one is named; the batch may be reused at once. */
-  send(batch: FlowBatch, partition?: number): void;
+  /**
+   * Takes the rows, all of one partition where one is named; the batch may be reused at once. Resolves when the stream
+   * has answered for them: they are published, or counted as dropped.
+   */
+  send(batch: FlowBatch, partition?: number): Promise<void>;
   /** Resolves when nothing is in flight. */
   settled(): Promise<void>;
   readonly counters: PublisherCounters;
@@ -45,6 +48,7 @@ export interface BatchPublisherOptions {
 
 /** Encoded batches are written into memory that was used before; a stream that keeps up needs one or two. */
 const MAX_SPARE_BUFFERS = 4;
+const ANSWERED = Promise.resolve();
 
 export function createBatchPublisher(options: BatchPublisherOptions): BatchPublisher {
   const { stream, name, maxInFlightBytes, maxRows, onFailure } = options;
@@ -86,13 +90,13 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
   return {
     counters,
     send(batch, partition) {
-      if (batch.length === 0) return;
+      if (batch.length === 0) return ANSWERED;
       if (inFlightBytes > 0 && inFlightBytes + batchBytes(batch) > maxInFlightBytes) {
         counters.dropped.stream_backlog += batch.length;
-        return;
+        return ANSWERED;
       }
       const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(nativeBytes(maxRows));
-      void publish(buffer, encodeNative(batch, buffer), batch.length, partition);
+      return publish(buffer, encodeNative(batch, buffer), batch.length, partition);
     },
     settled() {
       if (counters.inFlight === 0) return Promise.resolve();

@@ -27,6 +27,7 @@ import { createListener, type Listener } from './listener.ts';
 import { createLossReport, warnOfSmallBuffers } from './loss-report.ts';
 import { createMailFilter, createMailKeeper } from './mail-filter.ts';
 import { createMailDivider } from './mail-partitions.ts';
+import { createSequenceFile } from './sequence-file.ts';
 import { loadTemplates, saveTemplates } from './template-file.ts';
 
 export interface CollectorDependencies {
@@ -62,6 +63,7 @@ const DRAIN_MS = 500;
 const SETTLE_MS = 10_000;
 
 const TEMPLATE_FILE = 'templates.json';
+const SEQUENCE_FILE = 'sequences.ndjson';
 
 /** Inert until `start`. */
 export function createCollector(config: Config, dependencies: CollectorDependencies): Collector {
@@ -98,7 +100,18 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     decoderOptions(settings, mailOnly ? ports : undefined),
     sink,
   );
+  const sequences = createSequenceFile(join(config.data, SEQUENCE_FILE), (reason) =>
+    log.warn(
+      { reason },
+      'where the exporters stood cannot be kept: after a restart its losses are not known',
+    ),
+  );
   let listeners: Listener[] = [];
+  /** Flows of the largest datagram so far, up to a quarter of a batch: so much room is kept, so that none is divided. */
+  let largest = 0;
+  /** What the streams have yet to answer for of the batch that leaves. */
+  let sent: Promise<void>[] = [];
+  let marking: Promise<void> = Promise.resolve();
   let notArchived = 0;
   let mailFlows = 0;
   let decoderFailures = 0;
@@ -114,11 +127,13 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     const nowMs = now();
     if (rate !== null && !rate.admit(address, nowMs)) return;
     try {
-      decoder.decode(bytes, exporter, port, nowMs);
+      const { flows } = decoder.decode(bytes, exporter, port, nowMs);
+      if (flows > largest) largest = Math.min(flows, settings.batch_rows >>> 2);
     } catch (error) {
       onDecoderFailure(error, bytes, address);
     }
-    if (ageTimer === null && sink.batch.length > 0) ageTimer = setTimeout(onAge, settings.batch_age);
+    if (sink.batch.length + largest > settings.batch_rows) flush();
+    ageTimer ??= setTimeout(onAge, settings.batch_age);
   }
 
   /** A defect of ours, not of the exporter; but one datagram must not be able to stop the collector. */
@@ -138,29 +153,45 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     flush();
   }
 
+  function sendMail(batch: FlowBatch, partition: number): void {
+    sent.push(mail.send(batch, partition));
+  }
+
+  /** Once everything so far has been answered for, notes where the exporters stand now. */
+  function markSequences(): void {
+    const marks = decoder.takeSequenceMarks();
+    const answers = sent;
+    sent = [];
+    if (marks.length === 0) return;
+    marking = marking.then(async () => {
+      await Promise.all(answers);
+      sequences.keep(marks);
+    });
+  }
+
   /** Mail goes first: it is what an alert waits for; with `archive: mail` there is nothing behind it. */
   function flush(): void {
     if (ageTimer !== null) clearTimeout(ageTimer);
     ageTimer = null;
     const { batch } = sink;
-    if (batch.length === 0) return;
     if (mailOnly) {
       notArchived += batch.length;
       keepMail(batch);
       mailFlows += batch.length;
-      divideMail(batch, mail.send);
+      divideMail(batch, sendMail);
     } else {
       publishMail(batch);
-      flows.send(batch);
+      sent.push(flows.send(batch));
     }
     clearFlowBatch(batch);
+    markSequences();
   }
 
   function publishMail(batch: FlowBatch): void {
     for (let row = 0; row < batch.length; ) {
       row = selectMail(batch, mailBatch, row);
       mailFlows += mailBatch.length;
-      divideMail(mailBatch, mail.send);
+      divideMail(mailBatch, sendMail);
       clearFlowBatch(mailBatch);
     }
   }
@@ -282,6 +313,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     refusedExporters: () => access.refused(),
     async start() {
       await restoreTemplates();
+      decoder.resumeSequences(await sequences.open(now()));
       const targets = await listenTargets(
         settings.listen,
         dependencies.environment ?? process.env,
@@ -319,7 +351,8 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       // Data that waits for its template is lost with this process; templates that came with it are kept.
       decoder.expire(Number.POSITIVE_INFINITY);
       await keepTemplates();
-      await Promise.race([Promise.all([flows.settled(), mail.settled()]), waitMs(SETTLE_MS)]);
+      await Promise.race([Promise.all([flows.settled(), mail.settled(), marking]), waitMs(SETTLE_MS)]);
+      await sequences.close();
       report();
       if (counters.pending.flows + counters.pending.mail > 0)
         log.error({ flows: counters.pending }, 'the stream did not answer for these flows in time');

@@ -10,6 +10,7 @@ import { FLOW_VERSION, type FlowVersionName } from '../flow/columns.ts';
 import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
+import type { SequenceUnits } from './sequence.ts';
 import { SetDecoder, viewOf } from './set-decoder.ts';
 import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
@@ -21,6 +22,7 @@ import type {
   DropReason,
   ExporterState,
   FlowSink,
+  SequenceMark,
 } from './types.ts';
 
 const V9_HEADER_BYTES = 20;
@@ -122,6 +124,19 @@ class DatagramDecoder implements Decoder {
     return known;
   }
 
+  #account(
+    domain: Domain,
+    sequence: number,
+    units: SequenceUnits,
+    exportMs: number,
+    uptimeMs: number | null,
+  ): void {
+    domain.sequence?.observe(sequence, units, exportMs, uptimeMs, domain);
+    if (domain.isTouched) return;
+    domain.isTouched = true;
+    this.#sets.table.touched.add(domain);
+  }
+
   #decodeFixed(
     version: 'v1' | 'v5' | 'v7',
     layout: FixedVersion,
@@ -152,7 +167,7 @@ class DatagramDecoder implements Decoder {
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
     if (count > present) this.#sets.drop('truncated');
     if (count < present) this.#sets.drop('bad_length');
-    domain.sequence?.observe(sequence, this.#sets.units(count === present), exportMs, uptimeMs, domain);
+    this.#account(domain, sequence, this.#sets.units(count === present), exportMs, uptimeMs);
     return this.#outcome(version);
   }
 
@@ -172,7 +187,7 @@ class DatagramDecoder implements Decoder {
     // The count of the header is wrong so often in the field that nothing is made of it.
     const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
     this.#sets.readSets(facts, bytes, view, V9_HEADER_BYTES, bytes.length);
-    domain.sequence?.observe(sequence, this.#sets.units(), exportMs, uptimeMs, domain);
+    this.#account(domain, sequence, this.#sets.units(), exportMs, uptimeMs);
     return this.#outcome('v9');
   }
 
@@ -196,7 +211,7 @@ class DatagramDecoder implements Decoder {
     // Up to three bytes behind the message are somebody's alignment.
     if (bytes.length - length >= 4) this.#sets.drop('bad_length');
     const units = this.#sets.units(length <= bytes.length);
-    domain.sequence?.observe(sequence, units, exportMs, null, domain);
+    this.#account(domain, sequence, units, exportMs, null);
     return this.#outcome('ipfix');
   }
 
@@ -227,7 +242,7 @@ class DatagramDecoder implements Decoder {
       at += 8 + padded(length);
     }
     if (left > 0) this.#sets.drop('truncated');
-    domain.sequence?.observe(sequence, this.#sets.units(), receivedAtMs, uptimeMs, domain);
+    this.#account(domain, sequence, this.#sets.units(), receivedAtMs, uptimeMs);
     return this.#outcome('sflow');
   }
 
@@ -237,6 +252,43 @@ class DatagramDecoder implements Decoder {
 
   exporters(): IterableIterator<ExporterState> {
     return this.#sets.table.domains();
+  }
+
+  takeSequenceMarks(): SequenceMark[] {
+    const { touched } = this.#sets.table;
+    const marks: SequenceMark[] = [];
+    for (const domain of touched) {
+      domain.isTouched = false;
+      if (domain.sequence === null) continue;
+      marks.push({
+        address: domain.address,
+        port: domain.exporter.port,
+        version: domain.version,
+        domain: domain.domain,
+        lastSeenMs: domain.lastSeenMs,
+        lost: domain.sequenceLostBefore + domain.sequenceLost,
+        marks: domain.sequence.marks(),
+      });
+    }
+    touched.clear();
+    return marks;
+  }
+
+  resumeSequences(marks: Iterable<SequenceMark>): void {
+    for (const { address, port, version, domain, lastSeenMs, lost, marks: positions } of marks) {
+      const known = this.#sets.table.domain(
+        address,
+        port,
+        version,
+        FLOW_VERSION[version],
+        domain,
+        lastSeenMs,
+      );
+      if (known === null) continue;
+      known.lastSeenMs = Math.max(known.lastSeenMs, lastSeenMs);
+      known.sequenceLostBefore = lost;
+      known.sequence?.resume(positions);
+    }
   }
 
   snapshot(): unknown {

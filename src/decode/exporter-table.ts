@@ -61,7 +61,10 @@ export class Domain implements ExporterState {
   sequenceLost = 0;
   sequenceReordered = 0;
   sequenceResets = 0;
+  sequenceLostBefore = 0;
   lastSeenMs = 0;
+  /** Whether it is among `ExporterTable.touched`. */
+  isTouched = false;
   clockSkewMs: number | null = null;
   readonly samplingRates = new Set<number>();
   templates = 0;
@@ -91,6 +94,8 @@ function isSequenced(version: FlowVersionName): version is SequencedVersion {
 }
 
 export class ExporterTable {
+  /** Domains that sent since somebody last took note of them and emptied this; those forgotten are not in it. */
+  readonly touched = new Set<Domain>();
   readonly #exporters = new Map<number | string, Exporter>();
   readonly #limits: DecoderOptions['limits'];
   readonly #withPort: boolean;
@@ -205,6 +210,7 @@ export class ExporterTable {
   }
 
   #forgetDomain(domain: Domain): void {
+    this.touched.delete(domain);
     this.#onForgotten(domain);
     for (const template of [...domain.byId.values()]) this.remove(domain, template);
     domain.exporter.domains.delete(domain.key);

@@ -32,6 +32,13 @@ export interface SequenceCounts {
   sequenceResets: number;
 }
 
+/** Where an account stands: what it expects next (null when it cannot know), and the exporter's clocks of then. */
+export interface SequencePosition {
+  readonly next: number | null;
+  readonly exportMs: number;
+  readonly uptimeMs: number | null;
+}
+
 /** The account by one way of counting. */
 export class SequenceAccount implements SequenceCounts {
   sequenceLost = 0;
@@ -44,6 +51,17 @@ export class SequenceAccount implements SequenceCounts {
   #lateRun = 0;
   /** Begin and length of the gaps seen, oldest first. */
   #holes: { begin: number; units: number }[] = [];
+
+  get position(): SequencePosition {
+    return { next: this.#next, exportMs: this.#exportMs, uptimeMs: this.#uptimeMs };
+  }
+
+  /** Goes on where an account of an earlier run stood: what came in between is then a gap like any other. */
+  resume({ next, exportMs, uptimeMs }: SequencePosition): void {
+    this.#next = next;
+    this.#exportMs = exportMs;
+    this.#uptimeMs = uptimeMs;
+  }
 
   /**
    * Takes account of a datagram with number `sequence` that holds `units` units, or null when their number cannot be
@@ -118,16 +136,20 @@ export class SequenceAccount implements SequenceCounts {
   }
 }
 
+export const COUNTING_NAMES = ['datagrams', 'flows', 'flows_with_own', 'records'] as const;
+type CountingName = (typeof COUNTING_NAMES)[number];
+
 /** A way of counting: what a unit is, and whether the number of a datagram already counts its own. */
 interface Counting {
+  readonly name: CountingName;
   readonly unit: 'datagrams' | 'flows' | 'records';
   readonly withOwn: boolean;
 }
 
-const datagrams: Counting = { unit: 'datagrams', withOwn: false };
-const flowsBefore: Counting = { unit: 'flows', withOwn: false };
-const flowsWithOwn: Counting = { unit: 'flows', withOwn: true };
-const recordsBefore: Counting = { unit: 'records', withOwn: false };
+const datagrams: Counting = { name: 'datagrams', unit: 'datagrams', withOwn: false };
+const flowsBefore: Counting = { name: 'flows', unit: 'flows', withOwn: false };
+const flowsWithOwn: Counting = { name: 'flows_with_own', unit: 'flows', withOwn: true };
+const recordsBefore: Counting = { name: 'records', unit: 'records', withOwn: false };
 
 /**
  * Ways of counting by version, that of the specification first. The others are met in the field: softflowd numbers an
@@ -142,6 +164,9 @@ const COUNTINGS = {
 } as const;
 
 export type SequencedVersion = keyof typeof COUNTINGS;
+
+/** Where an exporter's account stands by each way of counting that is followed, the best first. */
+export type SequenceMarks = readonly (SequencePosition & { readonly counting: CountingName })[];
 
 /** After so many datagrams the ways that foretold less than half of the best are followed no further. */
 const TRIAL_DATAGRAMS = 64;
@@ -190,6 +215,28 @@ export class ExporterSequence {
     counts.sequenceReordered = this.#before.sequenceReordered + account.sequenceReordered;
     counts.sequenceResets = this.#before.sequenceResets + account.sequenceResets;
     if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(best, counts);
+  }
+
+  marks(): SequenceMarks {
+    const best = this.#best();
+    const ways = [best, ...this.#ways.filter((way) => way !== best)];
+    return ways.map(({ counting, account }) => ({ counting: counting.name, ...account.position }));
+  }
+
+  /** Goes on at the marks of an earlier run; those that this version does not know are passed over. */
+  resume(marks: SequenceMarks): void {
+    const ways = marks.flatMap(({ counting, ...position }) => {
+      const way = waysOf(this.#version).find((candidate) => candidate.counting.name === counting);
+      way?.account.resume(position);
+      return way ?? [];
+    });
+    if (ways.length === 0) return;
+    ways[0].foretold = 1;
+    this.#ways = ways;
+  }
+
+  #best(): Way {
+    return this.#ways.reduce((best, way) => (way.foretold > best.foretold ? way : best));
   }
 
   #judge(best: Way, { sequenceLost, sequenceReordered, sequenceResets }: SequenceCounts): void {

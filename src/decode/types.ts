@@ -8,6 +8,7 @@
 import type { AddressBytes } from '../flow/address.ts';
 import type { FlowBatch } from '../flow/batch.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
+import type { SequenceMarks } from './sequence.ts';
 
 /** Where decoded rows go. `batch` always has room for one row; who fills it up calls `flush`, which must make room. */
 export interface FlowSink {
@@ -51,7 +52,7 @@ export interface DecodeOutcome {
   readonly dropped: number;
 }
 
-/** What is known of one exporter and observation domain. All counts since the start of the process. */
+/** What is known of one exporter and observation domain. Counts are those since the start of the process. */
 export interface ExporterState {
   readonly address: AddressBytes;
   readonly domain: number;
@@ -64,6 +65,8 @@ export interface ExporterState {
   sequenceReordered: number;
   /** The exporter started its sequence anew. */
   sequenceResets: number;
+  /** Units lost in earlier runs, where their account was kept. */
+  sequenceLostBefore: number;
   /** Receive time of the newest datagram, and how far the exporter's own clock is from ours (ours minus its), in ms. */
   lastSeenMs: number;
   clockSkewMs: number | null;
@@ -111,6 +114,19 @@ export interface DecoderOptions {
   readonly onOptions?: (record: OptionsRecord) => void;
 }
 
+/** Where the sequence of one exporter and domain stood, to be kept over a restart. */
+export interface SequenceMark {
+  readonly address: AddressBytes;
+  /** 0 unless the scope of templates includes the port. */
+  readonly port: number;
+  readonly version: FlowVersionName;
+  readonly domain: number;
+  readonly lastSeenMs: number;
+  /** Units lost until then, in all runs. */
+  readonly lost: number;
+  readonly marks: SequenceMarks;
+}
+
 export interface Decoder {
   /**
    * Decodes one datagram: appends its flow records to the sink and keeps account of the exporter. `bytes` may be
@@ -123,6 +139,10 @@ export interface Decoder {
   exporters(): IterableIterator<ExporterState>;
   /** Templates and sampling options with their age, as plain JSON to be kept over a restart; and their return. */
   snapshot(): unknown;
+  /** Of each domain that sent since the last call. */
+  takeSequenceMarks(): SequenceMark[];
+  /** Goes on at marks of an earlier run, so that what came in between counts as lost. */
+  resumeSequences(marks: Iterable<SequenceMark>): void;
   /** Anything that is not a valid snapshot is ignored; returns how many templates were taken over. */
   restore(snapshot: unknown, nowMs: number): number;
 }

@@ -122,11 +122,11 @@ function describeCollector(registry: Registry, collector: NonNullable<MetricsSou
   counter(
     registry,
     'sequence_lost_total',
-    'Lost on the way by the sequence numbers: flows for v5 and IPFIX, datagrams for v9 and sFlow',
+    'Lost on the way by the sequence numbers, over restarts: flows for v5 and IPFIX, datagrams for v9 and sFlow',
     'exporter',
     () =>
       perExporter(
-        (exporter) => exporter.sequenceLost,
+        (exporter) => exporter.sequenceLostBefore + exporter.sequenceLost,
         (a, b) => a + b,
       ),
   );

@@ -24,6 +24,7 @@ const state = (lastSeenMs: number): ExporterState => ({
   sequenceLost: 0,
   sequenceReordered: 0,
   sequenceResets: 0,
+  sequenceLostBefore: 0,
   lastSeenMs,
   clockSkewMs: null,
   samplingRates: new Set(),

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -216,6 +217,8 @@ describe('input that is not wanted', () => {
           exporters: () => decoder.exporters(),
           expire: (nowMs) => decoder.expire(nowMs),
           snapshot: () => decoder.snapshot(),
+          takeSequenceMarks: () => [],
+          resumeSequences: () => undefined,
           restore: (snapshot, nowMs) => decoder.restore(snapshot, nowMs),
           decode(bytes, exporter, exporterPort, receivedAtMs) {
             if (bytes.toString() !== 'bug')
@@ -284,6 +287,70 @@ describe('templates', () => {
     const { collector } = await start({ ...configOf(), data: join(directory, 'gone') });
     await collector.stop();
     expect(lines.some((line) => line.level === 40 && line.msg.includes('templates'))).toBe(true);
+  });
+});
+
+describe('sequences over a restart', () => {
+  const lostBy = ({ collector }: { collector: Collector }) =>
+    [...collector.exporters()].map(({ sequenceLost, sequenceLostBefore }) => [
+      sequenceLostBefore,
+      sequenceLost,
+    ]);
+  const flow: V5Flow = { src: '10.0.0.1', dst: '198.51.100.1', srcPort: 1024, dstPort: 443 };
+  const export5 = (sequence: number) => v5([flow, flow], { sequence });
+
+  test('what came while nobody listened is counted as lost, and what was lost before is not forgotten', async () => {
+    const first = await start(configOf());
+    await send(first.port, export5(100), export5(106));
+    await until(() => first.collector.counters.flows === 4);
+    expect(lostBy(first)).toEqual([[0, 4]]);
+    await first.collector.stop();
+    const second = await start(configOf());
+    await send(second.port, export5(120), export5(122));
+    await until(() => second.collector.counters.flows === 4);
+    expect(lostBy(second)).toEqual([[4, 12]]);
+  });
+
+  test('what was read and is not safe when the process dies counts as lost, what is safe does not', async () => {
+    const config = configOf();
+    const first = await start(config);
+    await send(first.port, export5(100));
+    await until(() => stream.messages.length > 0);
+    const file = join(directory, 'sequences.ndjson');
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('"next":102'));
+    stream.answer = 'hold';
+    await send(first.port, export5(102));
+    await until(() => first.collector.counters.flows === 4);
+    await sleep(50);
+    // As after a kill: the first is not asked to stop before the second has read the file.
+    const second = await start(config);
+    await send(second.port, export5(104));
+    await until(() => second.collector.counters.flows === 2);
+    expect(lostBy(second)).toEqual([[0, 2]]);
+  });
+
+  test('an exporter that was restarted meanwhile has lost nothing that we know of', async () => {
+    const first = await start(configOf());
+    await send(first.port, v5([flow], { sequence: 5_000_000, uptimeMs: 9_000_000 }));
+    await until(() => first.collector.counters.flows === 1);
+    await first.collector.stop();
+    const second = await start(configOf());
+    await send(second.port, v5([flow], { sequence: 0, uptimeMs: 1000 }));
+    await until(() => second.collector.counters.flows === 1);
+    expect(lostBy(second)).toEqual([[0, 0]]);
+  });
+
+  test('no datagram is divided between two batches', async () => {
+    const { collector, port } = await start(configOf({ batch_rows: 64, batch_age: '10s' }));
+    const datagram = (sequence: number) =>
+      v5(
+        Array.from({ length: 15 }, () => flow),
+        { sequence },
+      );
+    for (let i = 0; i < 20; i++) await send(port, datagram(15 * i));
+    await until(() => collector.counters.flows === 300);
+    await until(() => stream.messages.length >= 4);
+    for (const { message } of stream.messages) expect(message.rows % 15).toBe(0);
   });
 });
 

@@ -15,6 +15,7 @@ function exporter(address: string, domain: number, sequenceLost: number, lastSee
     sequenceLost,
     sequenceReordered: 0,
     sequenceResets: 0,
+    sequenceLostBefore: 0,
     lastSeenMs,
     clockSkewMs: null,
     samplingRates: new Set(),

@@ -325,6 +325,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       sequenceLost: 3,
       sequenceReordered: 1,
       sequenceResets: 0,
+      sequenceLostBefore: 0,
       lastSeenMs: now + 50_000,
       clockSkewMs: -1500.4,
       samplingRates: new Set([1, 1000]),

@@ -1,0 +1,169 @@
+/**
+ * Where each exporter's sequence stood when its flows were last safe, in a file: so that what a killed or stopped
+ * collector did not see is counted as lost by the next one, and never reads as quiet.
+ *
+ * A line of JSON for each exporter and domain that sent, appended whenever a batch has been answered for; the newest line
+ * of each counts. A file that is damaged or cannot be written costs that account, never a flow.
+ */
+
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { z } from 'zod';
+import { COUNTING_NAMES } from '../decode/sequence.ts';
+import type { SequenceMark } from '../decode/types.ts';
+import { messageOf } from '../errors.ts';
+import { formatAddress, parseAddress } from '../flow/address.ts';
+
+/** The file is written anew when it is larger than this and than four times what it tells. */
+const MIN_REWRITE_BYTES = 1 << 20;
+/** More exporters and domains than a collector follows; those longest not heard go first. */
+const MAX_ENTRIES = 32_768;
+/** An exporter that was silent for longer is not counted as having lost what it sent meanwhile. */
+const MAX_AGE_MS = 86_400_000;
+/** What is larger was not written by us. */
+const MAX_FILE_BYTES = 256 << 20;
+
+const u32 = z.number().int().min(0).max(0xffffffff);
+const time = z.number().min(-1e13).max(1e13);
+const lineSchema = z.object({
+  exporter: z.string(),
+  port: z.number().int().min(0).max(65_535),
+  version: z.enum(['v5', 'v7', 'v9', 'ipfix', 'sflow']),
+  domain: u32,
+  seen: z.number().min(0).max(1e13),
+  lost: z.number().int().min(0),
+  next: z
+    .array(
+      z.object({
+        counting: z.enum(COUNTING_NAMES),
+        next: u32.nullable(),
+        exportMs: time,
+        uptimeMs: time.nullable(),
+      }),
+    )
+    .min(1)
+    .max(COUNTING_NAMES.length),
+});
+
+export interface SequenceFile {
+  /** The marks that are younger than a day; none when there is no file. Opens it for `keep`. */
+  open(nowMs: number): Promise<SequenceMark[]>;
+  /** Appends; never rejects, never blocks. What comes while a write is under way goes out with the next. */
+  keep(marks: readonly SequenceMark[]): void;
+  /** Writes what waits and closes. */
+  close(): Promise<void>;
+}
+
+/** `onFailure` is told once when the file cannot be read or written, until it can be again. */
+export function createSequenceFile(path: string, onFailure: (reason: string) => void): SequenceFile {
+  /** Newest line of each exporter and domain, the one longest not heard first. */
+  const lines = new Map<string, string>();
+  let waiting = '';
+  let handle: FileHandle | null = null;
+  let bytes = 0;
+  let failed = false;
+  let writing: Promise<void> | null = null;
+
+  function remember(key: string, line: string): void {
+    lines.delete(key);
+    lines.set(key, line);
+    if (lines.size > MAX_ENTRIES) for (const oldest of lines.keys()) return void lines.delete(oldest);
+  }
+
+  async function write(): Promise<void> {
+    while (waiting !== '') {
+      const text = waiting;
+      waiting = '';
+      try {
+        if (handle === null || bytes > MIN_REWRITE_BYTES) await rewriteIfWorthIt();
+        const { bytesWritten } = (await handle?.write(text)) ?? { bytesWritten: 0 };
+        bytes += bytesWritten;
+        failed = false;
+      } catch (error) {
+        if (!failed) onFailure(messageOf(error));
+        failed = true;
+      }
+    }
+    writing = null;
+  }
+
+  /** Written beside and renamed, so that a kill leaves the old file or the new one. */
+  async function rewriteIfWorthIt(): Promise<void> {
+    const text = [...lines.values()].join('');
+    if (handle !== null && bytes < 4 * Buffer.byteLength(text)) return;
+    const temporary = `${path}.new`;
+    try {
+      const fresh = await open(temporary, 'w', 0o640);
+      await fresh.write(text);
+      await rename(temporary, path);
+      await handle?.close();
+      handle = fresh;
+      bytes = Buffer.byteLength(text);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async function read(): Promise<string> {
+    try {
+      const content = await readFile(path);
+      return content.length > MAX_FILE_BYTES ? '' : content.toString('utf8');
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
+        onFailure(messageOf(error));
+      return '';
+    }
+  }
+
+  return {
+    async open(nowMs) {
+      const newest = new Map<string, SequenceMark>();
+      for (const line of (await read()).split('\n')) {
+        const mark = parseLine(line);
+        if (mark === null || nowMs - mark.lastSeenMs > MAX_AGE_MS) continue;
+        const key = keyOf(mark);
+        newest.set(key, mark);
+        remember(key, `${line}\n`);
+      }
+      return [...newest.values()].map((mark) => ({ ...mark, lastSeenMs: Math.min(mark.lastSeenMs, nowMs) }));
+    },
+    keep(marks) {
+      for (const mark of marks) {
+        const line = formatLine(mark);
+        remember(keyOf(mark), line);
+        waiting += line;
+      }
+      writing ??= write();
+    },
+    async close() {
+      await writing;
+      await handle?.close().catch(() => undefined);
+      handle = null;
+    },
+  };
+}
+
+function keyOf({ address, port, version, domain }: SequenceMark): string {
+  return `${formatAddress(address)} ${port} ${version} ${domain}`;
+}
+
+function formatLine({ address, port, version, domain, lastSeenMs, lost, marks }: SequenceMark): string {
+  const exporter = formatAddress(address);
+  return `${JSON.stringify({ exporter, port, version, domain, seen: lastSeenMs, lost, next: marks })}\n`;
+}
+
+/** Null for what is no line of ours, such as the last one of a process that was killed while it wrote. */
+function parseLine(line: string): SequenceMark | null {
+  if (line === '') return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  const parsed = lineSchema.safeParse(value);
+  if (!parsed.success) return null;
+  const { exporter, seen, next, ...mark } = parsed.data;
+  const address = parseAddress(exporter);
+  return address === null ? null : { ...mark, address, lastSeenMs: seen, marks: next };
+}
