@@ -41,7 +41,9 @@ export function createCoverageRole(config: Config, dependencies: CoverageRoleDep
   const { collector, stream, log, now } = dependencies;
   const watch = createCoverageWatch({
     config: config.coverage,
-    policyVersion: dependencies.policyVersion,
+    get policyVersion() {
+      return dependencies.policyVersion;
+    },
     startedAtMs: now(),
     // Of the allow-list, single addresses are exporters that should be there; a wider prefix says no such thing.
     expected: config.collector.exporters

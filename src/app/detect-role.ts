@@ -7,7 +7,7 @@
  */
 
 import { setInterval } from 'node:timers';
-import type { Detector } from '../detect/detector.ts';
+import type { Detector, DetectorOptions } from '../detect/detector.ts';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parseAddress } from '../flow/address.ts';
@@ -32,6 +32,8 @@ export interface DetectRole {
   stop(): Promise<void>;
   /** Resolves when partitions of mail are assigned and restored for the first time. */
   readonly assigned: Promise<void>;
+  /** Puts another policy in force in every detector, each between two messages. Resolves when all have it. */
+  reload(options: DetectorOptions): Promise<void>;
   /** Mail messages that are not committed. */
   lag(): number;
   readonly counters: { readonly corruptMessages: number };
@@ -56,6 +58,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   const { stream, detectors, log, now, onAlertLatency } = dependencies;
   const counters = { corruptMessages: 0 };
   const parts = new Map<number, Part>();
+  let reloaded: DetectorOptions | null = null;
   let subscription: Subscription | null = null;
   let ticker: NodeJS.Timeout | null = null;
   let firstAssigned: () => void = () => undefined;
@@ -73,6 +76,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     const fresh = new Map(partitions.map((partition) => [partition, detectors.begin(partition)]));
     await restore(fresh);
     for (const [partition, detector] of fresh) {
+      // The policy may have changed while incidents were restored.
+      if (reloaded !== null) detector.reload(reloaded);
       parts.set(partition, {
         detector,
         lastDeliveryMs: now(),
@@ -182,6 +187,14 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     if (dropped > 0) throw new RogueSmtpError('stream', `${dropped} ${name} were refused: the spool is full`);
   }
 
+  /** The tick tries again what cannot be published now. */
+  async function reloadPart(partition: number, part: Part, options: DetectorOptions): Promise<void> {
+    part.detector.reload(options);
+    await publishOutcomes(part, partition).catch((error: unknown) =>
+      log.error({ error: messageOf(error) }, 'what the new policy changed could not be published yet'),
+    );
+  }
+
   /** While mail comes or waits it carries the clock: running ahead would close incidents that go on in a backlog. */
   async function tick(partition: number, part: Part): Promise<void> {
     if (now() - part.lastDeliveryMs < TICK_MS) return;
@@ -193,6 +206,12 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   return {
     counters,
     assigned,
+    async reload(options) {
+      reloaded = options;
+      await Promise.all(
+        [...parts].map(([partition, part]) => inTurn(part, () => reloadPart(partition, part, options))),
+      );
+    },
     lag: () => subscription?.lag() ?? 0,
     async start() {
       subscription = await stream.subscribe({

@@ -1,29 +1,27 @@
-/** Makes the detectors of a configuration: the policy is compiled once, bounds are shared out between partitions. */
+/** What a configuration asks of each detector: the policy compiled once, bounds shared out between partitions. */
 
 import type { Config } from '../config/schema.ts';
-import { createDetector, type Detector } from '../detect/detector.ts';
+import type { DetectorOptions } from '../detect/detector.ts';
 import { compilePolicy } from '../detect/policy.ts';
 
 /**
  * A detector knows its own partition only. So that the bounds hold over all of them, wherever they are read, each gets
  * an equal part: of blocks rather too few than too many.
  */
-export function detectorFactory(config: Config, partitions: number): () => Detector {
-  const policy = compilePolicy(config);
+export function detectorOptions(config: Config, partitions: number): DetectorOptions {
   const { detection, block } = config;
   const part = (bound: number) => Math.max(1, Math.floor(bound / partitions));
-  return () =>
-    createDetector({
-      policy,
-      detection: {
-        ...detection,
-        max_hosts: part(detection.max_hosts),
-        max_sessions: part(detection.max_sessions),
-      },
-      block: {
-        ...block,
-        max_entries: part(block.max_entries),
-        max_new_per_hour: part(block.max_new_per_hour),
-      },
-    });
+  return {
+    policy: compilePolicy(config),
+    detection: {
+      ...detection,
+      max_hosts: part(detection.max_hosts),
+      max_sessions: part(detection.max_sessions),
+    },
+    block: {
+      ...block,
+      max_entries: part(block.max_entries),
+      max_new_per_hour: part(block.max_new_per_hour),
+    },
+  };
 }

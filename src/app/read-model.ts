@@ -29,7 +29,7 @@ export interface LiveSources {
 }
 
 /** The model of a running instance: what is in memory is told from there. */
-export function createLiveModel(engine: Engine, config: Config, live: LiveSources): ReadModel {
+export function createLiveModel(engine: Engine, config: () => Config, live: LiveSources): ReadModel {
   return {
     ...createStoredModel(engine, config),
     status: async () => live.status(),
@@ -39,23 +39,23 @@ export function createLiveModel(engine: Engine, config: Config, live: LiveSource
       await live.refreshExporters();
       return queries.exporters(engine);
     },
-    renderAcl: async (request) => renderFor(config, live.incidents(), request, Date.now()),
+    renderAcl: async (request) => renderFor(config(), live.incidents(), request, Date.now()),
   };
 }
 
 /** The model of a store that no service runs on. */
-export function createStoredModel(engine: Engine, config: Config): ReadModel {
+export function createStoredModel(engine: Engine, config: () => Config): ReadModel {
   return {
     status: async () => {
       throw new RogueSmtpError('unavailable', 'no running instance');
     },
     offenders: () => queries.offenders(engine),
     alerts: (request) => queries.alerts(engine, request),
-    inventory: () => queries.inventory(engine, { internal: config.networks.internal }),
+    inventory: () => queries.inventory(engine, { internal: config().networks.internal }),
     exporters: () => queries.exporters(engine),
     query: (sql, format) => engine.queryText(sql, format, { readonly: true, timeoutMs: QUERY_TIMEOUT_MS }),
     renderAcl: async (request) =>
-      renderFor(config, await queries.newestIncidents(engine), request, Date.now()),
+      renderFor(config(), await queries.newestIncidents(engine), request, Date.now()),
     async incident(idOrHost) {
       const incident = await queries.incident(engine, idOrHost);
       if (incident === null)

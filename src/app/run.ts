@@ -10,8 +10,8 @@ import { createCollector } from '../collect/collector.ts';
 import type { CollectorCounters } from '../collect/collector-counters.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
+import { createDetector } from '../detect/detector.ts';
 import { createDetectorPartitions } from '../detect/detector-partitions.ts';
-import { compilePolicy } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createMetrics } from '../http/metrics.ts';
 import type { Losses } from '../http/read-model.ts';
@@ -20,18 +20,21 @@ import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
-import { detectorFactory } from './detectors.ts';
+import { detectorOptions } from './detectors.ts';
 import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
+import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
 import { createStream } from './stream.ts';
 
 export interface Service {
   start(): Promise<RunningService>;
+  /** Reads the configuration file again and puts in force what can be; a mistake in it is logged, never thrown. */
+  reload(): Promise<void>;
   /** Takes no more datagrams, stores what was taken, closes everything. */
   stop(): Promise<void>;
 }
@@ -67,7 +70,8 @@ export function createService(
   const collector = roles.has('collect') ? createCollector(config, { stream, log, now }) : null;
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
-  const detectors = createDetectorPartitions(detectorFactory(config, stream.partitions('mail')));
+  let detection = detectorOptions(config, stream.partitions('mail'));
+  const detectors = createDetectorPartitions(() => createDetector(detection));
   const detectRole = roles.has('detect')
     ? createDetectRole({
         stream,
@@ -87,12 +91,30 @@ export function createService(
       : createCoverageRole(config, {
           collector,
           stream,
-          policyVersion: compilePolicy(config).version,
+          get policyVersion() {
+            return detection.policy.version;
+          },
           log,
           now,
         });
+  const reloader = createReloader(loaded, {
+    log,
+    now,
+    apply: async (next) => {
+      // Everything that can fail is done before anything changes.
+      detection = detectorOptions(next, stream.partitions('mail'));
+      collector?.reload(next);
+      serveRole?.reload(next);
+      await detectRole?.reload(detection);
+    },
+  });
   const metrics = createMetrics({
     stream,
+    policy: {
+      version: () => detection.policy.version,
+      error: () => reloader.state.error,
+      counters: reloader.counters,
+    },
     ...(collector !== null && { collector }),
     ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
     ...(writer !== null && { writer }),
@@ -108,7 +130,7 @@ export function createService(
     ...(hasEngine ? ['the store'] : []),
   ]);
   const stopping = new AbortController();
-  const model = createLiveModel(engine, config, {
+  const model = createLiveModel(engine, () => reloader.config, {
     incidents,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
     refreshExporters: async () => exporterAccount?.refresh(),
@@ -116,11 +138,12 @@ export function createService(
       version,
       started_at: startedAt,
       config_file: loaded.file,
-      block_mode: config.block.mode,
-      senders: config.senders.length,
+      block_mode: reloader.config.block.mode,
+      senders: reloader.config.senders.length,
       open_incidents: incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
+      policy: { version: detection.policy.version, ...reloader.state },
       lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
   });
@@ -191,6 +214,7 @@ export function createService(
       const httpAddress = await http.start();
       const udpAddresses = (await collector?.start()) ?? [];
       coverageRole?.start();
+      reloader.start();
       waitingFor.delete('the collector');
       if (config.senders.length === 0 && detectRole !== null) {
         log.warn(
@@ -205,8 +229,10 @@ export function createService(
         failed: opened.then(() => new Promise<never>(() => undefined)),
       };
     },
+    reload: () => reloader.reload(),
     async stop() {
       stopping.abort();
+      await reloader.stop();
       await collector?.stop();
       await coverageRole?.stop();
       await opened.catch(() => undefined);

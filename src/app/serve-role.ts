@@ -30,6 +30,8 @@ export interface ServeRole {
   blocked(): readonly Incident[];
   /** The text of a configured ACL target as it would be written now. */
   targetText(name: string, family: '4' | '6'): string;
+  /** Takes over another configuration of lists and blocks, and brings the files up to date. */
+  reload(config: Config): void;
   /** Calls back with every alert from now on, until the returned function is called. */
   onAlert(listener: (alert: Alert) => void): () => void;
 }
@@ -47,8 +49,9 @@ const REMEMBERED_ALERTS = 10_000;
 const RECENT_ALERTS = 500;
 const FAMILIES = ['4', '6'] as const;
 
-export function createServeRole(config: Config, dependencies: ServeRoleDependencies): ServeRole {
+export function createServeRole(initial: Config, dependencies: ServeRoleDependencies): ServeRole {
   const { stream, log, now } = dependencies;
+  let config = initial;
   /** By host and site, closed ones too: a host that comes back replaces its old incident. */
   const newest = new Map<string, Incident>();
   /** Why a list was not written, by target and family. */
@@ -210,6 +213,19 @@ export function createServeRole(config: Config, dependencies: ServeRoleDependenc
       const target = config.acl.targets.find((candidate) => candidate.name === name);
       if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
       return renderTarget(target, family).text;
+    },
+    reload(next) {
+      for (const target of config.acl.targets) {
+        const successor = next.acl.targets.find(({ name }) => name === target.name);
+        if (successor !== undefined && successor.path === target.path) continue;
+        log.warn(
+          { target: target.name },
+          'the files of this ACL target are no longer written: what lies there stays as it is',
+        );
+      }
+      config = next;
+      // Before all incidents are known a list would let go of those that are not.
+      if (regularly !== null) publishInTurn();
     },
     onAlert(listener) {
       listeners.add(listener);

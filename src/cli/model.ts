@@ -30,7 +30,10 @@ export async function withModel(
     await engine.start();
     // Data that an earlier version left, or that nothing was ever written to, has its tables to come.
     if (loaded.config.clickhouse.url === '') await migrate(engine, loaded.config.clickhouse);
-    await use(createStoredModel(engine, loaded.config), null);
+    await use(
+      createStoredModel(engine, () => loaded.config),
+      null,
+    );
   } finally {
     await engine.stop();
   }

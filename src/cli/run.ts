@@ -1,4 +1,4 @@
-/** `rogue-smtp run` and the roles by themselves: starts the service, stops on SIGINT and SIGTERM. */
+/** `rogue-smtp run` and the roles by themselves: starts the service, stops on SIGINT and SIGTERM, reloads on SIGHUP. */
 
 import { createLogger } from '../app/logger.ts';
 import { ROLES, type Role } from '../app/roles.ts';
@@ -23,6 +23,7 @@ export async function runCommand(
     process.once('SIGINT', onSignal);
     process.once('SIGTERM', onSignal);
   });
+  process.on('SIGHUP', () => void service.reload());
   try {
     const running = await service.start();
     if (running.udp.length > 0) {

@@ -49,6 +49,8 @@ export interface Collector {
   exporters(): IterableIterator<ExporterState>;
   /** Exporters that are not on the allow-list, at most 1024 of them. */
   refusedExporters(): readonly RefusedExporter[];
+  /** Takes over which networks are internal: by them mail is divided between detectors. */
+  reload(config: Pick<Config, 'networks'>): void;
 }
 
 /** Encoded batches that may wait for each stream; at 8192 rows about 40 of them. */
@@ -90,11 +92,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const flows = publisher('flows');
   const mail = publisher('mail');
   const mailBatch = createFlowBatch(settings.batch_rows);
-  const divideMail = createMailDivider(
-    config.networks.internal,
-    stream.partitions('mail'),
-    settings.batch_rows,
-  );
+  const dividerFor = ({ networks }: Pick<Config, 'networks'>) =>
+    createMailDivider(networks.internal, stream.partitions('mail'), settings.batch_rows);
+  let divideMail = dividerFor(config);
   const sink = { batch: createFlowBatch(settings.batch_rows), flush };
   const decoder = (dependencies.createDecoder ?? createRealDecoder)(
     decoderOptions(settings, mailOnly ? ports : undefined),
@@ -309,6 +309,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
 
   return {
     counters,
+    reload: (next) => {
+      divideMail = dividerFor(next);
+    },
     exporters: () => decoder.exporters(),
     refusedExporters: () => access.refused(),
     async start() {

@@ -28,6 +28,8 @@ export interface LoadedConfig {
    * A key that stands nowhere has its default.
    */
   readonly placeOf: (path: readonly (string | number)[]) => string;
+  /** Reads the same file, variables and flags again, as they are then. Throws as `loadConfig`. */
+  readonly again: () => LoadedConfig;
 }
 
 export interface LoadOptions {
@@ -69,6 +71,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     file,
     warnings: checked.warnings,
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
+    again: () => loadConfig({ ...options, file: file ?? undefined }),
   };
 }
 

@@ -91,10 +91,11 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
     : { state: 'published', reason: `the grade is ${GRADES[input.grade - 1]}` };
 }
 
-/** What a standing block becomes under the mode of today. */
-export function standingDecision(config: BlockConfig, standing: BlockDecision): BlockDecision {
+/** What a standing block of an incident of this grade becomes under the mode and the grade of today. */
+export function standingDecision(config: BlockConfig, standing: BlockDecision, grade: number): BlockDecision {
+  if (grade < GRADES.indexOf(config.grade) + 1) return none(`the grade is below ${config.grade}`);
   if (config.mode === 'observe')
-    return { state: 'observed', reason: 'block.mode is observe since a restart' };
+    return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
   if (config.mode === 'propose') return { state: 'proposed', reason: 'waits for approval' };
   return { state: 'published', reason: standing.reason };
 }

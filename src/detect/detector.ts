@@ -21,13 +21,14 @@ import {
   standingDecision,
 } from './block.ts';
 import { createBlockLedger } from './block-ledger.ts';
-import { type DestinationBudget, emptyCaseFile } from './case-file.ts';
+import { type CaseFile, type DestinationBudget, emptyCaseFile } from './case-file.ts';
 import { createDeadlines } from './deadlines.ts';
 import { gradeSession, SESSION_GRADE } from './evidence.ts';
 import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
 import { createHostTable, type Host, hostKey } from './host-table.ts';
 import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
 import type { Policy } from './policy.ts';
+import { judgeAnew, resizeWindow } from './policy-change.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { noSamples, TRIAL } from './sampled-dialogue.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
@@ -80,6 +81,11 @@ export interface Detector {
   take(): { readonly alerts: Alert[]; readonly incidents: Incident[] };
   /** Continues an incident of an earlier process. Call before the first batch of its partition. */
   restore(incident: Incident): void;
+  /**
+   * Puts another policy and other thresholds in force, between two records: the next record is judged by them, and what
+   * they have nothing against is closed and unblocked at once. Sizes, timeouts, ports and sites must be as they were.
+   */
+  reload(options: DetectorOptions): void;
   /** The newest offset of the partition that may be committed, -1 for none: what lies behind is read again. */
   safeOffset(partition: number): number;
   /** The state of all open incidents as it is now. */
@@ -99,8 +105,8 @@ const CHECKPOINT_MS_PER_INCIDENT = 2;
 const BLOCK_REFRESHES = 8;
 
 export function createDetector(options: DetectorOptions): Detector {
-  const { policy, detection, block: blockConfig } = options;
-  const neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
+  let { policy, detection, block: blockConfig } = options;
+  let neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
   /**
    * So long after a place where a restart goes on reading, sessions may lack their beginning, and what they seem to
    * prove is not to be believed. It was published long ago: the hold time is longer by all that can delay that.
@@ -109,7 +115,7 @@ export function createDetector(options: DetectorOptions): Detector {
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
   const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MAX_MS + LATENESS_MS;
 
-  const screen = createScreen(policy);
+  let screen = createScreen(policy);
   const recent = createRecentRecords(holdMs);
   const sessions = createSessionTable({
     timeoutMs: detection.session_timeout,
@@ -117,7 +123,7 @@ export function createDetector(options: DetectorOptions): Detector {
   });
   const vantagePoints = createVantagePoints();
   const budget: DestinationBudget = { used: 0, limit: detection.max_sessions };
-  const tally = createTally(detection, budget, vantagePoints);
+  let tally = createTally(detection, budget, vantagePoints);
   const hosts = createHostTable();
   const halves = createHalfSessions();
   const deadlines = createDeadlines<Host>();
@@ -403,7 +409,16 @@ export function createDetector(options: DetectorOptions): Detector {
       if (s.port === BLOCK_PORT) refreshBlock(host, eventMs);
       return false;
     }
-    if (block.state === 'observed' || (file.grade < neededGrade && block.reason !== '')) return false;
+    // What was only observed is looked at again once a mode that blocks is in force.
+    if (block.state === 'observed' && blockConfig.mode === 'observe') return false;
+    if (file.grade < neededGrade && block.reason !== '') return false;
+    return decideAnew(host, eventMs);
+  }
+
+  /** True when the state changed. */
+  function decideAnew(host: Host, eventMs: number): boolean {
+    const { file } = host;
+    const { block } = file;
     const decision = decideBlock(blockConfig, {
       grade: file.grade,
       solidGrade: file.solidGrade,
@@ -461,22 +476,49 @@ export function createDetector(options: DetectorOptions): Detector {
     alert('updated', host, atMs);
   }
 
-  /** A block that the configuration of today would not give is taken back at once. */
-  function applyPolicyToBlock(host: Host): void {
+  /** A block that the configuration of today would not give is taken back at once. True when something changed. */
+  function applyPolicyToBlock(host: Host, atMs: number): boolean {
     const { block } = host.file;
-    if (!isStanding(block.state)) return;
-    const atMs = Math.max(clockMs, host.clockMs);
+    if (!isStanding(block.state)) return false;
     const interlock = blockInterlock({
       neverBlocked: policy.isNeverBlocked(host.bytes, 0),
       natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, atMs),
       hasSenders: policy.hasSenders,
     });
-    if (!setBlock(host, interlock ?? standingDecision(blockConfig, block), atMs)) return;
+    const decision = interlock ?? standingDecision(blockConfig, block, host.file.grade);
+    if (!setBlock(host, decision, atMs)) return false;
     if (!isStanding(host.file.block.state)) ledger.delete(host);
+    return true;
+  }
+
+  /** Brings a host in line with a policy that has just come into force. */
+  function applyPolicy(host: Host): void {
+    const { file } = host;
+    const atMs = Math.max(clockMs, host.clockMs);
+    const isOpen = file.closedMs === null;
+    const judged = judgeAnew(policy, host.bytes, file.destinations.keys(), atMs);
+    if (isOpen) file.verdict = judged.verdict;
+    let blockChanged = applyPolicyToBlock(host, atMs);
+    if (judged.closes && isStanding(file.block.state)) {
+      blockChanged = setBlock(host, { state: 'refused', reason: `the host ${judged.verdict}` }, atMs);
+      ledger.delete(host);
+    }
+    if (isOpen && judged.closes) {
+      close(host, atMs);
+      return;
+    }
+    if (isOpen && file.block.state === 'observed' && isFresh(file, atMs))
+      blockChanged = decideAnew(host, atMs) || blockChanged;
+    if (!blockChanged) return;
     changed(host, null, atMs);
     alert('updated', host, atMs);
+    schedule(host);
   }
+
+  /** Active so recently that a block of then would still stand. */
+  const isFresh = (file: CaseFile, atMs: number): boolean =>
+    atMs - file.lastMs < blockTtlMs(blockConfig, file.recurrence);
 
   // Time.
 
@@ -604,8 +646,27 @@ export function createDetector(options: DetectorOptions): Detector {
       );
       const { sinceMs, untilMs } = file.block;
       if (sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
-      applyPolicyToBlock(host);
+      const atMs = Math.max(clockMs, host.clockMs);
+      if (applyPolicyToBlock(host, atMs)) {
+        changed(host, null, atMs);
+        alert('updated', host, atMs);
+      }
       schedule(host);
+    },
+    reload(next) {
+      const resized = next.detection.bulk.sessions !== detection.bulk.sessions;
+      ({ policy, detection, block: blockConfig } = next);
+      neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
+      screen = createScreen(policy);
+      tally = createTally(detection, budget, vantagePoints);
+      for (const host of hosts.values()) {
+        const { file } = host;
+        if (resized) {
+          file.window = resizeWindow(file.window, detection.bulk.sessions);
+          file.solidWindow = resizeWindow(file.solidWindow, detection.bulk.sessions);
+        }
+        applyPolicy(host);
+      }
     },
     safeOffset: (partition) => marks.safe(partition, clockMs),
     openIncidents: () =>

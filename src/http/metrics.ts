@@ -23,6 +23,15 @@ export interface MetricsSources {
   /** Alerts of kind `coverage`, which do not come from the detector. */
   readonly coverage?: { readonly counters: { readonly alerts: number } };
   readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
+  readonly policy?: PolicySource;
+}
+
+/** The policy in force and how it got there. */
+interface PolicySource {
+  readonly version: () => string;
+  /** Why the newest file is not in force, or null. */
+  readonly error: () => string | null;
+  readonly counters: { readonly applied: number; readonly failed: number };
 }
 
 /** What only the in-process stream counts. */
@@ -52,6 +61,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
   if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources.coverage);
+  if (sources.policy !== undefined) describePolicy(registry, sources.policy);
   const { detectLag } = sources;
   if (detectLag !== undefined) {
     single(
@@ -222,6 +232,25 @@ function describeDetector(
     ['hosts', detector.counters.evictedHosts],
     ['sessions', detector.counters.evictedSessions],
   ]);
+}
+
+function describePolicy(registry: Registry, { version, error, counters }: PolicySource): void {
+  gauge(registry, 'policy_info', 'The version of the policy in force; always 1', 'version', () => [
+    [version(), 1],
+  ]);
+  single(registry, Gauge, 'config_ok', '1 when the newest configuration file is in force, else 0', () =>
+    error() === null ? 1 : 0,
+  );
+  counter(
+    registry,
+    'config_reloads_total',
+    'Times that the file was read again while running',
+    'result',
+    () => [
+      ['applied', counters.applied],
+      ['failed', counters.failed],
+    ],
+  );
 }
 
 function describeWriter(registry: Registry, { counters, lag }: NonNullable<MetricsSources['writer']>): void {

@@ -57,6 +57,17 @@ export interface Status {
   readonly datagrams: number;
   readonly flows: number;
   readonly lost: Losses;
+  readonly policy: PolicyStatus;
+}
+
+/** The policy in force, and whether it is what the file says. */
+export interface PolicyStatus {
+  readonly version: string;
+  readonly loaded_at: string;
+  /** Why the newest file is not in force, with file and line; null when it is. */
+  readonly error: string | null;
+  /** Keys that were changed in the file and wait for a restart. */
+  readonly need_restart: readonly string[];
 }
 
 export interface ReadModel {

@@ -90,6 +90,23 @@ describe('the serve role', () => {
     expect(fileText('edge.4.txt')).not.toContain(ROGUE);
   });
 
+  it('takes over other senders and targets at once, and says which files it no longer writes', async () => {
+    const { role, stream, logged } = await serve();
+    await stream.deliver('incidents', [jsonMessage(incident)], 0);
+    role.reload(
+      configSchema.parse({
+        ...STRICT,
+        senders: [{ name: 'mail', hosts: [MAIL_SERVER, ROGUE] }],
+        acl: { targets: [{ name: 'core', platform: 'cisco-ios', kind: 'policy' }] },
+        data: directory,
+      }),
+    );
+    await role.stop();
+    expect(fileText('core.4.txt')).toContain(ROGUE);
+    expect(logged.filter(({ text }) => text.includes('no longer written'))).toHaveLength(2);
+    expect(() => role.targetText('edge', '4')).toThrow('no ACL target');
+  });
+
   it('leaves an unchanged list alone', async () => {
     const first = await serve({}, [jsonMessage(incident)]);
     await first.role.stop();

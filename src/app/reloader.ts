@@ -1,0 +1,134 @@
+/**
+ * Follows the configuration file while the process runs: on SIGHUP at once, else when the file was seen to change.
+ *
+ * A new file is read, checked and compiled as a whole before anything of it comes into force; a file with a mistake
+ * changes nothing, is logged with its place and stays visible in status and metrics until it is mended. The file is
+ * looked at by its name, so that editors, symbolic links and mounted configuration maps all work.
+ */
+
+import { stat } from 'node:fs/promises';
+import { clearInterval, setInterval } from 'node:timers';
+import type { LoadedConfig } from '../config/load.ts';
+import { planReload } from '../config/reload.ts';
+import type { Config } from '../config/schema.ts';
+import { messageOf } from '../errors.ts';
+import type { PolicyStatus } from '../http/read-model.ts';
+import type { Logger } from './logger.ts';
+
+export interface ReloaderDependencies {
+  readonly log: Logger;
+  readonly now: () => number;
+  /** Puts a checked configuration in force. What it throws leaves the one before in force. */
+  readonly apply: (config: Config) => Promise<void>;
+}
+
+export interface Reloader {
+  start(): void;
+  stop(): Promise<void>;
+  /** Reads the file now, whether or not it seems changed. */
+  reload(): Promise<void>;
+  /** The configuration in force. */
+  readonly config: Config;
+  /** When the configuration in force was read, what is wrong with a newer one, what waits for a restart. */
+  readonly state: Omit<PolicyStatus, 'version'>;
+  readonly counters: { readonly applied: number; readonly failed: number };
+}
+
+/** A file that was seen to change is read when it was the same twice: it may still be written. */
+const POLL_MS = 1000;
+
+export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDependencies): Reloader {
+  const { log, now, apply } = dependencies;
+  const counters = { applied: 0, failed: 0 };
+  let config = loaded.config;
+  let state: Reloader['state'] = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: [] };
+  let timer: NodeJS.Timeout | null = null;
+  let working: Promise<void> = Promise.resolve();
+  let polling = false;
+  /** Of the file that was read last, and of the file at the last look. */
+  let read: string | null = null;
+  let seen: string | null = null;
+
+  async function signature(): Promise<string | null> {
+    if (loaded.file === null) return null;
+    try {
+      const { ino, size, mtimeMs, ctimeMs } = await stat(loaded.file);
+      return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    } catch {
+      return null;
+    }
+  }
+
+  async function look(): Promise<void> {
+    const before = seen;
+    seen = await signature();
+    // A file that is gone is one that is being replaced, or a mistake that the next start will tell.
+    if (seen === null || seen !== before || seen === read) return;
+    await reload();
+  }
+
+  async function readAgain(): Promise<void> {
+    if (loaded.file === null) {
+      log.warn('there is no configuration file to read again: everything is default, or said in variables');
+      return;
+    }
+    read = await signature();
+    seen = read;
+    try {
+      const fresh = loaded.again();
+      const plan = planReload(config, fresh.config);
+      if (plan.changed.length > 0) await apply(plan.config);
+      config = plan.config;
+      counters.applied++;
+      state = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: plan.needRestart };
+      for (const warning of fresh.warnings) log.warn({ file: loaded.file }, warning);
+      log.info({ file: loaded.file, changed: plan.changed }, 'the configuration was read again');
+      if (plan.needRestart.length > 0)
+        log.warn({ keys: plan.needRestart }, 'these keys stay as they were until a restart');
+    } catch (error) {
+      counters.failed++;
+      state = { ...state, error: messageOf(error) };
+      log.error(
+        { error: messageOf(error) },
+        'the changed configuration has a mistake: the one before stays in force',
+      );
+    }
+  }
+
+  function reload(): Promise<void> {
+    working = working.then(readAgain);
+    return working;
+  }
+
+  return {
+    get config() {
+      return config;
+    },
+    get state() {
+      return state;
+    },
+    counters,
+    reload,
+    start() {
+      if (loaded.file === null) return;
+      const initial = signature().then((found) => {
+        // A change between the first reading and this look is found by the next SIGHUP at the latest.
+        read ??= found;
+        seen ??= found;
+      });
+      timer = setInterval(() => {
+        if (polling) return;
+        polling = true;
+        void initial.then(look).finally(() => {
+          polling = false;
+        });
+      }, POLL_MS);
+      timer.unref();
+    },
+    async stop() {
+      if (timer !== null) clearInterval(timer);
+      timer = null;
+      await working;
+    },
+  };
+}

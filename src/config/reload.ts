@@ -1,0 +1,59 @@
+/**
+ * What of a changed configuration a running process can take over, and what has to wait for a restart.
+ *
+ * Who may send, whose networks these are, when something counts and what is blocked are the operator's daily business:
+ * those follow the file. Sockets, connections, sizes and everything that decides to which detector a flow goes do not.
+ * Nothing is ever taken over by halves: the result is one configuration, in force or not.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './schema.ts';
+
+export interface ReloadPlan {
+  /** The running configuration with all that can be taken over. */
+  readonly config: Config;
+  /** Keys that are taken over, such as `senders` and `block.mode`. */
+  readonly changed: readonly string[];
+  /** Keys that were changed in the file and stay as they were until a restart. */
+  readonly needRestart: readonly string[];
+}
+
+export function planReload(running: Config, fresh: Config): ReloadPlan {
+  const { networks, detection } = fresh;
+  const config: Config = {
+    ...running,
+    networks: { ...running.networks, internal: networks.internal, nat: networks.nat },
+    senders: fresh.senders,
+    detection: {
+      ...running.detection,
+      internal: detection.internal,
+      conversed: detection.conversed,
+      bulk: {
+        ...running.detection.bulk,
+        sessions: detection.bulk.sessions,
+        destinations: detection.bulk.destinations,
+      },
+      quiet: detection.quiet,
+      update_interval: detection.update_interval,
+    },
+    block: fresh.block,
+    acl: fresh.acl,
+  };
+  return {
+    config,
+    changed: differences(running, config),
+    needRestart: differences(config, fresh),
+  };
+}
+
+/** The keys whose values differ, down to the first that is no section. */
+function differences(a: unknown, b: unknown, path = ''): string[] {
+  if (isDeepStrictEqual(a, b)) return [];
+  if (!isSection(a) || !isSection(b)) return [path];
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].flatMap((key) => differences(a[key], b[key], path === '' ? key : `${path}.${key}`));
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
