@@ -104,7 +104,9 @@ export function createListener(
         counters.errors++;
         onError(error);
       });
-      granted = askReceiveBuffer(opened, asked);
+      // A passed socket has what its unit says (ReceiveBuffer=), which may be more than we could ask for.
+      if (target.kind === 'bind') askReceiveBuffer(opened, asked);
+      granted = grantedReceiveBuffer(opened);
       const address = opened.address();
       bound = { host: address.address, port: address.port };
       return bound;
@@ -159,13 +161,16 @@ function bindMessage(name: string, error: unknown): string {
   }
 }
 
-/** Linux answers with twice of what it was asked for, the other half being for its own book-keeping (socket(7)). */
-function askReceiveBuffer(socket: Socket, bytes: number): number {
+function askReceiveBuffer(socket: Socket, bytes: number): void {
   try {
     socket.setRecvBufferSize(bytes);
   } catch {
     // BSD and macOS refuse what is over kern.ipc.maxsockbuf instead of giving that much.
   }
+}
+
+/** Linux answers with twice of what it was asked for, the other half being for its own book-keeping (socket(7)). */
+function grantedReceiveBuffer(socket: Socket): number {
   const got = socket.getRecvBufferSize();
   return platform() === 'linux' ? got / 2 : got;
 }

@@ -84,7 +84,7 @@ export function warnOfSmallBuffers(listeners: readonly Listener[], asked: number
   if (granted >= asked) return;
   const advice =
     platform() === 'linux'
-      ? `raise net.core.rmem_max: sysctl -w net.core.rmem_max=${asked}`
+      ? `raise net.core.rmem_max: sysctl -w net.core.rmem_max=${asked}, or ReceiveBuffer= of the socket unit`
       : 'raise the limit of the system for socket buffers';
   log.warn({ asked, granted }, `the receive buffer is smaller than collector.receive_buffer; ${advice}`);
 }
