@@ -32,7 +32,8 @@ import { judgeAnew, resizeWindow } from './policy-change.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { noSamples, TRIAL } from './sampled-dialogue.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
-import { createSessionTable, LATENESS_MS, type Session } from './sessions.ts';
+import type { Session } from './session-record.ts';
+import { createSessionTable, LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
 import { type Before, bytesOf, createTally, nothingBefore, packetsOf } from './tally.ts';
 import { createVantagePoints } from './vantage-points.ts';
@@ -125,7 +126,7 @@ export function createDetector(options: DetectorOptions): Detector {
   const budget: DestinationBudget = { used: 0, limit: detection.max_sessions };
   let tally = createTally(detection, budget, vantagePoints);
   const hosts = createHostTable();
-  const halves = createHalfSessions();
+  const halves = createHalfSessions(sessions);
   const deadlines = createDeadlines<Host>();
   const ledger = createBlockLedger<Host>();
   const marks = createStreamMarks(holdMs);
@@ -180,6 +181,8 @@ export function createDetector(options: DetectorOptions): Detector {
   // The path of a record. One sighting and one `before` serve all rows.
 
   const sighting = emptySighting();
+  /** The same for a session whose wait for the other half is over. */
+  const waited = emptySighting();
   const before: Before = { grade: 0, half: false, denied: false, trial: 0, packets: 0, bytes: 0 };
 
   function observeRow(columns: FlowColumns, row: number): void {
@@ -194,15 +197,15 @@ export function createDetector(options: DetectorOptions): Detector {
 
   function addToSession(columns: FlowColumns, row: number): IgnoreReason | null {
     const { receivedMs } = sighting;
-    let session = sessions.find(sighting.session, receivedMs);
+    let session = sessions.find(sighting, receivedMs);
     if (session === undefined && sighting.knownOnly) return 'ambiguous';
     const hash = recordHash(columns, row);
     if (!recent.add(hash, clockMs)) return 'duplicate';
-    session ??= sessions.create(sighting.session, hash, receivedMs);
+    session ??= sessions.create(hash, receivedMs);
     if (session.inverted) return 'inbound';
     remember(session);
     sighting.vantage = vantagePoints.of(columns, row);
-    sessions.add(session, columns, row, sighting.forward, sighting.vantage);
+    sessions.add(columns, row, sighting.forward, sighting.vantage);
     if (session.inverted) return 'inbound';
     account(session, sighting, clockMs);
     return null;
@@ -567,18 +570,20 @@ export function createDetector(options: DetectorOptions): Detector {
 
   function awaitOtherHalf(session: Session, s: Sighting): void {
     session.waiting = true;
-    halves.add(session, s, clockMs);
+    halves.add(session.slot, s, clockMs);
     nextTimerMs = Math.min(nextTimerMs, halves.nextMs());
   }
 
   function releaseHalf(atMs: number): void {
-    const half = halves.take();
-    if (half === undefined) return;
-    half.session.released = true;
-    half.session.waiting = false;
-    if (half.session.forwardSeen) return;
-    remember(half.session);
-    account(half.session, half.sighting, atMs);
+    const slot = halves.take(waited);
+    if (slot < 0) return;
+    const session = sessions.at(slot);
+    session.released = true;
+    if (!session.forwardSeen) {
+      remember(session);
+      account(session, waited, atMs);
+    }
+    sessions.endWait(slot);
   }
 
   return {

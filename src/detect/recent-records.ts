@@ -8,6 +8,7 @@
  */
 
 import type { FlowColumns } from '../flow/batch.ts';
+import { finish, mix, readWord } from './murmur.ts';
 
 /** Slots of one generation at most; half of them are used, at 8 bytes each. */
 const MAX_SLOTS = 1 << 20;
@@ -67,26 +68,6 @@ export function datagramHash(columns: FlowColumns, row: number): number {
   low = mix(mix(mix(low, columns.domain[row]), columns.sequence[row]), place);
   high = mix(mix(mix(high, ~columns.sequence[row]), ~columns.domain[row]), ~place);
   return (finish(high) >>> 11) * 4294967296 + (finish(low) >>> 0);
-}
-
-function readWord(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
-}
-
-/** One round of MurmurHash3 (x86, 32 bit). */
-function mix(hash: number, word: number): number {
-  let k = Math.imul(word, 0xcc9e2d51);
-  k = (k << 15) | (k >>> 17);
-  const h = hash ^ Math.imul(k, 0x1b873593);
-  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
-}
-
-function finish(hash: number): number {
-  let h = hash ^ (hash >>> 16);
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  return h ^ (h >>> 16);
 }
 
 export interface RecentRecords {

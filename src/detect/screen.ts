@@ -7,7 +7,7 @@ import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { TCP } from './evidence.ts';
 import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
-import { sessionKey } from './sessions.ts';
+import type { SessionKey } from './sessions.ts';
 
 /** Why a record is no evidence. */
 export type IgnoreReason =
@@ -31,15 +31,14 @@ const MAX_PACKETS = 2 ** 40;
 const MAX_BYTES = 2 ** 48;
 
 /** One record as the accounting needs it; a single object that is filled anew for each row. */
-export interface Sighting {
+export interface Sighting extends SessionKey {
   site: number;
   client: Uint8Array;
   clientAt: number;
+  clientPort: number;
   server: Uint8Array;
   serverAt: number;
-  /** The server's port. */
   port: number;
-  session: string;
   /** The record is the client's half. */
   forward: boolean;
   /** Counts only when the session is known: the record alone does not tell who is the client. */
@@ -64,10 +63,10 @@ export function emptySighting(): Sighting {
     site: 0,
     client: new Uint8Array(16),
     clientAt: 0,
+    clientPort: 0,
     server: new Uint8Array(16),
     serverAt: 0,
     port: 0,
-    session: '',
     forward: true,
     knownOnly: false,
     internal: false,
@@ -78,19 +77,6 @@ export function emptySighting(): Sighting {
     receivedMs: 0,
     partition: 0,
     offset: 0,
-    columns: null,
-    row: 0,
-  };
-}
-
-/** The sighting with copies of the addresses, to be kept beyond the batch. */
-export function keepSighting(s: Sighting): Sighting {
-  return {
-    ...s,
-    client: s.client.slice(s.clientAt, s.clientAt + 16),
-    clientAt: 0,
-    server: s.server.slice(s.serverAt, s.serverAt + 16),
-    serverAt: 0,
     columns: null,
     row: 0,
   };
@@ -142,8 +128,7 @@ export function createScreen(policy: Policy): Screen {
     into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
     into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
     into.samplingRate = columns.sampling_rate[row];
-    const clientPort = fromInside ? columns.src_port[row] : columns.dst_port[row];
-    into.session = sessionKey(into.site, into.client, at, clientPort, into.server, at, into.port);
+    into.clientPort = fromInside ? columns.src_port[row] : columns.dst_port[row];
     into.columns = columns;
     into.row = row;
     return null;

@@ -9,9 +9,13 @@
 
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
-import type { SessionEvidence } from './evidence.ts';
 import { TCP } from './evidence.ts';
+import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
+import { RecordStore } from './record-store.ts';
 import { isDialogueSample } from './sampled-dialogue.ts';
+import { HASH, KEY, NEWER, OLDER, SESSION_WORDS, Session } from './session-record.ts';
+import { SlotIndex } from './slot-index.ts';
+import { SlotList } from './slot-list.ts';
 
 /** Records may come so much out of order, by receive time, without splitting a session. */
 export const LATENESS_MS = 60_000;
@@ -20,64 +24,35 @@ const MAX_ACTIVE_TIMEOUT_MS = 3_600_000;
 /** Vantage points of one session beyond the first of each half. */
 const MAX_VIEWS = 16;
 
-export interface Session extends SessionEvidence {
-  readonly key: string;
-  /** Hash of the first record: the same after a restart. */
-  readonly firstRecord: number;
-  readonly firstMs: number;
-  lastMs: number;
-  /** A record that comes later than this begins another session. */
-  openUntilMs: number;
-  forwardSeen: boolean;
-  replySeen: boolean;
-  forwardPackets: number;
-  forwardBytes: number;
-  replyPackets: number;
-  replyBytes: number;
-  forwardFlags: number;
-  replyFlags: number;
-  sampled: boolean;
-  denied: boolean;
-  /** The outside end sent the first SYN, from a mail port: the internal host is the server, and this no offence. */
-  inverted: boolean;
-  /** Seen by replies only, and long enough for the other half to have come: now it counts as it is. */
-  released: boolean;
-  /** Waits in the queue for `released`. */
-  waiting: boolean;
-  /** Records of the server's half that looked like backscatter, 2 at most. */
-  stray: number;
-  /** Some record of it had no TCP flags. */
-  flagsUnknown: boolean;
-  /** Some sampled record of the client's half had packets that only a dialogue has. */
-  dialogueSampled: boolean;
-  /** What of it counts for its host: grade and half as told last. */
-  grade: number;
-  half: boolean;
-  deniedCounted: boolean;
-  /** What it is to the test over the samples of its host, a value of TRIAL. */
-  trial: number;
-  /** The first vantage point of each half with its sums; further ones in `views`. */
-  forwardVantage: number;
-  forwardSumPackets: number;
-  forwardSumBytes: number;
-  replyVantage: number;
-  replySumPackets: number;
-  replySumBytes: number;
-  /** Further vantage points: id * 2 + (1 for the reply), packets, bytes, and so on. */
-  views: number[] | null;
-  older: Session | null;
-  newer: Session | null;
+/** What a session is known by. Addresses are 16 bytes at their offsets. */
+export interface SessionKey {
+  readonly site: number;
+  readonly client: Uint8Array;
+  readonly clientAt: number;
+  readonly clientPort: number;
+  readonly server: Uint8Array;
+  readonly serverAt: number;
+  /** The server's port. */
+  readonly port: number;
 }
 
+/** What `find`, `create` and `at` return is one view: it shows another session after the next of these calls. */
 export interface SessionTable {
   readonly size: number;
   /** Sessions that had to go before their time. */
   readonly evicted: number;
   /** The session of this key that a record received at `receivedMs` belongs to. */
-  find(key: string, receivedMs: number): Session | undefined;
-  create(key: string, firstRecord: number, receivedMs: number): Session;
-  /** Adds a record: `forward` when it is the client's half. */
-  add(session: Session, columns: FlowColumns, row: number, forward: boolean, vantage: number): void;
+  find(key: SessionKey, receivedMs: number): Session | undefined;
+  /** Makes the session that was asked for last and not found. */
+  create(firstRecord: number, receivedMs: number): Session;
+  /** The session in a slot; only while it is in the table, or waits. */
+  at(slot: number): Session;
+  /** Writes both addresses of a session to the first places of the arrays. */
+  copyAddresses(slot: number, client: Uint8Array, server: Uint8Array): void;
+  /** Adds a record to the session in view: `forward` when it is the client's half. */
+  add(columns: FlowColumns, row: number, forward: boolean, vantage: number): void;
+  /** The session waits no longer: its memory is given back when it has left the table meanwhile. */
+  endWait(slot: number): void;
   /** Forgets what ended; `nowMs` never goes backwards. */
   expire(nowMs: number): void;
 }
@@ -87,59 +62,149 @@ export function createSessionTable(options: {
   readonly maxSessions: number;
 }): SessionTable {
   const { timeoutMs, maxSessions } = options;
-  const sessions = new Map<string, Session>();
-  let oldest: Session | null = null;
-  let newest: Session | null = null;
+  const store = new RecordStore(SESSION_WORDS);
+  const index = new SlotIndex();
+  const order = new SlotList(store, OLDER, NEWER);
+  const session = new Session(store);
+  /** Vantage points beyond the first of each half: id * 2 + (1 for the reply), packets, bytes, and so on. */
+  const views = new Map<number, number[]>();
+  const seed = randomSeed();
+  const wanted = new Uint32Array(HASH - KEY);
   let evicted = 0;
+  let wantedHash = 0;
 
-  function unlink(session: Session): void {
-    if (session.older === null) oldest = session.newer;
-    else session.older.newer = session.newer;
-    if (session.newer === null) newest = session.older;
-    else session.newer.older = session.older;
-    session.older = null;
-    session.newer = null;
+  function want(key: SessionKey): void {
+    let hash = seed;
+    for (let i = 0; i < 4; i++) {
+      wanted[i] = readWord(key.client, key.clientAt + 4 * i);
+      wanted[4 + i] = readWord(key.server, key.serverAt + 4 * i);
+    }
+    wanted[8] = (key.clientPort << 16) | key.port;
+    wanted[9] = key.site;
+    for (let i = 0; i < wanted.length; i++) hash = mix(hash, wanted[i]);
+    wantedHash = finish(hash);
   }
 
-  function append(session: Session): void {
-    session.older = newest;
-    if (newest === null) oldest = session;
-    else newest.newer = session;
-    newest = session;
+  function wantedSlot(): number {
+    for (
+      let place = index.probe(wantedHash, wantedHash);
+      place >= 0;
+      place = index.probe(wantedHash, place + 1)
+    ) {
+      const slot = index.slotAt(place);
+      const words = store.words32(slot);
+      const at = store.word(slot) + KEY;
+      let same = true;
+      for (let i = 0; i < wanted.length; i++) {
+        if (words[at + i] !== wanted[i]) {
+          same = false;
+          break;
+        }
+      }
+      if (same) return slot;
+    }
+    return -1;
   }
 
-  function remove(session: Session): void {
-    unlink(session);
-    sessions.delete(session.key);
+  /** Takes the session that the view shows out of the table. */
+  function remove(): void {
+    const { slot } = session;
+    order.remove(slot);
+    index.remove(store.get(slot, HASH), slot);
+    if (session.waiting) session.detached = true;
+    else release(slot);
+  }
+
+  function release(slot: number): void {
+    if (session.hasViews) views.delete(slot);
+    store.release(slot);
+  }
+
+  function viewsOf(): number[] {
+    let list = views.get(session.slot);
+    if (list === undefined) {
+      list = [];
+      views.set(session.slot, list);
+      session.hasViews = true;
+    }
+    return list;
+  }
+
+  function addForward(vantage: number, packets: number, bytes: number): void {
+    if (session.forwardVantage === -1) session.forwardVantage = vantage;
+    if (session.forwardVantage === vantage) {
+      packets = session.forwardSumPackets += packets;
+      bytes = session.forwardSumBytes += bytes;
+    } else {
+      const list = viewsOf();
+      const at = addView(list, 2 * vantage, packets, bytes);
+      if (at < 0) return;
+      packets = list[at + 1];
+      bytes = list[at + 2];
+    }
+    if (packets > session.forwardPackets) session.forwardPackets = packets;
+    if (bytes > session.forwardBytes) session.forwardBytes = bytes;
+  }
+
+  function addReply(vantage: number, packets: number, bytes: number): void {
+    if (session.replyVantage === -1) session.replyVantage = vantage;
+    if (session.replyVantage === vantage) {
+      packets = session.replySumPackets += packets;
+      bytes = session.replySumBytes += bytes;
+    } else {
+      const list = viewsOf();
+      const at = addView(list, 2 * vantage + 1, packets, bytes);
+      if (at < 0) return;
+      packets = list[at + 1];
+      bytes = list[at + 2];
+    }
+    if (packets > session.replyPackets) session.replyPackets = packets;
+    if (bytes > session.replyBytes) session.replyBytes = bytes;
   }
 
   return {
     get size() {
-      return sessions.size;
+      return index.size;
     },
     get evicted() {
       return evicted;
     },
     find(key, receivedMs) {
-      const session = sessions.get(key);
-      if (session === undefined) return undefined;
+      want(key);
+      const slot = wantedSlot();
+      if (slot < 0) return undefined;
+      session.select(slot);
       if (receivedMs > session.openUntilMs) {
-        remove(session);
+        remove();
         return undefined;
       }
       return session;
     },
-    create(key, firstRecord, receivedMs) {
-      if (sessions.size >= maxSessions && oldest !== null) {
-        remove(oldest);
+    create(firstRecord, receivedMs) {
+      if (index.size >= maxSessions) {
+        session.select(order.oldest());
+        remove();
         evicted++;
       }
-      const session = newSession(key, firstRecord, receivedMs);
-      sessions.set(key, session);
-      append(session);
+      const slot = store.allocate();
+      store.words32(slot).set(wanted, store.word(slot) + KEY);
+      store.set(slot, HASH, wantedHash);
+      index.add(wantedHash, slot);
+      order.append(slot);
+      session.select(slot);
+      session.firstRecord = firstRecord;
+      session.firstMs = receivedMs;
+      session.openUntilMs = receivedMs;
       return session;
     },
-    add(session, columns, row, forward, vantage) {
+    at: (slot) => session.select(slot),
+    copyAddresses(slot, client, server) {
+      for (let i = 0; i < 4; i++) {
+        writeWord(client, 4 * i, store.get(slot, KEY + i));
+        writeWord(server, 4 * i, store.get(slot, KEY + 4 + i));
+      }
+    },
+    add(columns, row, forward, vantage) {
       const receivedMs = readWide(columns.received_at, row);
       const present = columns.present[row];
       let allowedMs = timeoutMs;
@@ -147,11 +212,9 @@ export function createSessionTable(options: {
         const durationMs = readWide(columns.end, row) - readWide(columns.start, row);
         if (durationMs > 0) allowedMs += Math.min(durationMs, MAX_ACTIVE_TIMEOUT_MS);
       }
-      if (receivedMs > session.lastMs) session.lastMs = receivedMs;
       if (receivedMs + allowedMs > session.openUntilMs) session.openUntilMs = receivedMs + allowedMs;
       if (columns.sampling_rate[row] > 1) session.sampled = true;
-      const denied = isDenied(columns, row);
-      if (denied) session.denied = true;
+      if (isDenied(columns, row)) session.denied = true;
       // Flags of 0 are what exporters without the field send: they say nothing.
       const flags = (present & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
       if (flags === 0) session.flagsUnknown = true;
@@ -162,20 +225,26 @@ export function createSessionTable(options: {
         session.forwardFlags |= flags;
         if (columns.sampling_rate[row] > 1 && isDialogueSample(packets, bytes, flags))
           session.dialogueSampled = true;
-        addForward(session, vantage, packets, bytes);
+        addForward(vantage, packets, bytes);
       } else {
         session.replySeen = true;
         session.replyFlags |= flags;
         if ((flags & (TCP.SYN | TCP.ACK)) === TCP.SYN && !session.forwardSeen) session.inverted = true;
-        addReply(session, vantage, packets, bytes);
+        addReply(vantage, packets, bytes);
       }
-      if (session !== newest) {
-        unlink(session);
-        append(session);
-      }
+      order.touch(session.slot);
+    },
+    endWait(slot) {
+      session.select(slot);
+      session.waiting = false;
+      if (session.detached) release(slot);
     },
     expire(nowMs) {
-      while (oldest !== null && oldest.openUntilMs + LATENESS_MS < nowMs) remove(oldest);
+      for (let slot = order.oldest(); slot >= 0; slot = order.oldest()) {
+        session.select(slot);
+        if (session.openUntilMs + LATENESS_MS >= nowMs) return;
+        remove();
+      }
     },
   };
 }
@@ -184,40 +253,6 @@ export function createSessionTable(options: {
 function isDenied(columns: FlowColumns, row: number): boolean {
   if (columns.firewall_event[row] === 3) return true;
   return (columns.present[row] & PRESENT.FORWARDING) !== 0 && columns.forwarding[row] >> 6 === 2;
-}
-
-function addForward(session: Session, vantage: number, packets: number, bytes: number): void {
-  if (session.forwardVantage === -1) session.forwardVantage = vantage;
-  if (session.forwardVantage === vantage) {
-    session.forwardSumPackets += packets;
-    session.forwardSumBytes += bytes;
-    session.forwardPackets = Math.max(session.forwardPackets, session.forwardSumPackets);
-    session.forwardBytes = Math.max(session.forwardBytes, session.forwardSumBytes);
-    return;
-  }
-  const views = session.views ?? [];
-  session.views = views;
-  const at = addView(views, 2 * vantage, packets, bytes);
-  if (at < 0) return;
-  session.forwardPackets = Math.max(session.forwardPackets, views[at + 1]);
-  session.forwardBytes = Math.max(session.forwardBytes, views[at + 2]);
-}
-
-function addReply(session: Session, vantage: number, packets: number, bytes: number): void {
-  if (session.replyVantage === -1) session.replyVantage = vantage;
-  if (session.replyVantage === vantage) {
-    session.replySumPackets += packets;
-    session.replySumBytes += bytes;
-    session.replyPackets = Math.max(session.replyPackets, session.replySumPackets);
-    session.replyBytes = Math.max(session.replyBytes, session.replySumBytes);
-    return;
-  }
-  const views = session.views ?? [];
-  session.views = views;
-  const at = addView(views, 2 * vantage + 1, packets, bytes);
-  if (at < 0) return;
-  session.replyPackets = Math.max(session.replyPackets, views[at + 1]);
-  session.replyBytes = Math.max(session.replyBytes, views[at + 2]);
 }
 
 /**
@@ -234,73 +269,6 @@ function addView(views: number[], id: number, packets: number, bytes: number): n
   views[at + 1] += packets;
   views[at + 2] += bytes;
   return at;
-}
-
-function newSession(key: string, firstRecord: number, receivedMs: number): Session {
-  return {
-    key,
-    firstRecord,
-    firstMs: receivedMs,
-    lastMs: receivedMs,
-    openUntilMs: receivedMs,
-    forwardSeen: false,
-    replySeen: false,
-    forwardPackets: 0,
-    forwardBytes: 0,
-    replyPackets: 0,
-    replyBytes: 0,
-    forwardFlags: 0,
-    replyFlags: 0,
-    sampled: false,
-    denied: false,
-    inverted: false,
-    released: false,
-    waiting: false,
-    stray: 0,
-    flagsUnknown: false,
-    dialogueSampled: false,
-    grade: 0,
-    half: false,
-    deniedCounted: false,
-    trial: 0,
-    forwardVantage: -1,
-    forwardSumPackets: 0,
-    forwardSumBytes: 0,
-    replyVantage: -1,
-    replySumPackets: 0,
-    replySumBytes: 0,
-    views: null,
-    older: null,
-    newer: null,
-  };
-}
-
-/** Key of a session: site, both addresses, both ports, as UTF-16 units of two bytes each. */
-export function sessionKey(
-  site: number,
-  client: Uint8Array,
-  clientAt: number,
-  clientPort: number,
-  server: Uint8Array,
-  serverAt: number,
-  serverPort: number,
-): string {
-  if (isMapped(client, clientAt) && isMapped(server, serverAt)) {
-    return String.fromCharCode(
-      site,
-      clientPort,
-      serverPort,
-      unit(client, clientAt + 12),
-      unit(client, clientAt + 14),
-      unit(server, serverAt + 12),
-      unit(server, serverAt + 14),
-    );
-  }
-  return (
-    String.fromCharCode(site, clientPort, serverPort) +
-    addressKey(client, clientAt) +
-    addressKey(server, serverAt)
-  );
 }
 
 /** 16 address bytes as 8 UTF-16 units; an IPv4 address as 2. */

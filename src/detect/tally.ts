@@ -23,7 +23,8 @@ import { SESSION_GRADE } from './evidence.ts';
 import { datagramHash } from './recent-records.ts';
 import { isAccepted, noteTrial } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
-import { addressKey, type Session } from './sessions.ts';
+import type { Session } from './session-record.ts';
+import { addressKey } from './sessions.ts';
 import type { VantagePoints } from './vantage-points.ts';
 
 /** What a session counted for before the record at hand. */

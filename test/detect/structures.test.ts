@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { createBlockLedger } from '../../src/detect/block-ledger.ts';
 import { createDeadlines } from '../../src/detect/deadlines.ts';
 import { createRecentRecords, recordHash } from '../../src/detect/recent-records.ts';
-import { addressKey, addressOfKey, createSessionTable, sessionKey } from '../../src/detect/sessions.ts';
+import { addressKey, addressOfKey } from '../../src/detect/sessions.ts';
 import { formatAddress, parseAddress } from '../../src/flow/address.ts';
-import { batchOf, HOUR, T0 } from '../support/flows.ts';
+import { batchOf, HOUR } from '../support/flows.ts';
 
 describe('deadlines', () => {
   it('come out in the order of their times, equal ones in the order of entry', () => {
@@ -91,48 +91,6 @@ describe('keys', () => {
       const bytes = parseAddress(text)!;
       expect(formatAddress(addressOfKey(addressKey(bytes, 0)))).toBe(text);
     }
-  });
-
-  it('of sessions differ in site, either end, and either port', () => {
-    const a = parseAddress('10.0.0.1')!;
-    const b = parseAddress('10.0.0.2')!;
-    const six = parseAddress('2001:db8::1')!;
-    const keys = [
-      sessionKey(0, a, 0, 1, b, 0, 25),
-      sessionKey(1, a, 0, 1, b, 0, 25),
-      sessionKey(0, a, 0, 2, b, 0, 25),
-      sessionKey(0, a, 0, 1, b, 0, 26),
-      sessionKey(0, b, 0, 1, a, 0, 25),
-      sessionKey(0, six, 0, 1, a, 0, 25),
-      sessionKey(0, a, 0, 1, six, 0, 25),
-    ];
-    expect(new Set(keys).size).toBe(keys.length);
-  });
-});
-
-describe('the table of sessions', () => {
-  it('forgets what ended, some time after, and never what goes on', () => {
-    const table = createSessionTable({ timeoutMs: 1000, maxSessions: 100 });
-    const { columns } = batchOf([{ from: '10.0.0.1', to: '198.51.100.1' }]);
-    table.add(table.create('a', 1, T0), columns, 0, true, 0);
-    table.expire(T0 + 60_000);
-    expect(table.size).toBe(1);
-    expect(table.find('a', T0 + 1000)).toBeDefined();
-    table.expire(T0 + 61_001);
-    expect(table.size).toBe(0);
-  });
-
-  it('has the largest view of many vantage points, bounded', () => {
-    const table = createSessionTable({ timeoutMs: 1000, maxSessions: 100 });
-    const session = table.create('a', 1, T0);
-    for (let vantage = 0; vantage < 100; vantage++) {
-      const { columns } = batchOf([
-        { from: '10.0.0.1', to: '198.51.100.1', packets: vantage, bytes: 5000 - vantage },
-      ]);
-      table.add(session, columns, 0, true, vantage);
-    }
-    expect(session).toMatchObject({ forwardPackets: 16, forwardBytes: 5000, replyPackets: 0 });
-    expect(session.views?.length).toBe(48);
   });
 });
 
