@@ -6,12 +6,13 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readUdpSockets } from '../../src/collect/kernel-drops.ts';
+import { cpuSecondsOf, peakMemoryOf } from '../support/processes.ts';
 import { missingTools } from '../support/requirements.ts';
 import type { ExportPool } from './exports.ts';
 import { type Goflow2, goflow2Command } from './goflow2.ts';
@@ -171,7 +172,7 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
   await listening(child, port, () => errors || output);
   return {
     cpuSeconds: () => cpuSecondsOf(pid),
-    peakMemory: () => processesOf(pid).reduce((sum, each) => sum + peakMemoryOf(each), 0),
+    peakMemory: () => peakMemoryOf(pid),
     drops: async () => (await socketOn(port))?.drops ?? 0,
     queued: () => queuedOn(port),
     async stop() {
@@ -219,48 +220,4 @@ async function listening(child: ChildProcess, port: number, said: () => string):
   }
   killGroup(child.pid ?? 0);
   throw new Error(`${child.spawnfile} does not listen: ${said().slice(0, 500)}`);
-}
-
-/** Of /proc/PID/stat (proc(5)), in ticks of 1/100 s. */
-const PARENT = 1;
-const USER_TIME = 11;
-const SYSTEM_TIME = 12;
-const TICKS_PER_SECOND = 100;
-
-function statOf(pid: string): readonly number[] | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name in parentheses may hold anything.
-    return text
-      .slice(text.lastIndexOf(')') + 2)
-      .split(' ')
-      .map(Number);
-  } catch {
-    return null;
-  }
-}
-
-/** The process and its children. */
-function processesOf(pid: number): readonly string[] {
-  return readdirSync('/proc').filter(
-    (entry) => /^\d+$/.test(entry) && (Number(entry) === pid || statOf(entry)?.[PARENT] === pid),
-  );
-}
-
-function cpuSecondsOf(pid: number): number {
-  let ticks = 0;
-  for (const each of processesOf(pid)) {
-    const stat = statOf(each);
-    if (stat !== null) ticks += stat[USER_TIME] + stat[SYSTEM_TIME];
-  }
-  return ticks / TICKS_PER_SECOND;
-}
-
-function peakMemoryOf(pid: string): number {
-  try {
-    const kibibytes = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-    return Number(kibibytes ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
 }

@@ -32,12 +32,14 @@ export interface ServiceSettings {
   /** A role by itself instead of `run`; its data directory is named after `name`. */
   readonly command?: string;
   readonly name?: string;
+  /** Where it receives; a free port otherwise. */
+  readonly udpPort?: number;
   /** Variables of the environment besides ours. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
-  const udpPort = await freeUdpPort();
+  const udpPort = settings.udpPort ?? (await freeUdpPort());
   const httpPort = await freeTcpPort();
   const { command = 'run', name = 'data', env = {} } = settings;
   const configFile = join(settings.directory, name === 'data' ? 'rogue-smtp.yaml' : `${name}.yaml`);

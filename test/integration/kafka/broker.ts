@@ -37,6 +37,10 @@ export interface Cluster {
   kill(node: number): Promise<void>;
   start(node: number): Promise<void>;
   stop(): Promise<void>;
+  /** Of the brokers that run, if they are ours. */
+  pids(): readonly number[];
+  /** Where the listener with TLS and SASL is, and the certificate to trust; none unless it was asked for. */
+  readonly secure?: { readonly brokers: readonly string[]; readonly authority: string };
 }
 
 /** Why there is no broker to be had, in words; null when there is. Throws instead where one is required. */
@@ -100,11 +104,14 @@ appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = %d %p %c: %m%n
 `;
 
+/** A listener with TLS and SASL besides the open one. */
+export interface SecureAccess {
+  readonly username: string;
+  readonly password: string;
+}
+
 /** Starts so many brokers and waits until they answer. */
-export async function startCluster(
-  nodes: number,
-  settings: Readonly<Record<string, string>> = {},
-): Promise<Cluster> {
+export async function startCluster(nodes: number, secure?: SecureAccess): Promise<Cluster> {
   const given = process.env.KAFKA_BROKERS;
   if (given !== undefined) {
     const refuse = () => Promise.reject(new Error('these brokers are not ours'));
@@ -114,19 +121,25 @@ export async function startCluster(
       kill: refuse,
       start: refuse,
       stop: async () => undefined,
+      pids: () => [],
     };
   }
   const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-kafka-'));
   const clusterId = randomBytes(16).toString('base64url');
-  const ports: { client: number; controller: number }[] = [];
+  const ports: { client: number; controller: number; secure: number }[] = [];
   for (let i = 0; i < nodes; i++)
-    ports.push({ client: await freeTcpPort(), controller: await freeTcpPort() });
+    ports.push({
+      client: await freeTcpPort(),
+      controller: await freeTcpPort(),
+      secure: await freeTcpPort(),
+    });
+  const authority = join(directory, 'broker.pem');
   const voters = ports.map(({ controller }, i) => `${i + 1}@127.0.0.1:${controller}`).join(',');
   const processes: (ChildProcess | null)[] = ports.map(() => null);
 
   async function prepare(node: number): Promise<void> {
     const { client, controller } = ports[node];
-    const properties = {
+    const properties: Record<string, string> = {
       'process.roles': 'broker,controller',
       'node.id': String(node + 1),
       'controller.quorum.voters': voters,
@@ -142,8 +155,27 @@ export async function startCluster(
       'share.coordinator.state.topic.replication.factor': String(Math.min(3, nodes)),
       'group.initial.rebalance.delay.ms': '0',
       'auto.create.topics.enable': 'false',
-      ...settings,
     };
+    const users: string[] = [];
+    if (secure !== undefined) {
+      const { username, password } = secure;
+      await makeKeystore(directory, authority);
+      properties.listeners += `,SECURE://127.0.0.1:${ports[node].secure}`;
+      properties['advertised.listeners'] += `,SECURE://127.0.0.1:${ports[node].secure}`;
+      properties['listener.security.protocol.map'] += ',SECURE:SASL_SSL';
+      properties['sasl.enabled.mechanisms'] = 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512';
+      properties['ssl.keystore.type'] = 'PKCS12';
+      properties['ssl.keystore.location'] = join(directory, KEYSTORE);
+      properties['ssl.keystore.password'] = KEYSTORE_PASSWORD;
+      const login = 'org.apache.kafka.common.security';
+      properties['listener.name.secure.plain.sasl.jaas.config'] =
+        `${login}.plain.PlainLoginModule required user_${username}="${password}";`;
+      for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+        properties[`listener.name.secure.${mechanism.toLowerCase()}.sasl.jaas.config`] =
+          `${login}.scram.ScramLoginModule required;`;
+        users.push('--add-scram', `${mechanism}=[name="${username}",password="${password}"]`);
+      }
+    }
     const file = join(directory, `node-${node + 1}.properties`);
     await writeFile(
       file,
@@ -151,7 +183,16 @@ export async function startCluster(
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     );
-    await run('java', [...javaOptions(), 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]);
+    await run('java', [
+      ...javaOptions(),
+      'kafka.tools.StorageTool',
+      'format',
+      '-t',
+      clusterId,
+      '-c',
+      file,
+      ...users,
+    ]);
   }
 
   async function start(node: number): Promise<void> {
@@ -192,6 +233,10 @@ export async function startCluster(
       await Promise.all(ports.map((_, node) => kill(node)));
       await rm(directory, { recursive: true, force: true });
     },
+    pids: () => processes.flatMap((child) => child?.pid ?? []),
+    ...(secure !== undefined && {
+      secure: { brokers: ports.map((port) => `127.0.0.1:${port.secure}`), authority },
+    }),
   };
   try {
     for (let node = 0; node < nodes; node++) await prepare(node);
@@ -202,6 +247,18 @@ export async function startCluster(
     await cluster.stop();
     throw error;
   }
+}
+
+const KEYSTORE = 'broker.p12';
+const KEYSTORE_PASSWORD = 'of-the-test';
+
+/** A key with a certificate that it signed itself, for 127.0.0.1; the certificate also by itself in PEM. */
+async function makeKeystore(directory: string, authority: string): Promise<void> {
+  const store = ['-keystore', join(directory, KEYSTORE), '-storepass', KEYSTORE_PASSWORD, '-alias', 'broker'];
+  if (existsSync(authority)) return;
+  const subject = ['-dname', 'CN=broker', '-ext', 'san=ip:127.0.0.1'];
+  await run('keytool', ['-genkeypair', '-keyalg', 'EC', '-storetype', 'PKCS12', ...subject, ...store]);
+  await run('keytool', ['-exportcert', '-rfc', '-file', authority, ...store]);
 }
 
 const javaOptions = () => [
