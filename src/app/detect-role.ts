@@ -14,7 +14,8 @@ import { parseAddress } from '../flow/address.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { decodeNative } from '../flow/native.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
-import type { Delivery, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
+import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
+import type { Delivery, ReceivedMessage, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
 
@@ -59,7 +60,13 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   const counters = { corruptMessages: 0 };
   const parts = new Map<number, Part>();
   let reloaded: DetectorOptions | null = null;
+  /**
+   * The newest decision about each host that came since the start, of whatever partition: what comes while a partition is
+   * being restored must not be lost.
+   */
+  const decisions = new Map<string, Decision>();
   let subscription: Subscription | null = null;
+  let decisionsSubscription: Subscription | null = null;
   let ticker: NodeJS.Timeout | null = null;
   let firstAssigned: () => void = () => undefined;
   const assigned = new Promise<void>((resolve) => {
@@ -75,6 +82,9 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   async function onAssigned(partitions: readonly number[]): Promise<void> {
     const fresh = new Map(partitions.map((partition) => [partition, detectors.begin(partition)]));
     await restore(fresh);
+    await restoreDecisions(partitions);
+    // From here to the end nothing waits, so that no decision falls in between.
+    for (const decision of decisions.values()) fresh.get(partitionOf(decision))?.decide(decision);
     for (const [partition, detector] of fresh) {
       // The policy may have changed while incidents were restored.
       if (reloaded !== null) detector.reload(reloaded);
@@ -115,7 +125,40 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     if (restored > 0) log.info({ incidents: restored, partitions: [...fresh.keys()] }, 'incidents restored');
   }
 
-  function partitionOf(incident: Incident): number {
+  async function restoreDecisions(partitions: readonly number[]): Promise<void> {
+    for await (const message of stream.latest('decisions', partitions)) rememberDecision(message);
+  }
+
+  /** Null for what cannot be read, or is older than what is known. */
+  function rememberDecision(message: ReceivedMessage): Decision | null {
+    const decision = parseMessage(decisionSchema, message.value);
+    if (decision === null) {
+      counters.corruptMessages++;
+      log.error({ offset: message.offset }, 'a decision that cannot be read is passed over');
+      return null;
+    }
+    const key = hostStreamKey(decision);
+    const known = decisions.get(key);
+    if (known !== undefined && known.decided_at > decision.decided_at) return null;
+    decisions.set(key, decision);
+    return decision;
+  }
+
+  /** Every process hears all decisions; the one that has the partition acts. */
+  async function onDecisions(delivery: Delivery): Promise<void> {
+    for (const message of delivery.messages) {
+      const decision = rememberDecision(message);
+      const part = decision === null ? undefined : parts.get(partitionOf(decision));
+      if (decision === null || part === undefined) continue;
+      await inTurn(part, async () => {
+        part.detector.decide(decision);
+        await publishOutcomes(part, partitionOf(decision));
+      });
+    }
+    await decisionsSubscription?.commit('decisions', delivery.partition, delivery.lastOffset);
+  }
+
+  function partitionOf(incident: Pick<Incident, 'host'>): number {
     const host = parseAddress(incident.host);
     return host === null ? -1 : hostPartition(host, 0, stream.partitions('incidents'));
   }
@@ -214,6 +257,15 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     },
     lag: () => subscription?.lag() ?? 0,
     async start() {
+      decisionsSubscription = await stream.subscribe({
+        streams: ['decisions'],
+        group: 'detect',
+        unit: 'message',
+        sharing: 'alone',
+        onDelivery: onDecisions,
+      });
+      // Before the first partition reads what was decided earlier.
+      await decisionsSubscription.assigned;
       subscription = await stream.subscribe({
         streams: ['mail'],
         group: 'detect',
@@ -242,7 +294,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     },
     async stop() {
       if (ticker !== null) clearInterval(ticker);
-      await subscription?.stop();
+      await Promise.all([subscription?.stop(), decisionsSubscription?.stop()]);
       await Promise.all([...parts.values()].map((part) => part.turn));
     },
   };
@@ -254,7 +306,7 @@ export function alertMessage(alert: Alert): StreamMessage {
 
 export function incidentMessage(incident: Incident): StreamMessage {
   return {
-    key: `${incident.site}|${incident.host}`,
+    key: hostStreamKey(incident),
     id: `${incident.incident_id}.${incident.revision}`,
     value: Buffer.from(JSON.stringify(incident)),
     rows: 1,

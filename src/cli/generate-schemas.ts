@@ -4,10 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { configSchema } from '../config/schema.ts';
 import { alertSchema, incidentSchema } from '../messages/alert.ts';
+import { decisionSchema } from '../messages/decision.ts';
 
 const SCHEMAS = [
   ['alert', alertSchema, 'output'],
   ['incident', incidentSchema, 'output'],
+  ['decision', decisionSchema, 'output'],
   ['config', configSchema, 'input'],
 ] as const;
 

@@ -123,6 +123,13 @@ const block = z.strictObject({
   never: z.array(prefix).prefault([]),
   max_entries: positive.default(500),
   max_new_per_hour: positive.default(50),
+  /** New hosts that the lists take in at once. More are held back until they are approved by hand. */
+  max_change: positive.default(50),
+  /**
+   * After a block was published, records of what began this much later tell whether it works. Longer than routers need to
+   * fetch a list.
+   */
+  grace: duration.prefault('5m'),
 });
 
 /** When a gap in what the collector sees becomes an alert of kind `coverage`. */
@@ -203,6 +210,8 @@ const kafka = z.strictObject({
       alerts: topic(1, '30d'),
       /** As many partitions as `mail`; compacted, so that the newest state of each host is kept for ever. */
       incidents: z.strictObject({ name: topicName }).prefault({}),
+      /** The same: what operators decided about hosts. */
+      decisions: z.strictObject({ name: topicName }).prefault({}),
     })
     .prefault({}),
   /** Copies of each topic that `migrate` creates. Default: 3, or as many as there are brokers. */

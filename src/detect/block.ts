@@ -8,6 +8,7 @@
 
 import type { BlockConfig } from '../config/schema.ts';
 import { type Block, GRADES } from '../messages/alert.ts';
+import type { Decision } from '../messages/decision.ts';
 
 export type BlockState = Block['state'];
 
@@ -27,8 +28,36 @@ export interface BlockInput {
   /** A rule in force names the host as a sender, for whatever destination. */
   readonly isSender: boolean;
   readonly hasSenders: boolean;
+  /** What a person decided about the host; null when nothing is in force. */
+  readonly ruling: Ruling | null;
   /** Blocks of other hosts in force, and those that began within the last hour. Asked only when it matters. */
   readonly counts: () => { readonly active: number; readonly recent: number };
+}
+
+/** A decision as far as it is in force. */
+export interface Ruling {
+  readonly action: Decision['action'];
+  readonly by: string;
+  /** In words, with who said so. */
+  readonly reason: string;
+}
+
+/** What of a decision is in force for an incident at a time; an approval or a rejection speaks of its incident only. */
+export function rulingInForce(
+  decision: Decision | undefined,
+  incidentId: string,
+  atMs: number,
+): Ruling | null {
+  if (decision === undefined) return null;
+  const { action, until, reason } = decision;
+  const by = decision.by === '' ? 'hand' : decision.by;
+  const why = reason === '' ? '' : `: ${reason}`;
+  if (action === 'release') {
+    if (until === null || Date.parse(until) <= atMs) return null;
+    return { action, by, reason: `released by ${by} until ${until}${why}` };
+  }
+  if (decision.incident_id !== incidentId) return null;
+  return { action, by, reason: `${action === 'approve' ? 'approved' : 'rejected'} by ${by}${why}` };
 }
 
 export interface BlockDecision {
@@ -66,6 +95,8 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   }
   const interlock = blockInterlock(input);
   if (interlock !== null) return interlock;
+  const { ruling } = input;
+  if (ruling !== null && ruling.action !== 'approve') return refused(ruling.reason);
   if (input.solidGrade < needed) {
     if (input.halfSeen) return refused('only the replies of the servers were seen, not what the host sent');
     if (input.denied) return refused('the router already denies these connections');
@@ -81,9 +112,10 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (active >= config.max_entries) {
     return refused(`the list is full (block.max_entries is ${config.max_entries})`);
   }
+  if (ruling !== null) return { state: 'published', reason: ruling.reason };
   if (recent >= config.max_new_per_hour) {
     return refused(
-      `too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour})`,
+      `held back: too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour}); approve it by hand, or it follows when there is room`,
     );
   }
   return config.mode === 'propose'
@@ -92,11 +124,16 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
 }
 
 /** What a standing block of an incident of this grade becomes under the mode and the grade of today. */
-export function standingDecision(config: BlockConfig, standing: BlockDecision, grade: number): BlockDecision {
+export function standingDecision(
+  config: BlockConfig,
+  standing: BlockDecision & { readonly approvedBy: string },
+  grade: number,
+): BlockDecision {
   if (grade < GRADES.indexOf(config.grade) + 1) return none(`the grade is below ${config.grade}`);
   if (config.mode === 'observe')
     return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
-  if (config.mode === 'propose') return { state: 'proposed', reason: 'waits for approval' };
+  if (config.mode === 'propose' && standing.approvedBy === '')
+    return { state: 'proposed', reason: 'waits for approval' };
   return { state: 'published', reason: standing.reason };
 }
 

@@ -7,6 +7,7 @@
 
 import type { DetectionConfig } from '../config/schema.ts';
 import type { BlockState } from './block.ts';
+import type { BlockEffect } from './block-effect.ts';
 import { noSamples, type SampledDialogue } from './sampled-dialogue.ts';
 
 export const BULK = 4;
@@ -73,13 +74,24 @@ export interface CaseFile {
   records: number;
   firstDatagram: number;
   datagrams: number;
-  block: { state: BlockState; reason: string; sinceMs: number | null; untilMs: number | null };
+  block: CaseBlock;
   /** Alerts of kind `updated` so far, and when the newest alert of any kind was raised. */
   updates: number;
   alertedMs: number;
   /** Times of the newest sessions, as rings: all, and those whose client half was seen. */
   window: SessionWindow;
   solidWindow: SessionWindow;
+}
+
+interface CaseBlock {
+  state: BlockState;
+  reason: string;
+  sinceMs: number | null;
+  untilMs: number | null;
+  /** Who approved it by hand; '' for nobody. */
+  approvedBy: string;
+  /** Only while it is published. */
+  effect: BlockEffect | null;
 }
 
 export interface SessionWindow {
@@ -127,7 +139,7 @@ export function emptyCaseFile(
     records: 0,
     firstDatagram: 0,
     datagrams: 0,
-    block: { state: 'none', reason: '', sinceMs: null, untilMs: null },
+    block: { state: 'none', reason: '', sinceMs: null, untilMs: null, approvedBy: '', effect: null },
     updates: 0,
     alertedMs: openedMs,
     window: { times: [], next: 0 },

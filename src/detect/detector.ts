@@ -8,9 +8,10 @@
  */
 
 import type { BlockConfig, DetectionConfig } from '../config/schema.ts';
-import { formatAddress } from '../flow/address.ts';
+import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type FlowBatch, type FlowColumns, readWide } from '../flow/batch.ts';
 import { type Alert, GRADES, type Grade, type Incident } from '../messages/alert.ts';
+import type { Decision } from '../messages/decision.ts';
 import {
   BLOCK_PORT,
   type BlockDecision,
@@ -18,8 +19,10 @@ import {
   blockTtlMs,
   decideBlock,
   isStanding,
+  rulingInForce,
   standingDecision,
 } from './block.ts';
+import { judgeRecord, newEffect, noteEvidence, noteSilence, silenceDueMs } from './block-effect.ts';
 import { createBlockLedger } from './block-ledger.ts';
 import { type CaseFile, type DestinationBudget, emptyCaseFile } from './case-file.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -87,6 +90,11 @@ export interface Detector {
    * they have nothing against is closed and unblocked at once. Sizes, timeouts, ports and sites must be as they were.
    */
   reload(options: DetectorOptions): void;
+  /**
+   * Takes in what a person decided about a host of the partition: now, and again after a restart. An older decision than
+   * the known one is ignored; the same one changes nothing.
+   */
+  decide(decision: Decision): void;
   /** The newest offset of the partition that may be committed, -1 for none: what lies behind is read again. */
   safeOffset(partition: number): number;
   /** The state of all open incidents as it is now. */
@@ -130,6 +138,8 @@ export function createDetector(options: DetectorOptions): Detector {
   const deadlines = createDeadlines<Host>();
   const ledger = createBlockLedger<Host>();
   const marks = createStreamMarks(holdMs);
+  /** The newest decision about each host, by host key. */
+  const decisions = new Map<string, Decision>();
   /** Hosts whose file differs from the last published incident, by the time of the first change; and those due at once. */
   const dirty = new Map<Host, number>();
   const due = new Set<Host>();
@@ -259,6 +269,7 @@ export function createDetector(options: DetectorOptions): Detector {
       counters.open[gradeOf(host)]++;
       changed(host, s, eventMs);
       reconsiderBlock(host, s, eventMs);
+      watchBlock(host, s, eventMs);
       alert('opened', host, eventMs);
       schedule(host);
     }
@@ -333,11 +344,12 @@ export function createDetector(options: DetectorOptions): Detector {
     tally.add(file, session, before, s, eventMs);
     changed(host, s, eventMs);
     const blockChanged = reconsiderBlock(host, s, eventMs);
+    const effectChanged = watchBlock(host, s, eventMs);
     if (gradeOf(host) !== gradeBefore) {
       counters.open[gradeBefore]--;
       counters.open[gradeOf(host)]++;
       alert('escalated', host, eventMs);
-    } else if (blockChanged || eventMs - file.alertedMs >= detection.update_interval) {
+    } else if (blockChanged || effectChanged || eventMs - file.alertedMs >= detection.update_interval) {
       alert('updated', host, eventMs);
     }
     schedule(host);
@@ -422,6 +434,7 @@ export function createDetector(options: DetectorOptions): Detector {
   function decideAnew(host: Host, eventMs: number): boolean {
     const { file } = host;
     const { block } = file;
+    const ruling = rulingOf(host, eventMs);
     const decision = decideBlock(blockConfig, {
       grade: file.grade,
       solidGrade: file.solidGrade,
@@ -433,11 +446,54 @@ export function createDetector(options: DetectorOptions): Detector {
       natPool: policy.isNatPool(host.bytes, 0),
       isSender: policy.isSender(host.bytes, 0, eventMs),
       hasSenders: policy.hasSenders,
+      ruling,
       counts: () => ledger.count(host, eventMs),
     });
     // An ended block stays an ended block until there is a reason for another.
-    if (block.state === 'expired' && decision.state === 'none') return false;
-    return setBlock(host, decision, eventMs);
+    if (block.state === 'expired' && (decision.state === 'none' || ruling?.action === 'release'))
+      return false;
+    const changedState = setBlock(host, decision, eventMs);
+    if (ruling?.action === 'approve' && file.block.state === 'published') file.block.approvedBy = ruling.by;
+    return changedState;
+  }
+
+  const rulingOf = (host: Host, atMs: number) => rulingInForce(decisions.get(host.key), host.file.id, atMs);
+
+  /** Brings a host in line with a decision about it that has just come, or that was found at a restart. */
+  function applyDecision(host: Host): void {
+    const { block } = host.file;
+    const atMs = Math.max(clockMs, host.clockMs);
+    const ruling = rulingOf(host, atMs);
+    if (ruling === null) return;
+    const before = block.state;
+    if (ruling.action === 'approve') approve(host, ruling.by, ruling.reason, atMs);
+    else if (ruling.action === 'reject') {
+      if (before !== 'none' && before !== 'expired')
+        setBlock(host, { state: 'refused', reason: ruling.reason }, atMs);
+    } else if (isStanding(before)) {
+      setBlock(host, { state: 'expired', reason: ruling.reason }, atMs);
+      forgetEvidence(host);
+    }
+    if (host.file.block === block) return;
+    if (!isStanding(host.file.block.state)) ledger.delete(host);
+    changed(host, null, atMs);
+    if (host.file.block.state === before) due.add(host);
+    else alert('updated', host, atMs);
+    schedule(host);
+  }
+
+  function approve(host: Host, by: string, reason: string, atMs: number): void {
+    const { block, recurrence } = host.file;
+    if (block.state === 'refused') {
+      decideAnew(host, atMs);
+      return;
+    }
+    if (!isStanding(block.state) || block.approvedBy !== '' || blockConfig.mode === 'observe') return;
+    setBlock(host, { state: 'published', reason }, atMs);
+    // What waited long to be approved has not used up its time.
+    const untilMs = Math.max(host.file.block.untilMs ?? 0, atMs + blockTtlMs(blockConfig, recurrence));
+    host.file.block = { ...host.file.block, untilMs, approvedBy: by };
+    ledger.set(host, host.file.block.sinceMs ?? atMs, untilMs);
   }
 
   function refreshBlock(host: Host, eventMs: number): void {
@@ -460,7 +516,14 @@ export function createDetector(options: DetectorOptions): Detector {
     const sinceMs = begins ? eventMs : old.sinceMs;
     const untilMs = begins ? eventMs + blockTtlMs(blockConfig, file.recurrence) : old.untilMs;
     const dated = standing || decision.state === 'expired';
-    file.block = { ...decision, sinceMs: dated ? sinceMs : null, untilMs: dated ? untilMs : null };
+    const published = decision.state === 'published';
+    file.block = {
+      ...decision,
+      sinceMs: dated ? sinceMs : null,
+      untilMs: dated ? untilMs : null,
+      approvedBy: standing ? old.approvedBy : '',
+      effect: published ? (old.effect ?? newEffect(eventMs)) : null,
+    };
     if (standing && sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
     counters.blocks[old.state]--;
     counters.blocks[decision.state]++;
@@ -468,15 +531,41 @@ export function createDetector(options: DetectorOptions): Detector {
   }
 
   function endBlock(host: Host, atMs: number): void {
-    const { file } = host;
     setBlock(host, { state: 'expired', reason: 'the host was silent for the life of a block' }, atMs);
-    // Another block needs evidence of its own.
+    forgetEvidence(host);
+    changed(host, null, atMs);
+    alert('updated', host, atMs);
+  }
+
+  /** Another block needs evidence of its own. */
+  function forgetEvidence({ file }: Host): void {
     file.solidGrade = 0;
     file.records = 0;
     file.datagrams = 0;
     file.dialogue = noSamples();
+  }
+
+  /** Whether what came shows that the block works. True when that is news. */
+  function watchBlock(host: Host, s: Sighting, eventMs: number): boolean {
+    const { effect } = host.file.block;
+    if (effect === null) return false;
+    const evidence = judgeRecord(s, effect.publishedMs + blockConfig.grace, detection.conversed);
+    if (evidence === null) return false;
+    const place = { ...vantagePoints.get(s.vantage), interface: s.interface };
+    if (!noteEvidence(effect, evidence, place, eventMs)) return false;
+    due.add(host);
+    return effect.state === 'not_effective';
+  }
+
+  /** Nothing got through for so long: said aloud only where it did before. */
+  function judgeSilence(host: Host, atMs: number): void {
+    const { effect } = host.file.block;
+    if (effect === null) return;
+    const complained = effect.state === 'not_effective';
+    if (!noteSilence(effect, blockConfig.grace, atMs)) return;
     changed(host, null, atMs);
-    alert('updated', host, atMs);
+    if (complained) alert('updated', host, atMs);
+    else due.add(host);
   }
 
   /** A block that the configuration of today would not give is taken back at once. True when something changed. */
@@ -551,6 +640,7 @@ export function createDetector(options: DetectorOptions): Detector {
     host.deadlineMs = Number.POSITIVE_INFINITY;
     const { untilMs } = host.file.block;
     if (isStanding(host.file.block.state) && untilMs !== null && untilMs <= atMs) endBlock(host, untilMs);
+    if (effectDueMs(host) <= atMs) judgeSilence(host, effectDueMs(host));
     const quietMs = host.file.lastMs + detection.quiet;
     if (host.file.closedMs === null && quietMs <= atMs) close(host, quietMs);
     schedule(host);
@@ -561,12 +651,15 @@ export function createDetector(options: DetectorOptions): Detector {
     const { file } = host;
     let atMs = file.closedMs === null ? file.lastMs + detection.quiet : Number.POSITIVE_INFINITY;
     if (isStanding(file.block.state) && file.block.untilMs !== null)
-      atMs = Math.min(atMs, file.block.untilMs);
+      atMs = Math.min(atMs, file.block.untilMs, effectDueMs(host));
     if (atMs >= host.deadlineMs) return;
     host.deadlineMs = atMs;
     deadlines.push(atMs, host);
     nextTimerMs = Math.min(nextTimerMs, atMs);
   }
+
+  const effectDueMs = ({ file: { block } }: Host): number =>
+    block.effect === null ? Number.POSITIVE_INFINITY : silenceDueMs(block.effect, blockConfig.grace);
 
   function awaitOtherHalf(session: Session, s: Sighting): void {
     session.waiting = true;
@@ -672,6 +765,17 @@ export function createDetector(options: DetectorOptions): Detector {
         }
         applyPolicy(host);
       }
+    },
+    decide(decision) {
+      const address = parseAddress(decision.host);
+      const site = policy.siteNames.indexOf(decision.site);
+      if (address === null || site < 0) return;
+      const key = hostKey(site, address, 0);
+      const known = decisions.get(key);
+      if (known !== undefined && known.decided_at > decision.decided_at) return;
+      decisions.set(key, decision);
+      const host = hosts.get(key);
+      if (host !== undefined) applyDecision(host);
     },
     safeOffset: (partition) => marks.safe(partition, clockMs),
     openIncidents: () =>

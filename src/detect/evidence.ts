@@ -94,7 +94,8 @@ function onlyRefuses(flags: number): boolean {
   return (flags & TCP.RST) !== 0 && (flags & (TCP.SYN | TCP.FIN | TCP.PSH)) === 0;
 }
 
-function carriesPayload(packets: number, bytes: number): boolean {
+/** On average more than headers: only an established connection has that. */
+export function carriesPayload(packets: number, bytes: number): boolean {
   return bytes > BARE_PACKET_BYTES * packets;
 }
 

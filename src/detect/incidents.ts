@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
+import { describeEffect, newEffect } from './block-effect.ts';
 import { BULK, type CaseFile, type Destination, emptyCaseFile } from './case-file.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { MAX_SCORE } from './sampled-dialogue.ts';
@@ -132,8 +133,16 @@ function evidenceFields(
       reason: file.block.reason,
       since: file.block.sinceMs === null ? null : iso(file.block.sinceMs),
       until: file.block.untilMs === null ? null : iso(file.block.untilMs),
+      ...(file.block.approvedBy !== '' && { approved_by: file.block.approvedBy }),
+      ...effectOf(file),
     },
   };
+}
+
+function effectOf({ block: { effect } }: CaseFile): Pick<Alert['block'], 'effect'> {
+  if (effect === null || effect.state === 'unknown') return {};
+  const { state, sinceMs, passing } = effect;
+  return { effect: { state, reason: describeEffect(effect), since: iso(sinceMs), passing: [...passing] } };
 }
 
 function flagsOf(file: CaseFile): Alert['flags'] {
@@ -143,6 +152,7 @@ function flagsOf(file: CaseFile): Alert['flags'] {
     sampled: file.sampled,
     backscatter: file.backscatter,
     flags_unknown: file.flagsUnknown,
+    not_effective: file.block.effect?.state === 'not_effective',
   };
   return FLAGS.filter((flag) => set[flag]);
 }
@@ -198,6 +208,8 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
       `${plural(file.internalSessions, 'session')} with internal servers that are no authorised mail servers: these never lead to a block`,
     );
   }
+  const { effect } = file.block;
+  if (effect?.state === 'not_effective') reasons.push(`the block is ${describeEffect(effect)}`);
   if (file.backscatter) {
     reasons.push('also gets answers to packets that it never sent: somebody may use its address');
   }
@@ -241,6 +253,8 @@ const resumeSchema = z.strictObject({
   /** The test over samples: score, trials, successes, 1 when it ever accepted. Absent in older incidents. */
   dialogue: z.tuple([natural.max(MAX_SCORE), natural, natural, natural.max(1)]).default([0, 0, 0, 0]),
   internal: natural.default(0),
+  /** The watch over a published block: published, newest that passed, refused since. Absent in older incidents. */
+  effect: z.tuple([natural, natural, natural]).optional(),
   verdict: z.string(),
   /** Address, sessions, packets, bytes. */
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
@@ -261,6 +275,9 @@ function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeS
       file.dialogueProven ? 1 : 0,
     ],
     internal: file.internalSessions,
+    ...(file.block.effect !== null && {
+      effect: [file.block.effect.publishedMs, file.block.effect.passedMs, file.block.effect.refused],
+    }),
     verdict: file.verdict,
     destinations: [...file.destinations].map(([key, d]) => [
       formatAddress(addressOfKey(key)),
@@ -325,13 +342,33 @@ export function fromIncident(incident: Incident): RestoredFile | null {
   file.dialogueProven = proven === 1;
   file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;
-  const { state, reason, since, until } = incident.block;
+  const { state, reason, since, until, approved_by } = incident.block;
   file.block = {
     state,
     reason,
     sinceMs: since === null ? null : Date.parse(since),
     untilMs: until === null ? null : Date.parse(until),
+    approvedBy: approved_by ?? '',
+    effect: state === 'published' ? restoredEffect(incident, resume.effect) : null,
   };
   const [partition, offset, clockMs] = resume.at;
   return { address, file, watermark: { partition, offset, clockMs } };
+}
+
+function restoredEffect(
+  { block, updated_at }: Incident,
+  resume: z.output<typeof resumeSchema>['effect'],
+): CaseFile['block']['effect'] {
+  // An older version's: it is watched from its newest word on.
+  if (resume === undefined) return newEffect(Date.parse(updated_at));
+  const [publishedMs, passedMs, refused] = resume;
+  const { effect } = block;
+  return {
+    publishedMs,
+    passedMs,
+    refused,
+    state: effect?.state ?? 'unknown',
+    sinceMs: effect === undefined ? 0 : Date.parse(effect.since),
+    passing: effect === undefined ? [] : [...effect.passing],
+  };
 }

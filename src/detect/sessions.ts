@@ -250,7 +250,7 @@ export function createSessionTable(options: {
 }
 
 /** Forwarding status `dropped` (IE 89, RFC 7270 section 4.12), or a firewall event `denied` (IE 233). */
-function isDenied(columns: FlowColumns, row: number): boolean {
+export function isDenied(columns: FlowColumns, row: number): boolean {
   if (columns.firewall_event[row] === 3) return true;
   return (columns.present[row] & PRESENT.FORWARDING) !== 0 && columns.forwarding[row] >> 6 === 2;
 }

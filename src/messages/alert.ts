@@ -20,7 +20,14 @@ export function gradeAtLeast(a: Grade | null, b: Grade): boolean {
   return a !== null && GRADES.indexOf(a) >= GRADES.indexOf(b);
 }
 
-export const FLAGS = ['half_seen', 'denied', 'sampled', 'backscatter', 'flags_unknown'] as const;
+export const FLAGS = [
+  'half_seen',
+  'denied',
+  'sampled',
+  'backscatter',
+  'flags_unknown',
+  'not_effective',
+] as const;
 
 const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;
 
@@ -31,6 +38,19 @@ const blockSchema = z.object({
   /** When the block was proposed or published, and when it ends; null while it is neither. */
   since: isoTime.nullable(),
   until: isoTime.nullable(),
+  /** Who approved it by hand. Absent: nobody. */
+  approved_by: z.string().optional(),
+  /** What became of a published block, by the records that came after it. Absent: not published, or too early to say. */
+  effect: z
+    .object({
+      /** `not_effective`: packets of the host still get through to port 25. */
+      state: z.enum(['effective', 'not_effective']),
+      reason: z.string(),
+      since: isoTime,
+      /** Where they were seen to get through, newest first; empty while the block is effective. */
+      passing: z.array(z.object({ address: z.string(), domain: count, interface: count })),
+    })
+    .optional(),
 });
 export type Block = z.infer<typeof blockSchema>;
 
@@ -81,6 +101,8 @@ const COVERAGE_CAUSES = [
   'sequence_loss',
   'kernel_drops',
   'spool_cut',
+  'acl_held',
+  'acl_failed',
 ] as const;
 
 export const alertSchema = z.object({

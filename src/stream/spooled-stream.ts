@@ -15,7 +15,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { LocalStream } from './local/local-stream.ts';
 import type { StreamLogger } from './local/settings.ts';
-import type { Delivery, Stream, StreamCounters, StreamName, Subscription } from './stream.ts';
+import {
+  type Delivery,
+  perStream,
+  type Stream,
+  type StreamCounters,
+  type StreamName,
+  type Subscription,
+} from './stream.ts';
 
 type ReadBack = Pick<LocalStream['counters'], 'repeated' | 'damaged'>;
 
@@ -47,14 +54,8 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
   const isSpooled = (stream: StreamName) => SPOOLED.includes(stream);
   let forwarders: Subscription[] = [];
 
-  const from = (
-    of: (counters: StreamCounters) => Record<StreamName, number>,
-  ): Record<StreamName, number> => ({
-    flows: of(spool.counters).flows,
-    mail: of(spool.counters).mail,
-    alerts: of(remote.counters).alerts,
-    incidents: of(remote.counters).incidents,
-  });
+  const from = (of: (counters: StreamCounters) => Record<StreamName, number>): Record<StreamName, number> =>
+    perStream((stream) => of(isSpooled(stream) ? spool.counters : remote.counters)[stream]);
   const counters = {
     get published() {
       return from(({ published }) => published);
@@ -133,12 +134,7 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
 }
 
 function sum(a: Record<StreamName, number>, b: Record<StreamName, number>): Record<StreamName, number> {
-  return {
-    flows: a.flows + b.flows,
-    mail: a.mail + b.mail,
-    alerts: a.alerts + b.alerts,
-    incidents: a.incidents + b.incidents,
-  };
+  return perStream((stream) => a[stream] + b[stream]);
 }
 
 async function producerName(file: string): Promise<string> {

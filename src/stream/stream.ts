@@ -1,21 +1,38 @@
 /**
- * What a stream is: four named, ordered, durable logs of messages that roles publish to and consume from.
+ * What a stream is: five named, ordered, durable logs of messages that roles publish to and consume from.
  *
  * There are two implementations, in-process with a disk spool (`local/`) and Kafka (`kafka/`); a role never knows which
  * it has. The contract is Kafka's: at least once, in order within a partition, positions committed by the consumer
  * after its effects are durable. Whoever consumes must therefore be idempotent (`id` of a message helps).
  */
 
-export type StreamName = 'flows' | 'mail' | 'alerts' | 'incidents';
+export type StreamName = 'flows' | 'mail' | 'alerts' | 'incidents' | 'decisions';
 
-export const STREAM_NAMES: readonly StreamName[] = ['flows', 'mail', 'alerts', 'incidents'];
+/** Streams of which only the newest message of each key is kept, for ever. */
+export type CompactedStream = 'incidents' | 'decisions';
+
+export function isCompacted(stream: StreamName): stream is CompactedStream {
+  return stream === 'incidents' || stream === 'decisions';
+}
+
+export const STREAM_NAMES: readonly StreamName[] = ['flows', 'mail', 'alerts', 'incidents', 'decisions'];
+
+export function perStream<T>(make: (stream: StreamName) => T): Record<StreamName, T> {
+  return {
+    flows: make('flows'),
+    mail: make('mail'),
+    alerts: make('alerts'),
+    incidents: make('incidents'),
+    decisions: make('decisions'),
+  };
+}
 
 export interface StreamMessage {
-  /** Partition key: the internal host for mail, alerts and incidents; '' where the order does not matter. */
+  /** Partition key: the internal host for mail, alerts, incidents and decisions; '' where the order does not matter. */
   readonly key: string;
   /** Same id, same message: lets consumers and the in-process stream recognise a repeated publication. '' for none. */
   readonly id: string;
-  /** A Native block for `flows` and `mail`, UTF-8 JSON for `alerts` and `incidents`. */
+  /** A Native block for `flows` and `mail`, UTF-8 JSON for the others. */
   readonly value: Uint8Array;
   /** Flow rows in `value`; 1 for JSON messages. What a bound cuts is counted in rows. */
   readonly rows: number;
@@ -119,8 +136,8 @@ export interface Stream {
   ): Promise<{ readonly accepted: number; readonly dropped: number }>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /** The newest message of every key of a compacted stream, over the given partitions. */
-  latest(stream: 'incidents', partitions: readonly number[]): AsyncIterable<ReceivedMessage>;
-  /** How many partitions a stream has. Those of `mail` and `incidents` are as many, and hold the same hosts. */
+  latest(stream: CompactedStream, partitions: readonly number[]): AsyncIterable<ReceivedMessage>;
+  /** How many partitions a stream has. Those of `mail`, `incidents` and `decisions` are as many, and hold the same hosts. */
   partitions(stream: StreamName): number;
   readonly counters: StreamCounters;
   /** Stops subscriptions and closes files; what was published stays. */

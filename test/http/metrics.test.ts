@@ -51,8 +51,8 @@ function sources(exporters: () => ExporterState[] = () => []) {
     stream: {
       counters: {
         published: perStream,
-        dropped: { flows: 5, mail: 1, alerts: 0, incidents: 0 },
-        repeated: { flows: 0, mail: 0, alerts: 4, incidents: 0 },
+        dropped: { flows: 5, mail: 1, alerts: 0, incidents: 0, decisions: 0 },
+        repeated: { flows: 0, mail: 0, alerts: 4, incidents: 0, decisions: 0 },
         spoolBytes: 4096,
       },
     },

@@ -614,7 +614,7 @@ describe('the life of an incident', () => {
   const config = {
     ...STRICT,
     detection: { quiet: '2h', update_interval: '30m' },
-    block: { mode: 'publish' as const, ttl: '3h' },
+    block: { mode: 'publish' as const, ttl: '3h', grace: '24h' },
   };
 
   it('is updated at most once an interval and closed after quiet', () => {

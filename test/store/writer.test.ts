@@ -55,8 +55,8 @@ function fakeStream() {
     publish: async () => ({ accepted: 0, dropped: 0 }),
     async *latest() {},
     counters: {
-      published: { flows: 0, mail: 0, alerts: 0, incidents: 0 },
-      dropped: { flows: 0, mail: 0, alerts: 0, incidents: 0 },
+      published: { flows: 0, mail: 0, alerts: 0, incidents: 0, decisions: 0 },
+      dropped: { flows: 0, mail: 0, alerts: 0, incidents: 0, decisions: 0 },
       spoolBytes: 0,
     },
     async subscribe(options) {

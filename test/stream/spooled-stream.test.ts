@@ -9,7 +9,7 @@ import { eventually, keptLog, message, temporaryDirectory } from './support.ts';
 
 /** Brokers that keep what they take, and fail as long as they are away. */
 function brokers() {
-  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0 });
+  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0, decisions: 0 });
   const fake = createFakeStream();
   const remote = {
     ...fake,

@@ -17,15 +17,16 @@ export interface DrivenStream extends Stream {
   readonly published: { readonly stream: StreamName; readonly message: StreamMessage }[];
   /** How publications to a stream end; they are accepted where nothing is said. */
   readonly answers: Partial<Record<StreamName, 'refuse' | 'fail'>>;
-  /** What `latest` gives. */
+  /** What `latest` gives of incidents, and of decisions. */
   kept: Uint8Array[];
+  keptDecisions: Uint8Array[];
   /** Hands messages to whoever reads the stream; rejects when it does. */
   deliver(stream: StreamName, values: readonly Uint8Array[], firstOffset: number): Promise<void>;
 }
 
 export function createDrivenStream(): DrivenStream {
   const readers = new Map<StreamName, SubscribeOptions>();
-  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0 });
+  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0, decisions: 0 });
   const received = (value: Uint8Array, offset: number): ReceivedMessage => ({
     key: '',
     id: '',
@@ -38,6 +39,7 @@ export function createDrivenStream(): DrivenStream {
     published: [],
     answers: {},
     kept: [],
+    keptDecisions: [],
     counters: { published: counts(), dropped: counts(), spoolBytes: 0 },
     async start() {},
     async stop() {},
@@ -65,8 +67,9 @@ export function createDrivenStream(): DrivenStream {
       };
     },
     partitions: () => 1,
-    async *latest() {
-      for (const [offset, value] of driven.kept.entries()) yield received(value, offset);
+    async *latest(stream) {
+      const kept = stream === 'decisions' ? driven.keptDecisions : driven.kept;
+      for (const [offset, value] of kept.entries()) yield received(value, offset);
     },
     async deliver(stream, values, firstOffset) {
       const reader = readers.get(stream);

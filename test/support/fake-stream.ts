@@ -13,7 +13,7 @@ export interface FakeStream extends Stream {
 
 export function createFakeStream(): FakeStream {
   const held: (() => void)[] = [];
-  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0 });
+  const counts = () => ({ flows: 0, mail: 0, alerts: 0, incidents: 0, decisions: 0 });
   const fake: FakeStream = {
     messages: [],
     answer: 'accept',

@@ -12,6 +12,7 @@ import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
 import {
+  perStream,
   STREAM_NAMES,
   type Stream,
   type StreamCounters,
@@ -153,8 +154,4 @@ function allPartitions(count: number): PartitionMetadata[] {
     replicas: [],
     isr: [],
   }));
-}
-
-function perStream<T>(make: (stream: StreamName) => T): Record<StreamName, T> {
-  return { flows: make('flows'), mail: make('mail'), alerts: make('alerts'), incidents: make('incidents') };
 }

@@ -13,7 +13,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batch, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka } from 'kafkajs';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
-import type { Delivery, ReceivedMessage, StreamName, SubscribeOptions, Subscription } from '../stream.ts';
+import {
+  type Delivery,
+  isCompacted,
+  type ReceivedMessage,
+  type StreamName,
+  type SubscribeOptions,
+  type Subscription,
+} from '../stream.ts';
 import type { BrokerAdmin } from './broker-admin.ts';
 import { startConsumer } from './consumer.ts';
 import { fromRecord } from './messages.ts';
@@ -248,7 +255,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   /** What lies between our place and what came is gone for good; in a compacted topic that is how it should be. */
   function noteGap(batch: Batch, place: Place): void {
     const first = Number(batch.messages[0]?.offset ?? place.next);
-    if (place.next < 0 || first <= place.next || place.stream === 'incidents') return;
+    if (place.next < 0 || first <= place.next || isCompacted(place.stream)) return;
     counters.damaged[place.stream] += first - place.next;
     const { topic, partition } = place;
     log.error(

@@ -8,7 +8,7 @@
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
-import { STREAM_NAMES, type StreamName } from '../stream.ts';
+import { isCompacted, STREAM_NAMES, type StreamName } from '../stream.ts';
 
 /** A batch of flows that does not compress still has to pass: 32768 rows of 171 bytes, and room. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -22,19 +22,20 @@ export function topicName(config: KafkaConfig, stream: StreamName): string {
 
 export function partitionCount(config: KafkaConfig, stream: StreamName): number {
   const { flows, mail, alerts } = config.topics;
-  // A detector finds the incidents of its mail partition in the incident partition of the same number.
+  // A detector finds the incidents and decisions of its mail partition in their partitions of the same number.
   return {
     flows: flows.partitions,
     mail: mail.partitions,
     alerts: alerts.partitions,
     incidents: mail.partitions,
+    decisions: mail.partitions,
   }[stream];
 }
 
 /** What a topic must be like, as Kafka's own configuration. */
 function settingsOf(config: KafkaConfig, stream: StreamName): Readonly<Record<string, string>> {
   const common = { 'max.message.bytes': String(MAX_MESSAGE_BYTES) };
-  if (stream === 'incidents') return { ...common, 'cleanup.policy': 'compact' };
+  if (isCompacted(stream)) return { ...common, 'cleanup.policy': 'compact' };
   return {
     ...common,
     'cleanup.policy': 'delete',
@@ -103,14 +104,14 @@ async function objections(
     const wanted = partitionCount(config, stream);
     if (partitions !== wanted) {
       problems.push(
-        `topic ${topic} has ${partitions} partitions, not ${wanted} (kafka.topics.${stream === 'incidents' ? 'mail' : stream}.partitions)`,
+        `topic ${topic} has ${partitions} partitions, not ${wanted} (kafka.topics.${isCompacted(stream) ? 'mail' : stream}.partitions)`,
       );
     }
     const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries;
     const setting = (name: string) => entries?.find(({ configName }) => configName === name)?.configValue;
     const policy = setting('cleanup.policy') ?? '';
     const compacts = policy.includes('compact');
-    if (compacts !== (stream === 'incidents') || (compacts && policy.includes('delete'))) {
+    if (compacts !== isCompacted(stream) || (compacts && policy.includes('delete'))) {
       problems.push(
         `topic ${topic} has cleanup.policy=${policy}, not ${settingsOf(config, stream)['cleanup.policy']}`,
       );

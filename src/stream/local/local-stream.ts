@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import {
+  perStream,
   STREAM_NAMES,
   type Stream,
   type StreamCounters,
@@ -223,8 +224,4 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
       await lock?.release();
     },
   };
-}
-
-function perStream<T>(make: (stream: StreamName) => T): Record<StreamName, T> {
-  return { flows: make('flows'), mail: make('mail'), alerts: make('alerts'), incidents: make('incidents') };
 }

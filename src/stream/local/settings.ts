@@ -42,6 +42,8 @@ export const STREAM_SETTINGS: Readonly<Record<StreamName, StreamSettings>> = {
   mail: { ...COMMON, format: 'native', compacted: false },
   alerts: { ...COMMON, format: 'ndjson', compacted: false },
   incidents: { ...COMMON, format: 'ndjson', compacted: true },
+  // Few, and an operator's word must outlive a power cut.
+  decisions: { ...COMMON, format: 'ndjson', compacted: true, fsync: true },
 };
 
 /** A delivery, a read from disk and a write are all at most about so large; a single larger message goes alone. */

@@ -220,7 +220,7 @@ describe.skipIf(reason !== null)(`an idle process${reason === null ? '' : ` (${r
     const cluster = await startCluster(1);
     onTestFinished(() => cluster.stop());
     const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix()));
-    for (const name of ['flows', 'mail', 'alerts', 'incidents'] as const) {
+    for (const name of ['flows', 'mail', 'alerts', 'incidents', 'decisions'] as const) {
       const subscription = await stream.subscribe({
         streams: [name],
         group: 'g',

@@ -241,7 +241,7 @@ describe.skipIf(reason !== null)('topics', () => {
     const config = kafkaConfig(cluster, prefix, small);
     const stream = await startKafkaStream(config);
     expect((await stream.checkTopics(false)).checked).toEqual(
-      ['flows', 'mail', 'alerts', 'incidents'].map((name) => `${prefix}.${name}`),
+      ['flows', 'mail', 'alerts', 'incidents', 'decisions'].map((name) => `${prefix}.${name}`),
     );
     const other = kafkaConfig(cluster, prefix, { topics: { mail: { partitions: 5 } } });
     const error = await startKafkaStream(other).catch((thrown: unknown) => thrown);

@@ -1,0 +1,130 @@
+/**
+ * Whether a published block works, as the records that come after it tell: the closed loop of one host.
+ *
+ * Pure. Records tell the past, and ingress exporters count packets before the list drops them: only what began after the
+ * block and its grace time speaks, and a client's own packets only where a blocked client could not have sent them. It
+ * must never call a block effective while packets are seen to pass, nor complain about records of before it.
+ */
+
+import { readWide } from '../flow/batch.ts';
+import { PRESENT } from '../flow/columns.ts';
+import { BLOCK_PORT } from './block.ts';
+import { type ConversedThreshold, carriesPayload, TCP } from './evidence.ts';
+import { isDialogueSample } from './sampled-dialogue.ts';
+import type { Sighting } from './screen.ts';
+import { isDenied } from './sessions.ts';
+
+/** Where packets of a blocked host were seen. */
+export interface PassingPlace {
+  readonly address: string;
+  readonly domain: number;
+  readonly interface: number;
+}
+
+export interface BlockEffect {
+  /** When the block was published. */
+  publishedMs: number;
+  state: 'unknown' | 'effective' | 'not_effective';
+  /** When the state began; 0 while it is unknown. */
+  sinceMs: number;
+  /** Newest packets that got through after the grace time, and the connections tried in vain since; 0 for none. */
+  passedMs: number;
+  refused: number;
+  /** Newest first. */
+  passing: PassingPlace[];
+}
+
+/** Tried in vain so often, nothing gets through. One attempt may be half of a connection whose rest comes later. */
+const REFUSED_PROOF = 2;
+const MAX_PLACES = 8;
+
+export function newEffect(publishedMs: number): BlockEffect {
+  return { publishedMs, state: 'unknown', sinceMs: 0, passedMs: 0, refused: 0, passing: [] };
+}
+
+export type EffectEvidence = 'passed' | 'refused' | null;
+
+/**
+ * What a record of the host says, all by itself, about a block that was to work from `fromMs` on: what a restart has
+ * forgotten of its connection must not change the answer.
+ */
+export function judgeRecord(s: Sighting, fromMs: number, conversed: ConversedThreshold): EffectEvidence {
+  if (s.columns === null || s.port !== BLOCK_PORT || s.internal || recordBeganMs(s) <= fromMs) return null;
+  const { columns, row, forward } = s;
+  if (isDenied(columns, row)) return forward ? 'refused' : null;
+  const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
+  const packets = readWide(columns.packets, row);
+  const bytes = readWide(columns.bytes, row);
+  if (!forward) {
+    // The server answers, so it was reached; a reset may come from the list itself.
+    const answers = flags === 0 ? carriesPayload(packets, bytes) : (flags & (TCP.ACK | TCP.RST)) === TCP.ACK;
+    return answers ? 'passed' : null;
+  }
+  // Of an old connection, a few packets may be retransmissions into the block; so many are none.
+  if (packets >= conversed.packets && bytes >= conversed.bytes) return 'passed';
+  const sampled = columns.sampling_rate[row] > 1;
+  if (sampled) return isDialogueSample(packets, bytes, flags) ? 'passed' : null;
+  if ((flags & TCP.SYN) === 0) return null;
+  return (flags & (TCP.ACK | TCP.PSH | TCP.FIN)) === 0 ? 'refused' : 'passed';
+}
+
+/** When the packets of a record began, by the collector's clock and the record's own duration. */
+function recordBeganMs({ columns, row, receivedMs }: Sighting): number {
+  if (columns === null) return receivedMs;
+  const timed = PRESENT.START | PRESENT.END;
+  if ((columns.present[row] & timed) !== timed) return receivedMs;
+  return receivedMs - Math.max(0, readWide(columns.end, row) - readWide(columns.start, row));
+}
+
+/** True when the state changed. */
+export function noteEvidence(
+  effect: BlockEffect,
+  evidence: EffectEvidence,
+  place: PassingPlace,
+  atMs: number,
+): boolean {
+  if (evidence === 'passed') {
+    const known = effect.passing.filter(
+      (one) =>
+        one.address !== place.address || one.domain !== place.domain || one.interface !== place.interface,
+    );
+    effect.passing = [place, ...known].slice(0, MAX_PLACES);
+    effect.passedMs = atMs;
+    effect.refused = 0;
+    return turn(effect, 'not_effective', atMs);
+  }
+  if (evidence !== 'refused') return false;
+  effect.refused++;
+  return effect.refused >= REFUSED_PROOF && effect.state === 'unknown' && turn(effect, 'effective', atMs);
+}
+
+/** When silence is to be judged next; infinite when there is nothing to wait for. */
+export function silenceDueMs({ state, publishedMs, passedMs }: BlockEffect, graceMs: number): number {
+  if (state === 'effective') return Number.POSITIVE_INFINITY;
+  return Math.max(publishedMs + graceMs, passedMs) + graceMs;
+}
+
+/** Nothing passed for the grace time. True when the state changed. */
+export function noteSilence(effect: BlockEffect, graceMs: number, atMs: number): boolean {
+  return silenceDueMs(effect, graceMs) <= atMs && turn(effect, 'effective', atMs);
+}
+
+function turn(effect: BlockEffect, state: BlockEffect['state'], atMs: number): boolean {
+  if (effect.state === state) return false;
+  effect.state = state;
+  effect.sinceMs = atMs;
+  if (state === 'effective') effect.passing = [];
+  return true;
+}
+
+/** In words for people. */
+export function describeEffect({ state, passing, refused }: BlockEffect): string {
+  if (state === 'not_effective') {
+    const places = passing.map(({ address, interface: port }) => `exporter ${address} interface ${port}`);
+    return `not effective on ${places.join(', ')}: packets to port ${BLOCK_PORT} still get through`;
+  }
+  if (state === 'unknown') return 'too early to say';
+  return refused > 0
+    ? 'effective: connections are tried in vain'
+    : 'effective: no record since tells of a connection that got through';
+}

@@ -1,0 +1,166 @@
+/** What a person decides about a host, and what becomes of its block: now, after a restart, in the next incident. */
+
+import { describe, expect, it } from 'vitest';
+import type { ConfigInput } from '../../src/config/schema.ts';
+import type { Detector } from '../../src/detect/detector.ts';
+import type { Incident } from '../../src/messages/alert.ts';
+import type { Decision } from '../../src/messages/decision.ts';
+import { detectorFor, OUTSIDE, ROGUE, STRICT } from '../support/detecting.ts';
+import { batchOf, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
+
+const PROPOSE: ConfigInput = { ...STRICT, block: { mode: 'propose', ttl: '1h' } };
+
+let offset = 0;
+function mails(detector: Detector, at: number, from = ROGUE): void {
+  for (const n of [1, 2]) {
+    const flow = {
+      from,
+      to: OUTSIDE,
+      fromPort: 1000 + (at % 50_000) + n,
+      flags: 'SPAF',
+      packets: 20,
+      bytes: 4000,
+    };
+    detector.observe(batchOf([{ ...flow, at: at + n * SECOND }]), { partition: 0, offset: offset++ });
+  }
+}
+
+function decision(action: Decision['action'], incident: Incident, fields: Partial<Decision> = {}): Decision {
+  return {
+    schema: 'rogue-smtp.decision',
+    schema_version: 1,
+    decision_id: 'd',
+    host: incident.host,
+    site: incident.site,
+    action,
+    incident_id: incident.incident_id,
+    until: action === 'release' ? new Date(T0 + 5 * HOUR).toISOString() : null,
+    by: 'ada',
+    reason: 'looked at it',
+    decided_at: new Date(T0 + MINUTE).toISOString(),
+    ...fields,
+  };
+}
+
+const newest = (detector: Detector): Incident => detector.openIncidents()[0];
+const block = (detector: Detector) => newest(detector).block;
+
+function started(config: ConfigInput = PROPOSE): Detector {
+  const detector = detectorFor(config);
+  mails(detector, 0);
+  detector.take();
+  return detector;
+}
+
+describe('a decision', () => {
+  it('approves a proposed block, with a full life from then on, and tells it once', () => {
+    const detector = started();
+    expect(block(detector).state).toBe('proposed');
+    detector.advance(T0 + 50 * MINUTE);
+    const approval = decision('approve', newest(detector));
+    detector.decide(approval);
+    detector.decide(approval);
+    expect(detector.take().alerts).toMatchObject([
+      {
+        kind: 'updated',
+        block: { state: 'published', reason: 'approved by ada: looked at it', approved_by: 'ada' },
+      },
+    ]);
+    expect(block(detector).until).toBe(new Date(T0 + 110 * MINUTE).toISOString());
+  });
+
+  it('stays approved over a restart, and comes to the same where the restart came first', () => {
+    const before = started();
+    const [incident] = before.openIncidents();
+    const approval = decision('approve', incident);
+    before.decide(approval);
+    const [approved] = before.take().incidents;
+    for (const kept of [approved, incident]) {
+      const detector = detectorFor(PROPOSE);
+      detector.restore(kept);
+      detector.decide(approval);
+      expect(block(detector)).toMatchObject({ state: 'published', approved_by: 'ada' });
+      expect(detector.take().alerts).toHaveLength(kept === approved ? 0 : 1);
+    }
+  });
+
+  it('rejects a block for this incident: it is not proposed again, and the next incident is judged anew', () => {
+    const config = { ...PROPOSE, detection: { quiet: '2h' } };
+    const detector = started(config);
+    detector.decide(decision('reject', newest(detector)));
+    mails(detector, HOUR);
+    expect(block(detector)).toMatchObject({ state: 'refused', reason: 'rejected by ada: looked at it' });
+    mails(detector, 10 * HOUR);
+    expect(newest(detector).recurrence).toBe(1);
+    expect(block(detector).state).toBe('proposed');
+  });
+
+  it('does not approve what an interlock forbids, nor anything while the mode is observe', () => {
+    const never: ConfigInput = { ...STRICT, block: { mode: 'propose', never: [ROGUE] } };
+    const observe: ConfigInput = { ...STRICT, block: { mode: 'observe' } };
+    for (const [config, state] of [
+      [never, 'refused'],
+      [observe, 'observed'],
+    ] as const) {
+      const detector = started(config);
+      detector.decide(decision('approve', newest(detector)));
+      mails(detector, MINUTE);
+      expect(block(detector).state).toBe(state);
+    }
+  });
+
+  it('approves what was held back for coming with too many others', () => {
+    const detector = detectorFor({ ...STRICT, block: { mode: 'publish', max_new_per_hour: 1 } });
+    mails(detector, 0, '10.0.0.1');
+    mails(detector, 5000, '10.0.0.2');
+    const held = detector.openIncidents().find(({ host }) => host === '10.0.0.2');
+    expect(held?.block).toMatchObject({ state: 'refused', reason: expect.stringContaining('held back') });
+    detector.decide(decision('approve', held!));
+    expect(detector.openIncidents().find(({ host }) => host === '10.0.0.2')?.block).toMatchObject({
+      state: 'published',
+      approved_by: 'ada',
+    });
+  });
+
+  it('of another incident approves nothing, and an older one does not undo a newer one', () => {
+    const detector = started();
+    detector.decide(decision('approve', newest(detector), { incident_id: 'another' }));
+    expect(block(detector).state).toBe('proposed');
+    detector.decide(
+      decision('reject', newest(detector), { decided_at: new Date(T0 + 2 * MINUTE).toISOString() }),
+    );
+    detector.decide(decision('approve', newest(detector)));
+    expect(block(detector).state).toBe('refused');
+  });
+
+  it('releases a host at once, and blocks it again only after the time said and on new evidence', () => {
+    const detector = started({ ...STRICT, block: { mode: 'publish' } });
+    expect(block(detector).state).toBe('published');
+    const release = decision('release', newest(detector));
+    detector.decide(release);
+    expect(detector.take().alerts).toMatchObject([{ kind: 'updated', block: { state: 'expired' } }]);
+    mails(detector, HOUR);
+    expect(block(detector)).toMatchObject({
+      state: 'expired',
+      reason: expect.stringContaining('released by ada'),
+    });
+
+    const again = detectorFor({ ...STRICT, block: { mode: 'publish' } });
+    again.restore(newest(detector));
+    again.decide(release);
+    mails(again, 2 * HOUR);
+    expect(block(again).state).toBe('expired');
+    mails(again, 6 * HOUR);
+    expect(block(again).state).toBe('published');
+  });
+
+  it('about a host that nobody knows, or at a site that is not configured, is kept or passed over', () => {
+    const detector = detectorFor({ ...STRICT, block: { mode: 'publish' } });
+    const other = started();
+    detector.decide(decision('release', newest(other)));
+    detector.decide(decision('release', newest(other), { site: 'nowhere' }));
+    detector.decide(decision('release', newest(other), { host: 'nobody' }));
+    mails(detector, 0);
+    expect(block(detector)).toMatchObject({ state: 'refused', reason: expect.stringContaining('released') });
+  });
+});
