@@ -4,6 +4,7 @@
  * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
  */
 
+import type { AclInput } from '../acl/build.ts';
 import { renderAcl } from '../acl/render.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
@@ -31,13 +32,21 @@ export function renderFor(
   request: AclRenderRequest,
   nowMs: number,
 ): AclRendering {
-  return renderAcl({
-    ...request,
+  return renderAcl({ ...request, ...aclInputOf(config, incidents, nowMs) });
+}
+
+/** Who is to be denied, and the interlocks that no list may pass by. */
+export function aclInputOf(
+  config: Config,
+  incidents: readonly Incident[],
+  nowMs: number,
+): Omit<AclInput, 'kind' | 'family'> {
+  return {
     nowMs,
     internal: config.networks.internal,
     senders: config.senders,
     never: [...config.block.never, ...config.networks.nat],
     maxEntries: config.block.max_entries,
     offenders: incidents.filter((incident) => isBlocked(config, incident, nowMs)),
-  });
+  };
 }

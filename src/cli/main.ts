@@ -13,6 +13,16 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
 import { printable } from './table.ts';
 
+interface ReplayFlags {
+  readonly data?: string;
+  readonly out?: string;
+  readonly fromStore?: boolean;
+  readonly policy?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly json?: boolean;
+}
+
 interface GlobalFlags {
   readonly config?: string;
   readonly logLevel?: string;
@@ -55,10 +65,10 @@ function examples(...commands: readonly string[]): string {
   return `\nExample${commands.length === 1 ? '' : 's'}:\n${commands.map((command) => `  rogue-smtp ${command}`).join('\n')}`;
 }
 
-function settings(): LoadedConfig {
+function settings(file?: string): LoadedConfig {
   const flags = program.opts<GlobalFlags>();
   return loadConfig({
-    file: flags.config,
+    file: file ?? flags.config,
     environment: process.env,
     flags: flags.logLevel === undefined ? {} : { 'log.level': flags.logLevel },
   });
@@ -125,13 +135,23 @@ program
 
 program
   .command('replay')
-  .description('captures and flow logs through the whole path, in their time, as fast as it goes')
-  .argument('<file...>')
+  .description(
+    'captures, flow logs or stored flows through the whole path, in their time, as fast as it goes',
+  )
+  .argument('[file...]')
   .option(
     '--data <dir>',
     'keep the flows and results in a store here, to be looked at afterwards; must be empty',
   )
   .option('--out <dir>', 'write alerts.ndjson, incidents.ndjson, acl/ and summary.json here')
+  .option(
+    '--from-store',
+    'mail flows of the store, under the policy of now and under --policy: what would differ',
+  )
+  .option('--policy <file>', 'a changed configuration, to be compared with the one of now')
+  .option('--since <time>', 'with --from-store: received at or after, ISO 8601')
+  .option('--until <time>', 'with --from-store: received before, ISO 8601')
+  .option('--json', 'with --from-store: JSON for scripts')
   .addHelpText(
     'after',
     `
@@ -140,9 +160,17 @@ AWS VPC flow logs (text), nfdump -o csv (run with TZ=UTC), Argus ra -c, with a h
 
 Examples:
   rogue-smtp replay last-night.pcap.gz --out result
-  rogue-smtp replay conn.*.log.gz`,
+  rogue-smtp replay conn.*.log.gz
+  rogue-smtp replay --from-store --policy new.yaml`,
   )
-  .action(async (files: string[], flags: { data?: string; out?: string }) => {
+  .action(async (files: string[], flags: ReplayFlags) => {
+    if (flags.fromStore || flags.policy !== undefined) {
+      if (!flags.fromStore || flags.policy === undefined || files.length > 0)
+        throw new RogueSmtpError('usage', '--from-store and --policy belong together, without files');
+      const { whatIfCommand } = await import('./what-if.ts');
+      return whatIfCommand(settings(), settings(flags.policy), flags, process);
+    }
+    if (files.length === 0) throw new RogueSmtpError('usage', "missing required argument 'file'");
     const { replayCommand } = await import('./replay.ts');
     await replayCommand(settings(), files, flags, process);
   });

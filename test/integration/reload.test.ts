@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { WhatIf } from '../../src/app/what-if.ts';
 import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { runCommandLine } from '../support/command.ts';
 import { type RunningService, sendDatagrams, startService } from '../support/service.ts';
 
 const CAPTURE = new URL('../../deploy/demo/exports.pcap', import.meta.url).pathname;
@@ -40,9 +42,32 @@ function acl(): string {
     return '';
   }
 }
+
+async function whatIf(config: string): Promise<WhatIf> {
+  const file = join(directory, 'new.yaml');
+  writeFileSync(file, config);
+  const args = ['replay', '--from-store', '--policy', file, '--json', '--config', service.configFile];
+  return JSON.parse((await runCommandLine(args, { cwd: directory })).stdout);
+}
 const policy = async () => (await service.client.status()).policy;
 
 describe('a running process', () => {
+  it('answers beforehand what a changed policy would make of the stored flows', async () => {
+    const allowing = CONFIG.replace('hosts: [192.0.2.100]', `hosts: [192.0.2.100, ${ROGUE}]`);
+    await expect.poll(async () => (await whatIf(allowing)).flows, { timeout: 30_000 }).toBeGreaterThan(20);
+    const result = await whatIf(allowing);
+    expect(result.changed).toContainEqual(expect.objectContaining({ host: ROGUE, after: null }));
+    expect(result.acl).toContainEqual(
+      expect.objectContaining({
+        kind: 'offenders',
+        family: '4',
+        added: [],
+        removed: [`deny tcp host ${ROGUE} any eq 25`],
+      }),
+    );
+    expect(acl()).toContain(ROGUE);
+  });
+
   it('keeps its policy when the changed file has a mistake, and says where it is', async () => {
     const before = await policy();
     writeFileSync(service.configFile, written.replace('mode: publish', 'mode: publishh'));
