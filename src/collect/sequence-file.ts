@@ -119,7 +119,7 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
     async open(nowMs) {
       const newest = new Map<string, SequenceMark>();
       for (const line of (await read()).split('\n')) {
-        const mark = parseLine(line);
+        const mark = parseMark(line);
         if (mark === null || nowMs - mark.lastSeenMs > MAX_AGE_MS) continue;
         const key = keyOf(mark);
         newest.set(key, mark);
@@ -129,7 +129,7 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
     },
     keep(marks) {
       for (const mark of marks) {
-        const line = formatLine(mark);
+        const line = formatMark(mark);
         remember(keyOf(mark), line);
         waiting += line;
       }
@@ -147,13 +147,22 @@ function keyOf({ address, port, version, domain }: SequenceMark): string {
   return `${formatAddress(address)} ${port} ${version} ${domain}`;
 }
 
-function formatLine({ address, port, version, domain, lastSeenMs, lost, marks }: SequenceMark): string {
+/** A mark as its line of the file, ended. */
+export function formatMark({
+  address,
+  port,
+  version,
+  domain,
+  lastSeenMs,
+  lost,
+  marks,
+}: SequenceMark): string {
   const exporter = formatAddress(address);
   return `${JSON.stringify({ exporter, port, version, domain, seen: lastSeenMs, lost, next: marks })}\n`;
 }
 
 /** Null for what is no line of ours, such as the last one of a process that was killed while it wrote. */
-function parseLine(line: string): SequenceMark | null {
+export function parseMark(line: string): SequenceMark | null {
   if (line === '') return null;
   let value: unknown;
   try {

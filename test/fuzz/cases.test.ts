@@ -11,7 +11,7 @@ import type { DecodeOutcome, DecoderOptions, FlowSink } from '../../src/decode/t
 import { v5 } from '../support/datagrams.ts';
 import { LIMITS, NOW } from '../support/decoding.ts';
 import { createDecoderTarget } from './decoder-target.ts';
-import { tryCapture, tryFlowLog, tryNative, trySnapshot } from './file-targets.ts';
+import { tryCapture, tryFlowLog, tryNative, trySequences, trySnapshot } from './file-targets.ts';
 import { CASES_DIR, type Case, caseSchema, Finding, keepFinding } from './finding.ts';
 import { createRandom } from './random.ts';
 
@@ -41,6 +41,7 @@ async function replay(found: Case): Promise<void> {
   if (found.target === 'flow-log') await tryFlowLog(bytes, join(directory, 'case'), found.seed);
   if (found.target === 'native') tryNative(bytes, found.seed);
   if (found.target === 'snapshot') trySnapshot(bytes, found.seed);
+  if (found.target === 'sequences') trySequences(bytes, found.seed);
 }
 
 describe('cases of the fuzzers', () => {

@@ -11,11 +11,13 @@ import { openByteWindow } from '../../src/collect/capture/byte-window.ts';
 import { readCapture } from '../../src/collect/capture/read-capture.ts';
 import { createFlowLogCounters } from '../../src/collect/flow-log/flow-log.ts';
 import { readFlowLog } from '../../src/collect/flow-log/read-flow-log.ts';
+import { formatMark, parseMark } from '../../src/collect/sequence-file.ts';
 import { createDecoder } from '../../src/decode/decoder.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
 import { FLOW_COLUMN_NAMES } from '../../src/flow/columns.ts';
 import { decodeNative, encodeNative } from '../../src/flow/native.ts';
+import { v5 } from '../support/datagrams.ts';
 import { LIMITS, NOW } from '../support/decoding.ts';
 import { Finding } from './finding.ts';
 import type { Random } from './random.ts';
@@ -153,5 +155,32 @@ export function trySnapshot(bytes: Buffer, seed: number): number {
   } catch (error) {
     const reason = `restore: ${String(error)}`;
     throw new Finding({ target: 'snapshot', reason, seed, hex: bytes.toString('hex') }, error);
+  }
+}
+
+/**
+ * The file of sequences as text, damaged or not: each line is a mark or is none, and what is one is taken by a decoder,
+ * which then reads on. Returns the number of marks.
+ */
+export function trySequences(bytes: Buffer, seed: number): number {
+  const sink = { batch: createFlowBatch(64), flush: () => clearFlowBatch(sink.batch) };
+  const decoder = createDecoder({ templateScope: 'address', limits: LIMITS }, sink);
+  try {
+    const marks = bytes
+      .toString('utf8')
+      .split('\n')
+      .flatMap((line) => parseMark(line) ?? []);
+    decoder.resumeSequences(marks);
+    for (const { address } of marks) {
+      if (decoder.decode(v5([{}]), address, 0, NOW).flows !== 1)
+        throw new RangeError('a flow was not decoded');
+    }
+    for (const mark of decoder.takeSequenceMarks()) {
+      if (parseMark(formatMark(mark).trimEnd()) === null) throw new RangeError('a mark cannot be read back');
+    }
+    return marks.length;
+  } catch (error) {
+    const reason = `sequences: ${String(error)}`;
+    throw new Finding({ target: 'sequences', reason, seed, hex: bytes.toString('hex') }, error);
   }
 }

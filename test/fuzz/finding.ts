@@ -20,7 +20,7 @@ export type DecoderInput = z.infer<typeof input>;
 export const caseSchema = z.discriminatedUnion('target', [
   z.object({ target: z.literal('decoder'), reason: z.string(), seed: z.number(), inputs: z.array(input) }),
   z.object({
-    target: z.enum(['capture', 'native', 'snapshot', 'flow-log']),
+    target: z.enum(['capture', 'native', 'snapshot', 'sequences', 'flow-log']),
     reason: z.string(),
     seed: z.number(),
     hex: z.string(),

@@ -9,9 +9,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { formatMark } from '../../src/collect/sequence-file.ts';
 import { corpusDatagrams, corpusFiles } from './corpus.ts';
 import { createDecoderTarget, FIRST_MS, randomOptions } from './decoder-target.ts';
-import { gzipped, nativeBlock, tryCapture, tryFlowLog, tryNative, trySnapshot } from './file-targets.ts';
+import {
+  gzipped,
+  nativeBlock,
+  tryCapture,
+  tryFlowLog,
+  tryNative,
+  trySequences,
+  trySnapshot,
+} from './file-targets.ts';
 import { flowLog } from './flow-log-grammar.ts';
 import { createGrammar, type Grammar } from './grammar.ts';
 import { mutate } from './mutate.ts';
@@ -33,6 +42,7 @@ export interface FuzzFigures {
   files: number;
   blocks: number;
   snapshots: number;
+  sequences: number;
   flows: number;
   templates: number;
   options: number;
@@ -68,6 +78,7 @@ export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): 
     files: 0,
     blocks: 0,
     snapshots: 0,
+    sequences: 0,
     flows: 0,
     templates: 0,
     options: 0,
@@ -84,10 +95,10 @@ export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): 
     do {
       const roundSeed = seed + figures.rounds;
       const random = createRandom(roundSeed);
-      const snapshot = decoderRound(roundSeed, random, corpus.datagrams, figures);
+      const kept = decoderRound(roundSeed, random, corpus.datagrams, figures);
       await logRound(roundSeed, random, directory, figures);
       await fileRound(roundSeed, random, corpus.files, directory, figures);
-      blockRound(roundSeed, random, snapshot, figures);
+      blockRound(roundSeed, random, kept, figures);
       figures.rounds++;
       const { user, system } = process.cpuUsage(cpu);
       figures.cpuSeconds = Math.round((user + system) / 1e6);
@@ -101,8 +112,13 @@ export async function fuzz({ seed, untilMs, maxRounds, onRound }: FuzzOptions): 
   }
 }
 
-/** Returns the decoder's snapshot as text. */
-function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], figures: FuzzFigures): Buffer {
+/** What a decoder leaves behind for the next start, as text. */
+interface Kept {
+  readonly snapshot: Buffer;
+  readonly sequences: Buffer;
+}
+
+function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], figures: FuzzFigures): Kept {
   const target = createDecoderTarget(randomOptions(random), random.pick([1, 2, 7, 64, 1024]), seed);
   const grammar = createGrammar(random);
   const exporters = random.pick([2, 6, 300]);
@@ -123,7 +139,10 @@ function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], f
   for (const [reason, count] of Object.entries(counters.dropped))
     figures.dropped[reason] = (figures.dropped[reason] ?? 0) + count;
   figures.maxDatagramMs = Math.max(figures.maxDatagramMs, target.maxDatagramMs);
-  return Buffer.from(JSON.stringify(target.decoder.snapshot()));
+  return {
+    snapshot: Buffer.from(JSON.stringify(target.decoder.snapshot())),
+    sequences: Buffer.from(target.decoder.takeSequenceMarks().map(formatMark).join('')),
+  };
 }
 
 function step(random: Random): number {
@@ -170,7 +189,7 @@ async function logRound(
   }
 }
 
-function blockRound(seed: number, random: Random, snapshot: Buffer, figures: FuzzFigures): void {
+function blockRound(seed: number, random: Random, { snapshot, sequences }: Kept, figures: FuzzFigures): void {
   for (let i = 0; i < BLOCKS_PER_ROUND; i++) {
     const block = Buffer.concat(Array.from({ length: 1 + random.below(3) }, () => nativeBlock(random)));
     figures.blocks += tryNative(random.oneIn(5) ? block : mutate(block, block, random), seed);
@@ -178,6 +197,7 @@ function blockRound(seed: number, random: Random, snapshot: Buffer, figures: Fuz
   for (let i = 0; i < 20; i++) {
     trySnapshot(i === 0 ? snapshot : mutate(snapshot, snapshot, random), seed);
     figures.snapshots++;
+    figures.sequences += trySequences(i === 0 ? sequences : mutate(sequences, sequences, random), seed);
   }
 }
 
