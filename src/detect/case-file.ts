@@ -1,14 +1,25 @@
 /**
  * The case file of one incident: everything counted about a host while its incident is open.
  *
- * Plain data with the few operations that keep it bounded: destinations, exporters, sampling rates, and the window that
- * tells `bulk`. It holds no rules of its own about when something opens, closes or is reported; that is the detector.
+ * The few operations that keep it bounded: ports, exporters, sampling rates, and the window that tells `bulk`. It holds
+ * no rules of its own about when something opens, closes or is reported; that is the detector.
  */
 
 import type { DetectionConfig } from '../config/schema.ts';
-import type { BlockState } from './block.ts';
-import type { BlockEffect } from './block-effect.ts';
-import { noSamples, type SampledDialogue } from './sampled-dialogue.ts';
+import type { CaseFile } from './case-file-record.ts';
+import {
+  BLOCK,
+  CASE_WORDS,
+  HOST_WORDS,
+  INTERFACES,
+  OFFSET,
+  PORTS,
+  SAMPLING,
+  SOLID_WINDOW,
+  SOLID_WINDOW_COUNT,
+  WINDOW,
+  WINDOW_COUNT,
+} from './case-layout.ts';
 
 export const BULK = 4;
 /** Destinations are told apart exactly up to this many. */
@@ -18,238 +29,101 @@ const MAX_DESTINATIONS_CONFIGURED = 4096;
 const MAX_INTERFACES = 16;
 const MAX_SAMPLING_RATES = 8;
 
-export interface Destination {
-  /** Sessions with evidence of a connection. */
-  sessions: number;
-  packets: number;
-  bytes: number;
-  /** Newest session, and newest one whose client half was seen; for the window only. */
-  connectedMs: number;
-  solidMs: number;
-}
-
-interface SeenInterface {
-  readonly address: string;
-  readonly domain: number;
-  readonly interface: number;
-  /** Vantage point, -1 when restored. */
-  vantage: number;
-}
-
-export interface CaseFile {
-  readonly id: string;
-  readonly recurrence: number;
-  readonly openedMs: number;
-  firstMs: number;
-  lastMs: number;
-  changedMs: number;
-  closedMs: number | null;
-  /** Grows by one with each event that the case file took in. */
-  revision: number;
-  grade: number;
-  sessions: number;
-  attempts: number;
-  halfSessions: number;
-  deniedSessions: number;
-  packets: number;
-  bytes: number;
-  flagsUnknown: boolean;
-  sampled: boolean;
-  /** The test over sampled sessions, since the last block ended; and whether it ever accepted. */
-  dialogue: SampledDialogue;
-  dialogueProven: boolean;
-  backscatter: boolean;
-  /** Sessions with internal servers among `sessions`. */
-  internalSessions: number;
-  repliesSeen: boolean;
-  /** What the policy says of the host, in words. */
-  verdict: string;
-  destinations: Map<string, Destination>;
-  destinationsExact: boolean;
-  ports: number[];
-  interfaces: SeenInterface[];
-  sampling: number[];
-  /** Evidence for a block, since the last one ended: see BlockInput. */
-  solidGrade: number;
-  records: number;
-  firstDatagram: number;
-  datagrams: number;
-  block: CaseBlock;
-  /** Alerts of kind `updated` so far, and when the newest alert of any kind was raised. */
-  updates: number;
-  alertedMs: number;
-  /** Times of the newest sessions, as rings: all, and those whose client half was seen. */
-  window: SessionWindow;
-  solidWindow: SessionWindow;
-}
-
-interface CaseBlock {
-  state: BlockState;
-  reason: string;
-  sinceMs: number | null;
-  untilMs: number | null;
-  /** Who approved it by hand; '' for nobody. */
-  approvedBy: string;
-  /** Only while it is published. */
-  effect: BlockEffect | null;
-}
-
-export interface SessionWindow {
-  readonly times: number[];
-  next: number;
-}
-
-export function emptyCaseFile(
-  id: string,
-  recurrence: number,
-  openedMs: number,
-  firstMs: number,
-  verdict: string,
-): CaseFile {
-  return {
-    id,
-    recurrence,
-    openedMs,
-    firstMs,
-    lastMs: firstMs,
-    changedMs: openedMs,
-    closedMs: null,
-    revision: 0,
-    grade: 0,
-    sessions: 0,
-    attempts: 0,
-    halfSessions: 0,
-    deniedSessions: 0,
-    packets: 0,
-    bytes: 0,
-    flagsUnknown: false,
-    sampled: false,
-    dialogue: noSamples(),
-    dialogueProven: false,
-    backscatter: false,
-    internalSessions: 0,
-    repliesSeen: false,
-    verdict,
-    destinations: new Map(),
-    destinationsExact: true,
-    ports: [],
-    interfaces: [],
-    sampling: [],
-    solidGrade: 0,
-    records: 0,
-    firstDatagram: 0,
-    datagrams: 0,
-    block: { state: 'none', reason: '', sinceMs: null, untilMs: null, approvedBy: '', effect: null },
-    updates: 0,
-    alertedMs: openedMs,
-    window: { times: [], next: 0 },
-    solidWindow: { times: [], next: 0 },
-  };
-}
-
-/** Destinations over all hosts, bounded too: many hosts with many destinations each would fill the memory. */
-export interface DestinationBudget {
-  used: number;
-  readonly limit: number;
-}
-
-/**
- * The entry of a destination by its addressKey, made when there is room. A full table gives up one that was only attempted for one that
- * was reached, so that a scan cannot hide whom the host really talks to. Undefined when there is no room.
- */
-export function destinationOf(
+/** Makes the file that of a new incident, of which nothing is known yet. */
+export function beginCase(
   file: CaseFile,
-  limit: number,
-  budget: DestinationBudget,
-  key: string,
-  reached: boolean,
-): Destination | undefined {
-  const known = file.destinations.get(key);
-  if (known !== undefined) return known;
-  if (file.destinations.size >= limit || budget.used >= budget.limit) {
-    file.destinationsExact = false;
-    if (!reached) return undefined;
-    const spare = attemptedOnly(file.destinations);
-    if (spare === undefined) return undefined;
-    file.destinations.delete(spare);
-    budget.used--;
-  }
-  budget.used++;
-  const made: Destination = {
-    sessions: 0,
-    packets: 0,
-    bytes: 0,
-    connectedMs: 0,
-    solidMs: 0,
-  };
-  file.destinations.set(key, made);
-  return made;
+  given: {
+    readonly id: string;
+    readonly recurrence: number;
+    readonly openedMs: number;
+    readonly firstMs: number;
+    readonly verdict: string;
+  },
+): void {
+  endCase(file);
+  const { id, recurrence, openedMs, firstMs, verdict } = given;
+  file.id = id;
+  file.recurrence = recurrence;
+  file.openedMs = openedMs;
+  file.firstMs = firstMs;
+  file.lastMs = firstMs;
+  file.changedMs = openedMs;
+  file.closedMs = null;
+  file.verdict = verdict;
+  file.alertedMs = openedMs;
 }
 
-function attemptedOnly(destinations: ReadonlyMap<string, Destination>): string | undefined {
-  for (const [key, destination] of destinations) if (destination.sessions === 0) return key;
-  return undefined;
+/** Gives back all that the file holds outside its record, and leaves it empty. */
+export function endCase(file: CaseFile): void {
+  const { lists, destinations, blocks, hosts } = file.tables;
+  for (const field of [PORTS, SAMPLING, INTERFACES]) lists.empty(file.readWord(field));
+  for (const field of [WINDOW, SOLID_WINDOW])
+    for (let ring = file.readWord(field); ring !== 0; ) ring = lists.dropOldest(ring);
+  destinations.empty(file.slot);
+  blocks.release(file.readWord(BLOCK));
+  const word = hosts.word(file.slot);
+  hosts.words32(file.slot).fill(0, word + CASE_WORDS, word + HOST_WORDS);
+  const wide = hosts.wide(file.slot);
+  hosts.words64(file.slot).fill(0, wide, wide + OFFSET);
 }
 
 export function destinationLimit(config: DetectionConfig): number {
   return Math.max(MAX_DESTINATIONS, Math.min(config.bulk.destinations, MAX_DESTINATIONS_CONFIGURED));
 }
 
-/** Notes a session in the ring of the newest `capacity`. */
-export function noteSession(window: SessionWindow, capacity: number, atMs: number): void {
-  if (window.times.length < capacity) {
-    window.times.push(atMs);
-  } else {
-    window.times[window.next] = atMs;
-    window.next = (window.next + 1) % capacity;
+/**
+ * Notes a session in the ring of the newest `bulk.sessions`; with `solid` in that of sessions whose client half was
+ * seen. What has left the window of time is dropped: it can never count again.
+ */
+export function noteSession(file: CaseFile, solid: boolean, config: DetectionConfig, atMs: number): void {
+  const { lists } = file.tables;
+  const { sessions, window } = config.bulk;
+  const field = solid ? SOLID_WINDOW : WINDOW;
+  let ring = file.readWord(field);
+  let count = file.readWord(field + 1);
+  while (count > 0 && (count > sessions || lists.oldestMs(ring) < atMs - window)) {
+    ring = lists.dropOldest(ring);
+    count--;
   }
+  if (count === sessions) {
+    ring = lists.replaceOldest(ring, atMs);
+  } else {
+    ring = lists.push(ring, atMs);
+    count++;
+  }
+  file.writeWord(field, ring);
+  file.writeWord(field + 1, count);
 }
 
 /** True when the last `bulk.sessions` sessions, or sessions to `bulk.destinations` destinations, lie in the window. */
 export function isBulk(file: CaseFile, config: DetectionConfig, solid: boolean, nowMs: number): boolean {
   const { bulk } = config;
+  const { lists, destinations } = file.tables;
   const since = nowMs - bulk.window;
-  const { times, next } = solid ? file.solidWindow : file.window;
-  // `next` is the oldest place of a full ring.
-  if (times.length >= bulk.sessions && times[next] >= since) return true;
-  if (times.length < Math.min(bulk.destinations, bulk.sessions)) return false;
-  let count = 0;
-  for (const destination of file.destinations.values()) {
-    if ((solid ? destination.solidMs : destination.connectedMs) >= since) count++;
-  }
-  return count >= bulk.destinations;
+  const ring = file.readWord(solid ? SOLID_WINDOW : WINDOW);
+  const count = file.readWord(solid ? SOLID_WINDOW_COUNT : WINDOW_COUNT);
+  if (count >= bulk.sessions && lists.oldestMs(ring) >= since) return true;
+  if (count < Math.min(bulk.destinations, bulk.sessions)) return false;
+  return destinations.countSince(file.slot, solid, since) >= bulk.destinations;
 }
 
 export function notePort(file: CaseFile, port: number): void {
-  if (file.ports.includes(port)) return;
-  file.ports.push(port);
-  file.ports.sort((a, b) => a - b);
+  const { lists } = file.tables;
+  const head = file.readWord(PORTS);
+  if (!lists.has(head, port, 0)) file.writeWord(PORTS, lists.add(head, port, 0, true));
 }
 
 export function noteSampling(file: CaseFile, rate: number): void {
-  if (file.sampling.includes(rate) || file.sampling.length >= MAX_SAMPLING_RATES) return;
-  file.sampling.push(rate);
-  file.sampling.sort((a, b) => a - b);
+  const { lists } = file.tables;
+  const head = file.readWord(SAMPLING);
+  if (lists.has(head, rate, 0) || lists.length(head) >= MAX_SAMPLING_RATES) return;
+  file.writeWord(SAMPLING, lists.add(head, rate, 0, true));
 }
 
-/** Notes where the host was seen; a restored entry is recognised by its text. */
-export function noteInterface(
-  file: CaseFile,
-  vantage: number,
-  index: number,
-  describe: (vantage: number) => { readonly address: string; readonly domain: number },
-): void {
-  for (const seen of file.interfaces) {
-    if (seen.vantage === vantage && seen.interface === index) return;
-  }
-  const { address, domain } = describe(vantage);
-  for (const seen of file.interfaces) {
-    if (seen.interface === index && seen.domain === domain && seen.address === address) {
-      seen.vantage = vantage;
-      return;
-    }
-  }
-  if (file.interfaces.length < MAX_INTERFACES) {
-    file.interfaces.push({ address, domain, interface: index, vantage });
-  }
+/** Notes where the host was seen: the number of an observer (see vantage-points.ts), and an interface of it. */
+export function noteInterface(file: CaseFile, observer: number, index: number): void {
+  const { lists } = file.tables;
+  const head = file.readWord(INTERFACES);
+  if (lists.has(head, observer, index) || lists.length(head) >= MAX_INTERFACES) return;
+  file.writeWord(INTERFACES, lists.add(head, observer, index, false));
 }

@@ -8,7 +8,7 @@
  */
 
 import type { BlockConfig, DetectionConfig } from '../config/schema.ts';
-import { formatAddress, parseAddress } from '../flow/address.ts';
+import { parseAddress } from '../flow/address.ts';
 import { type FlowBatch, type FlowColumns, readWide } from '../flow/batch.ts';
 import { type Alert, GRADES, type Grade, type Incident } from '../messages/alert.ts';
 import type { Decision } from '../messages/decision.ts';
@@ -24,14 +24,16 @@ import {
 } from './block.ts';
 import { judgeRecord, newEffect, noteEvidence, noteSilence, silenceDueMs } from './block-effect.ts';
 import { createBlockLedger } from './block-ledger.ts';
-import { type CaseFile, type DestinationBudget, emptyCaseFile } from './case-file.ts';
+import { beginCase, destinationLimit } from './case-file.ts';
+import type { CaseFile } from './case-file-record.ts';
+import { createCaseTables } from './case-tables.ts';
 import { createDeadlines } from './deadlines.ts';
 import { gradeSession, SESSION_GRADE } from './evidence.ts';
 import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
 import { createHostTable, type Host, hostKey } from './host-table.ts';
-import { fromIncident, incidentId, toAlert, toIncident, type Watermark } from './incidents.ts';
+import { fromIncident, incidentId, restoreCase, toAlert, toIncident, type Watermark } from './incidents.ts';
 import type { Policy } from './policy.ts';
-import { judgeAnew, resizeWindow } from './policy-change.ts';
+import { judgeAnew } from './policy-change.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { noSamples, TRIAL } from './sampled-dialogue.ts';
 import { createScreen, emptySighting, type IgnoreReason, type Sighting } from './screen.ts';
@@ -39,7 +41,6 @@ import type { Session } from './session-record.ts';
 import { createSessionTable, LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
 import { type Before, bytesOf, createTally, nothingBefore, packetsOf } from './tally.ts';
-import { createVantagePoints } from './vantage-points.ts';
 
 export interface DetectorOptions {
   readonly policy: Policy;
@@ -130,19 +131,19 @@ export function createDetector(options: DetectorOptions): Detector {
     timeoutMs: detection.session_timeout,
     maxSessions: detection.max_sessions,
   });
-  const vantagePoints = createVantagePoints();
-  const budget: DestinationBudget = { used: 0, limit: detection.max_sessions };
-  let tally = createTally(detection, budget, vantagePoints);
-  const hosts = createHostTable();
+  const tables = createCaseTables(destinationLimit(detection), detection.max_sessions);
+  const { vantagePoints } = tables;
+  let tally = createTally(detection);
+  // The names of sites cannot change while the process runs.
+  const hosts = createHostTable(tables, policy.siteNames);
   const halves = createHalfSessions(sessions);
-  const deadlines = createDeadlines<Host>();
-  const ledger = createBlockLedger<Host>();
+  const deadlines = createDeadlines();
+  const ledger = createBlockLedger<number>();
   const marks = createStreamMarks(holdMs);
   /** The newest decision about each host, by host key. */
   const decisions = new Map<string, Decision>();
-  /** Hosts whose file differs from the last published incident, by the time of the first change; and those due at once. */
-  const dirty = new Map<Host, number>();
-  const due = new Set<Host>();
+  /** Slots of hosts whose incident is to be published at once. */
+  const due = new Set<number>();
   let alerts: Alert[] = [];
   let incidents: Incident[] = [];
   let clockMs = 0;
@@ -240,8 +241,7 @@ export function createDetector(options: DetectorOptions): Detector {
     const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
     if (countsNothing && session.stray < 2) return;
 
-    const key = hostKey(s.site, s.client, s.clientAt);
-    const known = hosts.get(key);
+    const known = hosts.find(s.site, s.client, s.clientAt);
     if (isTold(known?.restored ?? null, s, eventMs)) {
       const file = known?.file;
       if (file?.closedMs === null && eventMs >= file.openedMs) {
@@ -264,7 +264,7 @@ export function createDetector(options: DetectorOptions): Detector {
     } else if (grade !== SESSION_GRADE.none) {
       const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
       nothingBefore(before);
-      const host = openIncident(known, key, session, firstMs, s, eventMs);
+      const host = openIncident(known, session, firstMs, s, eventMs);
       tally.add(host.file, session, before, s, eventMs);
       counters.open[gradeOf(host)]++;
       changed(host, s, eventMs);
@@ -309,33 +309,38 @@ export function createDetector(options: DetectorOptions): Detector {
 
   function openIncident(
     known: Host | undefined,
-    key: string,
     session: Session,
     firstMs: number,
     s: Sighting,
     eventMs: number,
   ): Host {
-    const bytes = known?.bytes ?? s.client.slice(s.clientAt, s.clientAt + 16);
-    const name = { address: known?.address ?? formatAddress(bytes), site: policy.siteNames[s.site] };
     const recurrence = known === undefined ? 0 : known.file.recurrence + 1;
-    const id = incidentId(name, recurrence, session.firstRecord, firstMs);
-    const file = emptyCaseFile(id, recurrence, eventMs, firstMs, s.verdict.reason);
+    const host =
+      known ?? addHost(s.site, s.client, s.clientAt, { partition: s.partition, offset: -1, clockMs: 0 });
+    const { file } = host;
+    let block: CaseFile['block'] | null = null;
     if (known === undefined) {
       counters.blocks.none++;
-      return addHost({ key, bytes, ...name, file, restored: null }, { ...s, offset: -1, clockMs: 0 });
-    }
-    // The last word on the incident before must not be lost because it has the same key.
-    if (dirty.has(known)) incidents.push(incidentOf(known));
-    budget.used -= known.file.destinations.size;
-    // A block that still stands is the host's, not the incident's.
-    if (isStanding(known.file.block.state)) {
-      file.block = known.file.block;
     } else {
-      counters.blocks[known.file.block.state]--;
-      counters.blocks.none++;
+      // The last word on the incident before must not be lost because it has the same key.
+      if (host.dirtySinceMs !== 0) incidents.push(incidentOf(host));
+      // A block that still stands is the host's, not the incident's.
+      if (isStanding(file.block.state)) {
+        block = file.block;
+      } else {
+        counters.blocks[file.block.state]--;
+        counters.blocks.none++;
+      }
     }
-    known.file = file;
-    return known;
+    beginCase(file, {
+      id: incidentId(host, recurrence, session.firstRecord, firstMs),
+      recurrence,
+      openedMs: eventMs,
+      firstMs,
+      verdict: s.verdict.reason,
+    });
+    if (block !== null) file.block = block;
+    return host;
   }
 
   function continueIncident(host: Host, session: Session, s: Sighting, eventMs: number): void {
@@ -362,27 +367,26 @@ export function createDetector(options: DetectorOptions): Detector {
     alert('closed', host, atMs);
   }
 
-  function addHost(given: Parameters<typeof hosts.add>[0], watermark: Watermark): Host {
-    const oldest = hosts.oldest();
-    if (hosts.size >= detection.max_hosts && oldest !== null) evictHost(oldest);
-    return hosts.add(given, watermark);
+  function addHost(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host {
+    const oldest = hosts.size >= detection.max_hosts ? hosts.oldest() : null;
+    if (oldest !== null) evictHost(oldest);
+    return hosts.add(site, bytes, at, watermark);
   }
 
   /** An open incident that has to leave is closed and told: nobody would close it later. */
   function evictHost(host: Host): void {
     counters.evictedHosts++;
     if (host.file.closedMs === null) close(host, clockMs);
-    if (dirty.has(host)) incidents.push(incidentOf(host));
+    if (host.dirtySinceMs !== 0) incidents.push(incidentOf(host));
     removeHost(host);
   }
 
   function removeHost(host: Host): void {
     counters.blocks[host.file.block.state]--;
     if (host.file.closedMs === null) counters.open[gradeOf(host)]--;
-    budget.used -= host.file.destinations.size;
-    dirty.delete(host);
-    due.delete(host);
-    ledger.delete(host);
+    due.delete(host.slot);
+    ledger.delete(host.slot);
+    deadlines.delete(host.slot);
     hosts.remove(host);
   }
 
@@ -393,13 +397,16 @@ export function createDetector(options: DetectorOptions): Detector {
     file.changedMs = Math.max(file.changedMs, eventMs);
     host.clockMs = Math.max(host.clockMs, eventMs);
     // By the time of the event, which for a timer may lie before the clock: that is how far back its cause is.
-    if (!dirty.has(host)) dirty.set(host, eventMs);
+    if (host.dirtySinceMs === 0) {
+      host.dirtySinceMs = Math.max(1, eventMs);
+      hosts.dirty.append(host.slot);
+    }
     if (s === null) return;
     if (s.partition !== host.partition || s.offset > host.offset) {
       host.partition = s.partition;
       host.offset = s.offset;
     }
-    hosts.touch(host);
+    hosts.touch(host.slot);
   }
 
   function alert(kind: Alert['kind'], host: Host, eventMs: number): void {
@@ -408,7 +415,7 @@ export function createDetector(options: DetectorOptions): Detector {
     file.alertedMs = eventMs;
     counters.alerts[kind]++;
     alerts.push(toAlert(kind, host, file, detection, policy.version, eventMs));
-    due.add(host);
+    due.add(host.slot);
   }
 
   const gradeOf = (host: Host): Grade => GRADES[host.file.grade - 1];
@@ -447,7 +454,7 @@ export function createDetector(options: DetectorOptions): Detector {
       isSender: policy.isSender(host.bytes, 0, eventMs),
       hasSenders: policy.hasSenders,
       ruling,
-      counts: () => ledger.count(host, eventMs),
+      counts: () => ledger.count(host.slot, eventMs),
     });
     // An ended block stays an ended block until there is a reason for another.
     if (block.state === 'expired' && (decision.state === 'none' || ruling?.action === 'release'))
@@ -475,9 +482,9 @@ export function createDetector(options: DetectorOptions): Detector {
       forgetEvidence(host);
     }
     if (host.file.block === block) return;
-    if (!isStanding(host.file.block.state)) ledger.delete(host);
+    if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
     changed(host, null, atMs);
-    if (host.file.block.state === before) due.add(host);
+    if (host.file.block.state === before) due.add(host.slot);
     else alert('updated', host, atMs);
     schedule(host);
   }
@@ -493,7 +500,7 @@ export function createDetector(options: DetectorOptions): Detector {
     // What waited long to be approved has not used up its time.
     const untilMs = Math.max(host.file.block.untilMs ?? 0, atMs + blockTtlMs(blockConfig, recurrence));
     host.file.block = { ...host.file.block, untilMs, approvedBy: by };
-    ledger.set(host, host.file.block.sinceMs ?? atMs, untilMs);
+    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs);
   }
 
   function refreshBlock(host: Host, eventMs: number): void {
@@ -503,8 +510,8 @@ export function createDetector(options: DetectorOptions): Detector {
     // In steps, so that a busy host does not make a message of every record.
     if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
     block.untilMs = eventMs + ttlMs;
-    ledger.set(host, block.sinceMs, block.untilMs);
-    due.add(host);
+    ledger.set(host.slot, block.sinceMs, block.untilMs);
+    due.add(host.slot);
   }
 
   function setBlock(host: Host, decision: BlockDecision, eventMs: number): boolean {
@@ -524,7 +531,7 @@ export function createDetector(options: DetectorOptions): Detector {
       approvedBy: standing ? old.approvedBy : '',
       effect: published ? (old.effect ?? newEffect(eventMs)) : null,
     };
-    if (standing && sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
+    if (standing && sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
     counters.blocks[old.state]--;
     counters.blocks[decision.state]++;
     return decision.state !== old.state;
@@ -553,7 +560,7 @@ export function createDetector(options: DetectorOptions): Detector {
     if (evidence === null) return false;
     const place = { ...vantagePoints.get(s.vantage), interface: s.interface };
     if (!noteEvidence(effect, evidence, place, eventMs)) return false;
-    due.add(host);
+    due.add(host.slot);
     return effect.state === 'not_effective';
   }
 
@@ -565,7 +572,7 @@ export function createDetector(options: DetectorOptions): Detector {
     if (!noteSilence(effect, blockConfig.grace, atMs)) return;
     changed(host, null, atMs);
     if (complained) alert('updated', host, atMs);
-    else due.add(host);
+    else due.add(host.slot);
   }
 
   /** A block that the configuration of today would not give is taken back at once. True when something changed. */
@@ -580,7 +587,7 @@ export function createDetector(options: DetectorOptions): Detector {
     });
     const decision = interlock ?? standingDecision(blockConfig, block, host.file.grade);
     if (!setBlock(host, decision, atMs)) return false;
-    if (!isStanding(host.file.block.state)) ledger.delete(host);
+    if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
     return true;
   }
 
@@ -589,12 +596,12 @@ export function createDetector(options: DetectorOptions): Detector {
     const { file } = host;
     const atMs = Math.max(clockMs, host.clockMs);
     const isOpen = file.closedMs === null;
-    const judged = judgeAnew(policy, host.bytes, file.destinations.keys(), atMs);
+    const judged = judgeAnew(policy, host.bytes, tables.destinations.of(host.slot), atMs);
     if (isOpen) file.verdict = judged.verdict;
     let blockChanged = applyPolicyToBlock(host, atMs);
     if (judged.closes && isStanding(file.block.state)) {
       blockChanged = setBlock(host, { state: 'refused', reason: `the host ${judged.verdict}` }, atMs);
-      ledger.delete(host);
+      ledger.delete(host.slot);
     }
     if (isOpen && judged.closes) {
       close(host, atMs);
@@ -631,8 +638,7 @@ export function createDetector(options: DetectorOptions): Detector {
         releaseHalf(halfMs);
         continue;
       }
-      const host = deadlines.pop();
-      if (host !== undefined && !host.gone && host.deadlineMs === deadlineMs) passDeadline(host, deadlineMs);
+      passDeadline(hosts.at(deadlines.pop()), deadlineMs);
     }
   }
 
@@ -654,7 +660,7 @@ export function createDetector(options: DetectorOptions): Detector {
       atMs = Math.min(atMs, file.block.untilMs, effectDueMs(host));
     if (atMs >= host.deadlineMs) return;
     host.deadlineMs = atMs;
-    deadlines.push(atMs, host);
+    deadlines.set(host.slot, atMs);
     nextTimerMs = Math.min(nextTimerMs, atMs);
   }
 
@@ -702,15 +708,19 @@ export function createDetector(options: DetectorOptions): Detector {
       if (nowMs > clockMs) moveClock(nowMs);
     },
     take() {
+      const { dirty } = hosts;
       const wanted = dirty.size * CHECKPOINT_MS_PER_INCIDENT;
       const checkpointMs = Math.min(CHECKPOINT_MAX_MS, Math.max(CHECKPOINT_MIN_MS, wanted));
-      for (const [host, sinceMs] of dirty) {
-        if (clockMs - sinceMs < checkpointMs) break;
-        due.add(host);
+      for (let slot = dirty.oldest(); slot >= 0; slot = dirty.next(slot)) {
+        if (clockMs - hosts.at(slot).dirtySinceMs < checkpointMs) break;
+        due.add(slot);
       }
-      for (const host of due) {
+      for (const slot of due) {
+        const host = hosts.at(slot);
         incidents.push(incidentOf(host));
-        dirty.delete(host);
+        if (host.dirtySinceMs === 0) continue;
+        dirty.remove(slot);
+        host.dirtySinceMs = 0;
       }
       due.clear();
       const taken = { alerts, incidents };
@@ -725,25 +735,21 @@ export function createDetector(options: DetectorOptions): Detector {
         counters.restoreIgnored++;
         return;
       }
-      const { address: bytes, file, watermark } = restored;
-      const key = hostKey(site, bytes, 0);
-      const known = hosts.get(key);
+      const { address, block, openedMs } = restored;
+      const known = hosts.find(site, address, 0);
       if (known !== undefined) {
-        const sameIncident = known.file.id === file.id;
-        if (sameIncident ? file.revision <= known.file.revision : file.openedMs <= known.file.openedMs)
-          return;
+        const sameIncident = known.file.id === incident.incident_id;
+        if (sameIncident ? incident.revision <= known.file.revision : openedMs <= known.file.openedMs) return;
         removeHost(known);
       }
       counters.restored++;
-      counters.blocks[file.block.state]++;
-      if (file.closedMs === null) counters.open[GRADES[file.grade - 1]]++;
-      budget.used += file.destinations.size;
-      const host = addHost(
-        { key, bytes, address: formatAddress(bytes), site: incident.site, file, restored: watermark },
-        watermark,
-      );
-      const { sinceMs, untilMs } = file.block;
-      if (sinceMs !== null && untilMs !== null) ledger.set(host, sinceMs, untilMs);
+      counters.blocks[block.state]++;
+      if (restored.closedMs === null) counters.open[incident.grade]++;
+      const host = addHost(site, address, 0, restored.watermark);
+      host.restored = restored.watermark;
+      restoreCase(host.file, restored);
+      const { sinceMs, untilMs } = block;
+      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
       const atMs = Math.max(clockMs, host.clockMs);
       if (applyPolicyToBlock(host, atMs)) {
         changed(host, null, atMs);
@@ -752,19 +758,12 @@ export function createDetector(options: DetectorOptions): Detector {
       schedule(host);
     },
     reload(next) {
-      const resized = next.detection.bulk.sessions !== detection.bulk.sessions;
       ({ policy, detection, block: blockConfig } = next);
       neededGrade = GRADES.indexOf(blockConfig.grade) + 1;
       screen = createScreen(policy);
-      tally = createTally(detection, budget, vantagePoints);
-      for (const host of hosts.values()) {
-        const { file } = host;
-        if (resized) {
-          file.window = resizeWindow(file.window, detection.bulk.sessions);
-          file.solidWindow = resizeWindow(file.solidWindow, detection.bulk.sessions);
-        }
-        applyPolicy(host);
-      }
+      tally = createTally(detection);
+      tables.destinations.perHost = destinationLimit(detection);
+      for (const slot of hosts.slots()) applyPolicy(hosts.at(slot));
     },
     decide(decision) {
       const address = parseAddress(decision.host);
@@ -774,12 +773,18 @@ export function createDetector(options: DetectorOptions): Detector {
       const known = decisions.get(key);
       if (known !== undefined && known.decided_at > decision.decided_at) return;
       decisions.set(key, decision);
-      const host = hosts.get(key);
+      const host = hosts.find(site, address, 0);
       if (host !== undefined) applyDecision(host);
     },
     safeOffset: (partition) => marks.safe(partition, clockMs),
-    openIncidents: () =>
-      [...hosts.values()].filter((host) => host.file.closedMs === null).map((host) => incidentOf(host)),
+    openIncidents() {
+      const open: Incident[] = [];
+      for (const slot of hosts.slots()) {
+        const host = hosts.at(slot);
+        if (host.file.closedMs === null) open.push(incidentOf(host));
+      }
+      return open;
+    },
     counters,
   };
 }

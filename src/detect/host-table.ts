@@ -1,102 +1,217 @@
 /**
- * The hosts that have or had an incident, with the newest case file of each. Bounded: the host that was longest quiet
- * is named for leaving first; what that means for its incident is up to the caller.
+ * The hosts that have or had an incident, each with the newest case file, in records of a fixed size.
+ *
+ * Bounded: the host that was longest quiet is named for leaving first; what that means for its incident is up to the
+ * caller. A host is found by the words of its site and address; texts are made only when something is told of it.
  */
 
-import type { CaseFile } from './case-file.ts';
+import { formatAddress } from '../flow/address.ts';
+import { endCase } from './case-file.ts';
+import { CaseFile } from './case-file-record.ts';
+import {
+  CLOCK_MS,
+  DEADLINE_MS,
+  DIRTY_AFTER,
+  DIRTY_BEFORE,
+  DIRTY_SINCE_MS,
+  HASH,
+  HOST_KEY,
+  NEWER,
+  OFFSET,
+  OLDER,
+  PARTITION,
+  RESTORED_CLOCK_MS,
+  RESTORED_OFFSET,
+  RESTORED_PARTITION,
+  SITE,
+} from './case-layout.ts';
+import type { CaseTables } from './case-tables.ts';
 import type { HostName, Watermark } from './incidents.ts';
-import { addressKey } from './sessions.ts';
+import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
+import { SlotIndex } from './slot-index.ts';
+import { SlotList } from './slot-list.ts';
 
-export interface Host extends HostName {
-  readonly key: string;
-  readonly bytes: Uint8Array;
-  file: CaseFile;
-  /** The newest record that is in the file. */
-  partition: number;
-  offset: number;
-  clockMs: number;
-  /** What was restored: records up to here are in the file already. */
-  readonly restored: Watermark | null;
-  /** The earliest deadline that is queued. */
-  deadlineMs: number;
-  /** Out of the table. */
-  gone: boolean;
-  older: Host | null;
-  newer: Host | null;
-}
+/** A view of one host at a time, as CaseFile is of its file. */
+export class Host implements HostName {
+  slot = -1;
+  readonly file: CaseFile;
+  private readonly siteNames: readonly string[];
+  private readonly addressBytes = new Uint8Array(16);
+  private words: Uint32Array = new Uint32Array(0);
+  private wides: Float64Array = new Float64Array(0);
+  private word = 0;
+  private wide = 0;
 
-export interface HostTable {
-  readonly size: number;
-  /** Longest quiet first. */
-  oldest(): Host | null;
-  get(key: string): Host | undefined;
-  add(
-    host: Pick<Host, 'key' | 'bytes' | 'address' | 'site' | 'file' | 'restored'>,
-    watermark: Watermark,
-  ): Host;
-  /** The host was just active. */
-  touch(host: Host): void;
-  remove(host: Host): void;
-  values(): IterableIterator<Host>;
-}
-
-/** Key of a host: the index of its site and its address. */
-export function hostKey(site: number, bytes: Uint8Array, at: number): string {
-  return String.fromCharCode(site) + addressKey(bytes, at);
-}
-
-export function createHostTable(): HostTable {
-  const hosts = new Map<string, Host>();
-  let oldest: Host | null = null;
-  let newest: Host | null = null;
-
-  function unlink(host: Host): void {
-    if (host.older === null) oldest = host.newer;
-    else host.older.newer = host.newer;
-    if (host.newer === null) newest = host.older;
-    else host.newer.older = host.older;
-    host.older = null;
-    host.newer = null;
+  constructor(tables: CaseTables, siteNames: readonly string[]) {
+    this.file = new CaseFile(tables);
+    this.siteNames = siteNames;
   }
 
-  function append(host: Host): void {
-    host.older = newest;
-    if (newest === null) oldest = host;
-    else newest.newer = host;
-    newest = host;
+  select(slot: number): this {
+    const store = this.file.tables.hosts;
+    this.slot = slot;
+    this.words = store.words32(slot);
+    this.wides = store.words64(slot);
+    this.word = store.word(slot);
+    this.wide = store.wide(slot);
+    this.file.select(slot);
+    return this;
+  }
+
+  /** The 16 address bytes, until another host is in view. */
+  get bytes(): Uint8Array {
+    for (let i = 0; i < 4; i++) writeWord(this.addressBytes, 4 * i, this.words[this.word + HOST_KEY + i]);
+    return this.addressBytes;
+  }
+  get address(): string {
+    return formatAddress(this.bytes);
+  }
+  get site(): string {
+    return this.siteNames[this.words[this.word + SITE]];
+  }
+  /** Key for maps that hold few hosts. */
+  get key(): string {
+    return hostKey(this.words[this.word + SITE], this.bytes, 0);
+  }
+
+  /** The newest record that is in the file. */
+  get partition(): number {
+    return this.words[this.word + PARTITION];
+  }
+  set partition(value: number) {
+    this.words[this.word + PARTITION] = value;
+  }
+  get offset(): number {
+    return this.wides[this.wide + OFFSET];
+  }
+  set offset(value: number) {
+    this.wides[this.wide + OFFSET] = value;
+  }
+  get clockMs(): number {
+    return this.wides[this.wide + CLOCK_MS];
+  }
+  set clockMs(value: number) {
+    this.wides[this.wide + CLOCK_MS] = value;
+  }
+  /** What was restored: records up to here are in the file already. Null for a host that was not. */
+  get restored(): Watermark | null {
+    const partition = this.words[this.word + RESTORED_PARTITION] - 1;
+    if (partition < 0) return null;
+    const offset = this.wides[this.wide + RESTORED_OFFSET];
+    return { partition, offset, clockMs: this.wides[this.wide + RESTORED_CLOCK_MS] };
+  }
+  set restored(value: Watermark | null) {
+    this.words[this.word + RESTORED_PARTITION] = value === null ? 0 : value.partition + 1;
+    this.wides[this.wide + RESTORED_OFFSET] = value?.offset ?? 0;
+    this.wides[this.wide + RESTORED_CLOCK_MS] = value?.clockMs ?? 0;
+  }
+  /** The earliest deadline that is queued. */
+  get deadlineMs(): number {
+    return this.wides[this.wide + DEADLINE_MS];
+  }
+  set deadlineMs(value: number) {
+    this.wides[this.wide + DEADLINE_MS] = value;
+  }
+  /** When the first change was that is not published; 0 when all is. */
+  get dirtySinceMs(): number {
+    return this.wides[this.wide + DIRTY_SINCE_MS];
+  }
+  set dirtySinceMs(value: number) {
+    this.wides[this.wide + DIRTY_SINCE_MS] = value;
+  }
+}
+
+/** What `find`, `at` and `add` return is one view: it shows another host after the next of these calls. */
+export interface HostTable {
+  readonly size: number;
+  /** Hosts whose file differs from the last published incident, longest first. */
+  readonly dirty: SlotList;
+  /** The host that was longest quiet, in a view of its own. */
+  oldest(): Host | null;
+  find(site: number, bytes: Uint8Array, at: number): Host | undefined;
+  at(slot: number): Host;
+  /** Adds a host that is not in the table, with an empty file. */
+  add(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host;
+  /** The host was just active. */
+  touch(slot: number): void;
+  remove(host: Host): void;
+  /** Slots of all hosts, longest quiet first. The one that was given last may be removed meanwhile. */
+  slots(): IterableIterator<number>;
+}
+
+/** Text key of a host: the index of its site and its address. */
+export function hostKey(site: number, bytes: Uint8Array, at: number): string {
+  return `${site} ${formatAddress(bytes, at)}`;
+}
+
+export function createHostTable(tables: CaseTables, siteNames: readonly string[]): HostTable {
+  const store = tables.hosts;
+  const index = new SlotIndex();
+  const order = new SlotList(store, OLDER, NEWER);
+  const dirty = new SlotList(store, DIRTY_BEFORE, DIRTY_AFTER);
+  const view = new Host(tables, siteNames);
+  const leaving = new Host(tables, siteNames);
+  const seed = randomSeed();
+
+  function hashOf(site: number, bytes: Uint8Array, at: number): number {
+    let hash = mix(seed, site);
+    for (let i = 0; i < 16; i += 4) hash = mix(hash, readWord(bytes, at + i));
+    return finish(hash);
+  }
+
+  function isHost(slot: number, site: number, bytes: Uint8Array, at: number): boolean {
+    const words = store.words32(slot);
+    const word = store.word(slot);
+    for (let i = 0; i < 4; i++)
+      if ((words[word + HOST_KEY + i] | 0) !== readWord(bytes, at + 4 * i)) return false;
+    return words[word + SITE] === site;
   }
 
   return {
     get size() {
-      return hosts.size;
+      return index.size;
     },
-    oldest: () => oldest,
-    get: (key) => hosts.get(key),
-    add(given, { partition, offset, clockMs }) {
-      const host: Host = {
-        ...given,
-        partition,
-        offset,
-        clockMs,
-        deadlineMs: Number.POSITIVE_INFINITY,
-        gone: false,
-        older: null,
-        newer: null,
-      };
-      hosts.set(host.key, host);
-      append(host);
-      return host;
+    dirty,
+    oldest: () => (index.size === 0 ? null : leaving.select(order.oldest())),
+    find(site, bytes, at) {
+      const hash = hashOf(site, bytes, at);
+      for (let place = index.probe(hash, hash); place >= 0; place = index.probe(hash, place + 1)) {
+        const slot = index.slotAt(place);
+        if (isHost(slot, site, bytes, at)) return view.select(slot);
+      }
+      return undefined;
     },
-    touch(host) {
-      if (host === newest) return;
-      unlink(host);
-      append(host);
+    at: (slot) => view.select(slot),
+    add(site, bytes, at, { partition, offset, clockMs }) {
+      const slot = store.allocate();
+      const hash = hashOf(site, bytes, at);
+      for (let i = 0; i < 4; i++) store.set(slot, HOST_KEY + i, readWord(bytes, at + 4 * i));
+      store.set(slot, SITE, site);
+      store.set(slot, HASH, hash);
+      index.add(hash, slot);
+      order.append(slot);
+      view.select(slot);
+      view.partition = partition;
+      view.offset = offset;
+      view.clockMs = clockMs;
+      view.deadlineMs = Number.POSITIVE_INFINITY;
+      return view;
     },
+    touch: (slot) => order.touch(slot),
     remove(host) {
-      host.gone = true;
-      hosts.delete(host.key);
-      unlink(host);
+      const { slot } = host;
+      endCase(host.file);
+      if (host.dirtySinceMs !== 0) dirty.remove(slot);
+      index.remove(store.get(slot, HASH), slot);
+      order.remove(slot);
+      store.release(slot);
     },
-    values: () => hosts.values(),
+    *slots() {
+      for (let slot = order.oldest(); slot >= 0; ) {
+        const next = order.next(slot);
+        yield slot;
+        slot = next;
+      }
+    },
   };
 }

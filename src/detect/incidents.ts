@@ -12,14 +12,17 @@ import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { describeEffect, newEffect } from './block-effect.ts';
-import { BULK, type CaseFile, type Destination, emptyCaseFile } from './case-file.ts';
+import { BULK, beginCase, noteInterface, notePort, noteSampling } from './case-file.ts';
+import type { CaseFile } from './case-file-record.ts';
+import type { CaseBlock } from './case-tables.ts';
+import type { Destination } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { MAX_SCORE } from './sampled-dialogue.ts';
-import { addressKey, addressOfKey } from './sessions.ts';
 
 /** Destinations that a message shows. */
 const TOP_DESTINATIONS = 10;
 const ID_DIGITS = 24;
+const INCIDENT_ID = /^[0-9a-f]{24}$/;
 
 export interface HostName {
   readonly address: string;
@@ -69,7 +72,7 @@ export function toAlert(
     schema_version: 1,
     alert_id: digest('alert', file.id, kind, ordinal),
     kind,
-    ...evidenceFields(host, file, detection, policyVersion),
+    ...evidenceFields(host, file, destinationsOf(file), detection, policyVersion),
     emitted_at: iso(emittedMs),
   };
 }
@@ -81,23 +84,27 @@ export function toIncident(
   policyVersion: string,
   watermark: Watermark,
 ): Incident {
+  const destinations = destinationsOf(file);
   return {
     schema: 'rogue-smtp.incident',
     schema_version: 1,
-    ...evidenceFields(host, file, detection, policyVersion),
+    ...evidenceFields(host, file, destinations, detection, policyVersion),
     state: file.closedMs === null ? 'open' : 'closed',
     opened_at: iso(file.openedMs),
     updated_at: iso(file.changedMs),
     closed_at: file.closedMs === null ? null : iso(file.closedMs),
     revision: file.revision,
     recurrence: file.recurrence,
-    resume: toResume(file, watermark),
+    resume: toResume(file, destinations, watermark),
   };
 }
+
+const destinationsOf = (file: CaseFile) => file.tables.destinations.of(file.slot);
 
 function evidenceFields(
   host: HostName,
   file: CaseFile,
+  destinations: readonly Destination[],
   detection: DetectionConfig,
   policyVersion: string,
 ): EvidenceFields {
@@ -112,19 +119,15 @@ function evidenceFields(
     sessions: file.sessions,
     attempts: file.attempts,
     destinations: {
-      count: file.destinations.size,
+      count: file.destinationCount,
       exact: file.destinationsExact,
-      top: topDestinations(file.destinations),
+      top: topDestinations(destinations),
     },
     packets: file.packets,
     bytes: file.bytes,
-    ports: [...file.ports],
-    exporters: file.interfaces.map((seen) => ({
-      address: seen.address,
-      domain: seen.domain,
-      interface: seen.interface,
-    })),
-    sampling: [...file.sampling],
+    ports: file.ports,
+    exporters: file.interfaces,
+    sampling: file.sampling,
     reasons: reasonsOf(host, file, detection),
     missing: missingOf(file),
     policy_version: policyVersion,
@@ -157,16 +160,29 @@ function flagsOf(file: CaseFile): Alert['flags'] {
   return FLAGS.filter((flag) => set[flag]);
 }
 
-function topDestinations(destinations: ReadonlyMap<string, Destination>): Alert['destinations']['top'] {
-  return [...destinations]
-    .sort(([keyA, a], [keyB, b]) => b.sessions - a.sessions || b.bytes - a.bytes || (keyA < keyB ? -1 : 1))
-    .slice(0, TOP_DESTINATIONS)
-    .map(([key, { sessions, packets, bytes }]) => ({
-      address: formatAddress(addressOfKey(key)),
-      sessions,
-      packets,
-      bytes,
-    }));
+function topDestinations(destinations: readonly Destination[]): Alert['destinations']['top'] {
+  const top: Destination[] = [];
+  for (const destination of destinations) {
+    let at = top.length;
+    while (at > 0 && isBefore(destination, top[at - 1])) at--;
+    if (at >= TOP_DESTINATIONS) continue;
+    top.splice(at, 0, destination);
+    if (top.length > TOP_DESTINATIONS) top.pop();
+  }
+  return top.map(({ address, sessions, packets, bytes }) => ({
+    address: formatAddress(address),
+    sessions,
+    packets,
+    bytes,
+  }));
+}
+
+/** Most sessions first, then most bytes, then by address. */
+function isBefore(a: Destination, b: Destination): boolean {
+  if (a.sessions !== b.sessions) return a.sessions > b.sessions;
+  if (a.bytes !== b.bytes) return a.bytes > b.bytes;
+  for (let i = 0; i < 16; i++) if (a.address[i] !== b.address[i]) return a.address[i] < b.address[i];
+  return false;
 }
 
 function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): string[] {
@@ -175,7 +191,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   const ports = `TCP port ${file.ports.join(', ')}`;
   if (file.sessions > 0) {
     reasons.push(
-      `${plural(file.sessions, 'session')} on ${ports}, ${file.destinationsExact ? '' : 'at least '}${plural(file.destinations.size, 'destination')}`,
+      `${plural(file.sessions, 'session')} on ${ports}, ${file.destinationsExact ? '' : 'at least '}${plural(file.destinationCount, 'destination')}`,
     );
   }
   if (file.attempts > 0) {
@@ -260,7 +276,11 @@ const resumeSchema = z.strictObject({
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
 });
 
-function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeSchema> {
+function toResume(
+  file: CaseFile,
+  destinations: readonly Destination[],
+  watermark: Watermark,
+): z.output<typeof resumeSchema> {
   return {
     v: 1,
     at: [watermark.partition, watermark.offset, watermark.clockMs],
@@ -279,50 +299,79 @@ function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeS
       effect: [file.block.effect.publishedMs, file.block.effect.passedMs, file.block.effect.refused],
     }),
     verdict: file.verdict,
-    destinations: [...file.destinations].map(([key, d]) => [
-      formatAddress(addressOfKey(key)),
-      d.sessions,
-      d.packets,
-      d.bytes,
+    destinations: destinations.map(({ address, sessions, packets, bytes }) => [
+      formatAddress(address),
+      sessions,
+      packets,
+      bytes,
     ]),
   };
 }
 
-export interface RestoredFile {
+/** An incident of an earlier process, read and found sound. */
+export interface RestoredIncident {
+  readonly incident: Incident;
   readonly address: Uint8Array;
-  readonly file: CaseFile;
   readonly watermark: Watermark;
+  readonly openedMs: number;
+  readonly closedMs: number | null;
+  readonly grade: number;
+  readonly block: CaseBlock;
+  readonly destinations: readonly Destination[];
+  readonly resume: z.output<typeof resumeSchema>;
 }
 
-/** The case file that an incident was made from, or null when its text cannot have come from here. */
-export function fromIncident(incident: Incident): RestoredFile | null {
+/** What an incident says of the case file that it was made from, or null when its text cannot have come from here. */
+export function fromIncident(incident: Incident): RestoredIncident | null {
   const parsed = resumeSchema.safeParse(incident.resume);
   const address = parseAddress(incident.host);
-  if (!parsed.success || address === null) return null;
+  if (!parsed.success || address === null || !INCIDENT_ID.test(incident.incident_id)) return null;
   const resume = parsed.data;
-  const file = emptyCaseFile(
-    incident.incident_id,
-    incident.recurrence,
-    Date.parse(incident.opened_at),
-    Date.parse(incident.first_seen),
-    resume.verdict,
-  );
+  const destinations: Destination[] = [];
   for (const [text, sessions, packets, bytes] of resume.destinations) {
     const destination = parseAddress(text);
     if (destination === null) return null;
-    file.destinations.set(addressKey(destination, 0), {
-      sessions,
-      packets,
-      bytes,
-      connectedMs: 0,
-      solidMs: 0,
-    });
+    destinations.push({ address: destination, sessions, packets, bytes });
   }
+  const { state, reason, since, until, approved_by } = incident.block;
+  const [partition, offset, clockMs] = resume.at;
+  return {
+    incident,
+    address,
+    watermark: { partition, offset, clockMs },
+    openedMs: Date.parse(incident.opened_at),
+    closedMs: incident.closed_at === null ? null : Date.parse(incident.closed_at),
+    grade: GRADES.indexOf(incident.grade) + 1,
+    block: {
+      state,
+      reason,
+      sinceMs: since === null ? null : Date.parse(since),
+      untilMs: until === null ? null : Date.parse(until),
+      approvedBy: approved_by ?? '',
+      effect: state === 'published' ? restoredEffect(incident, resume.effect) : null,
+    },
+    destinations,
+    resume,
+  };
+}
+
+/** Makes the file that of a restored incident. */
+export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
+  const { incident, resume, openedMs } = restored;
+  const { destinations, vantagePoints } = file.tables;
+  beginCase(file, {
+    id: incident.incident_id,
+    recurrence: incident.recurrence,
+    openedMs,
+    firstMs: Date.parse(incident.first_seen),
+    verdict: resume.verdict,
+  });
+  for (const destination of restored.destinations) destinations.restore(file.slot, destination);
   file.lastMs = Date.parse(incident.last_seen);
   file.changedMs = Date.parse(incident.updated_at);
-  file.closedMs = incident.closed_at === null ? null : Date.parse(incident.closed_at);
+  file.closedMs = restored.closedMs;
   file.revision = incident.revision;
-  file.grade = GRADES.indexOf(incident.grade) + 1;
+  file.grade = restored.grade;
   file.sessions = incident.sessions;
   file.attempts = incident.attempts;
   [file.halfSessions, file.deniedSessions] = resume.special;
@@ -333,32 +382,23 @@ export function fromIncident(incident: Incident): RestoredFile | null {
   file.backscatter = incident.flags.includes('backscatter');
   file.repliesSeen = resume.replies;
   file.destinationsExact = incident.destinations.exact;
-  file.ports = [...incident.ports];
-  file.interfaces = incident.exporters.map((seen) => ({ ...seen, vantage: -1 }));
-  file.sampling = [...incident.sampling];
+  for (const port of incident.ports) notePort(file, port);
+  for (const seen of incident.exporters)
+    noteInterface(file, vantagePoints.observerNamed(seen.address, seen.domain), seen.interface);
+  for (const rate of incident.sampling) noteSampling(file, rate);
   [file.solidGrade, file.records, file.datagrams, file.firstDatagram] = resume.solid;
   const [score, trials, successes, proven] = resume.dialogue;
   file.dialogue = { score, trials, successes };
   file.dialogueProven = proven === 1;
   file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;
-  const { state, reason, since, until, approved_by } = incident.block;
-  file.block = {
-    state,
-    reason,
-    sinceMs: since === null ? null : Date.parse(since),
-    untilMs: until === null ? null : Date.parse(until),
-    approvedBy: approved_by ?? '',
-    effect: state === 'published' ? restoredEffect(incident, resume.effect) : null,
-  };
-  const [partition, offset, clockMs] = resume.at;
-  return { address, file, watermark: { partition, offset, clockMs } };
+  file.block = restored.block;
 }
 
 function restoredEffect(
   { block, updated_at }: Incident,
   resume: z.output<typeof resumeSchema>['effect'],
-): CaseFile['block']['effect'] {
+): CaseBlock['effect'] {
   // An older version's: it is watched from its newest word on.
   if (resume === undefined) return newEffect(Date.parse(updated_at));
   const [publishedMs, passedMs, refused] = resume;

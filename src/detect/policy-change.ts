@@ -6,9 +6,8 @@
  * while one of those it was seen with is not among them.
  */
 
-import type { SessionWindow } from './case-file.ts';
+import type { Destination } from './destinations.ts';
 import type { Policy } from './policy.ts';
-import { addressOfKey } from './sessions.ts';
 
 export interface NewJudgement {
   /** The policy of now has nothing against what the host did. */
@@ -20,11 +19,11 @@ export interface NewJudgement {
 /** Stands for a destination that no rule can name: only a sender that may send anywhere may send there. */
 const NOWHERE = new Uint8Array(16);
 
-/** `destinations`: addressKeys of those that the incident knows; none when every attempt was denied. */
+/** `destinations`: those that the incident knows; none when every attempt was denied. */
 export function judgeAnew(
   policy: Policy,
   host: Uint8Array,
-  destinations: Iterable<string>,
+  destinations: Iterable<Destination>,
   nowMs: number,
 ): NewJudgement {
   if (!policy.isInternal(host, 0))
@@ -32,17 +31,11 @@ export function judgeAnew(
   let judged = policy.verdict(host, 0, NOWHERE, 0, nowMs);
   if (judged.kind === 'authorised') return { closes: true, verdict: judged.reason };
   let allowed = 0;
-  for (const key of destinations) {
-    const verdict = policy.verdict(host, 0, addressOfKey(key), 0, nowMs);
+  for (const { address } of destinations) {
+    const verdict = policy.verdict(host, 0, address, 0, nowMs);
     if (verdict.kind !== 'authorised') return { closes: false, verdict: verdict.reason };
     allowed++;
     judged = verdict;
   }
   return { closes: allowed > 0, verdict: judged.reason };
-}
-
-/** A ring of the newest sessions with another capacity: the newest that fit stay, oldest first. */
-export function resizeWindow(window: SessionWindow, capacity: number): SessionWindow {
-  const ordered = [...window.times.slice(window.next), ...window.times.slice(0, window.next)];
-  return { times: ordered.slice(-capacity), next: 0 };
 }

@@ -7,25 +7,14 @@
 
 import type { DetectionConfig } from '../config/schema.ts';
 import { BLOCK_PORT } from './block.ts';
-import {
-  BULK,
-  type CaseFile,
-  type DestinationBudget,
-  destinationLimit,
-  destinationOf,
-  isBulk,
-  noteInterface,
-  notePort,
-  noteSampling,
-  noteSession,
-} from './case-file.ts';
+import { BULK, isBulk, noteInterface, notePort, noteSampling, noteSession } from './case-file.ts';
+import type { CaseFile } from './case-file-record.ts';
+import { natural } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { datagramHash } from './recent-records.ts';
 import { isAccepted, noteTrial } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
-import { addressKey } from './sessions.ts';
-import type { VantagePoints } from './vantage-points.ts';
 
 /** What a session counted for before the record at hand. */
 export interface Before {
@@ -53,13 +42,7 @@ export interface Tally {
   rebuild(file: CaseFile, session: Session, before: Before, s: Sighting, eventMs: number): void;
 }
 
-export function createTally(
-  detection: DetectionConfig,
-  budget: DestinationBudget,
-  vantagePoints: VantagePoints,
-): Tally {
-  const maxDestinations = destinationLimit(detection);
-
+export function createTally(detection: DetectionConfig): Tally {
   /** Keeps the windows that tell `bulk`; with `judge` also draws the conclusion. */
   function noteWindows(
     file: CaseFile,
@@ -72,16 +55,17 @@ export function createTally(
     const newlyConnected = session.grade >= SESSION_GRADE.connected && before.grade < SESSION_GRADE.connected;
     const newlySolid = isSolid(session.grade, session.half, s) && !isSolid(before.grade, before.half, s);
     if (!newlyConnected && !newlySolid) return;
-    const destination = file.destinations.get(addressKey(s.server, s.serverAt));
+    const { destinations } = file.tables;
+    const destination = destinations.find(file.slot, s.server, s.serverAt);
     if (newlyConnected) {
-      noteSession(file.window, detection.bulk.sessions, eventMs);
-      if (destination !== undefined) destination.connectedMs = eventMs;
+      noteSession(file, false, detection, eventMs);
+      if (destination >= 0) destinations.noteTime(destination, false, eventMs);
       if (judge && tellsBulk(file, session) && file.grade < BULK && isBulk(file, detection, false, eventMs))
         file.grade = BULK;
     }
     if (newlySolid) {
-      noteSession(file.solidWindow, detection.bulk.sessions, eventMs);
-      if (destination !== undefined) destination.solidMs = eventMs;
+      noteSession(file, true, detection, eventMs);
+      if (destination >= 0) destinations.noteTime(destination, true, eventMs);
       if (
         judge &&
         tellsBulk(file, session) &&
@@ -103,8 +87,8 @@ export function createTally(
       file.attempts = Math.max(0, file.attempts + attempts);
       file.halfSessions = Math.max(0, file.halfSessions + step(session.half, before.half));
       file.deniedSessions = Math.max(0, file.deniedSessions + step(session.deniedCounted, before.denied));
-      file.packets = count(file.packets + packets);
-      file.bytes = count(file.bytes + bytes);
+      file.packets = natural(file.packets + packets);
+      file.bytes = natural(file.bytes + bytes);
       if (before.grade === SESSION_GRADE.none) file.firstMs = Math.min(file.firstMs, session.firstMs);
       file.lastMs = Math.max(file.lastMs, s.receivedMs);
       if (session.flagsUnknown) file.flagsUnknown = true;
@@ -113,22 +97,14 @@ export function createTally(
       if (s.internal && reached > 0) file.internalSessions++;
       notePort(file, s.port);
       noteSampling(file, s.samplingRate);
-      noteInterface(file, s.vantage, s.interface, vantagePoints.get);
+      noteInterface(file, file.tables.vantagePoints.observerOf(s.vantage), s.interface);
 
       // A denied attempt reached nobody: it is counted, but its destination is not.
       if (!session.deniedCounted) {
-        const destination = destinationOf(
-          file,
-          maxDestinations,
-          budget,
-          addressKey(s.server, s.serverAt),
-          grade >= SESSION_GRADE.connected,
-        );
-        if (destination !== undefined) {
-          destination.sessions = Math.max(0, destination.sessions + reached);
-          destination.packets = count(destination.packets + packets);
-          destination.bytes = count(destination.bytes + bytes);
-        }
+        const { destinations } = file.tables;
+        const connected = grade >= SESSION_GRADE.connected;
+        const destination = destinations.findOrMake(file.slot, s.server, s.serverAt, connected);
+        if (destination >= 0) destinations.add(destination, reached, packets, bytes);
       }
       file.grade = Math.max(file.grade, grade);
       noteTrial(file.dialogue, before.trial, session.trial);
@@ -176,6 +152,4 @@ function noteSolid(file: CaseFile, grade: number, s: Sighting): void {
   }
 }
 
-/** Within what a message can hold exactly. */
-const count = (value: number): number => Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, value));
 const step = (now: boolean, before: boolean): number => (now ? 1 : 0) - (before ? 1 : 0);

@@ -1,5 +1,6 @@
 /**
- * Who saw a flow: exporter, observation domain, version and direction as one small number.
+ * Who saw a flow: exporter, observation domain, version and direction as one small number, the vantage point; and the
+ * exporter and domain alone as another, the observer.
  *
  * Records of one vantage point about one session are parts of it and add up; those of different vantage points are
  * views of the same packets, of which the largest counts. Bounded: beyond the bound all share one number, which can
@@ -20,15 +21,33 @@ export interface VantagePoints {
   /** The number of the vantage point of a row. */
   of(columns: FlowColumns, row: number): number;
   get(id: number): VantagePoint;
+  /** The observer at a vantage point. */
+  observerOf(id: number): number;
+  /** The observer of an address and a domain, which may have been seen by an earlier process only. */
+  observerNamed(address: string, domain: number): number;
+  observer(id: number): VantagePoint;
 }
 
 export function createVantagePoints(): VantagePoints {
   const ids = new Map<string, number>();
-  const points: VantagePoint[] = [];
+  /** Observers of the vantage points. */
+  const points: number[] = [];
+  const observers: VantagePoint[] = [];
+  const observerIds = new Map<string, number>();
   const lastAddress = new Uint8Array(16);
   let lastDomain = -1;
   let lastKind = -1;
   let lastId = 0;
+
+  function observerNamed(address: string, domain: number): number {
+    const key = `${address} ${domain}`;
+    let id = observerIds.get(key);
+    if (id === undefined) {
+      id = observers.push({ address, domain }) - 1;
+      observerIds.set(key, id);
+    }
+    return id;
+  }
 
   return {
     of(columns, row) {
@@ -54,13 +73,16 @@ export function createVantagePoints(): VantagePoints {
       if (id === undefined) {
         if (points.length < MAX_VANTAGE_POINTS) {
           id = points.length;
-          points.push({ address: formatAddress(exporter, at), domain });
+          points.push(observerNamed(formatAddress(exporter, at), domain));
           ids.set(key, id);
         } else id = MAX_VANTAGE_POINTS - 1;
       }
       lastId = id;
       return id;
     },
-    get: (id) => points[id],
+    get: (id) => observers[points[id]],
+    observerOf: (id) => points[id],
+    observerNamed,
+    observer: (id) => observers[id],
   };
 }

@@ -5,34 +5,37 @@ import { describe, expect, it } from 'vitest';
 import { createBlockLedger } from '../../src/detect/block-ledger.ts';
 import { createDeadlines } from '../../src/detect/deadlines.ts';
 import { createRecentRecords, recordHash } from '../../src/detect/recent-records.ts';
-import { addressKey, addressOfKey } from '../../src/detect/sessions.ts';
-import { formatAddress, parseAddress } from '../../src/flow/address.ts';
 import { batchOf, HOUR } from '../support/flows.ts';
 
 describe('deadlines', () => {
-  it('come out in the order of their times, equal ones in the order of entry', () => {
+  it('come out in the order of their times, equal ones in the order in which they were set; each slot has one', () => {
+    const step = fc.record({ slot: fc.nat(200), atMs: fc.nat(20), deleted: fc.nat(4) });
     fc.assert(
-      fc.property(fc.array(fc.nat(20)), (times) => {
-        const deadlines = createDeadlines<number>();
-        times.forEach((time, i) => {
-          deadlines.push(time, i);
-        });
-        const out: number[] = [];
-        while (deadlines.size > 0) {
-          expect(deadlines.nextMs()).toBe(times[deadlines.size === 0 ? 0 : peek(times, out)]);
-          out.push(deadlines.pop() ?? -1);
+      fc.property(fc.array(step), (steps) => {
+        const deadlines = createDeadlines();
+        // In a Map, what is set anew after being deleted comes last.
+        const model = new Map<number, number>();
+        for (const { slot, atMs, deleted } of steps) {
+          model.delete(slot);
+          if (deleted === 0) {
+            deadlines.delete(slot);
+          } else {
+            deadlines.set(slot, atMs);
+            model.set(slot, atMs);
+          }
         }
-        expect(out).toEqual(times.map((_, i) => i).sort((a, b) => times[a] - times[b] || a - b));
-        expect(deadlines.pop()).toBeUndefined();
-        expect(deadlines.nextMs()).toBe(Number.POSITIVE_INFINITY);
+        const left = [...model].sort(([, a], [, b]) => a - b);
+        for (const [i, [slot, atMs]] of left.entries()) {
+          expect([deadlines.size, deadlines.nextMs(), deadlines.pop()]).toEqual([
+            left.length - i,
+            atMs,
+            slot,
+          ]);
+        }
+        expect([deadlines.pop(), deadlines.nextMs()]).toEqual([-1, Number.POSITIVE_INFINITY]);
       }),
     );
   });
-
-  function peek(times: readonly number[], out: readonly number[]): number {
-    const left = times.map((_, i) => i).filter((i) => !out.includes(i));
-    return left.sort((a, b) => times[a] - times[b] || a - b)[0];
-  }
 });
 
 describe('the memory of records', () => {
@@ -82,15 +85,6 @@ describe('the memory of records', () => {
       seen.add(recordHash(batch.columns, 0));
     }
     expect(seen.size).toBe(100_000);
-  });
-});
-
-describe('keys', () => {
-  it('an address comes back from its key', () => {
-    for (const text of ['10.0.0.1', '0.0.0.0', '255.255.255.255', '::', '2001:db8::1', 'fe80::ffff:a00:1']) {
-      const bytes = parseAddress(text)!;
-      expect(formatAddress(addressOfKey(addressKey(bytes, 0)))).toBe(text);
-    }
   });
 });
 

@@ -1,0 +1,359 @@
+/**
+ * A case file as it lies in memory, in the record of its host, and the one view through which it is read and written.
+ *
+ * The fields read and are assigned like those of an object. A view shows one host's file at a time: whoever selects
+ * another slot turns it for everybody who holds it. Lists come out as arrays, made for the asking: nothing that is done
+ * for a record may need them. What the fields mean for an incident is in case-file.ts.
+ */
+
+import {
+  ALERTED_MS,
+  ATTEMPTS,
+  BLOCK,
+  BYTES,
+  CHANGED_MS,
+  CLOSED_MS,
+  DENIED_SESSIONS,
+  DESTINATION_COUNT,
+  DESTINATIONS_CUT,
+  FIRST_DATAGRAM,
+  FIRST_MS,
+  HALF_SESSIONS,
+  ID,
+  INTERFACES,
+  INTERNAL_SESSIONS,
+  LAST_MS,
+  OPENED_MS,
+  PACKETS,
+  PORTS,
+  RECURRENCE,
+  REVISION,
+  SAMPLING,
+  SCORE,
+  SESSIONS,
+  STATE,
+  SUCCESSES,
+  TRIALS,
+  UPDATES,
+  VERDICT,
+} from './case-layout.ts';
+import type { CaseBlock, CaseTables } from './case-tables.ts';
+import type { RecordStore } from './record-store.ts';
+import type { SampledDialogue } from './sampled-dialogue.ts';
+
+// Bits of STATE: two or three bits each for small numbers, then single ones.
+const GRADE = 0;
+const SOLID_GRADE = 3;
+const RECORDS = 6;
+const DATAGRAMS = 8;
+const FLAGS_UNKNOWN = 1 << 10;
+const SAMPLED = 1 << 11;
+const DIALOGUE_PROVEN = 1 << 12;
+const BACKSCATTER = 1 << 13;
+const REPLIES_SEEN = 1 << 14;
+
+interface SeenInterface {
+  readonly address: string;
+  readonly domain: number;
+  readonly interface: number;
+}
+
+export class CaseFile {
+  slot = -1;
+  readonly tables: CaseTables;
+  private readonly samples: DialogueView;
+  private readonly store: RecordStore;
+  private words: Uint32Array = new Uint32Array(0);
+  private wides: Float64Array = new Float64Array(0);
+  private word = 0;
+  private wide = 0;
+
+  constructor(tables: CaseTables) {
+    this.tables = tables;
+    this.store = tables.hosts;
+    this.samples = new DialogueView(this);
+  }
+
+  select(slot: number): this {
+    const { store } = this;
+    this.slot = slot;
+    this.words = store.words32(slot);
+    this.wides = store.words64(slot);
+    this.word = store.word(slot);
+    this.wide = store.wide(slot);
+    return this;
+  }
+
+  readWord(field: number): number {
+    return this.words[this.word + field];
+  }
+
+  writeWord(field: number, value: number): void {
+    this.words[this.word + field] = value;
+  }
+
+  /** 24 hex digits. */
+  get id(): string {
+    let text = '';
+    for (let i = 0; i < 3; i++) text += this.words[this.word + ID + i].toString(16).padStart(8, '0');
+    return text;
+  }
+  set id(value: string) {
+    for (let i = 0; i < 3; i++)
+      this.words[this.word + ID + i] = Number.parseInt(value.slice(8 * i, 8 * i + 8), 16);
+  }
+  get recurrence(): number {
+    return this.words[this.word + RECURRENCE];
+  }
+  set recurrence(value: number) {
+    this.words[this.word + RECURRENCE] = value;
+  }
+  get openedMs(): number {
+    return this.wides[this.wide + OPENED_MS];
+  }
+  set openedMs(value: number) {
+    this.wides[this.wide + OPENED_MS] = value;
+  }
+  get firstMs(): number {
+    return this.wides[this.wide + FIRST_MS];
+  }
+  set firstMs(value: number) {
+    this.wides[this.wide + FIRST_MS] = value;
+  }
+  get lastMs(): number {
+    return this.wides[this.wide + LAST_MS];
+  }
+  set lastMs(value: number) {
+    this.wides[this.wide + LAST_MS] = value;
+  }
+  get changedMs(): number {
+    return this.wides[this.wide + CHANGED_MS];
+  }
+  set changedMs(value: number) {
+    this.wides[this.wide + CHANGED_MS] = value;
+  }
+  get closedMs(): number | null {
+    const closedMs = this.wides[this.wide + CLOSED_MS];
+    return closedMs < 0 ? null : closedMs;
+  }
+  set closedMs(value: number | null) {
+    this.wides[this.wide + CLOSED_MS] = value ?? -1;
+  }
+  /** Grows by one with each event that the case file took in. */
+  get revision(): number {
+    return this.wides[this.wide + REVISION];
+  }
+  set revision(value: number) {
+    this.wides[this.wide + REVISION] = value;
+  }
+  get grade(): number {
+    return this.bitsAt(GRADE, 7);
+  }
+  set grade(value: number) {
+    this.putBits(GRADE, 7, value);
+  }
+  get sessions(): number {
+    return this.wides[this.wide + SESSIONS];
+  }
+  set sessions(value: number) {
+    this.wides[this.wide + SESSIONS] = value;
+  }
+  get attempts(): number {
+    return this.wides[this.wide + ATTEMPTS];
+  }
+  set attempts(value: number) {
+    this.wides[this.wide + ATTEMPTS] = value;
+  }
+  get halfSessions(): number {
+    return this.wides[this.wide + HALF_SESSIONS];
+  }
+  set halfSessions(value: number) {
+    this.wides[this.wide + HALF_SESSIONS] = value;
+  }
+  get deniedSessions(): number {
+    return this.wides[this.wide + DENIED_SESSIONS];
+  }
+  set deniedSessions(value: number) {
+    this.wides[this.wide + DENIED_SESSIONS] = value;
+  }
+  get packets(): number {
+    return this.wides[this.wide + PACKETS];
+  }
+  set packets(value: number) {
+    this.wides[this.wide + PACKETS] = value;
+  }
+  get bytes(): number {
+    return this.wides[this.wide + BYTES];
+  }
+  set bytes(value: number) {
+    this.wides[this.wide + BYTES] = value;
+  }
+  /** Sessions with internal servers among `sessions`. */
+  get internalSessions(): number {
+    return this.wides[this.wide + INTERNAL_SESSIONS];
+  }
+  set internalSessions(value: number) {
+    this.wides[this.wide + INTERNAL_SESSIONS] = value;
+  }
+  get flagsUnknown(): boolean {
+    return this.has(FLAGS_UNKNOWN);
+  }
+  set flagsUnknown(value: boolean) {
+    this.put(FLAGS_UNKNOWN, value);
+  }
+  get sampled(): boolean {
+    return this.has(SAMPLED);
+  }
+  set sampled(value: boolean) {
+    this.put(SAMPLED, value);
+  }
+  /** The test over sampled sessions accepted once; `dialogue` is its state since the last block ended. */
+  get dialogueProven(): boolean {
+    return this.has(DIALOGUE_PROVEN);
+  }
+  set dialogueProven(value: boolean) {
+    this.put(DIALOGUE_PROVEN, value);
+  }
+  get dialogue(): SampledDialogue {
+    return this.samples;
+  }
+  set dialogue({ score, trials, successes }: SampledDialogue) {
+    this.samples.score = score;
+    this.samples.trials = trials;
+    this.samples.successes = successes;
+  }
+  get backscatter(): boolean {
+    return this.has(BACKSCATTER);
+  }
+  set backscatter(value: boolean) {
+    this.put(BACKSCATTER, value);
+  }
+  get repliesSeen(): boolean {
+    return this.has(REPLIES_SEEN);
+  }
+  set repliesSeen(value: boolean) {
+    this.put(REPLIES_SEEN, value);
+  }
+  /** What the policy says of the host, in words. */
+  get verdict(): string {
+    return this.tables.texts.get(this.words[this.word + VERDICT]);
+  }
+  set verdict(value: string) {
+    this.words[this.word + VERDICT] = this.tables.texts.numberOf(value);
+  }
+  get destinationsExact(): boolean {
+    return this.words[this.word + DESTINATIONS_CUT] === 0;
+  }
+  set destinationsExact(value: boolean) {
+    this.words[this.word + DESTINATIONS_CUT] = value ? 0 : 1;
+  }
+  get destinationCount(): number {
+    return this.words[this.word + DESTINATION_COUNT];
+  }
+  get ports(): number[] {
+    return this.tables.lists.toArray(this.words[this.word + PORTS], (port) => port);
+  }
+  get sampling(): number[] {
+    return this.tables.lists.toArray(this.words[this.word + SAMPLING], (rate) => rate);
+  }
+  get interfaces(): SeenInterface[] {
+    return this.tables.lists.toArray(this.words[this.word + INTERFACES], (observer, index) => ({
+      ...this.tables.vantagePoints.observer(observer),
+      interface: index,
+    }));
+  }
+  /** Evidence for a block, since the last one ended: see BlockInput. */
+  get solidGrade(): number {
+    return this.bitsAt(SOLID_GRADE, 7);
+  }
+  set solidGrade(value: number) {
+    this.putBits(SOLID_GRADE, 7, value);
+  }
+  get records(): number {
+    return this.bitsAt(RECORDS, 3);
+  }
+  set records(value: number) {
+    this.putBits(RECORDS, 3, value);
+  }
+  get firstDatagram(): number {
+    return this.wides[this.wide + FIRST_DATAGRAM];
+  }
+  set firstDatagram(value: number) {
+    this.wides[this.wide + FIRST_DATAGRAM] = value;
+  }
+  get datagrams(): number {
+    return this.bitsAt(DATAGRAMS, 3);
+  }
+  set datagrams(value: number) {
+    this.putBits(DATAGRAMS, 3, value);
+  }
+  get block(): CaseBlock {
+    return this.tables.blocks.get(this.words[this.word + BLOCK]);
+  }
+  /** The block as it is from now on; one that was set may be changed in place as long as it has dates. */
+  set block(value: CaseBlock) {
+    const { blocks } = this.tables;
+    const at = this.word + BLOCK;
+    this.words[at] = blocks.replace(this.words[at], value);
+  }
+  /** Alerts of kind `updated` so far. */
+  get updates(): number {
+    return this.wides[this.wide + UPDATES];
+  }
+  set updates(value: number) {
+    this.wides[this.wide + UPDATES] = value;
+  }
+  /** When the newest alert of any kind was raised. */
+  get alertedMs(): number {
+    return this.wides[this.wide + ALERTED_MS];
+  }
+  set alertedMs(value: number) {
+    this.wides[this.wide + ALERTED_MS] = value;
+  }
+
+  private has(bit: number): boolean {
+    return (this.words[this.word + STATE] & bit) !== 0;
+  }
+
+  private put(bit: number, value: boolean): void {
+    if (value) this.words[this.word + STATE] |= bit;
+    else this.words[this.word + STATE] &= ~bit;
+  }
+
+  private bitsAt(shift: number, mask: number): number {
+    return (this.words[this.word + STATE] >>> shift) & mask;
+  }
+
+  private putBits(shift: number, mask: number, value: number): void {
+    const at = this.word + STATE;
+    this.words[at] = (this.words[at] & ~(mask << shift)) | (value << shift);
+  }
+}
+
+/** The test over samples of the file that a view shows. */
+class DialogueView implements SampledDialogue {
+  private readonly file: CaseFile;
+
+  constructor(file: CaseFile) {
+    this.file = file;
+  }
+
+  get score(): number {
+    return this.file.readWord(SCORE);
+  }
+  set score(value: number) {
+    this.file.writeWord(SCORE, value);
+  }
+  get trials(): number {
+    return this.file.readWord(TRIALS);
+  }
+  set trials(value: number) {
+    this.file.writeWord(TRIALS, value);
+  }
+  get successes(): number {
+    return this.file.readWord(SUCCESSES);
+  }
+  set successes(value: number) {
+    this.file.writeWord(SUCCESSES, value);
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * The destinations of all hosts: with whom each talks, and how much.
+ *
+ * One table, found by host and address; those of a host are a list in the order of their entry. Bounded per host and
+ * over all hosts: a full table gives up one that was only attempted for one that was reached, so that a scan cannot
+ * hide whom the host really talks to.
+ */
+
+import {
+  DESTINATION_COUNT,
+  DESTINATION_FIRST,
+  DESTINATION_LAST,
+  DESTINATION_UNREACHED,
+  DESTINATIONS_CUT,
+} from './case-layout.ts';
+import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
+import { RecordStore } from './record-store.ts';
+import { SlotIndex } from './slot-index.ts';
+
+// Doubles.
+const SESSIONS = 0;
+const PACKETS = 1;
+const BYTES = 2;
+const CONNECTED_MS = 3;
+const SOLID_MS = 4;
+// Words: the key is the address and the host's slot.
+const KEY = 10;
+const HOST = 14;
+const NEXT = 15;
+const HASH = 16;
+const WORDS = 18;
+
+export interface Destination {
+  readonly address: Uint8Array;
+  /** Sessions with evidence of a connection. */
+  readonly sessions: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export class Destinations {
+  private readonly store = new RecordStore(WORDS);
+  private readonly index = new SlotIndex();
+  private readonly hosts: RecordStore;
+  /** May change with the configuration. */
+  perHost: number;
+  private readonly limit: number;
+  private readonly seed = randomSeed();
+  private readonly wanted = new Uint32Array(5);
+
+  /** `hosts`: the records that hold the heads of the lists. `perHost`, `limit`: most entries of a host, and of all. */
+  constructor(hosts: RecordStore, perHost: number, limit: number) {
+    this.hosts = hosts;
+    this.perHost = perHost;
+    this.limit = limit;
+  }
+
+  get size(): number {
+    return this.store.size;
+  }
+
+  count(host: number): number {
+    return this.hosts.get(host, DESTINATION_COUNT);
+  }
+
+  private hashOf(host: number, bytes: Uint8Array, at: number): number {
+    const { wanted } = this;
+    let hash = this.seed;
+    for (let i = 0; i < 4; i++) {
+      wanted[i] = readWord(bytes, at + 4 * i);
+      hash = mix(hash, wanted[i]);
+    }
+    wanted[4] = host;
+    return finish(mix(hash, host));
+  }
+
+  /** The entry with the key in `wanted`, -1 for none. */
+  private slotOf(hash: number): number {
+    const { store, index, wanted } = this;
+    for (let place = index.probe(hash, hash); place >= 0; place = index.probe(hash, place + 1)) {
+      const slot = index.slotAt(place);
+      const words = store.words32(slot);
+      const at = store.word(slot) + KEY;
+      if (
+        words[at] === wanted[0] &&
+        words[at + 1] === wanted[1] &&
+        words[at + 2] === wanted[2] &&
+        words[at + 3] === wanted[3] &&
+        words[at + 4] === wanted[4]
+      )
+        return slot;
+    }
+    return -1;
+  }
+
+  find(host: number, bytes: Uint8Array, at: number): number {
+    return this.slotOf(this.hashOf(host, bytes, at));
+  }
+
+  /** The entry of a destination, made when there is room, else -1. `reached`: the host has a connection to it. */
+  findOrMake(host: number, bytes: Uint8Array, at: number, reached: boolean): number {
+    const hash = this.hashOf(host, bytes, at);
+    const known = this.slotOf(hash);
+    if (known >= 0) return known;
+    if (this.count(host) >= this.perHost || this.store.size >= this.limit) {
+      this.hosts.set(host, DESTINATIONS_CUT, 1);
+      if (!reached || !this.giveUpUnreached(host)) return -1;
+    }
+    return this.make(host, hash);
+  }
+
+  /** Adds an entry as it was, whatever the bounds: a restart must not forget. */
+  restore(host: number, { address, sessions, packets, bytes }: Destination): void {
+    const hash = this.hashOf(host, address, 0);
+    const known = this.slotOf(hash);
+    const slot = known >= 0 ? known : this.make(host, hash);
+    this.addSessions(slot, sessions - this.wide(slot, SESSIONS));
+    this.setWide(slot, PACKETS, packets);
+    this.setWide(slot, BYTES, bytes);
+  }
+
+  private make(host: number, hash: number): number {
+    const { store, hosts } = this;
+    const slot = store.allocate();
+    store.words32(slot).set(this.wanted, store.word(slot) + KEY);
+    store.set(slot, HASH, hash);
+    this.index.add(hash, slot);
+    const last = hosts.get(host, DESTINATION_LAST);
+    if (last === 0) hosts.set(host, DESTINATION_FIRST, slot + 1);
+    else store.set(last - 1, NEXT, slot + 1);
+    hosts.set(host, DESTINATION_LAST, slot + 1);
+    hosts.set(host, DESTINATION_COUNT, this.count(host) + 1);
+    hosts.set(host, DESTINATION_UNREACHED, hosts.get(host, DESTINATION_UNREACHED) + 1);
+    return slot;
+  }
+
+  /** Forgets the first destination that was never reached; false when there is none. */
+  private giveUpUnreached(host: number): boolean {
+    const { store, hosts } = this;
+    if (hosts.get(host, DESTINATION_UNREACHED) === 0) return false;
+    let before = 0;
+    let entry = hosts.get(host, DESTINATION_FIRST);
+    while (this.wide(entry - 1, SESSIONS) !== 0) {
+      before = entry;
+      entry = store.get(entry - 1, NEXT);
+    }
+    const after = store.get(entry - 1, NEXT);
+    if (before === 0) hosts.set(host, DESTINATION_FIRST, after);
+    else store.set(before - 1, NEXT, after);
+    if (after === 0) hosts.set(host, DESTINATION_LAST, before);
+    hosts.set(host, DESTINATION_COUNT, this.count(host) - 1);
+    hosts.set(host, DESTINATION_UNREACHED, hosts.get(host, DESTINATION_UNREACHED) - 1);
+    this.release(entry - 1);
+    return true;
+  }
+
+  private release(slot: number): void {
+    this.index.remove(this.store.get(slot, HASH), slot);
+    this.store.release(slot);
+  }
+
+  private wide(slot: number, field: number): number {
+    return this.store.words64(slot)[this.store.wide(slot) + field];
+  }
+
+  private setWide(slot: number, field: number, value: number): void {
+    this.store.words64(slot)[this.store.wide(slot) + field] = value;
+  }
+
+  /** Adds to the figures of an entry; they stay natural numbers. */
+  add(slot: number, sessions: number, packets: number, bytes: number): void {
+    if (sessions !== 0) this.addSessions(slot, sessions);
+    this.setWide(slot, PACKETS, natural(this.wide(slot, PACKETS) + packets));
+    this.setWide(slot, BYTES, natural(this.wide(slot, BYTES) + bytes));
+  }
+
+  private addSessions(slot: number, step: number): void {
+    const before = this.wide(slot, SESSIONS);
+    const after = Math.max(0, before + step);
+    this.setWide(slot, SESSIONS, after);
+    if ((before === 0) === (after === 0)) return;
+    const host = this.store.get(slot, HOST);
+    const unreached = this.hosts.get(host, DESTINATION_UNREACHED);
+    this.hosts.set(host, DESTINATION_UNREACHED, after === 0 ? unreached + 1 : unreached - 1);
+  }
+
+  /** Notes when the newest session was connected, or (`solid`) when the newest was whose client half was seen. */
+  noteTime(slot: number, solid: boolean, atMs: number): void {
+    this.setWide(slot, solid ? SOLID_MS : CONNECTED_MS, atMs);
+  }
+
+  /** Destinations of the host whose noted time is not before `sinceMs`. */
+  countSince(host: number, solid: boolean, sinceMs: number): number {
+    let count = 0;
+    for (let entry = this.hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
+      if (this.wide(entry - 1, solid ? SOLID_MS : CONNECTED_MS) >= sinceMs) count++;
+      entry = this.store.get(entry - 1, NEXT);
+    }
+    return count;
+  }
+
+  /** All of a host in the order of their entry, for messages. */
+  of(host: number): Destination[] {
+    const all: Destination[] = [];
+    for (let entry = this.hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
+      const slot = entry - 1;
+      const address = new Uint8Array(16);
+      for (let i = 0; i < 4; i++) writeWord(address, 4 * i, this.store.get(slot, KEY + i));
+      all.push({
+        address,
+        sessions: this.wide(slot, SESSIONS),
+        packets: this.wide(slot, PACKETS),
+        bytes: this.wide(slot, BYTES),
+      });
+      entry = this.store.get(slot, NEXT);
+    }
+    return all;
+  }
+
+  empty(host: number): void {
+    const { hosts } = this;
+    for (let entry = hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
+      const next = this.store.get(entry - 1, NEXT);
+      this.release(entry - 1);
+      entry = next;
+    }
+    hosts.set(host, DESTINATION_FIRST, 0);
+    hosts.set(host, DESTINATION_LAST, 0);
+    hosts.set(host, DESTINATION_COUNT, 0);
+    hosts.set(host, DESTINATION_UNREACHED, 0);
+  }
+}
+
+/** Within what a message can hold exactly. */
+export const natural = (value: number): number => Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, value));
