@@ -6,6 +6,8 @@
  * a packet which only an established connection can carry proves the connection, sampled or not.
  */
 
+import { DIALOGUE_PACKET_BYTES } from './sampled-dialogue.ts';
+
 export const TCP = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 
 /** Grades of a session as numbers, so that the hot path compares integers. `none` is no act of the internal host. */
@@ -37,6 +39,8 @@ export interface ConversedThreshold {
 
 /** Packets from which a client half with ACK proves a connection although nothing was seen of the server. */
 const CONNECTED_PACKETS = 4;
+/** Packets of a pipelined mail, as a share of those that make a dialogue otherwise. */
+const PIPELINED_SHARE = 0.6;
 /** The longest packet without payload worth caring for: IPv6 and TCP header with the options of a SYN, and a bit. */
 const BARE_PACKET_BYTES = 84;
 
@@ -50,9 +54,19 @@ export function gradeSession(e: SessionEvidence, conversed: ConversedThreshold):
   if (onlyRefuses(flags) && !replyProves(e)) return SESSION_GRADE.none;
   if (e.denied && !e.replySeen) return SESSION_GRADE.attempted;
   if (!isConnected(e)) return SESSION_GRADE.attempted;
-  return e.forwardPackets >= conversed.packets && e.forwardBytes >= conversed.bytes
+  return isDialogue(e.forwardPackets, e.forwardBytes, conversed)
     ? SESSION_GRADE.conversed
     : SESSION_GRADE.connected;
+}
+
+/**
+ * Enough packets and octets; or fewer packets that carry what only a message is large enough for: with PIPELINING
+ * (RFC 2920) a short mail takes seven packets of the client, greetings and probes stay small however many they are.
+ */
+function isDialogue(packets: number, bytes: number, conversed: ConversedThreshold): boolean {
+  if (bytes < conversed.bytes) return false;
+  if (packets >= conversed.packets) return true;
+  return packets >= PIPELINED_SHARE * conversed.packets && bytes > DIALOGUE_PACKET_BYTES * packets;
 }
 
 function isConnected(e: SessionEvidence): boolean {
@@ -84,6 +98,7 @@ function gradeReplyOnly(e: SessionEvidence, conversed: ConversedThreshold): Sess
   if (!replyProves(e)) return SESSION_GRADE.none;
   // Without flags a handful of small packets may still be SYN-ACKs to somebody who used this address.
   if (e.replyFlags === 0 && e.replyPackets < CONNECTED_PACKETS && !e.sampled) return SESSION_GRADE.none;
+  // Answers to EHLO are large by themselves: what the server says needs the full number.
   return e.replyPackets >= conversed.packets && e.replyBytes >= conversed.bytes
     ? SESSION_GRADE.conversed
     : SESSION_GRADE.connected;

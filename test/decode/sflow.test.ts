@@ -3,34 +3,14 @@ import { PRESENT } from '../../src/flow/columns.ts';
 import { ipv4, u16, u32 } from '../support/datagrams.ts';
 import { collector, NOW, type Row } from '../support/decoding.ts';
 import { readPcap } from '../support/pcap.ts';
+import { flowSample, opaque, rawHeader, sflow } from '../support/sflow-datagrams.ts';
 import { haveVectors, VECTORS_DIR } from '../support/vectors.ts';
-
-function opaque(type: number, body: Buffer): Buffer {
-  const padding = Buffer.alloc((4 - (body.length % 4)) % 4);
-  return Buffer.concat([u32(type, body.length), body, padding]);
-}
-
-function rawHeader(protocol: number, header: Buffer, frameBytes = 1500): Buffer {
-  const padding = Buffer.alloc((4 - (header.length % 4)) % 4);
-  return opaque(1, Buffer.concat([u32(protocol, frameBytes, 4, header.length), header, padding]));
-}
-
-function flowSample(records: readonly Buffer[], { rate = 512, input = 7, output = 8 } = {}): Buffer {
-  return opaque(1, Buffer.concat([u32(1, 3, rate, 1000, 0, input, output, records.length), ...records]));
-}
 
 function expandedFlowSample(records: readonly Buffer[]): Buffer {
   return opaque(
     3,
     Buffer.concat([u32(1, 0, 3, 512, 1000, 0, 0, 70_000, 1, 258, records.length), ...records]),
   );
-}
-
-function sflow(
-  samples: readonly Buffer[],
-  { sequence = 0, subAgent = 2, count = samples.length } = {},
-): Buffer {
-  return Buffer.concat([u32(5, 1), ipv4('192.0.2.7'), u32(subAgent, sequence, 60_000, count), ...samples]);
 }
 
 const TCP = Buffer.concat([u16(40000, 25), u32(1, 2), Buffer.from([0x50, 0x12]), u16(1000, 0, 0)]);
