@@ -120,11 +120,12 @@ export const SCENARIOS: readonly Scenario[] = [
 export const QUICK_SCENARIOS: readonly Scenario[] = SCENARIOS.map((scenario) => ({
   ...scenario,
   name: scenario.name.split(':')[0],
-  hosts: Math.min(scenario.hosts, 1000),
-  hours: 4,
+  hosts: Math.min(scenario.hosts, 500),
+  hours: 3,
   mix: Object.fromEntries(
     Object.entries(scenario.mix).map(([role, count]) => [role, Math.ceil(count / (count > 20 ? 10 : 4))]),
   ),
 }));
 
 export const SAMPLING_RATES = [1, 10, 100, 1000, 2000] as const;
+export const QUICK_SAMPLING_RATES = [1, 100, 1000] as const;

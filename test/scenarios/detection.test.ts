@@ -32,6 +32,16 @@ describe('a rogue sender', () => {
     expect(alerts[0].block.reason).toContain('second datagram');
   });
 
+  it('that pipelines (RFC 2920) and sends one short mail in seven packets is found, and nothing smaller is', () => {
+    const pipelined = { packets: 7, bytes: 1230 };
+    expect(detect(mail(ROGUE, pipelined)).of(ROGUE)).toMatchObject({
+      grade: 'conversed',
+      block: { state: 'published' },
+    });
+    expect(detect(mail(ROGUE, { packets: 7, bytes: 1100 })).of(ROGUE)).toMatchObject({ grade: 'connected' });
+    expect(detect(mail(ROGUE, { packets: 5, bytes: 1230 })).of(ROGUE)).toMatchObject({ grade: 'connected' });
+  });
+
   it('over IPv6 is found all the same', () => {
     const { of } = detect(mail('2001:db8:1::66', { to: '2001:db8:ffff::25' }));
     expect(of('2001:db8:1::66')).toMatchObject({ grade: 'conversed', block: { state: 'published' } });

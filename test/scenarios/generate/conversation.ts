@@ -111,7 +111,7 @@ export interface MailShape {
   readonly stallMs?: number;
 }
 
-/** A mail that is delivered. */
+/** A mail that is delivered, in the fewest packets that it can have: no ACK of the client goes alone. */
 export function mail(s: Script, chance: Chance, { body, tls, pipelined, stallMs = 0 }: MailShape): void {
   const rtt = chance.between(8, 180) + stallMs;
   handshake(s, rtt);

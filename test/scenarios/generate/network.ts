@@ -19,9 +19,9 @@ import type { Chance } from './chance.ts';
  *   not blocking it is no miss: it counts for nothing.
  * - `hidden`: spam by way of a smarthost that the host may use. No flow tells that from printing; not to be blocked.
  */
-export type Truth = 'rogue' | 'innocent' | 'scanner' | 'abuser' | 'hidden';
+type Truth = 'rogue' | 'innocent' | 'scanner' | 'abuser' | 'hidden';
 
-export const ROLES = {
+const ROLES = {
   client: 'innocent',
   mail_server: 'innocent',
   backup_mx: 'innocent',
@@ -54,8 +54,8 @@ export const ROLES = {
   smarthost_bot: 'hidden',
 } as const satisfies Record<string, Truth>;
 
-export type Role = keyof typeof ROLES;
-export const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
+type Role = keyof typeof ROLES;
+const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
 
 /** How many hosts of each role; all others are clients. */
 export type Mix = Partial<Record<Exclude<Role, 'client'>, number>>;

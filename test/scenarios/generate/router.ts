@@ -31,8 +31,8 @@ const INACTIVE_MS = 15_000;
 const SCAN_MS = 1000;
 const FIN_OR_RST = 5;
 
-export const INGRESS = 0;
-export const EGRESS = 1;
+const INGRESS = 0;
+const EGRESS = 1;
 
 export interface FlowRecord {
   readonly router: number;

@@ -34,7 +34,7 @@ export interface Scenario {
   readonly clientPauseMs: number;
 }
 
-export interface Delivery {
+interface Delivery {
   readonly payload: Buffer;
   readonly exporter: AddressBytes;
   readonly port: number;
@@ -48,7 +48,7 @@ export interface Traffic {
   readonly deliveries: Iterable<Delivery>;
 }
 
-export const BEGIN_MS = Date.parse('2026-03-01T00:00:00.000Z');
+const BEGIN_MS = Date.parse('2026-03-01T00:00:00.000Z');
 const HOUR_MS = 3_600_000;
 /** A record waits for others to fill its datagram no longer than this. */
 const FLUSH_MS = 1000;

@@ -14,6 +14,8 @@ import type { FlowRecord } from './router.ts';
 /** Packets and octets of the client's half of one conversation that are a dialogue by themselves. */
 const DIALOGUE_PACKETS = 10;
 const DIALOGUE_BYTES = 1000;
+/** Or so many that are large in the mean. */
+const PIPELINED_PACKETS = 6;
 /** Connections to so many servers within so long are bulk. */
 const BULK_SERVERS = 20;
 const BULK_WINDOW_MS = 600_000;
@@ -133,7 +135,8 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       now.views.set(vantage, view);
       view.packets += record.packets;
       view.bytes += record.bytes;
-      if (view.packets >= DIALOGUE_PACKETS && view.bytes >= DIALOGUE_BYTES) {
+      const large = view.packets >= PIPELINED_PACKETS && view.bytes > DIALOGUE_PACKET_BYTES * view.packets;
+      if (view.bytes >= DIALOGUE_BYTES && (view.packets >= DIALOGUE_PACKETS || large)) {
         prove(actor, receivedMs);
         return;
       }
