@@ -8,6 +8,7 @@
  */
 
 import { endianness } from 'node:os';
+import { formatAddress } from './address.ts';
 import { createFlowBatch, type FlowBatch, KIND_ELEMENTS } from './batch.ts';
 import {
   FLOW_COLUMN_NAMES,
@@ -130,25 +131,46 @@ export function decodeNative(bytes: Uint8Array, offset = 0): DecodedBlock {
   return { ok: true, batch, next: reader.at };
 }
 
-/**
- * Receive times (milliseconds) of the first and the last row of the block that `bytes` begin with; null when they are not
- * a block of this version or later. Nothing is copied.
- */
-export function receivedRange(
-  bytes: Uint8Array,
-): { readonly fromMs: number; readonly untilMs: number } | null {
+/** What can be told of a block without reading it whole. */
+export interface BlockFacts {
+  /** Receive times of the first and the last row, in milliseconds. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** Exporters of its rows in text form, in the order of their appearance, up to a bound. */
+  readonly exporters: readonly string[];
+  /** There are exporters beyond the bound. */
+  readonly hasMoreExporters: boolean;
+}
+
+/** Of the block that `bytes` begin with; null when they are not a block of this version or later. Nothing is copied. */
+export function blockFacts(bytes: Uint8Array, maxExporters: number): BlockFacts | null {
   const reader = new BlockReader(bytes, 0);
   const columns = reader.varint();
   const rows = reader.varint();
   if (columns === null || rows === null || rows === 0) return null;
-  if (reader.text() !== FLOW_COLUMN_NAMES[0] || reader.text() !== KIND_CLICKHOUSE.time) return null;
-  const values = reader.take(rows * KIND_BYTES.time);
-  if (values === null) return null;
-  const view = new DataView(values.buffer, values.byteOffset, values.length);
+  const times = reader.column(FLOW_COLUMN_NAMES[0], KIND_CLICKHOUSE.time, rows * KIND_BYTES.time);
+  const exporters = reader.column(FLOW_COLUMN_NAMES[1], KIND_CLICKHOUSE.address, rows * KIND_BYTES.address);
+  if (times === null || exporters === null) return null;
+  const view = new DataView(times.buffer, times.byteOffset, times.length);
+  const named: number[] = [];
+  let hasMoreExporters = false;
+  for (let at = 0; at < exporters.length && !hasMoreExporters; at += KIND_BYTES.address) {
+    if (named.some((other) => isSameAddress(exporters, other, at))) continue;
+    if (named.length < maxExporters) named.push(at);
+    else hasMoreExporters = true;
+  }
   return {
     fromMs: Number(view.getBigUint64(0, true)),
-    untilMs: Number(view.getBigUint64(values.length - KIND_BYTES.time, true)),
+    untilMs: Number(view.getBigUint64(times.length - KIND_BYTES.time, true)),
+    exporters: named.map((at) => formatAddress(exporters, at)),
+    hasMoreExporters,
   };
+}
+
+function isSameAddress(bytes: Uint8Array, a: number, b: number): boolean {
+  // From the end: the beginning of mapped addresses is the same for all.
+  for (let i = KIND_BYTES.address - 1; i >= 0; i--) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
 }
 
 const TYPE_BYTES: ReadonlyMap<string, number> = new Map([
@@ -192,6 +214,11 @@ class BlockReader {
     const part = this.#bytes.subarray(this.at, this.at + length);
     this.at += length;
     return part;
+  }
+
+  /** The bytes of the next column, if it has this name and type. */
+  column(name: string, type: string, length: number): Uint8Array | null {
+    return this.text() === name && this.text() === type ? this.take(length) : null;
   }
 
   text(): string | null {

@@ -2,17 +2,19 @@
  * Messages on the wire: the value as it is, everything else in headers.
  *
  * Headers are text, so that any client can show them: `schema_version`, `rows`, `id`, `producer` and `sequence` (see
- * MessageOrigin), and for flows `received_from` and `received_until`, milliseconds since 1970. A message without headers
- * is understood too.
+ * MessageOrigin), and for flows `received_from` and `received_until`, milliseconds since 1970, and `exporters`, addresses
+ * behind commas, with `...` at the end where there are more. A message without headers is understood too.
  */
 
 import type { IHeaders, KafkaMessage } from 'kafkajs';
-import { receivedRange } from '../../flow/native.ts';
+import { blockFacts } from '../../flow/native.ts';
 import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
 import type { PlacedRecord } from './producer.ts';
 
 /** Of the headers and of the columns in a Native block; blocks themselves say which columns they have. */
 const SCHEMA_VERSION = '1';
+/** Named in a header; a collector of more routers than that says so. */
+const MAX_EXPORTERS = 8;
 
 /** `place` says where a message belongs that does not say so itself. */
 export function toRecord(
@@ -21,7 +23,7 @@ export function toRecord(
   place: (key: string) => number,
 ): PlacedRecord {
   const { key, id, value, rows, partition, origin } = message;
-  const range = stream === 'flows' || stream === 'mail' ? receivedRange(value) : null;
+  const facts = stream === 'flows' || stream === 'mail' ? blockFacts(value, MAX_EXPORTERS) : null;
   return {
     key: key === '' ? null : key,
     value: Buffer.from(value.buffer, value.byteOffset, value.length),
@@ -31,7 +33,11 @@ export function toRecord(
       rows: String(rows),
       ...(id !== '' && { id }),
       ...(origin !== undefined && { producer: origin.producer, sequence: String(origin.sequence) }),
-      ...(range !== null && { received_from: String(range.fromMs), received_until: String(range.untilMs) }),
+      ...(facts !== null && {
+        received_from: String(facts.fromMs),
+        received_until: String(facts.untilMs),
+        exporters: [...facts.exporters, ...(facts.hasMoreExporters ? ['...'] : [])].join(','),
+      }),
     },
   };
 }

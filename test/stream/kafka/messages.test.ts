@@ -40,8 +40,14 @@ describe('messages of Kafka', () => {
       rows: '3',
       received_from: String(T0 + 5),
       received_until: String(T0 + 500),
+      exporters: '192.0.2.1',
     });
-    expect(toRecord('mail', message('no block'), nowhere).headers).not.toHaveProperty('received_from');
+    const many = batchOf(
+      Array.from({ length: 20 }, (_, i) => ({ ...flow, at: i, exporter: `192.0.2.${i >> 1}` })),
+    );
+    const record = toRecord('flows', { ...message(''), value: encodeNative(many), rows: 20 }, nowhere);
+    const named = Array.from({ length: 8 }, (_, i) => `192.0.2.${i}`);
+    expect(record.headers).toMatchObject({ exporters: `${named.join(',')},...` });
   });
 
   it('without headers are taken as one row; tombstones are nothing', () => {
