@@ -324,8 +324,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
         log,
       );
       listeners = targets.map((target) =>
-        createListener({ target, receiveBuffer: settings.receive_buffer }, onDatagram, (error) =>
-          log.error({ error: error.message }, 'a UDP socket reports an error'),
+        createListener(
+          { target, receiveBuffer: settings.receive_buffer, reusePort: settings.reuse_port },
+          onDatagram,
+          (error) => log.error({ error: error.message }, 'a UDP socket reports an error'),
         ),
       );
       const addresses: SocketAddress[] = [];

@@ -5,7 +5,7 @@
  * Linux has them; elsewhere nothing is known, and nothing is claimed.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { formatAddress } from '../flow/address.ts';
 
 export interface UdpSocketEntry {
@@ -24,6 +24,18 @@ export async function readUdpSockets(): Promise<UdpSocketEntry[]> {
     ['/proc/net/udp', '/proc/net/udp6'].map((path) => readFile(path, 'latin1').catch(() => '')),
   );
   return [...parseUdpSockets(v4, 4), ...parseUdpSockets(v6, 6)];
+}
+
+/** Inodes of the sockets that this process holds; none where there is no /proc. */
+export async function socketsOfProcess(): Promise<ReadonlySet<number>> {
+  const descriptors = await readdir('/proc/self/fd').catch(() => []);
+  return new Set(await Promise.all(descriptors.map((fd) => socketInode(Number(fd)))));
+}
+
+/** 0, which no socket has, when the descriptor is none. */
+export async function socketInode(fd: number): Promise<number> {
+  const link = await readlink(`/proc/self/fd/${fd}`).catch(() => '');
+  return Number(/^socket:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
 }
 
 /** `sl: ADDRESS:PORT REMOTE st queues timer retransmits uid timeout inode ref pointer drops` */

@@ -5,11 +5,10 @@
  * not UDP belongs to somebody else and is left alone.
  */
 
-import { readlink } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { SocketAddress } from '../config/values.ts';
 import { inheritedSockets } from './inherited-sockets.ts';
-import { readUdpSockets } from './kernel-drops.ts';
+import { readUdpSockets, socketInode } from './kernel-drops.ts';
 import type { ListenTarget } from './listener.ts';
 
 export async function listenTargets(
@@ -23,7 +22,7 @@ export async function listenTargets(
   const sockets = await readUdpSockets();
   const targets: ListenTarget[] = [];
   for (const { fd, name } of passed) {
-    const inode = await inodeOf(fd);
+    const inode = await socketInode(fd);
     const entry = sockets.find((socket) => socket.inode === inode);
     if (entry === undefined) log.warn({ name }, 'a socket passed by systemd is not UDP and is left alone');
     else targets.push({ kind: 'inherited', fd, name, inode, family: entry.family });
@@ -38,10 +37,4 @@ function bindTargets(listen: readonly SocketAddress[]): ListenTarget[] {
     address,
     ipv6Only: listen.some((other) => other.port === address.port && !other.host.includes(':')),
   }));
-}
-
-/** 0, which no socket has, when the descriptor is none. */
-async function inodeOf(fd: number): Promise<number> {
-  const link = await readlink(`/proc/self/fd/${fd}`).catch(() => '');
-  return Number(/^socket:\[(\d+)\]$/.exec(link)?.[1] ?? 0);
 }

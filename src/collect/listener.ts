@@ -10,7 +10,7 @@ import { isIPv6 } from 'node:net';
 import { platform } from 'node:os';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
-import type { UdpSocketEntry } from './kernel-drops.ts';
+import { socketsOfProcess, type UdpSocketEntry } from './kernel-drops.ts';
 
 export type ListenTarget =
   | {
@@ -32,6 +32,8 @@ export interface ListenerOptions {
   readonly target: ListenTarget;
   /** Bytes asked of the kernel. */
   readonly receiveBuffer: number;
+  /** Other processes may listen on the same port. */
+  readonly reusePort: boolean;
 }
 
 export interface ListenerCounters {
@@ -75,6 +77,8 @@ export function createListener(
   let granted = 0;
   let bound: SocketAddress = { host: '', port: 0 };
   let lastDrops = 0;
+  /** Where others may have the port too: what tells this process' sockets from theirs. */
+  let ownInodes: ReadonlySet<number> | null = null;
 
   function isIPv6Target(): boolean {
     return target.kind === 'bind' ? isIPv6(target.address.host) : target.family === 6;
@@ -87,6 +91,8 @@ export function createListener(
       const opened = createSocket({
         type: isIPv6Target() ? 'udp6' : 'udp4',
         ...(target.kind === 'bind' && isIPv6Target() && { ipv6Only: target.ipv6Only }),
+        // Unknown to Node 20, which then refuses the second socket.
+        ...(options.reusePort && { reusePort: true }),
       });
       opened.on('message', (bytes, from) => {
         counters.datagrams++;
@@ -100,6 +106,7 @@ export function createListener(
         throw new RogueSmtpError('io', bindMessage(name, error), { cause: error });
       }
       socket = opened;
+      if (options.reusePort) ownInodes = await socketsOfProcess();
       opened.on('error', (error) => {
         counters.errors++;
         onError(error);
@@ -123,7 +130,10 @@ export function createListener(
       const own = sockets.find((entry) =>
         target.kind === 'inherited'
           ? entry.inode === target.inode
-          : entry.family === family && entry.port === bound.port && entry.address === bound.host,
+          : entry.family === family &&
+            entry.port === bound.port &&
+            entry.address === bound.host &&
+            (ownInodes?.has(entry.inode) ?? true),
       );
       if (own === undefined) return;
       // The kernel counts in 32 bits.
@@ -149,7 +159,7 @@ function bindMessage(name: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   switch (code) {
     case 'EADDRINUSE':
-      return `UDP ${name} is taken by another program (ss -lunp shows which)`;
+      return `UDP ${name} is taken by another program (ss -lunp shows which); collector.reuse_port shares it between collectors on Node 22.12 and newer`;
     case 'EACCES':
       return `UDP ${name} may not be opened by this user: ports below 1024 need CAP_NET_BIND_SERVICE or a systemd socket`;
     case 'EADDRNOTAVAIL':

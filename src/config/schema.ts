@@ -27,6 +27,11 @@ const collector = z.strictObject({
   exporters: z.array(prefix).prefault([]),
   /** Asked of the kernel for each socket; it gives at most net.core.rmem_max. */
   receive_buffer: size.prefault('64MiB'),
+  /**
+   * Several collectors share the ports of `listen`, each a process with a data directory of its own; the kernel keeps an
+   * exporter's socket at one of them. Needs Node 22.12 or newer, and Linux.
+   */
+  reuse_port: z.boolean().default(false),
   /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
   archive: z.enum(['all', 'mail']).default('all'),
   /** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */

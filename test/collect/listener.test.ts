@@ -18,9 +18,10 @@ function listenerOn(
   port: number,
   onDatagram: OnDatagram = () => undefined,
   receiveBuffer = 65_536,
+  reusePort = false,
 ) {
   const target = { kind: 'bind', address: { host, port }, ipv6Only: false } as const;
-  const listener = createListener({ target, receiveBuffer }, onDatagram, () => undefined);
+  const listener = createListener({ target, receiveBuffer, reusePort }, onDatagram, () => undefined);
   open.push(listener);
   return listener;
 }
@@ -122,3 +123,28 @@ describe.skipIf(!existsSync('/proc/net/udp'))('drops of the kernel (skipped with
     expect(sockets.find((entry) => entry.port === port)).toMatchObject({ family: 6, address: '::1' });
   });
 });
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+const canShare = major > 22 || (major === 22 && minor >= 12);
+
+test.skipIf(!canShare)(
+  'a port that is shared: each sender stays at one listener (skipped before Node 22.12)',
+  async () => {
+    const seen = [new Map<number, number>(), new Map<number, number>()];
+    const share = (i: number, port: number) =>
+      listenerOn(
+        '127.0.0.1',
+        port,
+        (_bytes, _address, from) => seen[i].set(from, (seen[i].get(from) ?? 0) + 1),
+        65_536,
+        true,
+      );
+    const { port } = await share(0, 0).start();
+    await share(1, port).start();
+    for (let i = 0; i < 32; i++) await send('127.0.0.1', port, ['a', 'b', 'c']);
+    const received = () => seen.flatMap((senders) => [...senders.values()]);
+    await until(() => received().reduce((sum, n) => sum + n, 0) === 96);
+    expect(received().every((n) => n === 3)).toBe(true);
+    expect(seen.every((senders) => senders.size > 0)).toBe(true);
+  },
+);
