@@ -23,16 +23,30 @@ export type ErrorCode =
   /** An optional part is not installed. */
   | 'unavailable';
 
+/** An error of ClickHouse: its number and its name, such as 47 and UNKNOWN_IDENTIFIER. */
+export interface EngineComplaint {
+  readonly code: number;
+  /** '' when it is not known. */
+  readonly name: string;
+}
+
 export class RogueSmtpError extends Error {
   readonly code: ErrorCode;
   /** True when the same call may succeed later without anything being changed. */
   readonly transient: boolean;
+  /** Of code `store`: what the engine itself said, when it did. */
+  readonly engine: EngineComplaint | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; transient?: boolean } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; transient?: boolean; engine?: EngineComplaint } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'RogueSmtpError';
     this.code = code;
     this.transient = options.transient ?? false;
+    this.engine = options.engine;
   }
 }
 

@@ -35,7 +35,7 @@ export function createAbsentEngine(): Engine {
     start: refuse,
     command: refuse,
     query: refuse,
-    queryText: refuse,
+    queryBytes: refuse,
     insertNative: refuse,
     insertJson: refuse,
     stop: async () => undefined,

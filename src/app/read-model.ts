@@ -53,7 +53,12 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
     alerts: (request) => queries.alerts(engine, request),
     inventory: () => queries.inventory(engine, { internal: config().networks.internal }),
     exporters: () => queries.exporters(engine),
-    query: (sql, format) => engine.queryText(sql, format, { readonly: true, timeoutMs: QUERY_TIMEOUT_MS }),
+    query: ({ sql, format, timeoutMs = QUERY_TIMEOUT_MS, request }) =>
+      engine.queryBytes(sql, format, {
+        readonly: true,
+        timeoutMs: Math.min(timeoutMs, QUERY_TIMEOUT_MS),
+        ...(request === undefined ? {} : { request }),
+      }),
     renderAcl: async (request) =>
       renderFor(config(), await queries.newestIncidents(engine), request, Date.now()),
     async incident(idOrHost) {

@@ -13,6 +13,8 @@ import type { SocketAddress } from '../config/values.ts';
 import { createDetector } from '../detect/detector.ts';
 import { createDetectorPartitions } from '../detect/detector-partitions.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
+import { createHttpListener } from '../http/listener.ts';
 import { createMetrics } from '../http/metrics.ts';
 import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
@@ -147,14 +149,25 @@ export function createService(
       lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
   });
+  const onError = (path: string, error: unknown) =>
+    log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
+  const clickhouse = createClickHouseEndpoint(
+    { token: config.http.token, database: config.clickhouse.database },
+    { query: model.query, onError },
+  );
+  const sqlListener =
+    config.clickhouse.listen === undefined
+      ? null
+      : createHttpListener('clickhouse.listen', config.clickhouse.listen, clickhouse.fetch);
   const http = createHttpServer(config.http, {
     model,
+    clickhouse: clickhouse.fetch,
     metrics: metrics.render,
     notReady: () => [...waitingFor],
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: () => serveRole?.blocked().map((incident) => incident.host) ?? [],
     aclTarget: serveRole?.targetText ?? noTarget,
-    onError: (path, error) => log.error({ path, error: messageOf(error) }, 'an HTTP request failed'),
+    onError,
   });
 
   /** What is merely away is tried again; what can never work ends the process. */
@@ -213,6 +226,7 @@ export function createService(
       streamOpen.catch(() => undefined);
       const httpAddress = await http.start();
       const udpAddresses = (await collector?.start()) ?? [];
+      if (sqlListener !== null) log.info(await sqlListener.start(), 'read-only SQL over HTTP');
       coverageRole?.start();
       reloader.start();
       waitingFor.delete('the collector');
@@ -241,7 +255,7 @@ export function createService(
       // What is with the brokers is safe there.
       await writer?.stop(checkTopics === null ? DRAIN_MS : 0);
       await exporterAccount?.stop();
-      await http.stop();
+      await Promise.all([http.stop(), sqlListener?.stop()]);
       await engine.stop();
       await stream.stop();
     },

@@ -225,7 +225,11 @@ program
   .command('query')
   .description('read-only SQL on the store')
   .argument('<sql>')
-  .option('--format <name>', 'any ClickHouse text format', 'PrettyCompactMonoBlock')
+  .option(
+    '--format <name>',
+    'any ClickHouse format, also binary ones such as Parquet',
+    'PrettyCompactMonoBlock',
+  )
   .addHelpText('after', examples('query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"'))
   .action(async (sql: string, flags: { format: string }) => {
     const { queryCommand } = await import('./reports.ts');

@@ -11,6 +11,7 @@ import { RogueSmtpError } from '../errors.ts';
 import type { ReadModel } from '../http/read-model.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
+import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage } from './coverage.ts';
 import { withModel } from './model.ts';
@@ -227,8 +228,8 @@ export async function queryCommand(
   streams: ReportStreams,
 ): Promise<void> {
   await withModel(loaded, async (model) => {
-    const text = await model.query(sql, flags.format);
-    streams.stdout.write(text === '' || text.endsWith('\n') ? text : `${text}\n`);
+    const given = splitFormat(sql);
+    streams.stdout.write(await model.query({ sql: given.sql, format: given.format ?? flags.format }));
   });
 }
 

@@ -30,6 +30,16 @@ export function crossCheck(config: Config): CrossCheck {
         'listening beyond loopback needs http.token, since whoever reaches the API reads all incidents',
     });
   }
+  if (
+    config.clickhouse.listen !== undefined &&
+    !LOOPBACK_HOSTS.has(config.clickhouse.listen.host) &&
+    config.http.token === undefined
+  ) {
+    errors.push({
+      path: ['clickhouse', 'listen'],
+      message: 'listening beyond loopback needs http.token, since whoever reaches it reads the whole store',
+    });
+  }
   if (config.kafka.brokers.length > 0) checkKafka(config, errors, warnings);
   const listens = config.collector.listen.map(formatSocketAddress);
   listens.forEach((listen, i) => {

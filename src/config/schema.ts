@@ -238,6 +238,11 @@ const clickhouse = z.strictObject({
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/)
     .default('rogue_smtp'),
+  /**
+   * Read-only SQL over ClickHouse's HTTP protocol at `/` of this address, for tools that cannot be given a path; the same is
+   * always at `/clickhouse` of `http.listen`. The token is `http.token`. Absent: off.
+   */
+  listen: socketAddress.optional(),
   username: z.string().default('default'),
   password: z.string().default(''),
   retention: z

@@ -1,33 +1,47 @@
 /**
  * Who may talk to the HTTP server.
  *
- * With a token, every request but the health checks must carry it, as `Bearer` or as the password of `Basic`. Without
- * one the server listens on loopback only, and the guard then also refuses requests whose Host or Origin is not
- * loopback, so that a web page open in the operator's browser cannot read incidents by DNS rebinding.
+ * With a token, every request but the health checks must carry it: as `Bearer`, as the password of `Basic`, or as
+ * `X-ClickHouse-Key`. Without one the server listens on loopback only, and the guard then also refuses requests whose Host
+ * or Origin is not loopback, so that a web page open in the operator's browser cannot read incidents by DNS rebinding.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-export function createGuard(token: string | undefined): MiddlewareHandler {
+export interface Refusal {
+  /** `foreign`: from a page or name that is not of this machine, without a token to tell who it is. */
+  readonly why: 'foreign' | 'token';
+  readonly message: string;
+}
+
+/** Asks for the token; `answer` puts a refusal into the words of its protocol. */
+export function createGuard(
+  token: string | undefined,
+  answer: (context: Context, refusal: Refusal) => Response,
+): MiddlewareHandler {
   const expected = token === undefined ? null : digest(token);
   return async (context, next) => {
     if (OPEN_PATHS.has(context.req.path)) return next();
     if (expected === null) {
       const host = hostName(context.req.header('host'));
       const origin = context.req.header('origin');
-      if (!LOOPBACK_NAMES.has(host) || (origin !== undefined && !LOOPBACK_NAMES.has(originName(origin)))) {
-        return context.json({ error: 'refused: without http.token only loopback clients are served' }, 403);
-      }
-      return next();
+      if (LOOPBACK_NAMES.has(host) && (origin === undefined || LOOPBACK_NAMES.has(originName(origin))))
+        return next();
+      const message = 'refused: without http.token only loopback clients are served';
+      return answer(context, { why: 'foreign', message });
     }
-    const given = presentedToken(context.req.header('authorization'));
+    const given =
+      context.req.header('x-clickhouse-key') ?? presentedToken(context.req.header('authorization'));
     if (given !== null && timingSafeEqual(digest(given), expected)) return next();
     context.header('WWW-Authenticate', 'Basic realm="rogue-smtp", charset="UTF-8"');
-    return context.json({ error: 'a token is needed: Authorization: Bearer <http.token>' }, 401);
+    return answer(context, {
+      why: 'token',
+      message: 'a token is needed: Authorization: Bearer <http.token>',
+    });
   };
 }
 

@@ -6,6 +6,7 @@
 import type { AclKind, AclPlatform } from '../acl/platforms.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+import type { QueryOptions } from '../store/store.ts';
 
 export interface AlertsRequest {
   /** The newest so many, oldest of them first. */
@@ -70,6 +71,14 @@ export interface PolicyStatus {
   readonly need_restart: readonly string[];
 }
 
+export interface SqlRequest {
+  readonly sql: string;
+  readonly format: string;
+  /** At most, and by default, half a minute. */
+  readonly timeoutMs?: number;
+  readonly request?: NonNullable<QueryOptions['request']>;
+}
+
 export interface ReadModel {
   status(): Promise<Status>;
   offenders(): Promise<readonly OffenderRow[]>;
@@ -78,7 +87,7 @@ export interface ReadModel {
   incident(idOrHost: string): Promise<IncidentReport>;
   inventory(): Promise<readonly InventoryRow[]>;
   exporters(): Promise<readonly ExporterRow[]>;
-  /** Result of a read-only statement in a ClickHouse text format. */
-  query(sql: string, format: string): Promise<string>;
+  /** Result of a read-only statement in any ClickHouse format. */
+  query(request: SqlRequest): Promise<Uint8Array>;
   renderAcl(request: AclRenderRequest): Promise<AclRendering>;
 }

@@ -7,17 +7,16 @@
 
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ServerType, serve } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import type { SocketAddress } from '../config/values.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { RogueSmtpError } from '../errors.ts';
 import { isIPv4, parseAddress } from '../flow/address.ts';
 import type { Alert } from '../messages/alert.ts';
-import { createGuard } from './guard.ts';
+import { createGuard, type Refusal } from './guard.ts';
+import { createHttpListener, GOODBYE_MS, type HttpListener } from './listener.ts';
 import type { AclRenderRequest, ReadModel } from './read-model.ts';
 
 export interface HttpServerOptions {
@@ -37,35 +36,20 @@ export interface HttpServerDependencies {
   readonly blockedHosts: () => readonly string[];
   /** The text of a configured ACL target. */
   readonly aclTarget: (name: string, family: '4' | '6') => string;
+  /** Answers what comes under /clickhouse. */
+  readonly clickhouse: (request: Request) => Response | Promise<Response>;
   readonly onError: (path: string, error: unknown) => void;
-}
-
-export interface HttpServer {
-  start(): Promise<SocketAddress>;
-  stop(): Promise<void>;
 }
 
 const MAX_EVENT_CLIENTS = 64;
 /** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
 const MAX_EVENTS_WAITING = 1000;
-const MAX_BODY_BYTES = 256 * 1024;
-/** How long stopping waits for answers under way. */
-const GOODBYE_MS = 500;
 const GOODBYE_STEP_MS = 10;
-
-const smallBody = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: (context) => context.json({ error: `the body is over ${MAX_BODY_BYTES} bytes` }, 413),
-});
 
 const alertsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100_000).default(100),
   host: z.string().max(64).optional(),
   since: z.iso.datetime().optional(),
-});
-const sqlBody = z.strictObject({
-  sql: z.string().min(1, 'there is no statement').max(100_000),
-  format: z.string().regex(/^[A-Za-z0-9]{1,64}$/, 'not the name of a format, such as CSVWithNames'),
 });
 /** An id or an address with its zone; what is longer is neither. */
 const incidentName = z.string().max(128, 'neither an incident id nor a host');
@@ -79,10 +63,9 @@ const renderQuery = z.strictObject({
 export function createHttpServer(
   options: HttpServerOptions,
   dependencies: HttpServerDependencies,
-): HttpServer {
+): HttpListener {
   const { model } = dependencies;
   const app = new Hono();
-  let server: ServerType | null = null;
   let eventClients = 0;
   const closing = new AbortController();
 
@@ -91,7 +74,9 @@ export function createHttpServer(
     context.header('X-Content-Type-Options', 'nosniff');
     if (!context.res.headers.has('Cache-Control')) context.header('Cache-Control', 'no-store');
   });
-  app.use(createGuard(options.token));
+  // With a guard of its own, that answers as ClickHouse does.
+  app.mount('/clickhouse', dependencies.clickhouse);
+  app.use(createGuard(options.token, refuse));
 
   app.get('/healthz', (context) => context.text('ok\n'));
   app.get('/readyz', (context) => {
@@ -116,11 +101,6 @@ export function createHttpServer(
   app.get('/api/v1/incidents/:id', async (context) =>
     context.json(await model.incident(valid(incidentName, context.req.param('id')))),
   );
-  app.post('/api/v1/query', smallBody, async (context) => {
-    const body: unknown = await context.req.json().catch(() => null);
-    const { sql, format } = valid(sqlBody, body);
-    return context.text(await model.query(sql, format));
-  });
   app.get('/api/v1/acl/render', async (context) => {
     const { interface: lan, ...rest } = valid(renderQuery, context.req.query());
     const request: AclRenderRequest = lan === undefined ? rest : { ...rest, interface: lan };
@@ -181,37 +161,21 @@ export function createHttpServer(
     return context.json({ error: 'internal error, see the log' }, 500);
   });
 
+  const listener = createHttpListener('http.listen', options.listen, app.fetch);
   return {
-    start() {
-      return new Promise((resolve, reject) => {
-        const made = serve(
-          { fetch: app.fetch, hostname: options.listen.host, port: options.listen.port },
-          (address) => {
-            resolve({ host: options.listen.host, port: address.port });
-          },
-        );
-        made.once('error', (error: Error) => {
-          reject(new RogueSmtpError('io', `http.listen: ${messageOf(error)}`, { cause: error }));
-        });
-        server = made;
-      });
-    },
+    start: listener.start,
     async stop() {
       closing.abort();
       // Clients of /events get the proper end of their stream, so that they can tell it from a broken connection.
       for (let waitedMs = 0; eventClients > 0 && waitedMs < GOODBYE_MS; waitedMs += GOODBYE_STEP_MS)
         await sleep(GOODBYE_STEP_MS);
-      await new Promise<void>((resolve) => {
-        if (server === null) return resolve();
-        server.close(() => resolve());
-        if ('closeIdleConnections' in server) server.closeIdleConnections();
-        const last = setTimeout(() => {
-          if (server !== null && 'closeAllConnections' in server) server.closeAllConnections();
-        }, GOODBYE_MS);
-        server.once('close', () => clearTimeout(last));
-      });
+      await listener.stop();
     },
   };
+}
+
+function refuse(context: Context, { why, message }: Refusal): Response {
+  return context.json({ error: message }, why === 'foreign' ? 403 : 401);
 }
 
 const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 | 409>>> = {
@@ -225,7 +189,7 @@ const INDEX = `rogue-smtp
 
 /api/v1/offenders   /api/v1/alerts   /api/v1/incidents/<id>   /api/v1/inventory   /api/v1/exporters   /api/v1/status
 /v1/lists/offenders.v4.txt   /v1/lists/offenders.v6.txt   /v1/lists/offenders.all.txt   /v1/acl/<target>?family=4
-/events   /metrics   /healthz   /readyz
+/events   /metrics   /healthz   /readyz   /clickhouse?query=SELECT+...
 `;
 
 function valid<Output>(schema: z.ZodType<Output>, input: unknown): Output {

@@ -57,11 +57,17 @@ const PERMANENT: ReadonlySet<number> = new Set([
 /** A server quotes the statement in its message, which may be long. */
 const MAX_MESSAGE_LENGTH = 2000;
 
-/** The error for callers. `code` is ClickHouse's, null when the surroundings failed (process, connection). */
-export function engineError(message: string, code: number | null, cause?: unknown): RogueSmtpError {
+/** The error for callers. `code` and `name` are ClickHouse's, null and '' when the surroundings failed (process, connection). */
+export function engineError(
+  message: string,
+  code: number | null,
+  name = '',
+  cause?: unknown,
+): RogueSmtpError {
   const transient = code === null || !PERMANENT.has(code);
   return new RogueSmtpError('store', message.trim().slice(0, MAX_MESSAGE_LENGTH), {
     transient,
+    ...(code === null ? {} : { engine: { code, name } }),
     ...(cause === undefined ? {} : { cause }),
   });
 }

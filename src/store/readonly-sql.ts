@@ -17,6 +17,20 @@ export interface ReadonlyRules {
   readonly outsideDatabases: ReadonlySet<string>;
 }
 
+/** Database engines whose tables lie in the engine itself. All others reach files or servers. */
+const INSIDE_ENGINES = "'Atomic', 'Ordinary', 'Memory', 'Replicated', 'Shared', 'Lazy'";
+
+/** The rules of an engine. `read` gives the result of a statement as TabSeparatedRaw. */
+export async function askRules(read: (sql: string) => Promise<string>): Promise<ReadonlyRules> {
+  const names = async (sql: string) => new Set((await read(sql)).split('\n').filter((name) => name !== ''));
+  return {
+    tableFunctions: await names('SELECT lower(name) FROM system.table_functions'),
+    outsideDatabases: await names(
+      `SELECT lower(name) FROM system.databases WHERE engine NOT IN (${INSIDE_ENGINES})`,
+    ),
+  };
+}
+
 export type CheckedSql =
   | { readonly ok: true; readonly sql: string }
   | { readonly ok: false; readonly reason: string };
@@ -51,6 +65,7 @@ const SYSTEM_TABLES = new Set([
   'data_type_families',
   'table_functions',
   'metrics',
+  'settings',
 ]);
 
 /** Functions that read files, look into tables by a name in a string, call out, stall, or write to the log. */
@@ -62,7 +77,7 @@ const SHOWABLE = new Set(['tables', 'databases', 'columns', 'create', 'full', 'f
 const NOT_SHOWABLE_CREATE = /^(user|role|row|policy|quota|settings|profile|masking|named|workload|resource)$/;
 
 type Token =
-  | { readonly kind: 'word' | 'name' | 'text' | 'number'; readonly value: string }
+  | { readonly kind: 'word' | 'name' | 'text' | 'number' | 'placeholder'; readonly value: string }
   | { readonly kind: 'sign'; readonly value: string };
 
 /** Checks one statement; on success returns it in its rewritten form, without a trailing semicolon. */
@@ -70,7 +85,7 @@ export function checkReadonlySql(sql: string, rules: ReadonlyRules): CheckedSql 
   if (sql.length > MAX_SQL_LENGTH) return refuse(`the statement is longer than ${MAX_SQL_LENGTH} characters`);
   const tokens = tokenize(sql);
   if (typeof tokens === 'string') return refuse(tokens);
-  while (tokens.at(-1)?.value === ';' && tokens.at(-1)?.kind === 'sign') tokens.pop();
+  while (isSign(tokens.at(-1), ';')) tokens.pop();
   const reason = objection(tokens, rules);
   return reason === null ? { ok: true, sql: tokens.map(render).join(' ') } : refuse(reason);
 }
@@ -80,6 +95,21 @@ export function checkedSql(sql: string, rules: ReadonlyRules): string {
   const checked = checkReadonlySql(sql, rules);
   if (!checked.ok) throw new RogueSmtpError('refused', `this statement is not allowed: ${checked.reason}`);
   return checked.sql;
+}
+
+/**
+ * Takes `FORMAT name` from the end of a statement, where clients of ClickHouse write it. What cannot be read is left as it
+ * is, for the check to say why.
+ */
+export function splitFormat(sql: string): { readonly sql: string; readonly format: string | null } {
+  const tokens = sql.length > MAX_SQL_LENGTH ? '' : tokenize(sql);
+  if (typeof tokens === 'string') return { sql, format: null };
+  while (isSign(tokens.at(-1), ';')) tokens.pop();
+  const name = tokens.at(-1);
+  const keyword = tokens.at(-2);
+  if (name?.kind !== 'word' || keyword?.kind !== 'word' || keyword.value.toLowerCase() !== 'format')
+    return { sql, format: null };
+  return { sql: tokens.slice(0, -2).map(render).join(' '), format: name.value };
 }
 
 function refuse(reason: string): CheckedSql {
@@ -137,9 +167,11 @@ function lower(tokens: readonly Token[], at: number): string {
 const SPACE = /[\s\u00a0]/;
 const WORD = /[A-Za-z_][A-Za-z0-9_$]*/y;
 const NUMBER = /(?:0[xX][0-9A-Fa-f]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)/y;
+/** `{name:Type}`: the value travels beside the statement. A type of balanced quotes, and never a name (`Identifier`). */
+const PLACEHOLDER = /\{\s*[A-Za-z_]\w*\s*:\s*[A-Za-z](?:[\w,\s()]|'[\w/+-]*')*\}/y;
 const SIGNS = /(?:::|->|<=>|<=|>=|!=|<>|==|\|\||[-+*/%()[\],.;=<>?:])/y;
 
-/** Tokens of the text, or why it is refused. Braces, heredocs, `@`, `#`, `^`, `&`, control characters have no use in reading. */
+/** Tokens of the text, or why it is refused. Other braces, heredocs, `@`, `#`, `^`, `&`, control characters have no use in reading. */
 function tokenize(sql: string): Token[] | string {
   const tokens: Token[] = [];
   let at = 0;
@@ -165,6 +197,12 @@ function tokenize(sql: string): Token[] | string {
         return `the name ${JSON.stringify(quoted.value)} is not allowed`;
       tokens.push({ kind: character === "'" ? 'text' : 'name', value: quoted.value });
       at = quoted.next;
+    } else if (character === '{') {
+      const placeholder = match(PLACEHOLDER);
+      if (placeholder === null || /identifier/i.test(placeholder.slice(placeholder.indexOf(':'))))
+        return 'braces are allowed only as {name:Type}';
+      tokens.push({ kind: 'placeholder', value: placeholder });
+      at += placeholder.length;
     } else {
       const word = match(WORD);
       // After a name or a closing bracket a dot is a member access (`tuple.1`), not the start of a number.

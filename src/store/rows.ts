@@ -20,9 +20,14 @@ interface CompactResult {
   readonly data: readonly (readonly unknown[])[];
 }
 
-/** Rows as objects by column name. Throws `store` when the text is not a `JSONCompact` result. */
-export function parseRows<Row>(text: string): Row[] {
-  const { meta, data } = parseCompact(text);
+/** A result in a text format. */
+export function textOf(result: Uint8Array): string {
+  return Buffer.from(result.buffer, result.byteOffset, result.length).toString('utf8');
+}
+
+/** Rows as objects by column name. Throws `store` when the bytes are not a `JSONCompact` result. */
+export function parseRows<Row>(result: Uint8Array): Row[] {
+  const { meta, data } = parseCompact(textOf(result));
   const converters = meta.map(({ type }) => converterOf(type));
   return data.map((values) => {
     const row: Record<string, unknown> = {};

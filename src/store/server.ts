@@ -9,7 +9,7 @@
 
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ClickHouseClient,
@@ -19,9 +19,9 @@ import {
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { engineError } from './failures.ts';
-import { checkedSql, type ReadonlyRules } from './readonly-sql.ts';
-import { JSON_SETTINGS, parseRows } from './rows.ts';
-import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, textFormat } from './sql.ts';
+import { askRules, checkedSql, type ReadonlyRules } from './readonly-sql.ts';
+import { JSON_SETTINGS, parseRows, textOf } from './rows.ts';
+import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, resultFormat } from './sql.ts';
 import type { Engine, QueryOptions } from './store.ts';
 
 export interface ServerEngineOptions {
@@ -49,8 +49,6 @@ const USER_LIMITS = {
   max_result_bytes: String(32 * 1024 * 1024),
   result_overflow_mode: 'throw',
 } as const;
-
-const INSIDE_ENGINES = "'Atomic', 'Ordinary', 'Memory', 'Replicated', 'Shared', 'Lazy'";
 
 export function createServerEngine(options: ServerEngineOptions): Engine {
   const { database, log } = options;
@@ -89,12 +87,12 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     }
   }
 
-  function fetchText(
+  function fetchResult(
     sql: string,
     format: string,
     settings: ClickHouseSettings,
     given: QueryOptions = {},
-  ): Promise<string> {
+  ): Promise<Uint8Array> {
     const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     return repeatedly(async () => {
       const result = await opened(client).exec({
@@ -102,26 +100,20 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         clickhouse_settings: {
           ...settings,
           max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+          ...requestSettings(given.request),
           // Without it an error in the middle of a result would come with status 200.
           wait_end_of_query: 1,
         },
         ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
         abort_signal: AbortSignal.timeout(timeoutMs + TIMEOUT_GRACE_MS),
       });
-      return text(result.stream);
+      return buffer(result.stream);
     });
   }
 
   async function readonlyRules(): Promise<ReadonlyRules> {
     if (rules !== null && rules.until > Date.now()) return rules.value;
-    const names = async (sql: string) =>
-      new Set((await fetchText(sql, 'TabSeparatedRaw', {})).split('\n').filter((name) => name !== ''));
-    const value = {
-      tableFunctions: await names('SELECT lower(name) FROM system.table_functions'),
-      outsideDatabases: await names(
-        `SELECT lower(name) FROM system.databases WHERE engine NOT IN (${INSIDE_ENGINES})`,
-      ),
-    };
+    const value = await askRules(async (sql) => textOf(await fetchResult(sql, 'TabSeparatedRaw', {})));
     rules = { value, until: Date.now() + RULES_VALID_MS };
     return value;
   }
@@ -131,9 +123,14 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     format: string,
     settings: ClickHouseSettings,
     given: QueryOptions = {},
-  ): Promise<string> {
-    if (given.readonly !== true) return fetchText(sql, format, settings, given);
-    return fetchText(checkedSql(sql, await readonlyRules()), format, { ...settings, ...USER_LIMITS }, given);
+  ): Promise<Uint8Array> {
+    if (given.readonly !== true) return fetchResult(sql, format, settings, given);
+    return fetchResult(
+      checkedSql(sql, await readonlyRules()),
+      format,
+      { ...settings, ...USER_LIMITS },
+      given,
+    );
   }
 
   /** `body` is called for each attempt, since a stream can be read only once. */
@@ -150,7 +147,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         abort_signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),
       });
       // An unread answer would keep its connection from being used again.
-      await text(result.stream);
+      await buffer(result.stream);
     });
   }
 
@@ -174,8 +171,8 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       return parseRows<Row>(await read(sql, 'JSONCompact', textSettings(JSON_SETTINGS), given));
     },
 
-    async queryText(sql, format, given) {
-      return read(sql, textFormat(format), {}, given);
+    async queryBytes(sql, format, given) {
+      return read(sql, resultFormat(format), {}, given);
     },
 
     insertNative(table, source, { token }) {
@@ -207,6 +204,12 @@ async function fileBody(file: string): Promise<Readable> {
   return stream.on('error', () => undefined);
 }
 
+function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
+  if (request === undefined) return {};
+  const params = Object.entries(request.params).map(([name, value]) => [`param_${name}`, value]);
+  return { ...request.settings, ...Object.fromEntries(params) };
+}
+
 function textSettings(settings: Readonly<Record<string, string | number>>): ClickHouseSettings {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
@@ -222,5 +225,6 @@ function asEngineError(error: unknown): RogueSmtpError {
   const message = messageOf(error) || named || 'the connection failed';
   // A segment that is gone will not come back.
   if (named === 'ENOENT') return new RogueSmtpError('store', message, { cause: error });
-  return engineError(`ClickHouse: ${message}`, numeric, error);
+  const name = typeof error === 'object' && error !== null && 'type' in error ? String(error.type ?? '') : '';
+  return engineError(`ClickHouse: ${message}`, numeric, name, error);
 }

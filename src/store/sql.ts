@@ -70,17 +70,14 @@ export function insertJsonHead(database: string, table: string, settings: string
   return `INSERT INTO ${qualifiedName(database, table)} ${settings} FORMAT JSONEachRow`;
 }
 
-const BINARY_FORMAT =
-  /^(native|rowbinary|parquet|arrow|orc|avro|msgpack|protobuf|capnproto|npy|bson|mysqlwire|postgresqlwire|odbcdriver|buffers|rawblob)/i;
+/** Formats that read or write a schema file, or that are the protocol of another database. */
+const NO_RESULT_FORMAT = /^(protobuf|capnproto|template|mysqlwire|postgresqlwire|odbcdriver)/i;
 
-/** The name of a format whose result is text. Throws `usage` for others: results travel as text. */
-export function textFormat(format: string): string {
+/** The name of a format for a result. Throws `usage` when it is none, or one that needs more than its name. */
+export function resultFormat(format: string): string {
   if (!/^[A-Za-z][A-Za-z0-9]{0,63}$/.test(format))
     throw new RogueSmtpError('usage', `${JSON.stringify(format)} is not the name of a format`);
-  if (BINARY_FORMAT.test(format))
-    throw new RogueSmtpError(
-      'usage',
-      `${format} is a binary format; use one that is text, such as CSVWithNames`,
-    );
+  if (NO_RESULT_FORMAT.test(format))
+    throw new RogueSmtpError('usage', `results cannot be had as ${format}; try CSVWithNames`);
   return format;
 }

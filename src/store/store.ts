@@ -13,6 +13,12 @@ export interface QueryOptions {
   >;
   /** Refuse anything that writes or reaches outside the tables. For SQL that a user typed. */
   readonly readonly?: boolean;
+  /** With `readonly`: what a request over HTTP brought along, its names and settings checked by whoever took it. */
+  readonly request?: {
+    /** Values of placeholders as they travel in a URL: with the escapes of TSV. */
+    readonly params: Readonly<Record<string, string>>;
+    readonly settings: Readonly<Record<string, string>>;
+  };
   /** Milliseconds after which the engine gives up. */
   readonly timeoutMs?: number;
 }
@@ -28,8 +34,8 @@ export interface Engine {
   command(sql: string): Promise<void>;
   /** Rows as objects by column name. 64-bit integers arrive as numbers where exact, else as text. */
   query<Row>(sql: string, options?: QueryOptions): Promise<Row[]>;
-  /** The result as text in any ClickHouse format. */
-  queryText(sql: string, format: string, options?: QueryOptions): Promise<string>;
+  /** The result in any ClickHouse format, text or binary. */
+  queryBytes(sql: string, format: string, options?: QueryOptions): Promise<Uint8Array>;
   /** Native blocks, from a file or from memory. Resolves when the rows are durable. */
   insertNative(
     table: string,

@@ -16,6 +16,7 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import { alertSchema, incidentSchema } from '../messages/alert.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamName, Subscription } from '../stream/stream.ts';
 import { createDeadLetters } from './dead-letters.ts';
+import { textOf } from './rows.ts';
 import type { Engine } from './store.ts';
 
 export interface StoreWriterOptions {
@@ -253,10 +254,6 @@ async function readBeginning(file: string): Promise<Uint8Array> {
   } finally {
     await handle.close();
   }
-}
-
-function textOf(value: Uint8Array): string {
-  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
 }
 
 /** Why a message is none of its schema, or null when it is. */

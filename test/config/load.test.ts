@@ -151,6 +151,9 @@ describe('the configuration', () => {
     expect(mistake('http:\n  listen: 0.0.0.0:9025\n')).toContain(
       'c.yaml:2: listening beyond loopback needs http.token',
     );
+    expect(mistake('clickhouse:\n  listen: 0.0.0.0:8123\n')).toContain(
+      'c.yaml:2: listening beyond loopback needs http.token',
+    );
   });
 
   it('says when a file that was asked for does not exist', () => {

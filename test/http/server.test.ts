@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { RogueSmtpError } from '../../src/errors.ts';
+import type { HttpListener } from '../../src/http/listener.ts';
 import type { ReadModel } from '../../src/http/read-model.ts';
-import { createHttpServer, type HttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
+import { createHttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
 import type { Alert } from '../../src/messages/alert.ts';
 
-const servers: HttpServer[] = [];
+const servers: HttpListener[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
 });
@@ -20,7 +21,7 @@ const model: ReadModel = {
   },
   inventory: async () => [],
   exporters: async () => [],
-  query: async (sql, format) => `${format}:${sql}`,
+  query: async () => new Uint8Array(),
   renderAcl: async (request) => ({ text: JSON.stringify(request), entries: 0, leftOut: [] }),
 };
 
@@ -34,6 +35,7 @@ async function start(token?: string, overrides: Partial<HttpServerDependencies> 
       onAlert: () => () => undefined,
       blockedHosts: () => ['192.0.2.55', '2001:db8:1::55'],
       aclTarget: () => 'permit ip any any\n',
+      clickhouse: (request) => new Response(`asked ${new URL(request.url).pathname}`),
       onError: () => undefined,
       ...overrides,
     },
@@ -109,22 +111,17 @@ describe('the HTTP server', () => {
       404,
       { error: 'there is no incident or host "x"', code: 'not_found' },
     ]);
-    expect(await get('/api/v1/query', { method: 'POST', body: '{' })).toEqual([400, expect.anything()]);
-    expect(
-      await get('/api/v1/query', {
-        method: 'POST',
-        body: JSON.stringify({ sql: 'SELECT 1', format: 'CSV; DROP' }),
-      }),
-    ).toEqual([400, expect.objectContaining({ error: expect.stringContaining('format') })]);
     expect(await get('/api/v1/acl/render?platform=cisco-ios&kind=all')).toEqual([400, expect.anything()]);
     expect(await get('/api/v1/status')).toEqual([500, { error: 'internal error, see the log' }]);
     expect(await get('/nowhere')).toEqual([404, { error: 'there is no /nowhere' }]);
   });
 
-  it('refuses a body without bound', async () => {
-    const base = await start();
-    const response = await fetch(`${base}/api/v1/query`, { method: 'POST', body: 'x'.repeat(300 * 1024) });
-    expect(response.status).toBe(413);
+  it('hands all that is under /clickhouse to the endpoint, which asks for the token itself', async () => {
+    const base = await start('a-token-of-its-own');
+    for (const path of ['/clickhouse', '/clickhouse/', '/clickhouse/?query=SELECT+1'])
+      expect(await (await fetch(base + path)).text()).toBe('asked /');
+    expect(await (await fetch(`${base}/clickhouse/ping`)).text()).toBe('asked /ping');
+    expect((await fetch(`${base}/clickhousex`)).status).toBe(401);
   });
 
   it('tells readiness with the reason', async () => {

@@ -55,7 +55,7 @@ interface Row {
 }
 
 async function count(service: RunningService, sql: string): Promise<number> {
-  const line = (await service.client.query(sql, 'JSONEachRow')).trim();
+  const line = (await service.ask(sql, 'JSONEachRow')).trim();
   const row: Row = JSON.parse(line);
   return Number(row.n);
 }

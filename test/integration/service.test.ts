@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { runCommandLine } from '../support/command.ts';
-import { type RunningService, sendDatagrams, startService } from '../support/service.ts';
+import { freeTcpPort, type RunningService, sendDatagrams, startService } from '../support/service.ts';
 
 const DEMO = new URL('../../deploy/demo/', import.meta.url).pathname;
 const CONFIG = `networks: { internal: [192.0.2.0/24, "2001:db8:1::/64"] }
@@ -39,12 +40,17 @@ const PROMISED = [
 
 let directory: string;
 let service: RunningService;
+let sqlPort: number;
 let capture: Buffer[];
 let sent = 0;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-service-'));
-  service = await startService({ directory, config: CONFIG });
+  sqlPort = await freeTcpPort();
+  service = await startService({
+    directory,
+    config: `${CONFIG}clickhouse: { listen: "127.0.0.1:${sqlPort}" }\n`,
+  });
   capture = [];
   for await (const { payload } of readCapture(join(DEMO, 'exports.pcap'))) capture.push(Buffer.from(payload));
 });
@@ -103,11 +109,27 @@ describe('a running service', () => {
     expect(stderr).toMatch(/0 datagrams dropped by the kernel, 3 not decoded, 0 flows refused/);
   });
 
+  it('lets others read its store over HTTP as from a ClickHouse, and the command line too, in any format', async () => {
+    const sql = 'SELECT count() FROM flows';
+    const answer = await fetch(`http://127.0.0.1:${sqlPort}/`, { method: 'POST', body: sql });
+    expect([answer.status, await answer.text()]).toEqual([200, '373\n']);
+    const { host, port } = loadConfig({ file: service.configFile }).config.http.listen;
+    const underPath = await fetch(
+      `http://${host}:${port}/clickhouse?query=${encodeURIComponent(`${sql} FORMAT CSV`)}`,
+    );
+    expect(await underPath.text()).toBe('373\n');
+    expect((await cli('query', sql, '--format', 'TSV')).stdout).toBe('373\n');
+    expect((await cli('query', `${sql} FORMAT Parquet`)).stdout).toMatch(/^PAR1.*PAR1$/s);
+    const refused = await cli('query', 'DROP TABLE flows');
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/not allowed: only SELECT/) });
+    expect(refused.stderr).not.toContain('DB::Exception');
+  });
+
   it('takes flows in and says that it is well while a question takes its time', async () => {
     const before = await metric('datagrams_received_total');
     let answered = false;
-    const slow = service.client
-      .query('SELECT sum(cityHash64(number, toString(number))) FROM numbers(1000000000)', 'TSV')
+    const slow = service
+      .ask('SELECT sum(cityHash64(number, toString(number))) FROM numbers(1000000000)', 'TSV')
       .catch((error: unknown) => error)
       .finally(() => {
         answered = true;
@@ -152,16 +174,20 @@ describe('a running service', () => {
   });
 
   it('refuses ports that are taken, and says by which setting', async () => {
-    for (const [name, text] of [
-      ['ROGUE_SMTP__COLLECTOR__LISTEN', /http\.listen: .*EADDRINUSE/],
-      ['ROGUE_SMTP__HTTP__LISTEN', /UDP 127\.0\.0\.1:\d+ is taken by another program/],
+    const elsewhere = {
+      ROGUE_SMTP__COLLECTOR__LISTEN: '["127.0.0.1:0"]',
+      ROGUE_SMTP__HTTP__LISTEN: '127.0.0.1:0',
+      ROGUE_SMTP__CLICKHOUSE__LISTEN: '127.0.0.1:0',
+    };
+    for (const [taken, text] of [
+      ['ROGUE_SMTP__HTTP__LISTEN', /http\.listen: .*EADDRINUSE/],
+      ['ROGUE_SMTP__COLLECTOR__LISTEN', /UDP 127\.0\.0\.1:\d+ is taken by another program/],
+      ['ROGUE_SMTP__CLICKHOUSE__LISTEN', /clickhouse\.listen: .*EADDRINUSE/],
     ] as const) {
+      const { [taken]: _same, ...env } = elsewhere;
       const { code, stderr } = await runCommandLine(['run', '--config', service.configFile], {
         cwd: directory,
-        env: {
-          ROGUE_SMTP__DATA: join(directory, 'other'),
-          [name]: name.endsWith('COLLECTOR__LISTEN') ? '["127.0.0.1:0"]' : '127.0.0.1:0',
-        },
+        env: { ...env, ROGUE_SMTP__DATA: join(directory, 'other') },
       });
       expect(code).toBe(1);
       expect(stderr).toMatch(text);

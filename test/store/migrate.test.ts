@@ -23,7 +23,7 @@ function recordingEngine(
       commands.push(sql);
     },
     query: async <Row>(sql: string) => (sql.includes('schema_migrations') ? applied : tables) as Row[],
-    queryText: async () => '',
+    queryBytes: async () => new Uint8Array(),
     insertNative: async () => undefined,
     insertJson: async () => undefined,
   };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkReadonlySql, type ReadonlyRules } from '../../src/store/readonly-sql.ts';
+import { checkReadonlySql, type ReadonlyRules, splitFormat } from '../../src/store/readonly-sql.ts';
 
 const rules: ReadonlyRules = {
   tableFunctions: new Set(['file', 'url', 's3', 'remote', 'executable', 'numbers', 'view', 'merge', 'eval']),
@@ -26,6 +26,7 @@ describe('a statement that only reads', () => {
     "SELECT formatDateTime(received_at, '%Y') FROM flows",
     'SELECT name FROM system.tables;',
     'SELECT t.1, t.2 FROM (SELECT (1, 2) AS t)',
+    "SELECT {a:String}, { b : Array(Nullable(String)) }, {c:DateTime64(3, 'Europe/Berlin')}",
   ])('is allowed: %s', (sql) => {
     expect(check(sql)).toMatchObject({ ok: true });
   });
@@ -40,6 +41,13 @@ describe('a statement that only reads', () => {
   test('keeps the dots of member access apart from those of numbers', () => {
     expect(check('SELECT t.1 + 1.5 + .5')).toEqual({ ok: true, sql: 'SELECT t . 1 + 1.5 + .5' });
   });
+});
+
+test('a format at the end is taken from a statement, and only there', () => {
+  expect(splitFormat('SELECT 1 format CSV; -- x')).toEqual({ sql: 'SELECT 1', format: 'CSV' });
+  for (const sql of ["SELECT 'x FORMAT CSV'", 'SELECT 1 AS format', 'SELECT 1 -- FORMAT CSV', 'FORMAT'])
+    expect(splitFormat(sql)).toEqual({ sql, format: null });
+  expect(splitFormat('SELECT $$ FORMAT CSV')).toEqual({ sql: 'SELECT $$ FORMAT CSV', format: null });
 });
 
 describe('a statement that does anything else', () => {
@@ -86,7 +94,11 @@ describe('a statement that does anything else', () => {
     'SELECT sleep(3)',
     'SELECT aiGenerate(1)',
     "SELECT $$ ' $$",
-    'SELECT {x:Identifier}',
+    'SELECT * FROM {x:Identifier}',
+    'SELECT * FROM {x: identifier }',
+    "SELECT {x:DateTime('}, file('/etc/passwd'), {y:DateTime('')}",
+    'SELECT {x}',
+    "SELECT {'a': 1}",
     "SELECT 'unclosed",
     'SELECT /* unclosed',
     "SELECT '\\x41'",

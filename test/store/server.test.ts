@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { textOf } from '../../src/store/rows.ts';
 import { createServerEngine } from '../../src/store/server.ts';
 import type { Engine } from '../../src/store/store.ts';
 
@@ -145,12 +146,12 @@ describe('the engine over HTTP', () => {
 
   test('the SQL of a user is checked, and runs read-only with limits', async () => {
     answer = (_request, response) => ok(response, '1\n');
-    expect(await engine.queryText('SELECT 1 -- x', 'CSV', { readonly: true })).toBe('1\n');
+    expect(textOf(await engine.queryBytes('SELECT 1 -- x', 'CSV', { readonly: true }))).toBe('1\n');
     expect(received[0]?.query).toBe('SELECT 1\nFORMAT CSV');
     expect(received[0]?.params.get('readonly')).toBe('1');
     expect(received[0]?.params.get('max_result_rows')).toBe('1000000');
     for (const sql of ["SELECT * FROM url('http://x/')", 'SELECT * FROM mysql_copy.t', 'DROP TABLE x'])
-      await expect(engine.queryText(sql, 'CSV', { readonly: true })).rejects.toMatchObject({
+      await expect(engine.queryBytes(sql, 'CSV', { readonly: true })).rejects.toMatchObject({
         code: 'refused',
       });
     expect(received.length).toBe(1);

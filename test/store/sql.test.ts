@@ -3,7 +3,7 @@ import { parsePrefix } from '../../src/flow/prefix.ts';
 import { addressRange, inAnyPrefix } from '../../src/store/conditions.ts';
 import { engineError } from '../../src/store/failures.ts';
 import { parseRows } from '../../src/store/rows.ts';
-import { insertSettings, quoteName, quoteText, textFormat } from '../../src/store/sql.ts';
+import { insertSettings, quoteName, quoteText, resultFormat } from '../../src/store/sql.ts';
 
 test('a literal cannot be left by quotes or backslashes', () => {
   expect(quoteText("a'b\\")).toBe("'a\\'b\\\\'");
@@ -15,16 +15,18 @@ test('a name that is more than a name is a mistake of the caller', () => {
   for (const name of ['', 'a`b', 'a.b', '1a', 'a b', 'é']) expect(() => quoteName(name)).toThrow();
 });
 
-test('only formats whose result is text are taken', () => {
-  expect(textFormat('CSVWithNames')).toBe('CSVWithNames');
-  for (const format of ['Native', 'RowBinary', 'Parquet', 'CSV; DROP', "x'", '']) {
-    expect(() => textFormat(format)).toThrow(expect.objectContaining({ code: 'usage' }));
+test('only formats that need no schema file are taken, and nothing that is no name', () => {
+  for (const format of ['CSVWithNames', 'Native', 'Parquet']) expect(resultFormat(format)).toBe(format);
+  for (const format of ['Protobuf', 'CapnProto', 'Template', 'CSV; DROP', "x'", '']) {
+    expect(() => resultFormat(format)).toThrow(expect.objectContaining({ code: 'usage' }));
   }
 });
 
 describe('rows of a JSONCompact result', () => {
   const rows = (type: string, value: unknown) =>
-    parseRows<{ x: unknown }>(JSON.stringify({ meta: [{ name: 'x', type }], data: [[value]] }))[0]?.x;
+    parseRows<{ x: unknown }>(
+      Buffer.from(JSON.stringify({ meta: [{ name: 'x', type }], data: [[value]] })),
+    )[0]?.x;
 
   test('64-bit integers are numbers where that is exact, else text', () => {
     expect(rows('UInt64', '5')).toBe(5);
@@ -44,7 +46,7 @@ describe('rows of a JSONCompact result', () => {
 
   test('what is not such a result is an error of the store', () => {
     for (const text of ['', 'Code: 62', '[]', '{"meta":[]}'])
-      expect(() => parseRows(text)).toThrow(expect.objectContaining({ code: 'store' }));
+      expect(() => parseRows(Buffer.from(text))).toThrow(expect.objectContaining({ code: 'store' }));
   });
 });
 

@@ -30,7 +30,7 @@ function fakeEngine(fail: (insert: Insert) => Error | null = () => null) {
     stop: async () => undefined,
     command: async () => undefined,
     query: async () => [],
-    queryText: async () => '',
+    queryBytes: async () => new Uint8Array(),
     insertNative: (table, source, { token }) =>
       take({
         table,

@@ -15,6 +15,8 @@ export interface RunningService {
   readonly client: Client;
   readonly udpPort: number;
   readonly configFile: string;
+  /** The result of a read-only statement in a text format. */
+  ask(sql: string, format: string): Promise<string>;
   /** What it has logged. */
   log(): string;
   /** Everything that it tells Prometheus. */
@@ -74,6 +76,7 @@ data: ${join(settings.directory, name)}
     client,
     udpPort,
     configFile,
+    ask: async (sql, format) => Buffer.from(await client.query({ sql, format })).toString(),
     log: () => log,
     metrics,
     async metric(name, labels = '') {

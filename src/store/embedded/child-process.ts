@@ -25,10 +25,10 @@ export interface EngineProcess {
   readonly pid: number | undefined;
   readonly rules: ReadonlyRules;
   /**
-   * Resolves with the result's text. When nothing of the same kind is answered for `limitMs`, be it this call or those
+   * Resolves with the result. When nothing of the same kind is answered for `limitMs`, be it this call or those
    * before it, the child is taken for stuck and killed.
    */
-  call(request: RequestBody, limitMs: number): Promise<string>;
+  call(request: RequestBody, limitMs: number): Promise<Uint8Array>;
   /** Resolves when the process is gone, however it went. */
   readonly ended: Promise<string>;
   kill(): void;
@@ -46,7 +46,7 @@ const LOCKED = /Cannot lock file|Another server instance/;
 const MAX_LINE = 2000;
 
 interface PendingCall {
-  resolve(text: string): void;
+  resolve(result: Uint8Array): void;
   reject(error: unknown): void;
   readonly kind: RequestBody['kind'];
   timer: NodeJS.Timeout;
@@ -130,9 +130,11 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
     return call;
   };
   child.on('message', (message: ChildMessage) => {
-    if (message.kind === 'done') settle(message.id)?.resolve(message.text);
+    if (message.kind === 'done') settle(message.id)?.resolve(message.result);
     else if (message.kind === 'failed')
-      settle(message.id)?.reject(engineError(message.failure.message, message.failure.code));
+      settle(message.id)?.reject(
+        engineError(message.failure.message, message.failure.code, message.failure.name),
+      );
   });
   void ended.then((how) => {
     gone = how;
@@ -145,7 +147,7 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
     ended,
     kill: () => child.kill('SIGKILL'),
     call(request, limitMs) {
-      return new Promise<string>((resolve, reject) => {
+      return new Promise<Uint8Array>((resolve, reject) => {
         if (gone !== null) return reject(endedError(gone));
         const id = nextId++;
         const sentAt = performance.now();

@@ -9,9 +9,9 @@
 
 import { availableParallelism, setPriority } from 'node:os';
 import { messageOf } from '../../errors.ts';
-import type { ReadonlyRules } from '../readonly-sql.ts';
-import { JSON_SETTINGS } from '../rows.ts';
-import { INSERT_SETTINGS, quoteName } from '../sql.ts';
+import { askRules } from '../readonly-sql.ts';
+import { JSON_SETTINGS, textOf } from '../rows.ts';
+import { INSERT_SETTINGS, quoteName, quoteText } from '../sql.ts';
 import { type Connection, type Connector, openEngine } from './connection.ts';
 import type { ChildMessage, ChildOptions, ReadRequest, Request } from './protocol.ts';
 
@@ -22,9 +22,7 @@ const MAX_USER_BYTES = 32 * 1024 * 1024;
 const USER_STATEMENTS = 2;
 /** About a third of the collector's share when both want a core. */
 const NICE = 5;
-
-/** Database engines whose tables lie in the engine itself. All others reach files or servers. */
-const INSIDE_ENGINES = ['Atomic', 'Ordinary', 'Memory', 'Replicated', 'Lazy'];
+const NOTHING = new Uint8Array();
 
 type Run = <Result>(task: () => Promise<Result>) => Promise<Result>;
 
@@ -47,7 +45,7 @@ function createQueue(width: number): Run {
 
 function setStatement(settings: Readonly<Record<string, string | number>>): string {
   const parts = Object.entries(settings).map(([name, value]) =>
-    typeof value === 'number' ? `${name} = ${value}` : `${name} = '${value}'`,
+    typeof value === 'number' ? `${name} = ${value}` : `${name} = ${quoteText(value)}`,
   );
   return `SET ${parts.join(', ')}`;
 }
@@ -76,7 +74,7 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
   const inReader = createQueue(1);
   const inUser = createQueue(USER_STATEMENTS);
 
-  async function read(request: ReadRequest): Promise<string> {
+  async function read(request: ReadRequest): Promise<Uint8Array> {
     await reader.command(
       setStatement({
         max_execution_time: seconds(request.timeoutMs),
@@ -87,10 +85,14 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
   }
 
   /** The settings come first: once `readonly` is 1, the engine lets nobody change any. */
-  async function readAsUser(request: ReadRequest): Promise<string> {
+  async function readAsUser(request: ReadRequest): Promise<Uint8Array> {
     const connection = connector.connect();
+    const { params = {}, settings = {} } = request.request ?? {};
     try {
       await connection.command(use);
+      if (Object.keys(settings).length > 0) await connection.command(setStatement(settings));
+      for (const [name, value] of Object.entries(params))
+        await connection.command(`SET ${quoteName(`param_${name}`)} = ${quoteText(value)}`);
       await connection.command(
         setStatement({
           max_execution_time: seconds(request.timeoutMs),
@@ -110,31 +112,32 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
     }
   }
 
-  async function answer(request: Request): Promise<string> {
+  async function answer(request: Request): Promise<Uint8Array> {
     switch (request.kind) {
       case 'command':
         await inWriter(() => writer.command(request.sql));
-        return '';
+        return NOTHING;
       case 'read':
         return inReader(() => read(request));
       case 'readonly':
         return inUser(() => readAsUser(request));
       case 'stop':
         await inWriter(() => inReader(async () => undefined));
-        return '';
+        return NOTHING;
     }
   }
 
   process.on('message', (request: Request) => {
     answer(request).then(
-      (text) => {
-        say({ kind: 'done', id: request.id, text });
+      (result) => {
+        say({ kind: 'done', id: request.id, result });
         if (request.kind === 'stop') void close([writer, reader]);
       },
       (error: unknown) => say({ kind: 'failed', id: request.id, failure: connector.failureOf(error) }),
     );
   });
-  say({ kind: 'ready', rules: await readonlyRules(reader) });
+  const names = async (sql: string) => textOf(await reader.read(sql, 'TabSeparatedRaw', undefined));
+  say({ kind: 'ready', rules: await askRules(names) });
 
   async function close(connections: readonly Connection[]): Promise<void> {
     for (const connection of connections) await connection.close();
@@ -142,18 +145,6 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
     process.disconnect();
     process.exit(0);
   }
-}
-
-async function readonlyRules(connection: Connection): Promise<ReadonlyRules> {
-  const lines = async (sql: string) =>
-    (await connection.read(sql, 'TabSeparatedRaw', undefined)).split('\n').filter((line) => line !== '');
-  const inside = INSIDE_ENGINES.map((name) => `'${name}'`).join(', ');
-  return {
-    tableFunctions: new Set(await lines('SELECT lower(name) FROM system.table_functions')),
-    outsideDatabases: new Set(
-      await lines(`SELECT lower(name) FROM system.databases WHERE engine NOT IN (${inside})`),
-    ),
-  };
 }
 
 function say(message: ChildMessage): void {

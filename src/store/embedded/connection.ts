@@ -2,21 +2,21 @@
  * chDB behind `@clickhouse/client`: loads the optional package, fixes the engine's limits, opens connections.
  *
  * Only the child process may load this. The first Session on a path decides the engine's configuration for the whole
- * process, which `createChdbConnection` has no way to give; so a Session is opened first and kept. Results are text:
- * the connection carries no binary.
+ * process, which `createChdbConnection` has no way to give; so a Session is opened first and kept. Results are bytes;
+ * what goes in is text, the connection destroys binary on that way.
  */
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { messageOf } from '../../errors.ts';
 import type { ChildOptions, Failure, Params } from './protocol.ts';
 
 export interface Connection {
   command(sql: string): Promise<void>;
-  /** The result in a text format. */
-  read(sql: string, format: string, params: Params | undefined): Promise<string>;
+  /** The result in any format. */
+  read(sql: string, format: string, params: Params | undefined): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -75,7 +75,7 @@ export async function openEngine(options: ChildOptions): Promise<Opened> {
           const result = await client.exec(
             params === undefined ? { query } : { query, query_params: { ...params } },
           );
-          return text(result.stream);
+          return buffer(result.stream);
         },
         close: () => client.close(),
       };
@@ -89,5 +89,6 @@ export async function openEngine(options: ChildOptions): Promise<Opened> {
 function failureOf(error: unknown): Failure {
   const code =
     typeof error === 'object' && error !== null && 'code' in error ? Number(error.code) : Number.NaN;
-  return { message: messageOf(error), code: Number.isInteger(code) ? code : null };
+  const name = typeof error === 'object' && error !== null && 'type' in error ? String(error.type ?? '') : '';
+  return { message: messageOf(error), code: Number.isInteger(code) ? code : null, name };
 }

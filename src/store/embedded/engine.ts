@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import { checkedSql } from '../readonly-sql.ts';
 import { parseRows } from '../rows.ts';
-import { insertFlowsFromFile, insertJsonHead, insertSettings, textFormat } from '../sql.ts';
+import { insertFlowsFromFile, insertJsonHead, insertSettings, resultFormat } from '../sql.ts';
 import type { Engine, QueryOptions } from '../store.ts';
 import { type EngineLog, type EngineProcess, startEngineProcess } from './child-process.ts';
 import type { ReadRequest } from './protocol.ts';
@@ -120,7 +120,12 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
     await withProcess((process) => process.call({ kind: 'command', sql }, WRITE_LIMIT_MS));
   }
 
-  async function read(sql: string, format: string, rows: boolean, given: QueryOptions = {}): Promise<string> {
+  async function read(
+    sql: string,
+    format: string,
+    rows: boolean,
+    given: QueryOptions = {},
+  ): Promise<Uint8Array> {
     if (reads >= MAX_READS)
       throw new RogueSmtpError('store', 'too many statements wait for the store; try again later', {
         transient: true,
@@ -134,6 +139,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
           sql: given.readonly === true ? checkedSql(sql, process.rules) : sql,
           format,
           params: given.params,
+          request: given.request,
           rows,
           timeoutMs,
         };
@@ -168,8 +174,8 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       return parseRows<Row>(await read(sql, 'JSONCompact', true, given));
     },
 
-    async queryText(sql, format, given) {
-      return read(sql, textFormat(format), false, given);
+    async queryBytes(sql, format, given) {
+      return read(sql, resultFormat(format), false, given);
     },
 
     async insertNative(table, source, { token }) {

@@ -27,6 +27,8 @@ export interface ReadRequest {
   readonly sql: string;
   readonly format: string;
   readonly params: Params | undefined;
+  /** Only of `readonly`. */
+  readonly request: QueryOptions['request'] | undefined;
   /** With the settings that `parseRows` needs. */
   readonly rows: boolean;
   readonly timeoutMs: number;
@@ -46,10 +48,12 @@ export interface Failure {
   readonly message: string;
   /** ClickHouse error code; null when it is not an error of the engine. */
   readonly code: number | null;
+  /** Its name, '' when there is none. */
+  readonly name: string;
 }
 
 export type ChildMessage =
   | { readonly kind: 'ready'; readonly rules: ReadonlyRules }
   | { readonly kind: 'cannot_start'; readonly why: 'missing' | 'other'; readonly message: string }
-  | { readonly kind: 'done'; readonly id: number; readonly text: string }
+  | { readonly kind: 'done'; readonly id: number; readonly result: Uint8Array }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure };

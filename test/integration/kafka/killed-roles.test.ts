@@ -47,7 +47,7 @@ function datagram(sequence: number): Buffer {
 }
 
 async function number(service: RunningService, sql: string): Promise<number> {
-  return Number((await service.client.query(sql, 'TSV')).trim());
+  return Number((await service.ask(sql, 'TSV')).trim());
 }
 
 describe.skipIf(reason !== null)(`roles that are killed${reason === null ? '' : ` (${reason})`}`, () => {

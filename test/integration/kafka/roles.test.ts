@@ -100,7 +100,7 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
         'all alerts in the store',
       );
       await comesTrue(async () => {
-        const [row] = (await store.client.query('SELECT count() AS n FROM flows', 'TSV')).trim().split('\n');
+        const [row] = (await store.ask('SELECT count() AS n FROM flows', 'TSV')).trim().split('\n');
         return Number(row) === flows;
       }, `${flows} flows in the store`);
       const alerts = await alertsOf(store);
