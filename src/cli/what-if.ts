@@ -36,7 +36,7 @@ export async function whatIfCommand(
     untilMs: timeOf(flags.until),
   };
   await withModel(loaded, async (model) => {
-    const flows = storedFlows((sql, format) => model.query(sql, format), request);
+    const flows = storedFlows((sql, format) => model.query({ sql, format }), request);
     const result = await whatIf(flows, before, after);
     streams.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : describeWhatIf(result));
     if (result.flows === 0)

@@ -6,11 +6,13 @@
  */
 
 import { RogueSmtpError } from '../errors.ts';
-import { createFlowBatch, type FlowBatch, writeWide } from '../flow/batch.ts';
-import { type ColumnKind, FLOW_COLUMN_NAMES, FLOW_COLUMNS, type FlowColumn } from '../flow/columns.ts';
+import type { FlowBatch } from '../flow/batch.ts';
+import { FLOW_COLUMN_NAMES } from '../flow/columns.ts';
+import { decodeNative } from '../flow/native.ts';
+import { textOf } from './rows.ts';
 
 /** Runs a read-only statement, and returns its result in the format. */
-export type TextQuery = (sql: string, format: string) => Promise<string>;
+export type BytesQuery = (sql: string, format: string) => Promise<Uint8Array>;
 
 export interface StoredFlowsRequest {
   /** TCP ports, on either side. */
@@ -20,13 +22,13 @@ export interface StoredFlowsRequest {
   readonly untilMs?: number | undefined;
 }
 
-/** Some 15 MB of text a page: under what a store gives out at once. */
+/** Some 10 MB a page: under what a store gives out at once. */
 const PAGE_ROWS = 50_000;
 const HOUR_MS = 3_600_000;
 
 /** Throws RogueSmtpError `store` for an answer that cannot be read. */
 export async function* storedFlows(
-  query: TextQuery,
+  query: BytesQuery,
   request: StoredFlowsRequest,
   pageRows: number = PAGE_ROWS,
 ): AsyncGenerator<FlowBatch> {
@@ -35,17 +37,16 @@ export async function* storedFlows(
     `SELECT intDiv(toUnixTimestamp64Milli(received_at), ${HOUR_MS}) AS h, count() FROM flows WHERE ${where} GROUP BY h ORDER BY h`,
     'TabSeparated',
   );
-  for (const line of linesOf(hours)) {
+  for (const line of linesOf(textOf(hours))) {
     const [hour, rows] = line.split('\t').map(Number);
     if (!Number.isSafeInteger(hour) || !Number.isSafeInteger(rows)) throw unreadable(line);
     const within = `${where} AND ${receivedFrom(hour * HOUR_MS)} AND ${receivedBefore((hour + 1) * HOUR_MS)}`;
     for (let offset = 0; offset < rows; offset += pageRows) {
       const page = await query(
         `SELECT ${COLUMNS} FROM flows WHERE ${within} ORDER BY received_at, exporter, domain, sequence, record LIMIT ${pageRows} OFFSET ${offset}`,
-        'TabSeparated',
+        'Native',
       );
-      const batch = batchOf(linesOf(page));
-      if (batch.length > 0) yield batch;
+      yield* blocksOf(page);
     }
   }
 }
@@ -62,40 +63,17 @@ function conditions({ ports, fromMs, untilMs }: StoredFlowsRequest): string {
 const receivedFrom = (ms: number) => `received_at >= fromUnixTimestamp64Milli(toInt64(${Math.trunc(ms)}))`;
 const receivedBefore = (ms: number) => `received_at < fromUnixTimestamp64Milli(toInt64(${Math.trunc(ms)}))`;
 
-/** Every column as digits: addresses as 32 of base 16, times as milliseconds. */
-const COLUMNS = FLOW_COLUMN_NAMES.map((name) => asDigits(name, FLOW_COLUMNS[name])).join(', ');
-
-function asDigits(name: FlowColumn, kind: ColumnKind): string {
-  if (kind === 'address') return `hex(${name})`;
-  return kind === 'time' ? `toUnixTimestamp64Milli(${name})` : name;
-}
+const COLUMNS = FLOW_COLUMN_NAMES.join(', ');
 
 const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
-function batchOf(lines: readonly string[]): FlowBatch {
-  const batch = createFlowBatch(Math.max(1, lines.length));
-  for (const line of lines) {
-    const cells = line.split('\t');
-    if (cells.length !== FLOW_COLUMN_NAMES.length) throw unreadable(line);
-    for (let i = 0; i < cells.length; i++) writeCell(batch, FLOW_COLUMN_NAMES[i], cells[i], line);
-    batch.length++;
+function* blocksOf(page: Uint8Array): Generator<FlowBatch> {
+  for (let offset = 0; offset < page.length; ) {
+    const block = decodeNative(page, offset);
+    if (!block.ok) throw unreadable(block.reason);
+    if (block.batch.length > 0) yield block.batch;
+    offset = block.next;
   }
-  return batch;
-}
-
-function writeCell(batch: FlowBatch, name: FlowColumn, text: string, line: string): void {
-  const row = batch.length;
-  const column = batch.columns[name];
-  const kind = FLOW_COLUMNS[name];
-  if (kind === 'address') {
-    if (!/^[0-9A-Fa-f]{32}$/.test(text)) throw unreadable(line);
-    for (let i = 0; i < 16; i++) column[16 * row + i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
-    return;
-  }
-  const value = Number(text);
-  if (text === '' || !(value >= 0)) throw unreadable(line);
-  if (column instanceof Uint32Array && (kind === 'time' || kind === 'u64')) writeWide(column, row, value);
-  else column[row] = value;
 }
 
 function unreadable(line: string): RogueSmtpError {

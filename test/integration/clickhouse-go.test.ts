@@ -52,7 +52,10 @@ describe.skipIf(reason !== null)(`clickhouse-go${reason === null ? '' : ` (${rea
     await store.engine.insertNative('flows', { bytes: [encodeNative(flowBatch(rows))] }, { token: 't' });
     const app = createClickHouseEndpoint(
       { token: TOKEN, database: DATABASE },
-      { query: createStoredModel(store.engine, configSchema.parse({})).query, onError: () => undefined },
+      {
+        query: createStoredModel(store.engine, () => configSchema.parse({})).query,
+        onError: () => undefined,
+      },
     );
     listener = createHttpListener('clickhouse.listen', { host: '127.0.0.1', port: 0 }, app.fetch);
     address = `127.0.0.1:${(await listener.start()).port}`;

@@ -32,7 +32,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'stored flows' : withoutChdb, ()
 
   const read = async (ports: number[], pageRows: number, untilMs?: number) => {
     const query = (sql: string, format: string) =>
-      store.engine.queryText(sql, format, { readonly: true, timeoutMs: 30_000 });
+      store.engine.queryBytes(sql, format, { readonly: true, timeoutMs: 30_000 });
     const batches = [];
     for await (const batch of storedFlows(query, { ports, untilMs }, pageRows)) batches.push(batch);
     return batches;

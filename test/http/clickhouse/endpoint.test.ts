@@ -196,7 +196,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'the endpoint over the real engi
     store = await openTestStore();
     const rows = [{ at: NOW, src: '10.0.0.7', dst: '198.51.100.9', srcPort: 4000, dstPort: 25 }];
     await store.engine.insertNative('flows', { bytes: [encodeNative(flowBatch(rows))] }, { token: 't' });
-    const model = createStoredModel(store.engine, configSchema.parse({}));
+    const model = createStoredModel(store.engine, () => configSchema.parse({}));
     const app = createClickHouseEndpoint(
       { token: TOKEN, database: DATABASE },
       { query: model.query, onError: () => undefined },
