@@ -6,13 +6,13 @@
  * on a clock of its own; nothing here reads ours.
  */
 
-import { createDeadlines } from '../../../src/detect/deadlines.ts';
 import { type AddressBytes, parseAddress } from '../../../src/flow/address.ts';
 import { act, firstActMs, STRANGERS, type Stage } from './behaviour.ts';
 import { type Chance, createChance } from './chance.ts';
 import { type Conversation, Script } from './conversation.ts';
 import { createEncoder, type Encoder, RECORDS_PER_DATAGRAM } from './encode.ts';
 import { type Actor, createNetwork, type Mix, type Network } from './network.ts';
+import { createQueue } from './queue.ts';
 import { createRouter, type FlowRecord, type Router, type RouterSettings } from './router.ts';
 import { createTruth, type Truth } from './truth.ts';
 
@@ -83,8 +83,8 @@ function* deliver(
   chance: (label: string) => Chance,
 ): Generator<Delivery> {
   const untilMs = BEGIN_MS + scenario.hours * HOUR_MS;
-  const records = createDeadlines<FlowRecord>();
-  const underWay = createDeadlines<Delivery>();
+  const records = createQueue<FlowRecord>();
+  const underWay = createQueue<Delivery>();
   const posts = scenario.routers.map((settings, index): Post => {
     const bootMs = BEGIN_MS - UPTIME_MS;
     const encoder = createEncoder(settings.format, {
@@ -113,8 +113,8 @@ function* deliver(
     };
   });
 
-  const actors = createDeadlines<Actor>();
-  const strangers = createDeadlines<(typeof STRANGERS)[number]>();
+  const actors = createQueue<Actor>();
+  const strangers = createQueue<(typeof STRANGERS)[number]>();
   const outside = chance('strangers');
   const stage: Stage = {
     network,
