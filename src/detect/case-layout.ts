@@ -49,11 +49,12 @@ export const RECURRENCE = 59;
 export const VERDICT = 60;
 export const BLOCK = 61;
 export const STATE = 62;
-/** The destinations: first and last in the order of their entry, how many, and how many of them were never reached. */
-export const DESTINATION_FIRST = 63;
-export const DESTINATION_LAST = 64;
-export const DESTINATION_COUNT = 65;
-export const DESTINATION_UNREACHED = 66;
+/** The destinations: how many, then the first and last of those that were reached, and of those that were not. */
+export const DESTINATION_COUNT = 63;
+export const REACHED_FIRST = 64;
+export const REACHED_LAST = 65;
+export const UNREACHED_FIRST = 66;
+export const UNREACHED_LAST = 78;
 /** Lists, see cell-lists.ts. */
 export const PORTS = 67;
 export const SAMPLING = 68;
@@ -68,4 +69,4 @@ export const TRIALS = 75;
 export const SUCCESSES = 76;
 /** 1 when a destination found no room. */
 export const DESTINATIONS_CUT = 77;
-export const HOST_WORDS = 78;
+export const HOST_WORDS = 80;

@@ -1,17 +1,18 @@
 /**
  * The destinations of all hosts: with whom each talks, and how much.
  *
- * One table, found by host and address; those of a host are a list in the order of their entry. Bounded per host and
- * over all hosts: a full table gives up one that was only attempted for one that was reached, so that a scan cannot
- * hide whom the host really talks to.
+ * One table, found by host and address; those of a host that were reached are a list, those only attempted another.
+ * Bounded per host and over all hosts: a full table gives up the oldest that was only attempted for one that was
+ * reached, so that a scan cannot hide whom the host really talks to.
  */
 
 import {
   DESTINATION_COUNT,
-  DESTINATION_FIRST,
-  DESTINATION_LAST,
-  DESTINATION_UNREACHED,
   DESTINATIONS_CUT,
+  REACHED_FIRST,
+  REACHED_LAST,
+  UNREACHED_FIRST,
+  UNREACHED_LAST,
 } from './case-layout.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { RecordStore } from './record-store.ts';
@@ -27,7 +28,8 @@ const SOLID_MS = 4;
 const KEY = 10;
 const HOST = 14;
 const NEXT = 15;
-const HASH = 16;
+const BEFORE = 16;
+const HASH = 17;
 const WORDS = 18;
 
 export interface Destination {
@@ -125,33 +127,41 @@ export class Destinations {
     store.words32(slot).set(this.wanted, store.word(slot) + KEY);
     store.set(slot, HASH, hash);
     this.index.add(hash, slot);
-    const last = hosts.get(host, DESTINATION_LAST);
-    if (last === 0) hosts.set(host, DESTINATION_FIRST, slot + 1);
-    else store.set(last - 1, NEXT, slot + 1);
-    hosts.set(host, DESTINATION_LAST, slot + 1);
     hosts.set(host, DESTINATION_COUNT, this.count(host) + 1);
-    hosts.set(host, DESTINATION_UNREACHED, hosts.get(host, DESTINATION_UNREACHED) + 1);
+    this.link(host, slot, false);
     return slot;
   }
 
-  /** Forgets the first destination that was never reached; false when there is none. */
+  /** Forgets the oldest destination that was never reached; false when there is none. */
   private giveUpUnreached(host: number): boolean {
-    const { store, hosts } = this;
-    if (hosts.get(host, DESTINATION_UNREACHED) === 0) return false;
-    let before = 0;
-    let entry = hosts.get(host, DESTINATION_FIRST);
-    while (this.wide(entry - 1, SESSIONS) !== 0) {
-      before = entry;
-      entry = store.get(entry - 1, NEXT);
-    }
-    const after = store.get(entry - 1, NEXT);
-    if (before === 0) hosts.set(host, DESTINATION_FIRST, after);
-    else store.set(before - 1, NEXT, after);
-    if (after === 0) hosts.set(host, DESTINATION_LAST, before);
-    hosts.set(host, DESTINATION_COUNT, this.count(host) - 1);
-    hosts.set(host, DESTINATION_UNREACHED, hosts.get(host, DESTINATION_UNREACHED) - 1);
+    const entry = this.hosts.get(host, UNREACHED_FIRST);
+    if (entry === 0) return false;
+    this.hosts.set(host, DESTINATION_COUNT, this.count(host) - 1);
+    this.unlink(host, entry - 1, false);
     this.release(entry - 1);
     return true;
+  }
+
+  /** Puts an entry at the end of one of the host's lists. */
+  private link(host: number, slot: number, reached: boolean): void {
+    const { store, hosts } = this;
+    const lastField = reached ? REACHED_LAST : UNREACHED_LAST;
+    const last = hosts.get(host, lastField);
+    store.set(slot, BEFORE, last);
+    store.set(slot, NEXT, 0);
+    if (last === 0) hosts.set(host, reached ? REACHED_FIRST : UNREACHED_FIRST, slot + 1);
+    else store.set(last - 1, NEXT, slot + 1);
+    hosts.set(host, lastField, slot + 1);
+  }
+
+  private unlink(host: number, slot: number, reached: boolean): void {
+    const { store, hosts } = this;
+    const before = store.get(slot, BEFORE);
+    const next = store.get(slot, NEXT);
+    if (before === 0) hosts.set(host, reached ? REACHED_FIRST : UNREACHED_FIRST, next);
+    else store.set(before - 1, NEXT, next);
+    if (next === 0) hosts.set(host, reached ? REACHED_LAST : UNREACHED_LAST, before);
+    else store.set(next - 1, BEFORE, before);
   }
 
   private release(slot: number): void {
@@ -180,8 +190,8 @@ export class Destinations {
     this.setWide(slot, SESSIONS, after);
     if ((before === 0) === (after === 0)) return;
     const host = this.store.get(slot, HOST);
-    const unreached = this.hosts.get(host, DESTINATION_UNREACHED);
-    this.hosts.set(host, DESTINATION_UNREACHED, after === 0 ? unreached + 1 : unreached - 1);
+    this.unlink(host, slot, before !== 0);
+    this.link(host, slot, after !== 0);
   }
 
   /** Notes when the newest session was connected, or (`solid`) when the newest was whose client half was seen. */
@@ -192,18 +202,16 @@ export class Destinations {
   /** Destinations of the host whose noted time is not before `sinceMs`. */
   countSince(host: number, solid: boolean, sinceMs: number): number {
     let count = 0;
-    for (let entry = this.hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
-      if (this.wide(entry - 1, solid ? SOLID_MS : CONNECTED_MS) >= sinceMs) count++;
-      entry = this.store.get(entry - 1, NEXT);
+    for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
+      if (this.wide(slot, solid ? SOLID_MS : CONNECTED_MS) >= sinceMs) count++;
     }
     return count;
   }
 
-  /** All of a host in the order of their entry, for messages. */
+  /** All of a host, those that were reached first, for messages. */
   of(host: number): Destination[] {
     const all: Destination[] = [];
-    for (let entry = this.hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
-      const slot = entry - 1;
+    for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
       const address = new Uint8Array(16);
       for (let i = 0; i < 4; i++) writeWord(address, 4 * i, this.store.get(slot, KEY + i));
       all.push({
@@ -212,22 +220,30 @@ export class Destinations {
         packets: this.wide(slot, PACKETS),
         bytes: this.wide(slot, BYTES),
       });
-      entry = this.store.get(slot, NEXT);
     }
     return all;
   }
 
+  private first(host: number): number {
+    const reached = this.hosts.get(host, REACHED_FIRST);
+    return (reached === 0 ? this.hosts.get(host, UNREACHED_FIRST) : reached) - 1;
+  }
+
+  private next(host: number, slot: number): number {
+    const next = this.store.get(slot, NEXT);
+    const isLastReached = next === 0 && this.wide(slot, SESSIONS) !== 0;
+    return (isLastReached ? this.hosts.get(host, UNREACHED_FIRST) : next) - 1;
+  }
+
   empty(host: number): void {
     const { hosts } = this;
-    for (let entry = hosts.get(host, DESTINATION_FIRST); entry !== 0; ) {
-      const next = this.store.get(entry - 1, NEXT);
-      this.release(entry - 1);
-      entry = next;
+    for (let slot = this.first(host); slot >= 0; ) {
+      const next = this.next(host, slot);
+      this.release(slot);
+      slot = next;
     }
-    hosts.set(host, DESTINATION_FIRST, 0);
-    hosts.set(host, DESTINATION_LAST, 0);
-    hosts.set(host, DESTINATION_COUNT, 0);
-    hosts.set(host, DESTINATION_UNREACHED, 0);
+    for (const field of [DESTINATION_COUNT, REACHED_FIRST, REACHED_LAST, UNREACHED_FIRST, UNREACHED_LAST])
+      hosts.set(host, field, 0);
   }
 }
 
