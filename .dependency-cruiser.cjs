@@ -55,6 +55,12 @@ module.exports = {
       to: { path: 'node_modules/node-netflowv9' },
     },
     {
+      name: 'ssh-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^(src/push|test)/' },
+      to: { path: 'node_modules/(ssh2|fast-xml-parser)' },
+    },
+    {
       name: 'src-does-not-import-tests',
       severity: 'error',
       from: { path: '^src/' },

@@ -19,20 +19,25 @@ export function isBlocked(config: Config, incident: Incident, nowMs: number): bo
 
 /** What a configured target asks of the renderer. */
 export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRenderRequest {
-  const { platform, kind } = target;
-  return target.interface === undefined
-    ? { platform, kind, family }
-    : { platform, kind, family, interface: target.interface };
+  const { platform, kind, interface: face, site } = target;
+  return {
+    platform,
+    kind,
+    family,
+    ...(face !== undefined && { interface: face }),
+    ...(site !== undefined && { site }),
+  };
 }
 
 /** Throws RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender. */
 export function renderFor(
   config: Config,
   incidents: readonly Incident[],
-  request: AclRenderRequest,
+  { site, ...request }: AclRenderRequest,
   nowMs: number,
 ): AclRendering {
-  return renderAcl({ ...request, ...aclInputOf(config, incidents, nowMs) });
+  const ofSite = site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
+  return renderAcl({ ...request, ...aclInputOf(config, ofSite, nowMs) });
 }
 
 /** Who is to be denied, and the interlocks that no list may pass by. */

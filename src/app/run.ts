@@ -26,6 +26,7 @@ import { detectorOptions } from './detectors.ts';
 import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
+import { createListPush } from './list-push.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
 import { createReloader } from './reloader.ts';
@@ -86,7 +87,11 @@ export function createService(
   const writer = roles.has('store')
     ? createStoreWriter({ stream, engine, log, archive: config.collector.archive, directory: config.data })
     : null;
-  const serveRole = roles.has('serve') ? createServeRole(config, { stream, log, now }) : null;
+  const policyVersion = () => detection.policy.version;
+  const listPush = roles.has('serve') ? createListPush(config, { stream, policyVersion, log, now }) : null;
+  const serveRole = roles.has('serve')
+    ? createServeRole(config, { stream, log, now, ...(listPush !== null && { onText: listPush.offer }) })
+    : null;
   const coverageRole =
     collector === null
       ? null
@@ -106,6 +111,7 @@ export function createService(
       // Everything that can fail is done before anything changes.
       detection = detectorOptions(next, stream.partitions('mail'));
       collector?.reload(next);
+      listPush?.reload(next);
       serveRole?.reload(next);
       await detectRole?.reload(detection);
     },
@@ -121,6 +127,7 @@ export function createService(
     ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
     ...(writer !== null && { writer }),
     ...(coverageRole !== null && { coverage: coverageRole }),
+    ...(listPush !== null && { push: listPush }),
   });
 
   const incidents = () => serveRole?.incidents() ?? [];
@@ -199,6 +206,7 @@ export function createService(
     }
     await detectRole?.start();
     void detectRole?.assigned.then(() => waitingFor.delete('the mail stream'));
+    await listPush?.start();
     await serveRole?.start();
     void serveRole?.assigned.then(() => waitingFor.delete('the incidents'));
   }
@@ -252,6 +260,7 @@ export function createService(
       await opened.catch(() => undefined);
       await detectRole?.stop();
       await serveRole?.stop();
+      await listPush?.stop();
       // What is with the brokers is safe there.
       await writer?.stop(checkTopics === null ? DRAIN_MS : 0);
       await exporterAccount?.stop();

@@ -40,6 +40,8 @@ export interface ServeRoleDependencies {
   readonly stream: Stream;
   readonly log: Logger;
   readonly now: () => number;
+  /** What a target's list is, each time it was rendered and is in its file. */
+  readonly onText?: (target: AclTargetConfig, family: '4' | '6', text: string) => void;
 }
 
 /** Changes that come together are written together. */
@@ -162,6 +164,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       family,
       text: rendering.text,
     });
+    dependencies.onText?.(target, family, rendering.text);
     if (!changed) return;
     log.info({ target: target.name, family, entries: rendering.entries, file }, 'the ACL has changed');
     for (const { host, reason } of rendering.leftOut)

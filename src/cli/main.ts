@@ -11,6 +11,7 @@ import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
+import type { AclPushFlags } from './acl-push.ts';
 import { printable } from './table.ts';
 
 interface ReplayFlags {
@@ -248,6 +249,20 @@ acl
   .action(async (flags: AclRenderRequest) => {
     const { aclRenderCommand } = await import('./acl.ts');
     await aclRenderCommand(settings(), flags, process);
+  });
+
+acl
+  .command('push')
+  .description(
+    'a list to its router over SSH, on trial until it was seen in force; needs "push" of the target',
+  )
+  .argument('<target>', 'name of an ACL target')
+  .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
+  .option('--dry-run', 'show what the router has and what would change; change nothing')
+  .addHelpText('after', examples('acl push border --dry-run', 'acl push border --family 6'))
+  .action(async (target: string, flags: AclPushFlags) => {
+    const { aclPushCommand } = await import('./acl-push.ts');
+    process.exitCode = await aclPushCommand(settings(), target, flags, process);
   });
 
 program

@@ -13,10 +13,10 @@ import { migrate } from '../store/migrate.ts';
 import { type Client, createClient } from './client.ts';
 
 /** Calls `use` with a model, and with the client when a running instance answers. */
-export async function withModel(
+export async function withModel<Result>(
   loaded: LoadedConfig,
-  use: (model: ReadModel, client: Client | null) => Promise<void>,
-): Promise<void> {
+  use: (model: ReadModel, client: Client | null) => Promise<Result>,
+): Promise<Result> {
   const client = createClient(loaded.config);
   if (await client.isUp()) return use(client, client);
   if (!storeExists(loaded.config)) {
@@ -30,7 +30,7 @@ export async function withModel(
     await engine.start();
     // Data that an earlier version left, or that nothing was ever written to, has its tables to come.
     if (loaded.config.clickhouse.url === '') await migrate(engine, loaded.config.clickhouse);
-    await use(
+    return await use(
       createStoredModel(engine, () => loaded.config),
       null,
     );

@@ -117,8 +117,8 @@ export async function alertsCommand(
 
 /** One line a person can read. */
 export function describeAlert(alert: Alert): string {
-  if (alert.kind === 'coverage')
-    return printable(`${shortTime(alert.emitted_at)} coverage: ${alert.reasons.join('; ')}`);
+  if (alert.grade === null)
+    return printable(`${shortTime(alert.emitted_at)} ${alert.kind}: ${alert.reasons.join('; ')}`);
   const evidence =
     alert.sessions > 0
       ? `${alert.sessions} session(s) with ${alert.destinations.count} destination(s), ${formatBytes(alert.bytes)} sent`

@@ -1,7 +1,7 @@
 /** What no single key can tell: combinations that are unsafe (errors) or probably not meant (warnings). */
 
 import { formatPrefix, prefixContains } from '../flow/prefix.ts';
-import type { Config } from './schema.ts';
+import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
 import { formatSocketAddress } from './values.ts';
 
 export interface CrossCheck {
@@ -77,6 +77,7 @@ export function crossCheck(config: Config): CrossCheck {
         path: ['acl', 'targets', i, 'name'],
         message: `the name "${target.name}" is used twice`,
       });
+    checkTarget(target, i, config, errors);
   });
   if (config.block.mode === 'publish' && config.senders.length === 0) {
     warnings.push(
@@ -89,6 +90,20 @@ export function crossCheck(config: Config): CrossCheck {
     );
   }
   return { errors, warnings };
+}
+
+function checkTarget(target: AclTargetConfig, i: number, config: Config, errors: Mistake[]): void {
+  const at = (key: string, message: string) => errors.push({ path: ['acl', 'targets', i, key], message });
+  if (target.site !== undefined && !config.networks.sites.some((site) => site.name === target.site))
+    at('site', `there is no site "${target.site}" in networks.sites`);
+  const { push } = target;
+  if (push === undefined) return;
+  if (!PUSH_PLATFORMS.some((platform) => platform === target.platform))
+    at('push', `there is no push for ${target.platform}, only for ${PUSH_PLATFORMS.join(', ')}`);
+  if (target.interface === undefined)
+    at('push', 'needs the interface that the list is bound to, as "interface" of the target');
+  const secrets = [push.password_file, push.password_env, push.key_file].filter((one) => one !== undefined);
+  if (secrets.length !== 1) at('push', 'needs one of password_file, password_env and key_file');
 }
 
 function checkKafka({ kafka, collector }: Config, errors: Mistake[], warnings: string[]): void {

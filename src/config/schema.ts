@@ -147,10 +147,41 @@ const coverage = z.strictObject({
   interval: duration.prefault('5m'),
 });
 
+/** Platforms whose routers can take a change back by themselves, and which a push therefore exists for. */
+export const PUSH_PLATFORMS = ['cisco-ios', 'cisco-iosxr', 'arista-eos', 'junos'] as const;
+export type PushPlatform = (typeof PUSH_PLATFORMS)[number];
+
+/** How a list gets to its router over SSH. Absent, as by default: nothing is ever sent to a router. */
+const push = z.strictObject({
+  host: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/, 'expected a host name or an address'),
+  /** 22, where NETCONF is a subsystem as well; many Junos devices have it on 830. */
+  port: port.default(22),
+  username: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'expected 1 to 64 characters of ASCII, without spaces'),
+  /** The secret is never in this file: in another whose only line it is, in a variable, or it is a private key. */
+  password_file: z.string().optional(),
+  password_env: z.string().optional(),
+  key_file: z.string().optional(),
+  passphrase_file: z.string().optional(),
+  /** For routers that do not let the user in with all rights. */
+  enable_file: z.string().optional(),
+  enable_env: z.string().optional(),
+  /** As `ssh-keyscan HOST | ssh-keygen -lf -` shows them; any other is refused. */
+  host_key: z
+    .array(z.string().regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'expected SHA256: and 43 characters'))
+    .min(1),
+  /** The router takes the change back when it was not confirmed within so long. */
+  confirm: duration.refine((ms) => ms >= 60_000 && ms <= 3_600_000, 'expected 1m to 60m').prefault('5m'),
+  /** For each answer of the router. */
+  timeout: duration.refine((ms) => ms >= 100 && ms <= 300_000, 'expected 100ms to 5m').prefault('30s'),
+});
+
 const acl = z.strictObject({
   targets: z
     .array(
       z.strictObject({
+        push: push.optional(),
+        /** Name of a site: only hosts of this site are in the list. Absent: hosts of all sites. */
+        site: name.optional(),
         name,
         platform: z.enum(ACL_PLATFORMS),
         kind: z.enum(ACL_KINDS).default('offenders'),
@@ -299,4 +330,5 @@ export type SenderConfig = Config['senders'][number];
 export type DetectionConfig = Config['detection'];
 export type BlockConfig = Config['block'];
 export type KafkaConfig = Config['kafka'];
+export type PushSettings = z.output<typeof push>;
 export type AclTargetConfig = Config['acl']['targets'][number];

@@ -6,9 +6,9 @@
  * each cause makes at most one alert an interval, which names them all up to a bound.
  */
 
-import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import type { Alert } from '../messages/alert.ts';
+import { hostlessAlert } from '../messages/hostless-alert.ts';
 
 type CoverageConfig = Config['coverage'];
 
@@ -257,35 +257,19 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
 
 function toAlert(gap: Gap, { policyVersion, startedAtMs }: CoverageWatchOptions, nowMs: number): Alert {
   const { cause, exporters, sinceMs, lost, reasons, identity } = gap;
-  const digest = createHash('sha256').update(JSON.stringify(['coverage', startedAtMs, cause, ...identity]));
   return {
-    schema: 'rogue-smtp.alert',
-    schema_version: 1,
-    alert_id: digest.digest('hex').slice(0, 24),
-    kind: 'coverage',
-    incident_id: '',
-    host: '',
-    site: '',
-    grade: null,
-    flags: [],
-    first_seen: iso(sinceMs),
-    last_seen: iso(nowMs),
-    sessions: 0,
-    attempts: 0,
-    destinations: { count: 0, exact: true, top: [] },
-    packets: 0,
-    bytes: 0,
-    ports: [],
-    exporters: exporters
-      .slice(0, MAX_NAMED)
-      .map(({ address, domain }) => ({ address, domain, interface: 0 })),
-    sampling: [],
-    reasons: [...reasons],
-    missing: [],
-    policy_version: policyVersion,
-    block: { state: 'none', reason: '', since: null, until: null },
+    ...hostlessAlert({
+      kind: 'coverage',
+      identity: [startedAtMs, cause, ...identity],
+      sinceMs,
+      nowMs,
+      exporters: exporters
+        .slice(0, MAX_NAMED)
+        .map(({ address, domain }) => ({ address, domain, interface: 0 })),
+      reasons: [...reasons],
+      policy_version: policyVersion,
+    }),
     coverage: { cause, exporters: exporters.length, lost },
-    emitted_at: iso(nowMs),
   };
 }
 

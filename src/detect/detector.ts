@@ -164,7 +164,7 @@ export function createDetector(options: DetectorOptions): Detector {
       implausible: 0,
       duplicate: 0,
     },
-    alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0 },
+    alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0, delivery: 0 },
     backscatter: 0,
     evictedHosts: 0,
     get evictedSessions() {

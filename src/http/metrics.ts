@@ -22,6 +22,10 @@ export interface MetricsSources {
   readonly detector?: Pick<Detector, 'counters'>;
   /** Alerts of kind `coverage`, which do not come from the detector. */
   readonly coverage?: { readonly counters: { readonly alerts: number } };
+  /** Lists pushed to routers; absent when no target has a push. */
+  readonly push?: {
+    readonly counters: Readonly<Record<'applied' | 'unchanged' | 'failed' | 'alerts', number>>;
+  };
   readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
   readonly policy?: PolicySource;
 }
@@ -60,7 +64,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
   collectDefaultMetrics({ register: registry });
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
-  if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources.coverage);
+  if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources);
+  if (sources.push !== undefined) describePush(registry, sources.push);
   if (sources.policy !== undefined) describePolicy(registry, sources.policy);
   const { detectLag } = sources;
   if (detectLag !== undefined) {
@@ -206,15 +211,24 @@ function describeStream(registry: Registry, { counters }: NonNullable<MetricsSou
   }
 }
 
+function describePush(registry: Registry, { counters }: NonNullable<MetricsSources['push']>): void {
+  counter(registry, 'pushes_total', 'Lists sent to routers, by how it ended', 'result', () => [
+    ['applied', counters.applied],
+    ['unchanged', counters.unchanged],
+    ['failed', counters.failed],
+  ]);
+}
+
 function describeDetector(
   registry: Registry,
   detector: NonNullable<MetricsSources['detector']>,
-  coverage: MetricsSources['coverage'],
+  { coverage, push }: Pick<MetricsSources, 'coverage' | 'push'>,
 ): void {
   counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () =>
     Object.entries({
       ...detector.counters.alerts,
       coverage: detector.counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
+      delivery: push?.counters.alerts ?? 0,
     }),
   );
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>

@@ -21,6 +21,8 @@ export interface AclRenderRequest {
   readonly kind: AclKind;
   readonly family: '4' | '6';
   readonly interface?: string;
+  /** Only hosts of this site; absent: of all. */
+  readonly site?: string;
 }
 
 export interface AclRendering {

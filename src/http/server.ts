@@ -58,6 +58,7 @@ const renderQuery = z.strictObject({
   kind: z.enum(ACL_KINDS),
   family: z.enum(['4', '6']).default('4'),
   interface: z.string().max(63).optional(),
+  site: z.string().max(63).optional(),
 });
 
 export function createHttpServer(
@@ -102,8 +103,12 @@ export function createHttpServer(
     context.json(await model.incident(valid(incidentName, context.req.param('id')))),
   );
   app.get('/api/v1/acl/render', async (context) => {
-    const { interface: lan, ...rest } = valid(renderQuery, context.req.query());
-    const request: AclRenderRequest = lan === undefined ? rest : { ...rest, interface: lan };
+    const { interface: lan, site, ...rest } = valid(renderQuery, context.req.query());
+    const request: AclRenderRequest = {
+      ...rest,
+      ...(lan !== undefined && { interface: lan }),
+      ...(site !== undefined && { site }),
+    };
     const { text, entries, leftOut } = await model.renderAcl(request);
     return context.json({ text, entries, left_out: leftOut });
   });

@@ -93,7 +93,7 @@ const evidenceFields = {
   block: blockSchema,
 };
 
-const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage'] as const;
+const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage', 'delivery'] as const;
 
 const COVERAGE_CAUSES = [
   'exporter_silent',
@@ -112,10 +112,21 @@ export const alertSchema = z.object({
   alert_id: z.string(),
   kind: z.enum(ALERT_KINDS),
   ...evidenceFields,
-  /** Null for `coverage`, which is about what was not seen: it has no host and no incident either, both are ''. */
+  /** Null for `coverage` and `delivery`, which are about no host: that and the incident are '' then. */
   grade: gradeSchema.nullable(),
   /** Only of kind `coverage`: why something was not seen, the number of exporters concerned, and what was lost. */
   coverage: z.object({ cause: z.enum(COVERAGE_CAUSES), exporters: count, lost: count }).optional(),
+  /** Only of kind `delivery`: a list that did not get to its router, or does again. */
+  delivery: z
+    .object({
+      target: z.string(),
+      family: z.enum(['4', '6']),
+      state: z.enum(['failed', 'paused', 'recovered']),
+      /** Attempts in a row that failed. */
+      failures: count,
+      next_attempt_at: isoTime.nullable(),
+    })
+    .optional(),
   emitted_at: isoTime,
 });
 export type Alert = z.infer<typeof alertSchema>;

@@ -16,8 +16,9 @@ import {
   sender,
 } from '../support/acl-requests.ts';
 
-/** Random configurations for each property; the long run sets more. */
+/** Random configurations for each property and form; `npm run acl-million` sets as many as make a million in all. */
 const RUNS = Number(process.env.ACL_PROPERTY_RUNS ?? 30);
+const TIMEOUT_MS = Math.max(30_000, RUNS * 300);
 
 const FAMILIES = ['4', '6'] as const;
 const FORMS = ACL_PLATFORMS.flatMap((platform) =>
@@ -265,6 +266,7 @@ const within = (list: readonly string[], text: string) =>
 
 describe.each(FORMS)(
   'whatever the configuration, the text for $platform, IPv$family, interface $lan',
+  { timeout: TIMEOUT_MS },
   ({ platform, family, lan }) => {
     const address = family === '4' ? address4 : address6;
     const configuration = fc.record({

@@ -125,6 +125,35 @@ describe('the configuration', () => {
       expect(mistake('', { ROGUE_SMTP__HTTP__TOKEN: token })).toContain('it travels in a header');
   });
 
+  it('takes a push only with a pinned host key, a secret elsewhere, an interface, and a platform that takes changes back', () => {
+    const target = (more: string, push: string) =>
+      `acl: { targets: [{ name: a, ${more}, push: { host: 192.0.2.1, username: x, ${push} } }] }\n`;
+    const key = `host_key: ["SHA256:${'A'.repeat(43)}"]`;
+    const ios = 'platform: cisco-ios, interface: Gi0/1';
+    expect(load(target(ios, `${key}, password_env: P`)).config.acl.targets[0].push).toMatchObject({
+      port: 22,
+      confirm: 300_000,
+      timeout: 30_000,
+    });
+    expect(mistake(target(ios, 'password_env: P'))).toContain('acl.targets.0.push.host_key');
+    expect(mistake(target(ios, `${key}, password: secret`))).toContain('password');
+    expect(mistake(target(ios, key))).toContain('needs one of password_file, password_env and key_file');
+    expect(mistake(target(ios, `${key}, password_env: P, key_file: k`))).toContain('needs one of');
+    expect(mistake(target('platform: cisco-ios', `${key}, key_file: k`))).toContain('needs the interface');
+    expect(mistake(target('platform: cisco-asa, interface: inside', `${key}, key_file: k`))).toContain(
+      'there is no push for cisco-asa',
+    );
+    expect(mistake(target(ios, `${key}, key_file: k, confirm: 10s`))).toContain('expected 1m to 60m');
+  });
+
+  it('takes a site of a target only when there is one', () => {
+    const yaml = 'acl: { targets: [{ name: a, platform: junos, site: north }] }\n';
+    expect(mistake(yaml)).toContain('there is no site "north"');
+    expect(load(`networks: { sites: [{ name: north, vrf: 1 }] }\n${yaml}`).config.acl.targets[0].site).toBe(
+      'north',
+    );
+  });
+
   it('refuses a port that is named twice', () => {
     expect(mistake('collector: { listen: ["0.0.0.0:2055", "[::]:2055", "0.0.0.0:2055"] }\n')).toBe(
       'c.yaml:1: 0.0.0.0:2055 is named twice',

@@ -5,10 +5,10 @@
  * is passed on without its fields, which may hold anything.
  */
 
-import { readFileSync } from 'node:fs';
 import kafkajs, { type KafkaConfig as ClientConfig, type Kafka, type logLevel } from 'kafkajs';
 import { compressFrame, decompressFrame } from 'lz4-napi';
 import type { KafkaConfig } from '../../config/schema.ts';
+import { readSecret, readSecretLine } from '../../config/secret.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
 import { patchRequestQueue } from './request-queue-patch.ts';
@@ -62,7 +62,7 @@ function saslOf(sasl: NonNullable<KafkaConfig['sasl']>): NonNullable<ClientConfi
   const password =
     sasl.password_file === undefined
       ? (sasl.password ?? '')
-      : readSecret(sasl.password_file, 'kafka.sasl.password_file').replace(/\r?\n$/, '');
+      : readSecretLine(sasl.password_file, 'kafka.sasl.password_file');
   switch (mechanism) {
     case 'plain':
       return { mechanism, username, password };
@@ -70,14 +70,6 @@ function saslOf(sasl: NonNullable<KafkaConfig['sasl']>): NonNullable<ClientConfi
       return { mechanism, username, password };
     case 'scram-sha-512':
       return { mechanism, username, password };
-  }
-}
-
-function readSecret(file: string, key: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new RogueSmtpError('config', `${key}: ${messageOf(error)}`, { cause: error });
   }
 }
 
