@@ -276,6 +276,8 @@ const clickhouse = z.strictObject({
   listen: socketAddress.optional(),
   username: z.string().default('default'),
   password: z.string().default(''),
+  /** gzip on the way to the server and back: for a server across a slow line, since it costs more time than a LAN saves. */
+  compression: z.boolean().default(false),
   retention: z
     .strictObject({
       flows: duration.prefault('30d'),

@@ -29,6 +29,8 @@ export interface ServerEngineOptions {
   readonly database: string;
   readonly username: string;
   readonly password: string;
+  /** gzip in both directions. */
+  readonly compression?: boolean;
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -58,6 +60,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     password: options.password,
     application: 'rogue-smtp',
     request_timeout: WRITE_TIMEOUT_MS + TIMEOUT_GRACE_MS,
+    compression: { request: options.compression === true, response: options.compression === true },
     max_open_connections: MAX_CONNECTIONS,
     keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
     log: { level: ClickHouseLogLevel.OFF },
