@@ -1,5 +1,5 @@
 /**
- * A session as it lies in memory: 160 bytes of a record store, and the one view through which they are read and written.
+ * A session as it lies in memory: 168 bytes of a record store, and the one view through which they are read and written.
  *
  * The fields read and are assigned like those of an object. A view shows one session at a time: whoever selects another
  * slot turns it for everybody who holds it. No rule about sessions is here, see sessions.ts.
@@ -31,7 +31,9 @@ const GRADE = 36;
 const FLAGS = 37;
 const FORWARD_VANTAGE = 38;
 const REPLY_VANTAGE = 39;
-export const SESSION_WORDS = 40;
+const LAST_END = 40;
+const LAST_COUNTS = 41;
+export const SESSION_WORDS = 42;
 
 // Bits of STATE; above them two bits each for `stray` and `trial`.
 const FORWARD_SEEN = 1 << 0;
@@ -163,6 +165,20 @@ export class Session implements SessionEvidence {
   }
   set replySumBytes(value: number) {
     this.wides[this.wide + REPLY_SUM_BYTES] = value;
+  }
+
+  /** The end (low word of the milliseconds) and a hash of the counts of the newest record of the client's half. */
+  get lastEnd(): number {
+    return this.words[this.word + LAST_END];
+  }
+  set lastEnd(value: number) {
+    this.words[this.word + LAST_END] = value;
+  }
+  get lastCounts(): number {
+    return this.words[this.word + LAST_COUNTS];
+  }
+  set lastCounts(value: number) {
+    this.words[this.word + LAST_COUNTS] = value;
   }
 
   get forwardFlags(): number {

@@ -24,6 +24,9 @@ const MAX_ACTIVE_TIMEOUT_MS = 3_600_000;
 /** Vantage points of one session beyond the first of each half. */
 const MAX_VIEWS = 16;
 
+/** Two meters of one router see a packet within this. */
+const TWIN_APART_MS = 20;
+
 /** What a session is known by. Addresses are 16 bytes at their offsets. */
 export interface SessionKey {
   readonly site: number;
@@ -162,6 +165,28 @@ export function createSessionTable(options: {
     if (bytes > session.replyBytes) session.replyBytes = bytes;
   }
 
+  /**
+   * True for a record of the client's half with the counts and the end of the one before it, from the same vantage point:
+   * a router with ingress and egress metering whose format has no direction (v5) tells every flow twice. A flow cache
+   * never cuts two parts of a session that end at the same time.
+   */
+  function isTwin(
+    columns: FlowColumns,
+    row: number,
+    vantage: number,
+    packets: number,
+    bytes: number,
+  ): boolean {
+    if (packets < 2 || (columns.present[row] & PRESENT.END) === 0) return false;
+    const end = columns.end[2 * row];
+    const counts = mix(mix(vantage, packets), bytes) >>> 0;
+    const apart = (end - session.lastEnd) | 0;
+    const twin = session.lastCounts === counts && apart <= TWIN_APART_MS && apart >= -TWIN_APART_MS;
+    session.lastEnd = end;
+    session.lastCounts = counts;
+    return twin;
+  }
+
   return {
     get size() {
       return index.size;
@@ -225,7 +250,7 @@ export function createSessionTable(options: {
         session.forwardFlags |= flags;
         if (columns.sampling_rate[row] > 1 && isDialogueSample(packets, bytes, flags))
           session.dialogueSampled = true;
-        addForward(vantage, packets, bytes);
+        if (!isTwin(columns, row, vantage, packets, bytes)) addForward(vantage, packets, bytes);
       } else {
         session.replySeen = true;
         session.replyFlags |= flags;

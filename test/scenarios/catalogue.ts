@@ -76,7 +76,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'rough: 5,000 hosts, 2 days, asymmetric, losses, skew, restarts',
     hosts: 5000,
     hours: 48,
-    mix: { ...servers(4), ...bots(4), privacy_bot: 4 },
+    mix: { ...servers(3), ...bots(3), privacy_bot: 3 },
     routers: [
       { format: 'v9', skewMs: 3 * DAY, loss: 0.02, duplicates: 0.02, jitterMs: 400, restarts: [0.31, 0.62] },
       { format: 'ipfix', skewMs: -2 * DAY, loss: 0.02, duplicates: 0.02, jitterMs: 400, restarts: [0.5] },
@@ -88,9 +88,9 @@ export const SCENARIOS: readonly Scenario[] = [
     clientPauseMs: 6 * 60 * MINUTE,
   },
   {
-    name: 'provider: 100,000 hosts, 12 hours, IPFIX, 30 min',
+    name: 'provider: 100,000 hosts, 8 hours, IPFIX, 30 min',
     hosts: 100_000,
-    hours: 12,
+    hours: 8,
     mix: { ...servers(10), ...bots(10), snowshoe_bot: 300, privacy_bot: 10 },
     routers: [{ format: 'ipfix', loss: 0.001 }],
     routing: 'all',

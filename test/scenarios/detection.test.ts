@@ -431,6 +431,39 @@ describe('sessions', () => {
     });
   });
 
+  it('ingress and egress export of a router that does not tell which is which (v5) are no sum', () => {
+    // A probe of 7 packets must not become the dialogue of 14.
+    const probe: Flow = {
+      from: ROGUE,
+      to: OUTSIDE,
+      version: 5,
+      packets: 7,
+      bytes: 560,
+      startAt: 0,
+      endAt: 900,
+    };
+    const { of } = detect([
+      { ...probe, sequence: 30, record: 24 },
+      { ...replyTo(probe), sequence: 30, record: 72 },
+      { ...probe, sequence: 30, record: 120, endAt: 901 },
+      { ...replyTo(probe), sequence: 30, record: 168 },
+    ]);
+    expect(of(ROGUE)).toMatchObject({ sessions: 1, packets: 7, bytes: 560, grade: 'connected' });
+  });
+
+  it('parts of a long session that look alike are a sum all the same', () => {
+    const part = (i: number): Flow => ({
+      from: ROGUE,
+      to: OUTSIDE,
+      packets: 6,
+      bytes: 900,
+      startAt: i * MINUTE,
+      endAt: (i + 1) * MINUTE - 1000,
+      at: (i + 1) * MINUTE,
+    });
+    expect(detect([part(0), part(1), part(2)]).of(ROGUE)).toMatchObject({ packets: 18, grade: 'conversed' });
+  });
+
   it('a record that is delivered again changes nothing', () => {
     const flows = sequenced(mail(ROGUE));
     const once = detect(flows);

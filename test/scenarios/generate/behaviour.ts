@@ -42,7 +42,7 @@ export interface Stage {
 
 /** Between the acts of a role, in the mean. */
 const PAUSE_MS = {
-  mail_server: 20 * SECOND,
+  mail_server: 30 * SECOND,
   backup_mx: 10 * MINUTE,
   smarthost: 30 * SECOND,
   app_server: 10 * MINUTE,
@@ -52,16 +52,16 @@ const PAUSE_MS = {
   stray: 10 * MINUTE,
   open_service: 30 * MINUTE,
   spoofed: 5 * MINUTE,
-  syn_scanner: SECOND,
-  banner_scanner: 2 * SECOND,
-  burst_bot: 2 * SECOND,
+  syn_scanner: 5 * SECOND,
+  banner_scanner: 10 * SECOND,
+  burst_bot: 3 * SECOND,
   steady_bot: MINUTE,
   slow_bot: HOUR,
   snowshoe_bot: 8 * HOUR,
-  refused_bot: 5 * SECOND,
+  refused_bot: 10 * SECOND,
   privacy_bot: MINUTE,
   abused_device: 2 * MINUTE,
-  smarthost_bot: 5 * SECOND,
+  smarthost_bot: 30 * SECOND,
 } as const;
 
 /** A burst bot sends for 40 minutes of every 2 hours. */
@@ -135,9 +135,11 @@ function perform(stage: Stage, actor: Actor, atMs: number): void {
       );
       return;
     case 'unlisted_probe':
-      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, () =>
-        probe(script, chance, chance.happens(0.5)),
-      );
+      // One in five asks whether a recipient exists, as far as RCPT.
+      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, () => {
+        if (chance.happens(0.2)) refused(script, chance);
+        else probe(script, chance, chance.happens(0.5));
+      });
       return;
     case 'stray':
       send(stage, actor, endpoint, network.outside(7), atMs, () => {
