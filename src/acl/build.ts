@@ -7,10 +7,16 @@
  */
 
 import { RogueSmtpError } from '../errors.ts';
-import { type AddressBytes, compareAddresses, formatAddress, isIPv4, parseAddress } from '../flow/address.ts';
-import { formatPrefix, type Prefix } from '../flow/prefix.ts';
+import { type AddressBytes, compareAddresses, isIPv4, parseAddress } from '../flow/address.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
-import { assertSafe, createInterlock, type InterlockInput, isInForce } from './interlocks.ts';
+import {
+  assertSafe,
+  createInterlock,
+  createPrefixInterlock,
+  type InterlockInput,
+  isInForce,
+} from './interlocks.ts';
 import {
   type AclFamily,
   type AclModel,
@@ -32,6 +38,8 @@ export interface AclInput extends InterlockInput {
   readonly maxEntries: number;
   /** Whose limit `maxEntries` is, for the reason that goes with those it leaves out; without it, the configuration's. */
   readonly bound?: string;
+  /** What is denied of an incident that is about an IPv6 prefix (`block.ipv6`). Default: its proven addresses. */
+  readonly ipv6?: 'hosts' | 'prefix';
   /** Those whose block is in force. */
   readonly offenders: readonly Incident[];
 }
@@ -128,6 +136,7 @@ function buildPolicy(input: AclInput): Rules {
 
 interface Candidate {
   readonly bytes: AddressBytes;
+  readonly length: number;
   readonly incident: Incident;
 }
 
@@ -135,38 +144,63 @@ function buildOffenders(input: AclInput): Rules {
   const leftOut: LeftOut[] = [];
   const worst = new Map<string, Candidate>();
   const refusal = createInterlock(input);
-  for (const incident of input.offenders) {
-    const bytes = parseAddress(incident.host);
-    if (bytes === null) {
-      leftOut.push({ host: incident.host, reason: 'is not the address of a single host' });
-      continue;
-    }
-    if ((isIPv4(bytes) ? '4' : '6') !== input.family) continue;
-    const host = formatAddress(bytes);
-    const reason = refusal(bytes);
+  const prefixRefusal = createPrefixInterlock(input);
+
+  function consider(prefix: Prefix, incident: Incident): void {
+    const { bytes, length } = prefix;
+    if ((isIPv4(bytes) ? '4' : '6') !== input.family) return;
+    const host = formatPrefix(prefix);
+    const reason = length === 128 ? refusal(bytes) : prefixRefusal(prefix);
     if (reason !== null) {
       leftOut.push({ host, reason });
-      continue;
+      return;
     }
     const known = worst.get(host);
-    const candidate = { bytes, incident };
+    const candidate = { bytes, length, incident };
     if (known === undefined || compareBadness(candidate, known) < 0) worst.set(host, candidate);
   }
+
+  for (const incident of input.offenders) {
+    const bytes = parseAddress(incident.host);
+    if (bytes !== null) {
+      consider({ bytes, length: 128 }, incident);
+      continue;
+    }
+    const parsed = parsePrefix(incident.host);
+    if (!parsed.ok || incident.members === undefined) {
+      leftOut.push({ host: incident.host, reason: 'is not the address of a single host' });
+    } else if (input.ipv6 === 'prefix' && prefixRefusal(parsed.prefix) === null) {
+      consider(parsed.prefix, incident);
+    } else {
+      if (input.ipv6 === 'prefix') consider(parsed.prefix, incident);
+      for (const address of blockedMembers(incident.members, input.nowMs)) {
+        const member = parsePrefix(address);
+        if (member.ok) consider(member.prefix, incident);
+      }
+    }
+  }
   const ranked = [...worst.values()].sort(compareBadness);
-  for (const { bytes } of ranked.slice(input.maxEntries)) {
+  for (const { bytes, length } of ranked.slice(input.maxEntries)) {
     const bound = input.bound ?? `block.max_entries is ${input.maxEntries}`;
     const reason = `the list is full: ${bound}, and worse hosts fill it`;
-    leftOut.push({ host: formatAddress(bytes), reason });
+    leftOut.push({ host: formatPrefix({ bytes, length }), reason });
   }
   const rules = ranked
     .slice(0, input.maxEntries)
     .sort((a, b) => compareAddresses(a.bytes, b.bytes))
-    .map(({ bytes, incident }): AclRule => {
+    .map(({ bytes, length, incident }): AclRule => {
       // Counts and grades change with every record; the text must change with the list only.
       const remark = sanitiseRemark(`incident ${incident.incident_id}, first seen ${incident.first_seen}`);
-      return { action: 'deny', source: { bytes, length: 128 }, destination: null, remark };
+      return { action: 'deny', source: { bytes, length }, destination: null, remark };
     });
   return { rules, leftOut: sortedLeftOut(leftOut) };
+}
+
+/** Addresses of a prefix whose own block has not ended. */
+export function blockedMembers(members: NonNullable<Incident['members']>, nowMs: number): string[] {
+  return members
+    .filter(({ until }) => until !== null && Date.parse(until) > nowMs)
+    .map(({ address }) => address);
 }
 
 /** The worst first; of equals the one that was seen first, then by address. */

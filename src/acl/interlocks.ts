@@ -11,7 +11,7 @@ import { RogueSmtpError } from '../errors.ts';
 import type { AddressBytes } from '../flow/address.ts';
 import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
 import { permits } from './evaluate.ts';
-import { type AclModel, BLOCKED_PORT, disjoint, inFamily, isHost } from './model.ts';
+import { type AclModel, BLOCKED_PORT, disjoint, inFamily, isHost, isWithin, prefixFamily } from './model.ts';
 
 export interface InterlockInput {
   /** Decides which permissions have ended. */
@@ -34,6 +34,9 @@ const UNBLOCKABLE: readonly { readonly prefix: Prefix; readonly name: string }[]
   { prefix: fixed('fe80::/10'), name: 'link-local' },
   { prefix: fixed('ff00::/8'), name: 'multicast' },
 ];
+
+/** An IPv6 network of one link (RFC 7421); nothing wider is ever denied, and of IPv4 only single hosts. */
+const WIDEST_DENIED = 64;
 
 const ALL_IPV4 = fixed('0.0.0.0/0');
 const ALL_IPV6 = fixed('::/0');
@@ -67,6 +70,25 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
   };
 }
 
+/**
+ * Why an IPv6 prefix must not be denied as a whole, or null. Besides what holds for a host: nothing that may send or is
+ * never blocked may lie in it, and all of it must be internal.
+ */
+export function createPrefixInterlock(input: InterlockInput): (prefix: Prefix) => string | null {
+  const host = createInterlock(input);
+  const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
+  return (prefix) => {
+    if (prefix.length < WIDEST_DENIED) return `is wider than a /${WIDEST_DENIED}`;
+    const reason = host(prefix.bytes);
+    if (reason !== null) return reason;
+    const sender = inForce.find(({ hosts }) => hosts.some((one) => isWithin(one, prefix)));
+    if (sender !== undefined) return `holds the authorised sender "${sender.name}"`;
+    if (input.never.some((one) => isWithin(one, prefix))) return 'holds an entry of the never-block list';
+    if (!input.internal.some((one) => isWithin(prefix, one))) return 'is not internal as a whole';
+    return null;
+  };
+}
+
 /** Asks of the finished rules what must never be. A failure is a bug of ours: better no list than this one. */
 export function assertSafe(model: AclModel, input: InterlockInput): void {
   const everywhere = [model.family === '4' ? ALL_IPV4 : ALL_IPV6];
@@ -79,7 +101,11 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
   if (model.kind === 'offenders') {
     const table = createPrefixTable(allowed.map(({ prefix }) => prefix));
     for (const { source } of model.rules) {
-      if (source === null || !isHost(source) || table.lookup(source.bytes) >= 0) throw unsafe(source);
+      if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)
+        throw unsafe(source);
+      if (!isHost(source) && (model.family === '4' || allowed.some(({ prefix }) => isWithin(prefix, source))))
+        throw unsafe(source);
+      if (table.lookup(source.bytes) >= 0) throw unsafe(source);
     }
     return;
   }

@@ -77,6 +77,9 @@ const MOST_OFFENDERS: Readonly<Partial<Record<AclPlatform, number>>> = {
   bird: FLOWSPEC_ROUTES,
 };
 
+/** Their lists hold single addresses only: there a block of an IPv6 prefix is one of its proven addresses. */
+const HOSTS_ONLY: ReadonlySet<AclPlatform> = new Set(['nftables', 'iptables', 'exabgp', 'gobgp', 'bird']);
+
 /** As the configuration demands; here again because a request may come from elsewhere, and a newline is a command. */
 const INTERFACE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/;
 
@@ -89,10 +92,10 @@ export function renderAcl(request: AclRequest): RenderedAcl {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
   const most = MOST_OFFENDERS[request.platform] ?? Number.POSITIVE_INFINITY;
-  const { model, leftOut } = buildAcl(
-    most < request.maxEntries
-      ? { ...request, maxEntries: most, bound: `${request.platform} takes ${most} hosts` }
-      : request,
-  );
+  const { model, leftOut } = buildAcl({
+    ...request,
+    ...(most < request.maxEntries && { maxEntries: most, bound: `${request.platform} takes ${most} hosts` }),
+    ...(HOSTS_ONLY.has(request.platform) && { ipv6: 'hosts' }),
+  });
   return { text: RENDERERS[request.platform](model), entries: model.rules.length, leftOut };
 }

@@ -4,7 +4,7 @@
  * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
  */
 
-import type { AclInput } from '../acl/build.ts';
+import { type AclInput, blockedMembers } from '../acl/build.ts';
 import { renderAcl } from '../acl/render.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
@@ -15,6 +15,11 @@ export function isBlocked(config: Config, incident: Incident, nowMs: number): bo
   if (config.block.mode !== 'publish' || config.senders.length === 0) return false;
   const { state, until } = incident.block;
   return state === 'published' && (until === null || Date.parse(until) > nowMs);
+}
+
+/** The addresses that a block is about: of an incident about an IPv6 prefix those with evidence of their own. */
+export function blockedHosts(incident: Incident, nowMs: number): readonly string[] {
+  return incident.members === undefined ? [incident.host] : blockedMembers(incident.members, nowMs);
 }
 
 /** What a configured target asks of the renderer. */
@@ -52,6 +57,7 @@ export function aclInputOf(
     senders: config.senders,
     never: [...config.block.never, ...config.networks.nat],
     maxEntries: config.block.max_entries,
+    ipv6: config.block.ipv6,
     offenders: incidents.filter((incident) => isBlocked(config, incident, nowMs)),
   };
 }

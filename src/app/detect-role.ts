@@ -10,9 +10,9 @@ import { setInterval } from 'node:timers';
 import type { Detector, DetectorOptions } from '../detect/detector.ts';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
-import { parseAddress } from '../flow/address.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { decodeNative } from '../flow/native.ts';
+import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
@@ -159,8 +159,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   }
 
   function partitionOf(incident: Pick<Incident, 'host'>): number {
-    const host = parseAddress(incident.host);
-    return host === null ? -1 : hostPartition(host, 0, stream.partitions('incidents'));
+    const host = parsePrefix(incident.host);
+    return host.ok ? hostPartition(host.prefix.bytes, 0, stream.partitions('incidents')) : -1;
   }
 
   async function onDelivery(delivery: Delivery): Promise<void> {

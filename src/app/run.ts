@@ -20,6 +20,7 @@ import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
+import { blockedHosts } from './acl-request.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
@@ -172,7 +173,7 @@ export function createService(
     metrics: metrics.render,
     notReady: () => [...waitingFor],
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
-    blockedHosts: () => serveRole?.blocked().map((incident) => incident.host) ?? [],
+    blockedHosts: () => serveRole?.blocked().flatMap((incident) => blockedHosts(incident, now())) ?? [],
     aclTarget: serveRole?.targetText ?? noTarget,
     onError,
   });

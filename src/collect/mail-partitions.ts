@@ -17,6 +17,7 @@ export function createMailDivider(
   internal: readonly Prefix[],
   partitions: number,
   capacity: number,
+  ipv6Group: 64 | 128 = 128,
 ): DivideMail {
   if (partitions === 1) return (batch, take) => batch.length > 0 && take(batch, 0);
   const ours = createPrefixTable(internal);
@@ -32,7 +33,7 @@ export function createMailDivider(
     for (let row = 0; row < batch.length; row++) {
       const at = 16 * row;
       const sourceIsHost = isHost(ours.lookup(src_addr, at) >= 0, ours.lookup(dst_addr, at) >= 0, batch, at);
-      const partition = hostPartition(sourceIsHost ? src_addr : dst_addr, at, partitions);
+      const partition = hostPartition(sourceIsHost ? src_addr : dst_addr, at, partitions, ipv6Group);
       partitionOf[row] = partition;
       ends[partition + 1]++;
     }

@@ -112,6 +112,11 @@ const detection = z.strictObject({
       window: duration.prefault('10m'),
     })
     .prefault({}),
+  /**
+   * 64: all addresses of an IPv6 /64 are one host, since a host with privacy addresses changes its own. See
+   * `block.ipv6` for what is blocked then. On Kafka collectors and detectors must say the same.
+   */
+  ipv6_group: z.union([z.literal(64), z.literal(128)], 'expected 64 or 128').default(128),
   /** An incident closes when nothing new was seen for so long. */
   quiet: duration.prefault('24h'),
   /** An open incident is reported at most so often when it merely goes on. */
@@ -124,6 +129,14 @@ const block = z.strictObject({
   mode: z.enum(['observe', 'propose', 'publish']).default('observe'),
   grade: gradeSchema.default('conversed'),
   ttl: duration.prefault('24h'),
+  /** How long the network leases an address (DHCP): no block lasts longer, whatever `ttl` says. */
+  lease: duration.optional(),
+  /**
+   * With `detection.ipv6_group: 64`. `hosts`: the addresses with evidence of their own, for `ipv6_ttl` after it. `prefix`:
+   * the whole /64, unless a sender, a never-block entry or something not internal lies in it.
+   */
+  ipv6: z.enum(['hosts', 'prefix']).default('hosts'),
+  ipv6_ttl: duration.prefault('4h'),
   /** Addresses that never get into an ACL, whatever they do. */
   never: z.array(prefix).prefault([]),
   max_entries: positive.default(500),

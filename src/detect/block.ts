@@ -9,6 +9,8 @@
 import type { BlockConfig } from '../config/schema.ts';
 import { type Block, GRADES } from '../messages/alert.ts';
 import type { Decision } from '../messages/decision.ts';
+import { SESSION_GRADE } from './evidence.ts';
+import type { MemberTerms } from './members.ts';
 
 export type BlockState = Block['state'];
 
@@ -137,9 +139,19 @@ export function standingDecision(
   return { state: 'published', reason: standing.reason };
 }
 
+/** After so long an address may belong to somebody else (DHCP). */
+const leaseMs = ({ lease }: BlockConfig): number => lease ?? Number.POSITIVE_INFINITY;
+
+/** What an address of a group needs to be blocked, and for how long it is: see host-groups.ts. */
+export function memberTerms(config: BlockConfig): MemberTerms {
+  // Bulk is said of all addresses together; of each a dialogue is enough.
+  const grade = Math.min(GRADES.indexOf(config.grade) + 1, SESSION_GRADE.conversed);
+  return { grade, lifeMs: Math.min(config.ipv6_ttl, leaseMs(config)) };
+}
+
 /** Milliseconds that a block lasts without new activity. */
 export function blockTtlMs(config: BlockConfig, recurrence: number): number {
-  return config.ttl * Math.min(MAX_TTL_FACTOR, 1 + recurrence);
+  return Math.min(config.ttl * Math.min(MAX_TTL_FACTOR, 1 + recurrence), leaseMs(config));
 }
 
 const none = (reason: string): BlockDecision => ({ state: 'none', reason });

@@ -38,6 +38,7 @@ import {
   VERDICT,
 } from './case-layout.ts';
 import type { CaseBlock, CaseTables } from './case-tables.ts';
+import type { Members } from './members.ts';
 import type { RecordStore } from './record-store.ts';
 import type { SampledDialogue } from './sampled-dialogue.ts';
 
@@ -92,6 +93,14 @@ export class CaseFile {
     this.words[this.word + field] = value;
   }
 
+  /** The addresses of a group that stands as one host; null for a single address. */
+  get members(): Members | null {
+    return this.tables.members.get(this.slot) ?? null;
+  }
+  set members(value: Members | null) {
+    if (value === null) this.tables.members.delete(this.slot);
+    else this.tables.members.set(this.slot, value);
+  }
   /** 24 hex digits. */
   get id(): string {
     let text = '';

@@ -61,6 +61,7 @@ export function endCase(file: CaseFile): void {
     for (let ring = file.readWord(field); ring !== 0; ) ring = lists.dropOldest(ring);
   destinations.empty(file.slot);
   blocks.release(file.readWord(BLOCK));
+  file.members = null;
   const word = hosts.word(file.slot);
   hosts.words32(file.slot).fill(0, word + CASE_WORDS, word + HOST_WORDS);
   const wide = hosts.wide(file.slot);

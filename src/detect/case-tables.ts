@@ -11,6 +11,7 @@ import type { BlockEffect } from './block-effect.ts';
 import { HOST_WORDS } from './case-layout.ts';
 import { CellLists } from './cell-lists.ts';
 import { Destinations } from './destinations.ts';
+import type { Members } from './members.ts';
 import { RecordStore } from './record-store.ts';
 import { createVantagePoints, type VantagePoints } from './vantage-points.ts';
 
@@ -41,6 +42,8 @@ export interface CaseTables {
   readonly vantagePoints: VantagePoints;
   readonly texts: Texts;
   readonly blocks: Blocks;
+  /** By the slot of the host; only hosts that are a group of addresses have any. */
+  readonly members: Map<number, Members>;
 }
 
 /** `destinationsPerHost`, `destinations`: most that are told apart, of a host and of all. */
@@ -53,6 +56,7 @@ export function createCaseTables(destinationsPerHost: number, destinations: numb
     vantagePoints: createVantagePoints(),
     texts: new Texts(),
     blocks: new Blocks(),
+    members: new Map(),
   };
 }
 

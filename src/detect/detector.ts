@@ -8,8 +8,8 @@
  */
 
 import type { BlockConfig, DetectionConfig } from '../config/schema.ts';
-import { parseAddress } from '../flow/address.ts';
 import { type FlowBatch, type FlowColumns, readWide } from '../flow/batch.ts';
+import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, GRADES, type Grade, type Incident } from '../messages/alert.ts';
 import type { Decision } from '../messages/decision.ts';
 import {
@@ -19,6 +19,7 @@ import {
   blockTtlMs,
   decideBlock,
   isStanding,
+  memberTerms,
   rulingInForce,
   standingDecision,
 } from './block.ts';
@@ -30,8 +31,10 @@ import { createCaseTables } from './case-tables.ts';
 import { createDeadlines } from './deadlines.ts';
 import { gradeSession, SESSION_GRADE } from './evidence.ts';
 import { createHalfSessions, HALF_WAIT_MS } from './half-sessions.ts';
+import { createHostGroups } from './host-groups.ts';
 import { createHostTable, type Host, hostKey } from './host-table.ts';
 import { fromIncident, incidentId, restoreCase, toAlert, toIncident, type Watermark } from './incidents.ts';
+import { noteMember } from './members.ts';
 import type { Policy } from './policy.ts';
 import { judgeAnew } from './policy-change.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
@@ -40,7 +43,7 @@ import { createScreen, emptySighting, type IgnoreReason, type Sighting } from '.
 import type { Session } from './session-record.ts';
 import { createSessionTable, LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
-import { type Before, bytesOf, createTally, nothingBefore, packetsOf } from './tally.ts';
+import { type Before, bytesOf, createTally, isSolid, nothingBefore, packetsOf } from './tally.ts';
 
 export interface DetectorOptions {
   readonly policy: Policy;
@@ -136,6 +139,7 @@ export function createDetector(options: DetectorOptions): Detector {
   let tally = createTally(detection);
   // The names of sites cannot change while the process runs.
   const hosts = createHostTable(tables, policy.siteNames);
+  const groups = createHostGroups(detection.ipv6_group);
   const halves = createHalfSessions(sessions);
   const deadlines = createDeadlines();
   const ledger = createBlockLedger<number>();
@@ -241,7 +245,8 @@ export function createDetector(options: DetectorOptions): Detector {
     const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
     if (countsNothing && session.stray < 2) return;
 
-    const known = hosts.find(s.site, s.client, s.clientAt);
+    const { bytes, at } = groups.hostOf(s);
+    const known = hosts.find(s.site, bytes, at);
     if (isTold(known?.restored ?? null, s, eventMs)) {
       const file = known?.file;
       if (file?.closedMs === null && eventMs >= file.openedMs) {
@@ -266,6 +271,7 @@ export function createDetector(options: DetectorOptions): Detector {
       nothingBefore(before);
       const host = openIncident(known, session, firstMs, s, eventMs);
       tally.add(host.file, session, before, s, eventMs);
+      noteAddress(host, session, s);
       counters.open[gradeOf(host)]++;
       changed(host, s, eventMs);
       reconsiderBlock(host, s, eventMs);
@@ -315,8 +321,8 @@ export function createDetector(options: DetectorOptions): Detector {
     eventMs: number,
   ): Host {
     const recurrence = known === undefined ? 0 : known.file.recurrence + 1;
-    const host =
-      known ?? addHost(s.site, s.client, s.clientAt, { partition: s.partition, offset: -1, clockMs: 0 });
+    const { bytes, at } = groups.hostOf(s);
+    const host = known ?? addHost(s.site, bytes, at, { partition: s.partition, offset: -1, clockMs: 0 });
     const { file } = host;
     let block: CaseFile['block'] | null = null;
     if (known === undefined) {
@@ -340,13 +346,23 @@ export function createDetector(options: DetectorOptions): Detector {
       verdict: s.verdict.reason,
     });
     if (block !== null) file.block = block;
+    if (groups.isGrouped(s)) file.members = new Map();
     return host;
+  }
+
+  /** Which address of a group it was; a list may have to take it in at once. */
+  function noteAddress(host: Host, session: Session, s: Sighting): void {
+    if (!groups.isGrouped(s)) return;
+    const { members } = host.file;
+    if (members === null || !isSolid(session.grade, session.half, s)) return;
+    if (noteMember(members, s, session.grade, memberTerms(blockConfig))) due.add(host.slot);
   }
 
   function continueIncident(host: Host, session: Session, s: Sighting, eventMs: number): void {
     const { file } = host;
     const gradeBefore = gradeOf(host);
     tally.add(file, session, before, s, eventMs);
+    noteAddress(host, session, s);
     changed(host, s, eventMs);
     const blockChanged = reconsiderBlock(host, s, eventMs);
     const effectChanged = watchBlock(host, s, eventMs);
@@ -766,9 +782,10 @@ export function createDetector(options: DetectorOptions): Detector {
       for (const slot of hosts.slots()) applyPolicy(hosts.at(slot));
     },
     decide(decision) {
-      const address = parseAddress(decision.host);
+      const parsed = parsePrefix(decision.host);
       const site = policy.siteNames.indexOf(decision.site);
-      if (address === null || site < 0) return;
+      if (!parsed.ok || site < 0) return;
+      const address = parsed.prefix.bytes;
       const key = hostKey(site, address, 0);
       const known = decisions.get(key);
       if (known !== undefined && known.decided_at > decision.decided_at) return;

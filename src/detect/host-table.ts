@@ -27,6 +27,7 @@ import {
 } from './case-layout.ts';
 import type { CaseTables } from './case-tables.ts';
 import type { HostName, Watermark } from './incidents.ts';
+import { groupName } from './members.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { SlotIndex } from './slot-index.ts';
 import { SlotList } from './slot-list.ts';
@@ -63,8 +64,9 @@ export class Host implements HostName {
     for (let i = 0; i < 4; i++) writeWord(this.addressBytes, 4 * i, this.words[this.word + HOST_KEY + i]);
     return this.addressBytes;
   }
+  /** An address, or the prefix that a group of addresses shares. */
   get address(): string {
-    return formatAddress(this.bytes);
+    return this.file.members === null ? formatAddress(this.bytes) : groupName(this.bytes);
   }
   get site(): string {
     return this.siteNames[this.words[this.word + SITE]];

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
+import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { describeEffect, newEffect } from './block-effect.ts';
 import { BULK, beginCase, noteInterface, notePort, noteSampling } from './case-file.ts';
@@ -17,6 +18,7 @@ import type { CaseFile } from './case-file-record.ts';
 import type { CaseBlock } from './case-tables.ts';
 import type { Destination } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
+import { MAX_MEMBERS, type Members } from './members.ts';
 import { MAX_SCORE } from './sampled-dialogue.ts';
 
 /** Destinations that a message shows. */
@@ -123,6 +125,7 @@ function evidenceFields(
       exact: file.destinationsExact,
       top: topDestinations(destinations),
     },
+    ...membersOf(file.members),
     packets: file.packets,
     bytes: file.bytes,
     ports: file.ports,
@@ -139,6 +142,21 @@ function evidenceFields(
       ...(file.block.approvedBy !== '' && { approved_by: file.block.approvedBy }),
       ...effectOf(file),
     },
+  };
+}
+
+/** The newest first. */
+function membersOf(members: Members | null): Pick<Alert, 'members'> {
+  if (members === null) return {};
+  const newest = [...members].sort(
+    ([addressA, a], [addressB, b]) => b.lastMs - a.lastMs || (addressA < addressB ? -1 : 1),
+  );
+  return {
+    members: newest.map(([address, { lastMs, untilMs }]) => ({
+      address,
+      last_seen: iso(lastMs),
+      until: untilMs === 0 ? null : iso(untilMs),
+    })),
   };
 }
 
@@ -271,6 +289,11 @@ const resumeSchema = z.strictObject({
   internal: natural.default(0),
   /** The watch over a published block: published, newest that passed, refused since. Absent in older incidents. */
   effect: z.tuple([natural, natural, natural]).optional(),
+  /** Of a group, each address: newest evidence, grade, first datagram, datagrams, until when it is blocked. */
+  members: z
+    .array(z.tuple([z.string(), natural, natural.max(BULK), natural, natural.max(2), natural]))
+    .max(MAX_MEMBERS)
+    .optional(),
   verdict: z.string(),
   /** Address, sessions, packets, bytes. */
   destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
@@ -298,6 +321,16 @@ function toResume(
     ...(file.block.effect !== null && {
       effect: [file.block.effect.publishedMs, file.block.effect.passedMs, file.block.effect.refused],
     }),
+    ...(file.members !== null && {
+      members: [...file.members].map(([address, m]) => [
+        address,
+        m.lastMs,
+        m.grade,
+        m.firstDatagram,
+        m.datagrams,
+        m.untilMs,
+      ]),
+    }),
     verdict: file.verdict,
     destinations: destinations.map(({ address, sessions, packets, bytes }) => [
       formatAddress(address),
@@ -324,9 +357,10 @@ export interface RestoredIncident {
 /** What an incident says of the case file that it was made from, or null when its text cannot have come from here. */
 export function fromIncident(incident: Incident): RestoredIncident | null {
   const parsed = resumeSchema.safeParse(incident.resume);
-  const address = parseAddress(incident.host);
-  if (!parsed.success || address === null || !INCIDENT_ID.test(incident.incident_id)) return null;
+  const host = parsePrefix(incident.host);
+  if (!parsed.success || !host.ok || !INCIDENT_ID.test(incident.incident_id)) return null;
   const resume = parsed.data;
+  if (resume.members?.some(([text]) => parseAddress(text) === null)) return null;
   const destinations: Destination[] = [];
   for (const [text, sessions, packets, bytes] of resume.destinations) {
     const destination = parseAddress(text);
@@ -337,7 +371,7 @@ export function fromIncident(incident: Incident): RestoredIncident | null {
   const [partition, offset, clockMs] = resume.at;
   return {
     incident,
-    address,
+    address: host.prefix.bytes,
     watermark: { partition, offset, clockMs },
     openedMs: Date.parse(incident.opened_at),
     closedMs: incident.closed_at === null ? null : Date.parse(incident.closed_at),
@@ -366,6 +400,14 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
     firstMs: Date.parse(incident.first_seen),
     verdict: resume.verdict,
   });
+  if (resume.members !== undefined) {
+    file.members = new Map(
+      resume.members.map(([address, lastMs, grade, firstDatagram, datagrams, untilMs]) => [
+        address,
+        { lastMs, grade, firstDatagram, datagrams, untilMs },
+      ]),
+    );
+  }
   for (const destination of restored.destinations) destinations.restore(file.slot, destination);
   file.lastMs = Date.parse(incident.last_seen);
   file.changedMs = Date.parse(incident.updated_at);

@@ -134,7 +134,7 @@ const tellsBulk = (file: CaseFile, session: Session): boolean =>
   !session.sampled || isAccepted(file.dialogue);
 
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
-function isSolid(grade: number, half: boolean, s: Sighting): boolean {
+export function isSolid(grade: number, half: boolean, s: Sighting): boolean {
   return grade >= SESSION_GRADE.connected && !half && s.port === BLOCK_PORT && !s.internal;
 }
 

@@ -79,6 +79,13 @@ const evidenceFields = {
     exact: z.boolean(),
     top: z.array(destinationSchema),
   }),
+  /**
+   * Where `host` is a prefix (`detection.ipv6_group`): its addresses with evidence, and until when each may be blocked;
+   * null while its own evidence does not suffice.
+   */
+  members: z
+    .array(z.object({ address: z.string(), last_seen: isoTime, until: isoTime.nullable() }))
+    .optional(),
   /** As exported, never multiplied by a sampling rate. */
   packets: count,
   bytes: count,
