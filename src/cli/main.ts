@@ -265,6 +265,19 @@ acl
     process.exitCode = await aclPushCommand(settings(), target, flags, process);
   });
 
+acl
+  .command('exabgp')
+  .description('run by ExaBGP as a process: its FlowSpec routes follow the files of a target')
+  .argument('<target>', 'name of an ACL target of the platform exabgp')
+  .addHelpText(
+    'after',
+    '\nIn the configuration of ExaBGP:\n  process rogue-smtp { run rogue-smtp acl exabgp TARGET; encoder text; }',
+  )
+  .action(async (target: string) => {
+    const { aclExabgpCommand } = await import('./acl-exabgp.ts');
+    await aclExabgpCommand(settings(), target);
+  });
+
 program
   .command('policy')
   .description('the policy of the configuration')
