@@ -40,6 +40,12 @@ export function crossCheck(config: Config): CrossCheck {
       message: 'listening beyond loopback needs http.token, since whoever reaches it reads the whole store',
     });
   }
+  if (config.clickhouse.cluster !== undefined && config.clickhouse.url === '') {
+    errors.push({
+      path: ['clickhouse', 'cluster'],
+      message: 'needs clickhouse.url: the embedded engine is no cluster',
+    });
+  }
   if (config.kafka.brokers.length > 0) checkKafka(config, errors, warnings);
   const listens = config.collector.listen.map(formatSocketAddress);
   listens.forEach((listen, i) => {

@@ -289,6 +289,14 @@ const clickhouse = z.strictObject({
   listen: socketAddress.optional(),
   username: z.string().default('default'),
   password: z.string().default(''),
+  /** Tables on a cluster, made by `migrate` and replicated; its servers have the macros `shard` and `replica`. */
+  cluster: z
+    .strictObject({
+      name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'not the name of a cluster'),
+      /** True: rows are spread over the shards. False: every replica has all. */
+      sharded: z.boolean().default(false),
+    })
+    .optional(),
   /** gzip on the way to the server and back: for a server across a slow line, since it costs more time than a LAN saves. */
   compression: z.boolean().default(false),
   retention: z

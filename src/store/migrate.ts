@@ -9,6 +9,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { backfill } from './backfill.ts';
+import { type Cluster, migrationsEngine, onCluster, statementsFor, storedName } from './cluster.ts';
 import { qualifiedName, quoteName, quoteText } from './sql.ts';
 import type { Engine } from './store.ts';
 
@@ -16,6 +18,8 @@ export interface MigrateOptions {
   readonly database: string;
   /** Milliseconds that rows are kept, counted from when they were stored. */
   readonly retention: { readonly flows: number; readonly mail: number; readonly incidents: number };
+  /** Absent: one server. */
+  readonly cluster?: Cluster | undefined;
 }
 
 export interface Migration {
@@ -67,24 +71,48 @@ export async function migrate(
   migrations?: readonly Migration[],
 ): Promise<string[]> {
   const known = migrations ?? (await loadMigrations());
-  const table = qualifiedName(options.database, 'schema_migrations');
-  await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(options.database)}`);
+  const { database, cluster } = options;
+  const table = qualifiedName(database, 'schema_migrations');
+  await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}${onCluster(cluster)}`);
   await engine.command(
-    `CREATE TABLE IF NOT EXISTS ${table} (number UInt32, name String, checksum String, ` +
-      `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ReplacingMergeTree(applied_at) ORDER BY number`,
+    `CREATE TABLE IF NOT EXISTS ${table}${onCluster(cluster)} (number UInt32, name String, checksum String, ` +
+      `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ${migrationsEngine(database, cluster)} ORDER BY number`,
   );
   const applied = await engine.query<{ number: number; name: string; checksum: string }>(
     `SELECT number, name, checksum FROM ${table} FINAL ORDER BY number`,
   );
   const missing = pending(known, applied);
+  await checkKind(engine, options);
   for (const migration of missing) {
-    for (const statement of statementsOf(render(migration.text, options))) await engine.command(statement);
+    for (const statement of statementsOf(render(migration.text, options))) {
+      // What earlier versions stored belongs into the new rollups, too. On clusters there were none.
+      if (applied.length > 0 && cluster === undefined)
+        await backfill(engine, statement, `migration-${migration.number}`);
+      for (const one of statementsFor(statement, cluster)) await engine.command(one);
+    }
     await engine.command(
       `INSERT INTO ${table} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
     );
   }
   await applyRetention(engine, options);
   return missing.map(({ name }) => name);
+}
+
+/** Tables are made for a cluster or not when they are created; the configuration cannot change that afterwards. */
+async function checkKind(engine: Engine, { database, cluster }: MigrateOptions): Promise<void> {
+  const [flows] = await engine.query<{ name: string; engine: string }>(
+    "SELECT name, engine FROM system.tables WHERE database = {database:String} AND name = 'flows'",
+    { params: { database } },
+  );
+  if (flows?.engine === undefined) return;
+  const wanted =
+    cluster === undefined ? 'MergeTree' : cluster.sharded ? 'Distributed' : 'ReplicatedMergeTree';
+  // Cloud services replicate by an engine of their own.
+  if (flows.engine !== wanted && !(cluster === undefined && flows.engine === 'SharedMergeTree'))
+    throw new RogueSmtpError(
+      'config',
+      `the tables in ${database} were made with engine ${flows.engine}, and clickhouse.cluster asks for ${wanted}; use another clickhouse.database, and copy the rows`,
+    );
 }
 
 function pending(
@@ -139,16 +167,21 @@ export function statementsOf(text: string): string[] {
 }
 
 /** A retention that was changed in the configuration reaches tables that exist. Parts are checked lazily, by merges. */
-async function applyRetention(engine: Engine, { database, retention }: MigrateOptions): Promise<void> {
+async function applyRetention(
+  engine: Engine,
+  { database, retention, cluster }: MigrateOptions,
+): Promise<void> {
   const tables = await engine.query<{ name: string; engine_full: string }>(
     'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
     { params: { database } },
   );
-  for (const { name, engine_full } of tables) {
-    const kind = Object.hasOwn(RETENTION_OF, name) ? RETENTION_OF[name] : undefined;
-    if (kind === undefined) continue;
+  for (const [table, kind] of Object.entries(RETENTION_OF)) {
+    const name = storedName(table, cluster);
+    const found = tables.find((candidate) => candidate.name === name);
     const ttl = `stored_at + toIntervalSecond(${retentionSeconds(retention[kind])})`;
-    if (!engine_full.includes(`TTL ${ttl}`))
-      await engine.command(`ALTER TABLE ${qualifiedName(database, name)} MODIFY TTL ${ttl}`);
+    if (found !== undefined && !found.engine_full.includes(`TTL ${ttl}`))
+      await engine.command(
+        `ALTER TABLE ${qualifiedName(database, name)}${onCluster(cluster)} MODIFY TTL ${ttl}`,
+      );
   }
 }

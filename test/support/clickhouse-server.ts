@@ -22,7 +22,7 @@ import { splitFormat } from '../../src/store/readonly-sql.ts';
 import { silentLog } from '../store/fixture.ts';
 
 /** What happens to a request on its way: the request is lost, or it arrives and its answer is lost. */
-export type Mishap = 'request_lost' | 'answer_lost' | null;
+type Mishap = 'request_lost' | 'answer_lost' | null;
 
 export interface ClickHouseServer {
   readonly url: string;
@@ -37,7 +37,7 @@ export interface ClickHouseServer {
   stop(): Promise<void>;
 }
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly statement: string;
   readonly params: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
