@@ -6,8 +6,6 @@
  * a packet which only an established connection can carry proves the connection, sampled or not.
  */
 
-import { DIALOGUE_PACKET_BYTES } from './sampled-dialogue.ts';
-
 export const TCP = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
 
 /** Grades of a session as numbers, so that the hot path compares integers. `none` is no act of the internal host. */
@@ -39,8 +37,9 @@ export interface ConversedThreshold {
 
 /** Packets from which a client half with ACK proves a connection although nothing was seen of the server. */
 const CONNECTED_PACKETS = 4;
-/** Packets of a pipelined mail, as a share of those that make a dialogue otherwise. */
-const PIPELINED_SHARE = 0.6;
+/** The shortest mail, as shares of what makes a dialogue otherwise. */
+const SHORTEST_PACKETS = 0.6;
+const SHORTEST_BYTES = 1.15;
 /** The longest packet without payload worth caring for: IPv6 and TCP header with the options of a SYN, and a bit. */
 const BARE_PACKET_BYTES = 84;
 
@@ -60,13 +59,14 @@ export function gradeSession(e: SessionEvidence, conversed: ConversedThreshold):
 }
 
 /**
- * Enough packets and octets; or fewer packets that carry what only a message is large enough for: with PIPELINING
- * (RFC 2920) a short mail takes seven packets of the client, greetings and probes stay small however many they are.
+ * Enough packets and octets; or fewer packets with somewhat more octets. A short mail takes nine packets of a client that
+ * sends no lone ACK, seven with PIPELINING (RFC 2920), and 1150 octets with its headers; greeting, refused recipients and
+ * QUIT come to 700 in as many packets. More packets or octets never prove less.
  */
 function isDialogue(packets: number, bytes: number, conversed: ConversedThreshold): boolean {
   if (bytes < conversed.bytes) return false;
   if (packets >= conversed.packets) return true;
-  return packets >= PIPELINED_SHARE * conversed.packets && bytes > DIALOGUE_PACKET_BYTES * packets;
+  return packets >= SHORTEST_PACKETS * conversed.packets && bytes >= SHORTEST_BYTES * conversed.bytes;
 }
 
 function isConnected(e: SessionEvidence): boolean {

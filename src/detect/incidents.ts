@@ -221,7 +221,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
     );
   } else if (file.grade === 3 && !file.dialogueProven) {
     reasons.push(
-      `a session of at least ${conversed.packets} packets and ${conversed.bytes} bytes, or of fewer packets as large as only a message has them: enough for an SMTP dialogue`,
+      `a session of at least ${conversed.packets} packets and ${conversed.bytes} bytes, or fewer packets with more bytes: enough for an SMTP dialogue`,
     );
   } else if (file.grade === 2) {
     reasons.push('a connection was established');

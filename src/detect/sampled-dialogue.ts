@@ -32,7 +32,7 @@ const FAILURE = -1;
 const ACCEPT = 54;
 
 /** A mean packet this large holds over 70 octets of TCP payload, even as an IPv6 frame with TCP options in sFlow. */
-export const DIALOGUE_PACKET_BYTES = 160;
+const DIALOGUE_PACKET_BYTES = 160;
 /** Packets of the client's half of a short mail, its SYN not counted. */
 const DIALOGUE_PACKETS = 11;
 

@@ -43,9 +43,9 @@ function bots(scale: number): Mix {
 
 export const SCENARIOS: readonly Scenario[] = [
   {
-    name: 'office: 100 hosts, 3 days, sFlow',
+    name: 'office: 100 hosts, 1 day, sFlow',
     hosts: 100,
-    hours: 72,
+    hours: 24,
     mix: { ...servers(1), ...bots(1), privacy_bot: 2 },
     routers: [{ format: 'sflow' }],
     routing: 'all',

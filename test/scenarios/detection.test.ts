@@ -32,14 +32,25 @@ describe('a rogue sender', () => {
     expect(alerts[0].block.reason).toContain('second datagram');
   });
 
-  it('that pipelines (RFC 2920) and sends one short mail in seven packets is found, and nothing smaller is', () => {
-    const pipelined = { packets: 7, bytes: 1230 };
-    expect(detect(mail(ROGUE, pipelined)).of(ROGUE)).toMatchObject({
+  it.each([
+    ['in nine packets, none of them a lone ACK', 9, 1300],
+    ['in seven, with PIPELINING (RFC 2920)', 7, 1230],
+  ])('that sends one short mail %s is found', (_, packets, bytes) => {
+    expect(detect(mail(ROGUE, { packets, bytes })).of(ROGUE)).toMatchObject({
       grade: 'conversed',
       block: { state: 'published' },
     });
-    expect(detect(mail(ROGUE, { packets: 7, bytes: 1100 })).of(ROGUE)).toMatchObject({ grade: 'connected' });
-    expect(detect(mail(ROGUE, { packets: 5, bytes: 1230 })).of(ROGUE)).toMatchObject({ grade: 'connected' });
+  });
+
+  it.each([
+    ['a probe that asks for recipients', 9, 700],
+    ['less than a message', 7, 990],
+    ['packets too few for a dialogue', 5, 1230],
+  ])('has not mailed by %s', (_, packets, bytes) => {
+    expect(detect(mail(ROGUE, { packets, bytes })).of(ROGUE)).toMatchObject({
+      grade: 'connected',
+      block: { state: 'none' },
+    });
   });
 
   it('over IPv6 is found all the same', () => {

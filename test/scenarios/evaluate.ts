@@ -65,7 +65,11 @@ function quantile(sorted: readonly number[], q: number): string {
 function report(result: ScenarioResult): void {
   if (!values.misses) return;
   const [block] = result.verdicts;
-  console.log([...result.found].map(([role, [found, of]]) => `${role} ${found}/${of}`).join(', '));
+  console.log(
+    [...result.found]
+      .map(([role, [found, of, expected]]) => `${role} ${found}/${of} (${expected.toFixed(1)})`)
+      .join(', '),
+  );
   console.log('missed:', block.missed.join(' ') || 'none');
   console.log('wrong:', block.wrong.join(' ') || 'none', 'blocked:', block.blocked.join(' ') || 'none');
   console.log('dropped:', JSON.stringify(result.dropped));

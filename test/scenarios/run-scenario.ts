@@ -49,8 +49,8 @@ export interface ScenarioResult {
   readonly flows: number;
   readonly mailFlows: number;
   readonly dropped: Readonly<Record<string, number>>;
-  /** Ours, for rogue hosts: how many are blocked at the end of their life, by role. */
-  readonly found: ReadonlyMap<string, readonly [found: number, of: number]>;
+  /** Ours, by role of the rogue hosts: found by `block`, all, and what the bound expects. */
+  readonly found: ReadonlyMap<string, readonly [found: number, of: number, expected: number]>;
 }
 
 const CONNECTED = GRADES.indexOf('connected');
@@ -218,12 +218,12 @@ function byRole(
   network: Network,
   truth: Truth,
   told: ReadonlyMap<string, number>,
-): Map<string, readonly [number, number]> {
+): Map<string, readonly [number, number, number]> {
   const first = firstByActor(network, told);
-  const out = new Map<string, readonly [number, number]>();
-  for (const actor of truth.cases.keys()) {
-    const [found, of] = out.get(actor.role) ?? [0, 0];
-    out.set(actor.role, [found + (first.has(actor) ? 1 : 0), of + 1]);
+  const out = new Map<string, readonly [number, number, number]>();
+  for (const [actor, known] of truth.cases) {
+    const [found, of, expected] = out.get(actor.role) ?? [0, 0, 0];
+    out.set(actor.role, [found + (first.has(actor) ? 1 : 0), of + 1, expected + provable(known)]);
   }
   return out;
 }

@@ -14,8 +14,9 @@ import type { FlowRecord } from './router.ts';
 /** Packets and octets of the client's half of one conversation that are a dialogue by themselves. */
 const DIALOGUE_PACKETS = 10;
 const DIALOGUE_BYTES = 1000;
-/** Or so many that are large in the mean. */
-const PIPELINED_PACKETS = 6;
+/** Or those of the shortest mail. */
+const SHORTEST_PACKETS = 6;
+const SHORTEST_BYTES = 1150;
 /** Connections to so many servers within so long are bulk. */
 const BULK_SERVERS = 20;
 const BULK_WINDOW_MS = 600_000;
@@ -41,6 +42,8 @@ export interface Case {
   halfSeen: boolean;
   /** Probability that no packet after the SYNs, of the host or to it, was sampled and delivered. */
   unseen: number;
+  /** The address that it uses. */
+  address: string;
   /** Distribution of the sequential test's score after all conversations so far; the last place is acceptance. */
   readonly scores: Float64Array;
 }
@@ -99,11 +102,23 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       if (known === undefined) {
         const scores = new Float64Array(MAX_SCORE + 1);
         scores[0] = 1;
-        known = { actor, conversations: 0, provenMs: null, halfSeen: clientViews === 0, unseen: 1, scores };
+        known = {
+          actor,
+          conversations: 0,
+          provenMs: null,
+          halfSeen: clientViews === 0,
+          unseen: 1,
+          scores,
+          address: conversation.client.text,
+        };
         cases.set(actor, known);
       }
       known.conversations++;
       if (sampling <= 1) return;
+      if (known.address !== conversation.client.text) {
+        known.address = conversation.client.text;
+        startAnew(known.scores);
+      }
       const missed = (packets: number) => (1 - (1 - loss) / sampling) ** packets;
       known.unseen *= missed(afterSyn * clientViews + answers * serverViews);
       const miss = (packets: number) => missed(packets * clientViews);
@@ -135,8 +150,8 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       now.views.set(vantage, view);
       view.packets += record.packets;
       view.bytes += record.bytes;
-      const large = view.packets >= PIPELINED_PACKETS && view.bytes > DIALOGUE_PACKET_BYTES * view.packets;
-      if (view.bytes >= DIALOGUE_BYTES && (view.packets >= DIALOGUE_PACKETS || large)) {
+      const short = view.packets >= SHORTEST_PACKETS && view.bytes >= SHORTEST_BYTES;
+      if (short || (view.packets >= DIALOGUE_PACKETS && view.bytes >= DIALOGUE_BYTES)) {
         prove(actor, receivedMs);
         return;
       }
@@ -196,6 +211,14 @@ function createTestStep(): (scores: Float64Array, success: number, failure: numb
     }
     scores.set(next);
   };
+}
+
+/** Under a new address the test begins anew, but what was accepted was told. */
+function startAnew(scores: Float64Array): void {
+  const accepted = scores[MAX_SCORE];
+  scores.fill(0);
+  scores[0] = 1 - accepted;
+  scores[MAX_SCORE] = accepted;
 }
 
 /** Probability that the test accepted the host. */
