@@ -93,12 +93,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const mail = publisher('mail');
   const mailBatch = createFlowBatch(settings.batch_rows);
   const dividerFor = ({ networks }: Pick<Config, 'networks'>) =>
-    createMailDivider(
-      networks.internal,
-      stream.partitions('mail'),
-      settings.batch_rows,
-      config.detection.ipv6_group,
-    );
+    createMailDivider(networks.internal, stream.partitions('mail'), settings.batch_rows, {
+      ipv6Group: config.detection.ipv6_group,
+      nat: networks.nat,
+    });
   let divideMail = dividerFor(config);
   const sink = { batch: createFlowBatch(settings.batch_rows), flush };
   const decoder = (dependencies.createDecoder ?? createRealDecoder)(

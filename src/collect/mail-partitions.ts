@@ -7,6 +7,7 @@
 
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
 import { hostPartition } from '../flow/host-partition.ts';
+import { createInsideAddresses } from '../flow/inside-address.ts';
 import { createPrefixTable, type Prefix } from '../flow/prefix.ts';
 import { gatherRows } from './mail-filter.ts';
 
@@ -17,10 +18,13 @@ export function createMailDivider(
   internal: readonly Prefix[],
   partitions: number,
   capacity: number,
-  ipv6Group: 64 | 128 = 128,
+  { ipv6Group = 128, nat = [] }: { readonly ipv6Group?: 64 | 128; readonly nat?: readonly Prefix[] } = {},
 ): DivideMail {
   if (partitions === 1) return (batch, take) => batch.length > 0 && take(batch, 0);
   const ours = createPrefixTable(internal);
+  const pools = createPrefixTable(nat);
+  const isOurs = (bytes: Uint8Array, at: number) => ours.lookup(bytes, at) >= 0;
+  const inside = createInsideAddresses(isOurs, (bytes, at) => pools.lookup(bytes, at) >= 0);
   const part = createFlowBatch(capacity);
   const partitionOf = new Uint16Array(capacity);
   /** Rows in the order of their partitions, and where each partition ends in it. */
@@ -28,12 +32,17 @@ export function createMailDivider(
   const ends = new Uint32Array(partitions + 1);
 
   return (batch, take) => {
-    const { src_addr, dst_addr } = batch.columns;
+    const { columns } = batch;
     ends.fill(0);
     for (let row = 0; row < batch.length; row++) {
       const at = 16 * row;
-      const sourceIsHost = isHost(ours.lookup(src_addr, at) >= 0, ours.lookup(dst_addr, at) >= 0, batch, at);
-      const partition = hostPartition(sourceIsHost ? src_addr : dst_addr, at, partitions, ipv6Group);
+      const source = inside.source(columns, row);
+      const destination = inside.destination(columns, row);
+      const isHost =
+        isOurs(source, at) === isOurs(destination, at)
+          ? isLower(source, destination, at)
+          : isOurs(source, at);
+      const partition = hostPartition(isHost ? source : destination, at, partitions, ipv6Group);
       partitionOf[row] = partition;
       ends[partition + 1]++;
     }
@@ -53,10 +62,8 @@ export function createMailDivider(
   };
 }
 
-/** True when the source is the host. */
-function isHost(sourceInside: boolean, destinationInside: boolean, batch: FlowBatch, at: number): boolean {
-  if (sourceInside !== destinationInside) return sourceInside;
-  const { src_addr, dst_addr } = batch.columns;
-  for (let i = at; i < at + 16; i++) if (src_addr[i] !== dst_addr[i]) return src_addr[i] < dst_addr[i];
+/** True when the source is numerically not above the destination. */
+function isLower(source: Uint8Array, destination: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 16; i++) if (source[i] !== destination[i]) return source[i] < destination[i];
   return true;
 }

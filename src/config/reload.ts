@@ -22,7 +22,12 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
   const { networks, detection } = fresh;
   const config: Config = {
     ...running,
-    networks: { ...running.networks, internal: networks.internal, nat: networks.nat },
+    networks: {
+      ...running.networks,
+      internal: networks.internal,
+      nat: networks.nat,
+      interfaces: networks.interfaces,
+    },
     senders: fresh.senders,
     detection: {
       ...running.detection,

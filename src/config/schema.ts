@@ -58,6 +58,18 @@ const networks = z.strictObject({
   internal: z.array(prefix).min(1).prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
   /** Addresses that many hosts share behind NAT or CGNAT: they raise alerts and are never blocked. */
   nat: z.array(prefix).prefault([]),
+  /**
+   * Interfaces of routers that face the outside, by SNMP index. An internal source that comes in by one is somebody
+   * else's: no evidence against the host. Others, and records that do not tell, are believed.
+   */
+  interfaces: z
+    .array(
+      z.strictObject({
+        exporters: z.array(prefix).min(1),
+        outside: z.array(z.number().int().positive().max(0xffff_ffff)).min(1),
+      }),
+    )
+    .default([]),
   sites: z
     .array(
       z.strictObject({

@@ -164,6 +164,7 @@ export function createDetector(options: DetectorOptions): Detector {
       internal: 0,
       inbound: 0,
       authorised: 0,
+      spoofed: 0,
       ambiguous: 0,
       implausible: 0,
       duplicate: 0,

@@ -40,6 +40,11 @@ export interface Policy {
   isNeverBlocked(bytes: Uint8Array, offset: number): boolean;
   /** One address for many hosts: what it does is no single host's doing. */
   isNatPool(bytes: Uint8Array, offset: number): boolean;
+  /**
+   * True when the interface by which a packet came in faces the outside (`networks.interfaces`); false when it does not,
+   * is not told (0), or nothing is configured for the exporter.
+   */
+  comesFromOutside(exporter: Uint8Array, offset: number, ingress: number): boolean;
   /** Sessions between internal hosts raise alerts. */
   readonly watchesInternal: boolean;
   /** Named as the source of any rule that is in force, whatever the destination. Such a host is never blocked. */
@@ -97,6 +102,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
     isInternal: (bytes, offset) => internal.lookup(bytes, offset) >= 0,
     isNeverBlocked: (bytes, offset) => never.lookup(bytes, offset) >= 0,
     isNatPool: (bytes, offset) => nat.lookup(bytes, offset) >= 0,
+    comesFromOutside: createOutsideInterfaces(config.networks.interfaces),
     watchesInternal: config.detection.internal.alert,
     isSender(bytes, offset, nowMs) {
       const found = rulesOf(bytes, offset);
@@ -129,6 +135,22 @@ export function compilePolicy(config: PolicyConfig): Policy {
       }
       return 0;
     },
+  };
+}
+
+function createOutsideInterfaces(
+  configured: PolicyConfig['networks']['interfaces'],
+): Policy['comesFromOutside'] {
+  if (configured.length === 0) return () => false;
+  const routers = configured.map(({ exporters, outside }) => ({
+    exporters: createPrefixTable(exporters),
+    outside: new Set(outside),
+  }));
+  return (exporter, offset, ingress) => {
+    if (ingress === 0) return false;
+    for (const router of routers)
+      if (router.outside.has(ingress) && router.exporters.lookup(exporter, offset) >= 0) return true;
+    return false;
   };
 }
 
@@ -194,6 +216,14 @@ function policyVersion(config: PolicyConfig): string {
     never: texts(config.block.never),
     // Only when used, so that a policy without them keeps its version.
     ...(config.networks.nat.length === 0 ? {} : { nat: texts(config.networks.nat) }),
+    ...(config.networks.interfaces.length === 0
+      ? {}
+      : {
+          interfaces: config.networks.interfaces.map(({ exporters, outside }) => [
+            texts(exporters),
+            [...outside].sort((a, b) => a - b),
+          ]),
+        }),
     ...(config.detection.internal.alert ? { watchesInternal: true } : {}),
     ports: [...config.detection.ports].sort((a, b) => a - b),
     submission: config.detection.submission.alert

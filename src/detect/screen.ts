@@ -5,6 +5,7 @@
 
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
+import { createInsideAddresses } from '../flow/inside-address.ts';
 import { TCP } from './evidence.ts';
 import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
 import type { SessionKey } from './sessions.ts';
@@ -18,6 +19,8 @@ export type IgnoreReason =
   | 'internal'
   | 'inbound'
   | 'authorised'
+  /** An internal source that came in by an outside interface. */
+  | 'spoofed'
   /** Both ports are mail ports, and nothing tells who is the client. */
   | 'ambiguous'
   /** Counts that no flow has: a record that was read with the wrong template. */
@@ -88,6 +91,7 @@ export type Screen = (columns: FlowColumns, row: number, into: Sighting) => Igno
 export function createScreen(policy: Policy): Screen {
   const { portClass } = policy;
   const sitesConfigured = policy.siteNames.length > 1;
+  const inside = createInsideAddresses(policy.isInternal, policy.isNatPool);
 
   return (columns, row, into) => {
     const toPort = portClass[columns.dst_port[row]];
@@ -100,10 +104,13 @@ export function createScreen(policy: Policy): Screen {
       return 'not_mail';
     }
     const at = 16 * row;
-    const sourceInside = policy.isInternal(columns.src_addr, at);
-    const internal = sourceInside && policy.isInternal(columns.dst_addr, at);
+    const source = inside.source(columns, row);
+    const destination = inside.destination(columns, row);
+    const sourceInside = policy.isInternal(source, at);
+    const internal = sourceInside && policy.isInternal(destination, at);
     if (internal && !policy.watchesInternal) return 'internal';
-    if (!sourceInside && !policy.isInternal(columns.dst_addr, at)) return 'foreign';
+    if (!sourceInside && !policy.isInternal(destination, at)) return 'foreign';
+    if (sourceInside && policy.comesFromOutside(columns.exporter, at, columns.in_if[row])) return 'spoofed';
     // Between internal hosts the port tells the client; mail ports at both ends tell nothing.
     const fromInside = internal ? toPort !== PORT_CLASS.none : sourceInside;
     if (internal && toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) return 'ambiguous';
@@ -117,8 +124,8 @@ export function createScreen(policy: Policy): Screen {
       into.knownOnly = sourceIsClient === null;
     }
     into.forward = fromInside;
-    into.client = fromInside ? columns.src_addr : columns.dst_addr;
-    into.server = fromInside ? columns.dst_addr : columns.src_addr;
+    into.client = fromInside ? source : destination;
+    into.server = fromInside ? destination : source;
     into.clientAt = at;
     into.serverAt = at;
     into.port = fromInside ? columns.dst_port[row] : columns.src_port[row];
@@ -128,11 +135,21 @@ export function createScreen(policy: Policy): Screen {
     into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
     into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
     into.samplingRate = columns.sampling_rate[row];
-    into.clientPort = fromInside ? columns.src_port[row] : columns.dst_port[row];
+    into.clientPort = fromInside
+      ? portOf(columns, row, source === columns.src_addr, PRESENT.POST_NAT_SRC_PORT)
+      : portOf(columns, row, destination === columns.dst_addr, PRESENT.POST_NAT_DST_PORT);
     into.columns = columns;
     into.row = row;
     return null;
   };
+}
+
+/** The client's port, on the same side of the NAT as its address. */
+function portOf(columns: FlowColumns, row: number, isPlain: boolean, translated: number): number {
+  const isSource = translated === PRESENT.POST_NAT_SRC_PORT;
+  if (isPlain || (columns.present[row] & translated) === 0)
+    return isSource ? columns.src_port[row] : columns.dst_port[row];
+  return isSource ? columns.post_nat_src_port[row] : columns.post_nat_dst_port[row];
 }
 
 /** Exporters without packet or byte counts leave them at zero, which says nothing. */

@@ -37,6 +37,9 @@ export interface Flow {
   readonly reverse?: boolean;
   readonly fragmentOffset?: number;
   readonly vrf?: number;
+  /** Post-NAT fields of the source and the destination. */
+  readonly natFrom?: readonly [address: string, port: number];
+  readonly natTo?: readonly [address: string, port: number];
 }
 
 const FLAG_BITS: Record<string, number> = { F: 1, S: 2, R: 4, P: 8, A: 16 };
@@ -109,6 +112,16 @@ export function batchOf(flows: readonly Flow[]): FlowBatch {
     if (flow.vrf !== undefined) {
       present |= PRESENT.VRF;
       c.vrf[row] = flow.vrf;
+    }
+    if (flow.natFrom !== undefined) {
+      present |= PRESENT.POST_NAT_SRC_ADDR | PRESENT.POST_NAT_SRC_PORT;
+      c.post_nat_src_addr.set(address(flow.natFrom[0]), 16 * row);
+      c.post_nat_src_port[row] = flow.natFrom[1];
+    }
+    if (flow.natTo !== undefined) {
+      present |= PRESENT.POST_NAT_DST_ADDR | PRESENT.POST_NAT_DST_PORT;
+      c.post_nat_dst_addr.set(address(flow.natTo[0]), 16 * row);
+      c.post_nat_dst_port[row] = flow.natTo[1];
     }
     c.present[row] = present;
   });
