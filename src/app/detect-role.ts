@@ -7,8 +7,9 @@
  */
 
 import { setInterval } from 'node:timers';
-import type { Detector, DetectorOptions } from '../detect/detector.ts';
+import type { Detector } from '../detect/detector.ts';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
+import type { DetectorOptions } from '../detect/detector-state.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { decodeNative } from '../flow/native.ts';

@@ -1,7 +1,7 @@
 /** What a configuration asks of each detector: the policy compiled once, bounds shared out between partitions. */
 
 import type { Config } from '../config/schema.ts';
-import type { DetectorOptions } from '../detect/detector.ts';
+import type { DetectorOptions } from '../detect/detector-state.ts';
 import { compilePolicy } from '../detect/policy.ts';
 
 /**

@@ -1,0 +1,243 @@
+/**
+ * The block of each host over its life: decided, refreshed while the host goes on, watched for its effect, ended, and
+ * brought in line with what people decide and with the policy of today.
+ *
+ * The rules are in block.ts and block-effect.ts, this is their bookkeeping: every change of a block goes through here, so
+ * that the ledger, the counters and the messages agree. It must never make a block stand that the rules refuse.
+ */
+
+import type { Decision } from '../messages/decision.ts';
+import {
+  BLOCK_PORT,
+  type BlockDecision,
+  blockInterlock,
+  blockTtlMs,
+  decideBlock,
+  isStanding,
+  rulingInForce,
+  standingDecision,
+} from './block.ts';
+import { judgeRecord, newEffect, noteEvidence, noteSilence } from './block-effect.ts';
+import type { DetectorState } from './detector-state.ts';
+import type { Host } from './host-table.ts';
+import type { Outbox } from './outbox.ts';
+import { noSamples } from './sampled-dialogue.ts';
+import type { Sighting } from './screen.ts';
+
+/** While a host goes on, the end of its block is moved on so often within the life of a block. */
+const BLOCK_REFRESHES = 8;
+
+export interface Blocks {
+  /** Looks at the block again after a record. True when its state changed. */
+  reconsider(host: Host, s: Sighting, eventMs: number): boolean;
+  /** Decides as if there were no block yet. True when the state changed. */
+  decideAnew(host: Host, eventMs: number): boolean;
+  /** Whether what came shows that the block works. True when that is news. */
+  watch(host: Host, s: Sighting, eventMs: number): boolean;
+  /** The life of the block is over. */
+  end(host: Host, atMs: number): void;
+  /** Nothing got through for so long: said aloud only where it did before. */
+  judgeSilence(host: Host, atMs: number): void;
+  /** Takes a block back that the policy refuses now. True when the state changed. */
+  refuse(host: Host, reason: string, atMs: number): boolean;
+  /** A block that the configuration of today would not give is taken back at once. True when something changed. */
+  applyPolicy(host: Host, atMs: number): boolean;
+  /**
+   * Brings a host in line with a decision about it that has just come, or that was found at a restart. True when that
+   * changed its block.
+   */
+  applyDecision(host: Host): boolean;
+}
+
+/** `decisions`: the newest decision about each host, by host key. */
+export function createBlocks(
+  state: DetectorState,
+  outbox: Outbox,
+  decisions: ReadonlyMap<string, Decision>,
+): Blocks {
+  const { ledger, counters } = state;
+  const { vantagePoints } = state.tables;
+
+  /** True when the state changed. */
+  function decideAnew(host: Host, eventMs: number): boolean {
+    const { file } = host;
+    const { block } = file;
+    const ruling = rulingOf(host, eventMs);
+    const decision = decideBlock(state.block, {
+      grade: file.grade,
+      solidGrade: file.solidGrade,
+      records: file.records,
+      datagrams: file.datagrams,
+      halfSeen: file.halfSessions > 0,
+      denied: file.deniedSessions > 0,
+      neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
+      natPool: state.policy.isNatPool(host.bytes, 0),
+      isSender: state.policy.isSender(host.bytes, 0, eventMs),
+      hasSenders: state.policy.hasSenders,
+      ruling,
+      counts: () => ledger.count(host.slot, eventMs),
+    });
+    // An ended block stays an ended block until there is a reason for another.
+    if (block.state === 'expired' && (decision.state === 'none' || ruling?.action === 'release'))
+      return false;
+    const changedState = setBlock(host, decision, eventMs);
+    if (ruling?.action === 'approve' && file.block.state === 'published') file.block.approvedBy = ruling.by;
+    return changedState;
+  }
+
+  const rulingOf = (host: Host, atMs: number) => rulingInForce(decisions.get(host.key), host.file.id, atMs);
+
+  function approve(host: Host, by: string, reason: string, atMs: number): void {
+    const { block, recurrence } = host.file;
+    if (block.state === 'refused') {
+      decideAnew(host, atMs);
+      return;
+    }
+    if (!isStanding(block.state) || block.approvedBy !== '' || state.block.mode === 'observe') return;
+    setBlock(host, { state: 'published', reason }, atMs);
+    // What waited long to be approved has not used up its time.
+    const untilMs = Math.max(host.file.block.untilMs ?? 0, atMs + blockTtlMs(state.block, recurrence));
+    host.file.block = { ...host.file.block, untilMs, approvedBy: by };
+    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs);
+  }
+
+  function refreshBlock(host: Host, eventMs: number): void {
+    const { block, recurrence } = host.file;
+    const ttlMs = blockTtlMs(state.block, recurrence);
+    if (block.sinceMs === null || block.untilMs === null) return;
+    // In steps, so that a busy host does not make a message of every record.
+    if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
+    block.untilMs = eventMs + ttlMs;
+    ledger.set(host.slot, block.sinceMs, block.untilMs);
+    outbox.publish(host);
+  }
+
+  function setBlock(host: Host, decision: BlockDecision, eventMs: number): boolean {
+    const { file } = host;
+    const old = file.block;
+    if (decision.state === old.state && decision.reason === old.reason) return false;
+    const standing = isStanding(decision.state);
+    const begins = standing && !isStanding(old.state);
+    const sinceMs = begins ? eventMs : old.sinceMs;
+    const untilMs = begins ? eventMs + blockTtlMs(state.block, file.recurrence) : old.untilMs;
+    const dated = standing || decision.state === 'expired';
+    const published = decision.state === 'published';
+    file.block = {
+      ...decision,
+      sinceMs: dated ? sinceMs : null,
+      untilMs: dated ? untilMs : null,
+      approvedBy: standing ? old.approvedBy : '',
+      effect: published ? (old.effect ?? newEffect(eventMs)) : null,
+    };
+    if (standing && sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
+    counters.blocks[old.state]--;
+    counters.blocks[decision.state]++;
+    return decision.state !== old.state;
+  }
+
+  /** Another block needs evidence of its own. */
+  function forgetEvidence({ file }: Host): void {
+    file.solidGrade = 0;
+    file.records = 0;
+    file.datagrams = 0;
+    file.dialogue = noSamples();
+  }
+
+  /** True when the state changed. */
+  function reconsiderBlock(host: Host, s: Sighting, eventMs: number): boolean {
+    const { file } = host;
+    const { block } = file;
+    if (isStanding(block.state)) {
+      if (s.port === BLOCK_PORT) refreshBlock(host, eventMs);
+      return false;
+    }
+    // What was only observed is looked at again once a mode that blocks is in force.
+    if (block.state === 'observed' && state.block.mode === 'observe') return false;
+    if (file.grade < state.neededGrade && block.reason !== '') return false;
+    return decideAnew(host, eventMs);
+  }
+
+  /** Whether what came shows that the block works. True when that is news. */
+  function watchBlock(host: Host, s: Sighting, eventMs: number): boolean {
+    const { effect } = host.file.block;
+    if (effect === null) return false;
+    const evidence = judgeRecord(s, effect.publishedMs + state.block.grace, state.detection.conversed);
+    if (evidence === null) return false;
+    const place = { ...vantagePoints.get(s.vantage), interface: s.interface };
+    if (!noteEvidence(effect, evidence, place, eventMs)) return false;
+    outbox.publish(host);
+    return effect.state === 'not_effective';
+  }
+
+  function endBlock(host: Host, atMs: number): void {
+    setBlock(host, { state: 'expired', reason: 'the host was silent for the life of a block' }, atMs);
+    forgetEvidence(host);
+    outbox.changed(host, null, atMs);
+    outbox.alert('updated', host, atMs);
+  }
+
+  /** Nothing got through for so long: said aloud only where it did before. */
+  function judgeSilence(host: Host, atMs: number): void {
+    const { effect } = host.file.block;
+    if (effect === null) return;
+    const complained = effect.state === 'not_effective';
+    if (!noteSilence(effect, state.block.grace, atMs)) return;
+    outbox.changed(host, null, atMs);
+    if (complained) outbox.alert('updated', host, atMs);
+    else outbox.publish(host);
+  }
+
+  /** A block that the configuration of today would not give is taken back at once. True when something changed. */
+  function applyPolicyToBlock(host: Host, atMs: number): boolean {
+    const { block } = host.file;
+    if (!isStanding(block.state)) return false;
+    const interlock = blockInterlock({
+      neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
+      natPool: state.policy.isNatPool(host.bytes, 0),
+      isSender: state.policy.isSender(host.bytes, 0, atMs),
+      hasSenders: state.policy.hasSenders,
+    });
+    const decision = interlock ?? standingDecision(state.block, block, host.file.grade);
+    if (!setBlock(host, decision, atMs)) return false;
+    if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
+    return true;
+  }
+
+  /** Brings a host in line with a decision about it that has just come, or that was found at a restart. */
+  function applyDecision(host: Host): boolean {
+    const { block } = host.file;
+    const atMs = Math.max(state.clockMs, host.clockMs);
+    const ruling = rulingOf(host, atMs);
+    if (ruling === null) return false;
+    const before = block.state;
+    if (ruling.action === 'approve') approve(host, ruling.by, ruling.reason, atMs);
+    else if (ruling.action === 'reject') {
+      if (before !== 'none' && before !== 'expired')
+        setBlock(host, { state: 'refused', reason: ruling.reason }, atMs);
+    } else if (isStanding(before)) {
+      setBlock(host, { state: 'expired', reason: ruling.reason }, atMs);
+      forgetEvidence(host);
+    }
+    if (host.file.block === block) return false;
+    if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
+    outbox.changed(host, null, atMs);
+    if (host.file.block.state === before) outbox.publish(host);
+    else outbox.alert('updated', host, atMs);
+    return true;
+  }
+
+  return {
+    reconsider: reconsiderBlock,
+    decideAnew,
+    watch: watchBlock,
+    end: endBlock,
+    judgeSilence,
+    refuse(host, reason, atMs) {
+      const changed = setBlock(host, { state: 'refused', reason }, atMs);
+      ledger.delete(host.slot);
+      return changed;
+    },
+    applyPolicy: applyPolicyToBlock,
+    applyDecision,
+  };
+}

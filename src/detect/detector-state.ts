@@ -1,0 +1,138 @@
+/**
+ * What the parts of one detector share: the rules in force, the clock, the tables, and what is counted.
+ *
+ * Plain data with no behaviour of its own. Rules change as a whole, between two records; the clock never goes backwards.
+ */
+
+import type { BlockConfig, DetectionConfig } from '../config/schema.ts';
+import { type Alert, GRADES, type Grade, type Incident } from '../messages/alert.ts';
+import { type BlockLedger, createBlockLedger } from './block-ledger.ts';
+import { destinationLimit } from './case-file.ts';
+import { type CaseTables, createCaseTables } from './case-tables.ts';
+import { createDeadlines, type Deadlines } from './deadlines.ts';
+import { createHalfSessions, type HalfSessions } from './half-sessions.ts';
+import { createHostGroups, type HostGroups } from './host-groups.ts';
+import { createHostTable, type Host, type HostTable } from './host-table.ts';
+import type { Policy } from './policy.ts';
+import type { IgnoreReason } from './screen.ts';
+import { createSessionTable, type SessionTable } from './sessions.ts';
+
+export interface DetectorOptions {
+  readonly policy: Policy;
+  readonly detection: DetectionConfig;
+  readonly block: BlockConfig;
+}
+
+export interface DetectorCounters {
+  /** TCP records on a mail port. */
+  mailFlows: number;
+  readonly ignored: Record<IgnoreReason, number>;
+  readonly alerts: Record<Alert['kind'], number>;
+  /** Sessions of which only server packets were seen that nobody here need have asked for. */
+  backscatter: number;
+  /** What had to leave a full table. */
+  evictedHosts: number;
+  readonly evictedSessions: number;
+  /** Incidents taken over, and those whose resume state was not usable. */
+  restored: number;
+  restoreIgnored: number;
+  /** Present sizes. */
+  readonly hosts: number;
+  readonly sessions: number;
+  readonly open: Record<Grade, number>;
+  readonly blocks: Record<Incident['block']['state'], number>;
+}
+
+export interface DetectorState {
+  /** The rules in force. */
+  policy: Policy;
+  detection: DetectionConfig;
+  block: BlockConfig;
+  /** The grade from which a block is considered. */
+  neededGrade: number;
+  clockMs: number;
+  /** No timer is due before this. */
+  nextTimerMs: number;
+  /** The end of the warm-up; each partition that is taken up in the middle begins one. */
+  warmUntilMs: number;
+  readonly sessions: SessionTable;
+  readonly halves: HalfSessions;
+  readonly tables: CaseTables;
+  readonly hosts: HostTable;
+  readonly groups: HostGroups;
+  readonly deadlines: Deadlines;
+  readonly ledger: BlockLedger<number>;
+  readonly counters: DetectorCounters;
+}
+
+export function createDetectorState({ policy, detection, block }: DetectorOptions): DetectorState {
+  const sessions = createSessionTable({
+    timeoutMs: detection.session_timeout,
+    maxSessions: detection.max_sessions,
+  });
+  const tables = createCaseTables(destinationLimit(detection), detection.max_sessions);
+  // The names of sites cannot change while the process runs.
+  const hosts = createHostTable(tables, policy.siteNames);
+  return {
+    policy,
+    detection,
+    block,
+    neededGrade: gradeNumber(block.grade),
+    clockMs: 0,
+    nextTimerMs: Number.POSITIVE_INFINITY,
+    warmUntilMs: Number.NEGATIVE_INFINITY,
+    sessions,
+    halves: createHalfSessions(sessions),
+    tables,
+    hosts,
+    groups: createHostGroups(detection.ipv6_group),
+    deadlines: createDeadlines(),
+    ledger: createBlockLedger<number>(),
+    counters: createCounters(sessions, hosts),
+  };
+}
+
+/** Puts other rules in force. */
+export function changeRules(state: DetectorState, { policy, detection, block }: DetectorOptions): void {
+  state.policy = policy;
+  state.detection = detection;
+  state.block = block;
+  state.neededGrade = gradeNumber(block.grade);
+  state.tables.destinations.perHost = destinationLimit(detection);
+}
+
+function createCounters(sessions: SessionTable, hosts: HostTable): DetectorCounters {
+  return {
+    mailFlows: 0,
+    ignored: {
+      not_mail: 0,
+      foreign: 0,
+      internal: 0,
+      inbound: 0,
+      authorised: 0,
+      ambiguous: 0,
+      implausible: 0,
+      spoofed: 0,
+      duplicate: 0,
+    },
+    alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0, delivery: 0 },
+    backscatter: 0,
+    evictedHosts: 0,
+    get evictedSessions() {
+      return sessions.evicted;
+    },
+    restored: 0,
+    restoreIgnored: 0,
+    get hosts() {
+      return hosts.size;
+    },
+    get sessions() {
+      return sessions.size;
+    },
+    open: { attempted: 0, connected: 0, conversed: 0, bulk: 0 },
+    blocks: { none: 0, observed: 0, proposed: 0, published: 0, expired: 0, refused: 0 },
+  };
+}
+
+const gradeNumber = (grade: Grade): number => GRADES.indexOf(grade) + 1;
+export const gradeOf = ({ file }: Host): Grade => GRADES[file.grade - 1];

@@ -1,0 +1,237 @@
+/**
+ * The life of incidents: opened, continued, escalated, closed, evicted, restored, and judged anew when the policy changes.
+ *
+ * What a record adds to a case file is in tally.ts, what is told of it in outbox.ts; here is what happens to a host as a
+ * whole, and when its next deadline is. Every host that is open has one.
+ */
+
+import type { Incident } from '../messages/alert.ts';
+import { blockTtlMs, isStanding, memberTerms } from './block.ts';
+import { silenceDueMs } from './block-effect.ts';
+import type { Blocks } from './blocks.ts';
+import { beginCase } from './case-file.ts';
+import type { CaseFile } from './case-file-record.ts';
+import { type DetectorState, gradeOf } from './detector-state.ts';
+import { SESSION_GRADE } from './evidence.ts';
+import type { Host } from './host-table.ts';
+import { fromIncident, incidentId, restoreCase, type Watermark } from './incidents.ts';
+import { noteMember } from './members.ts';
+import type { Outbox } from './outbox.ts';
+import { judgeAnew } from './policy-change.ts';
+import type { Sighting } from './screen.ts';
+import type { Session } from './session-record.ts';
+import { type Before, isSolid, nothingBefore, type Tally } from './tally.ts';
+
+export interface IncidentLife {
+  /** `known`: the host, when it had an incident before. `before` is left empty: nothing of the session was counted yet. */
+  open(known: Host | undefined, session: Session, before: Before, s: Sighting, eventMs: number): void;
+  /** Adds what a session proves now beyond `before`. */
+  continue(host: Host, session: Session, before: Before, s: Sighting, eventMs: number): void;
+  /** Does what is due at the deadline of a host. */
+  passDeadline(host: Host, atMs: number): void;
+  /** Queues the next deadline of a host; one that has moved to a later time is found out when it comes. */
+  schedule(host: Host): void;
+  /** Brings a host in line with a policy that has just come into force. */
+  applyPolicy(host: Host): void;
+  restore(incident: Incident): void;
+}
+
+export function createIncidentLife(
+  state: DetectorState,
+  outbox: Outbox,
+  blocks: Blocks,
+  tally: () => Tally,
+): IncidentLife {
+  const { hosts, groups, counters, deadlines, ledger, tables } = state;
+
+  function begin(
+    known: Host | undefined,
+    session: Session,
+    firstMs: number,
+    s: Sighting,
+    eventMs: number,
+  ): Host {
+    const recurrence = known === undefined ? 0 : known.file.recurrence + 1;
+    const { bytes, at } = groups.hostOf(s);
+    const host = known ?? addHost(s.site, bytes, at, { partition: s.partition, offset: -1, clockMs: 0 });
+    const { file } = host;
+    let block: CaseFile['block'] | null = null;
+    if (known === undefined) {
+      counters.blocks.none++;
+    } else {
+      // The last word on the incident before must not be lost because it has the same key.
+      outbox.lastWord(host);
+      // A block that still stands is the host's, not the incident's.
+      if (isStanding(file.block.state)) {
+        block = file.block;
+      } else {
+        counters.blocks[file.block.state]--;
+        counters.blocks.none++;
+      }
+    }
+    beginCase(file, {
+      id: incidentId(host, recurrence, session.firstRecord, firstMs),
+      recurrence,
+      openedMs: eventMs,
+      firstMs,
+      verdict: s.verdict.reason,
+    });
+    if (groups.isGrouped(s)) file.members = new Map();
+    if (block !== null) file.block = block;
+    return host;
+  }
+
+  function close(host: Host, atMs: number): void {
+    counters.open[gradeOf(host)]--;
+    host.file.closedMs = atMs;
+    outbox.changed(host, null, atMs);
+    outbox.alert('closed', host, atMs);
+  }
+
+  function addHost(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host {
+    const oldest = hosts.size >= state.detection.max_hosts ? hosts.oldest() : null;
+    if (oldest !== null) evictHost(oldest);
+    return hosts.add(site, bytes, at, watermark);
+  }
+
+  /** An open incident that has to leave is closed and told: nobody would close it later. */
+  function evictHost(host: Host): void {
+    counters.evictedHosts++;
+    if (host.file.closedMs === null) close(host, state.clockMs);
+    outbox.lastWord(host);
+    removeHost(host);
+  }
+
+  function removeHost(host: Host): void {
+    counters.blocks[host.file.block.state]--;
+    if (host.file.closedMs === null) counters.open[gradeOf(host)]--;
+    outbox.forget(host);
+    ledger.delete(host.slot);
+    deadlines.delete(host.slot);
+    hosts.remove(host);
+  }
+
+  /** Queues the next deadline of a host; one that has moved to a later time is found out when it comes. */
+  function schedule(host: Host): void {
+    const { file } = host;
+    let atMs = file.closedMs === null ? file.lastMs + state.detection.quiet : Number.POSITIVE_INFINITY;
+    if (isStanding(file.block.state) && file.block.untilMs !== null)
+      atMs = Math.min(atMs, file.block.untilMs, effectDueMs(host));
+    if (atMs >= host.deadlineMs) return;
+    host.deadlineMs = atMs;
+    deadlines.set(host.slot, atMs);
+    state.nextTimerMs = Math.min(state.nextTimerMs, atMs);
+  }
+
+  const effectDueMs = ({ file: { block } }: Host): number =>
+    block.effect === null ? Number.POSITIVE_INFINITY : silenceDueMs(block.effect, state.block.grace);
+
+  /** Active so recently that a block of then would still stand. */
+  const isFresh = (file: CaseFile, atMs: number): boolean =>
+    atMs - file.lastMs < blockTtlMs(state.block, file.recurrence);
+
+  /** Which address of a group it was; a list may have to take it in at once. */
+  function noteAddress(host: Host, session: Session, s: Sighting): void {
+    if (!groups.isGrouped(s)) return;
+    const { members } = host.file;
+    if (members === null || !isSolid(session.grade, session.half, s)) return;
+    if (noteMember(members, s, session.grade, memberTerms(state.block))) outbox.publish(host);
+  }
+
+  return {
+    open(known, session, before, s, eventMs) {
+      const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
+      nothingBefore(before);
+      const host = begin(known, session, firstMs, s, eventMs);
+      tally().add(host.file, session, before, s, eventMs);
+      noteAddress(host, session, s);
+      counters.open[gradeOf(host)]++;
+      outbox.changed(host, s, eventMs);
+      blocks.reconsider(host, s, eventMs);
+      blocks.watch(host, s, eventMs);
+      outbox.alert('opened', host, eventMs);
+      schedule(host);
+    },
+    continue(host, session, before, s, eventMs) {
+      const { file } = host;
+      const gradeBefore = gradeOf(host);
+      tally().add(file, session, before, s, eventMs);
+      noteAddress(host, session, s);
+      outbox.changed(host, s, eventMs);
+      const blockChanged = blocks.reconsider(host, s, eventMs);
+      const effectChanged = blocks.watch(host, s, eventMs);
+      if (gradeOf(host) !== gradeBefore) {
+        counters.open[gradeBefore]--;
+        counters.open[gradeOf(host)]++;
+        outbox.alert('escalated', host, eventMs);
+      } else if (
+        blockChanged ||
+        effectChanged ||
+        eventMs - file.alertedMs >= state.detection.update_interval
+      ) {
+        outbox.alert('updated', host, eventMs);
+      }
+      schedule(host);
+    },
+    passDeadline(host, atMs) {
+      host.deadlineMs = Number.POSITIVE_INFINITY;
+      const { untilMs } = host.file.block;
+      if (isStanding(host.file.block.state) && untilMs !== null && untilMs <= atMs) blocks.end(host, untilMs);
+      if (effectDueMs(host) <= atMs) blocks.judgeSilence(host, effectDueMs(host));
+      const quietMs = host.file.lastMs + state.detection.quiet;
+      if (host.file.closedMs === null && quietMs <= atMs) close(host, quietMs);
+      schedule(host);
+    },
+    schedule,
+    applyPolicy(host) {
+      const { file } = host;
+      const atMs = Math.max(state.clockMs, host.clockMs);
+      const isOpen = file.closedMs === null;
+      const judged = judgeAnew(state.policy, host.bytes, tables.destinations.of(host.slot), atMs);
+      if (isOpen) file.verdict = judged.verdict;
+      let blockChanged = blocks.applyPolicy(host, atMs);
+      if (judged.closes && isStanding(file.block.state)) {
+        blockChanged = blocks.refuse(host, `the host ${judged.verdict}`, atMs);
+      }
+      if (isOpen && judged.closes) {
+        close(host, atMs);
+        return;
+      }
+      if (isOpen && file.block.state === 'observed' && isFresh(file, atMs))
+        blockChanged = blocks.decideAnew(host, atMs) || blockChanged;
+      if (!blockChanged) return;
+      outbox.changed(host, null, atMs);
+      outbox.alert('updated', host, atMs);
+      schedule(host);
+    },
+    restore(incident) {
+      const restored = fromIncident(incident);
+      const site = state.policy.siteNames.indexOf(incident.site);
+      if (restored === null || site < 0) {
+        counters.restoreIgnored++;
+        return;
+      }
+      const { address, block, openedMs } = restored;
+      const known = hosts.find(site, address, 0);
+      if (known !== undefined) {
+        const sameIncident = known.file.id === incident.incident_id;
+        if (sameIncident ? incident.revision <= known.file.revision : openedMs <= known.file.openedMs) return;
+        removeHost(known);
+      }
+      counters.restored++;
+      counters.blocks[block.state]++;
+      if (restored.closedMs === null) counters.open[incident.grade]++;
+      const host = addHost(site, address, 0, restored.watermark);
+      host.restored = restored.watermark;
+      restoreCase(host.file, restored);
+      const { sinceMs, untilMs } = block;
+      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
+      const atMs = Math.max(state.clockMs, host.clockMs);
+      if (blocks.applyPolicy(host, atMs)) {
+        outbox.changed(host, null, atMs);
+        outbox.alert('updated', host, atMs);
+      }
+      schedule(host);
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * What is to be told: alerts as they arise, and incidents whose newest state is not published yet.
+ *
+ * An alert and everything that matters for a restart at once, what merely goes on at intervals. It decides when
+ * something is told, never what: a message is made from the case file as it is when it is taken.
+ */
+
+import type { Alert, Incident } from '../messages/alert.ts';
+import type { DetectorState } from './detector-state.ts';
+import type { Host } from './host-table.ts';
+import { toAlert, toIncident } from './incidents.ts';
+import type { Sighting } from './screen.ts';
+
+/**
+ * An incident that only goes on is published again after a second while few do, and less often the more there are, so
+ * that all of them together make about 500 messages a second; but at the latest after a minute, from before which a
+ * restart reads the stream.
+ */
+const CHECKPOINT_MIN_MS = 1000;
+export const CHECKPOINT_MAX_MS = 60_000;
+const CHECKPOINT_MS_PER_INCIDENT = 2;
+
+export interface Outbox {
+  /** Marks the file as changed by a record, or by a timer (without sighting). */
+  changed(host: Host, s: Sighting | null, eventMs: number): void;
+  /** Raises an alert, and publishes the incident with it. */
+  alert(kind: Alert['kind'], host: Host, eventMs: number): void;
+  /** The incident is to be published at once. */
+  publish(host: Host): void;
+  /** The host's incident leaves, or makes room for another: what is not told of it is told now. */
+  lastWord(host: Host): void;
+  /** The host is gone. */
+  forget(host: Host): void;
+  incidentOf(host: Host): Incident;
+  /** What is due, once. */
+  take(): { readonly alerts: Alert[]; readonly incidents: Incident[] };
+}
+
+export function createOutbox(state: DetectorState): Outbox {
+  const { hosts, counters } = state;
+  const { dirty } = hosts;
+  /** Slots of hosts whose incident is to be published at once. */
+  const due = new Set<number>();
+  let alerts: Alert[] = [];
+  let incidents: Incident[] = [];
+
+  const incidentOf = (host: Host): Incident =>
+    toIncident(host, host.file, state.detection, state.policy.version, host);
+
+  return {
+    changed(host, s, eventMs) {
+      const { file } = host;
+      file.revision++;
+      file.changedMs = Math.max(file.changedMs, eventMs);
+      host.clockMs = Math.max(host.clockMs, eventMs);
+      // By the time of the event, which for a timer may lie before the clock: that is how far back its cause is.
+      if (host.dirtySinceMs === 0) {
+        host.dirtySinceMs = Math.max(1, eventMs);
+        hosts.dirty.append(host.slot);
+      }
+      if (s === null) return;
+      if (s.partition !== host.partition || s.offset > host.offset) {
+        host.partition = s.partition;
+        host.offset = s.offset;
+      }
+      hosts.touch(host.slot);
+    },
+    alert(kind, host, eventMs) {
+      const { file } = host;
+      if (kind === 'updated') file.updates++;
+      file.alertedMs = eventMs;
+      counters.alerts[kind]++;
+      alerts.push(toAlert(kind, host, file, state.detection, state.policy.version, eventMs));
+      due.add(host.slot);
+    },
+    publish(host) {
+      due.add(host.slot);
+    },
+    lastWord(host) {
+      if (host.dirtySinceMs !== 0) incidents.push(incidentOf(host));
+    },
+    forget(host) {
+      due.delete(host.slot);
+    },
+    incidentOf,
+    take() {
+      const wanted = dirty.size * CHECKPOINT_MS_PER_INCIDENT;
+      const checkpointMs = Math.min(CHECKPOINT_MAX_MS, Math.max(CHECKPOINT_MIN_MS, wanted));
+      for (let slot = dirty.oldest(); slot >= 0; slot = dirty.next(slot)) {
+        if (state.clockMs - hosts.at(slot).dirtySinceMs < checkpointMs) break;
+        due.add(slot);
+      }
+      for (const slot of due) {
+        const host = hosts.at(slot);
+        incidents.push(incidentOf(host));
+        if (host.dirtySinceMs === 0) continue;
+        dirty.remove(slot);
+        host.dirtySinceMs = 0;
+      }
+      due.clear();
+      const taken = { alerts, incidents };
+      alerts = [];
+      incidents = [];
+      return taken;
+    },
+  };
+}

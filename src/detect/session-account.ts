@@ -1,0 +1,139 @@
+/**
+ * Brings what a session proves to the account of its host: the step from what it counted for to what it proves now.
+ *
+ * Here a session gets its grade, waits for its other half, and is found to be told already after a restart. Each record
+ * that reached a session passes once, and so does a session whose wait is over.
+ */
+
+import { BLOCK_PORT } from './block.ts';
+import type { DetectorState } from './detector-state.ts';
+import { gradeSession, SESSION_GRADE } from './evidence.ts';
+import type { IncidentLife } from './incident-life.ts';
+import type { Watermark } from './incidents.ts';
+import type { Outbox } from './outbox.ts';
+import { TRIAL } from './sampled-dialogue.ts';
+import { emptySighting, type Sighting } from './screen.ts';
+import type { Session } from './session-record.ts';
+import { type Before, bytesOf, nothingBefore, packetsOf, type Tally } from './tally.ts';
+
+export interface SessionAccount {
+  /** Notes what the session counts for; before a record is added to it. */
+  remember(session: Session): void;
+  /** Brings what a session proves now to the account of its host. `eventMs`: the clock, or a timer's due time. */
+  account(session: Session, s: Sighting, eventMs: number): void;
+  /** The session that has waited longest for its other half counts as it is. */
+  releaseHalf(atMs: number): void;
+}
+
+export function createSessionAccount(
+  state: DetectorState,
+  outbox: Outbox,
+  life: IncidentLife,
+  tally: () => Tally,
+): SessionAccount {
+  const { sessions, halves, hosts, groups, counters } = state;
+  const before: Before = { grade: 0, half: false, denied: false, trial: 0, packets: 0, bytes: 0 };
+  /** The record of a session whose wait for the other half is over. */
+  const waited = emptySighting();
+
+  /** Notes in `before` what the session counts for at its host. */
+  function remember(session: Session): void {
+    nothingBefore(before);
+    before.trial = session.trial;
+    if (session.grade === SESSION_GRADE.none) return;
+    before.grade = session.grade;
+    before.half = session.half;
+    before.denied = session.deniedCounted;
+    before.packets = packetsOf(session);
+    before.bytes = bytesOf(session);
+  }
+
+  /** Brings what a session proves now to the account of its host. `eventMs`: the clock, or a timer's due time. */
+  function account(session: Session, s: Sighting, eventMs: number): void {
+    regrade(session, s);
+    const { grade } = session;
+    const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
+    if (countsNothing && session.stray < 2) return;
+
+    const { bytes, at } = groups.hostOf(s);
+    const known = hosts.find(s.site, bytes, at);
+    if (isTold(known?.restored ?? null, s, eventMs)) {
+      const file = known?.file;
+      if (file?.closedMs === null && eventMs >= file.openedMs) {
+        tally().rebuild(file, session, before, s, eventMs);
+      }
+      return;
+    }
+    const isOpen = known !== undefined && known.file.closedMs === null;
+    if (countsNothing) {
+      // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else. Under
+      // sampling the packets that they answer may simply not have been picked.
+      if (isOpen && !known.file.backscatter && !session.sampled) {
+        known.file.backscatter = true;
+        outbox.changed(known, s, eventMs);
+      }
+      return;
+    }
+    if (isOpen) life.continue(known, session, before, s, eventMs);
+    else if (grade !== SESSION_GRADE.none) life.open(known, session, before, s, eventMs);
+  }
+
+  /**
+   * True when what was published by an earlier process has this record, or this timer, in its figures, so that it only
+   * rebuilds what was in memory. The first records after a restart always are: see warmUpMs.
+   */
+  function isTold(restored: Watermark | null, s: Sighting, eventMs: number): boolean {
+    if (s.receivedMs <= state.warmUntilMs) return true;
+    if (restored === null) return false;
+    if (s.columns === null) return eventMs <= restored.clockMs;
+    return (
+      s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs
+    );
+  }
+
+  function regrade(session: Session, s: Sighting): void {
+    let grade: number = gradeSession(session, state.detection.conversed);
+    if (!session.forwardSeen && !session.released) {
+      if (grade === SESSION_GRADE.none) {
+        if (session.stray === 0) counters.backscatter++;
+        if (session.stray < 2) session.stray++;
+      } else if (!session.waiting) {
+        awaitOtherHalf(session, s);
+      }
+      grade = SESSION_GRADE.none;
+    }
+    session.grade = grade;
+    session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
+    session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
+    session.trial = Math.max(session.trial, trialOf(session, s));
+  }
+
+  function awaitOtherHalf(session: Session, s: Sighting): void {
+    session.waiting = true;
+    halves.add(session.slot, s, state.clockMs);
+    state.nextTimerMs = Math.min(state.nextTimerMs, halves.nextMs());
+  }
+
+  function releaseHalf(atMs: number): void {
+    const slot = halves.take(waited);
+    if (slot < 0) return;
+    const session = sessions.at(slot);
+    session.released = true;
+    if (!session.forwardSeen) {
+      remember(session);
+      account(session, waited, atMs);
+    }
+    sessions.endWait(slot);
+  }
+
+  return { remember, account, releaseHalf };
+}
+
+/** What a session is to the test over samples: see sampled-dialogue.ts. Without flags any packet of the client counts. */
+function trialOf(session: Session, s: Sighting): number {
+  if (!session.sampled || !session.forwardSeen || session.deniedCounted) return TRIAL.none;
+  if (s.port !== BLOCK_PORT || s.internal) return TRIAL.none;
+  if (session.grade < (session.forwardFlags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected))
+    return TRIAL.none;
+  return session.dialogueSampled && session.grade >= SESSION_GRADE.connected ? TRIAL.success : TRIAL.failure;
+}
