@@ -27,6 +27,7 @@ import { detectorOptions } from './detectors.ts';
 import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
+import { createFindingsRole } from './findings-role.ts';
 import { createListPush } from './list-push.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
@@ -117,6 +118,16 @@ export function createService(
       await detectRole?.reload(detection);
     },
   });
+  const findingsRole = roles.has('store')
+    ? createFindingsRole({
+        engine,
+        stream,
+        config: () => reloader.config,
+        policy: () => detection.policy,
+        log,
+        now,
+      })
+    : null;
   const metrics = createMetrics({
     stream,
     policy: {
@@ -129,6 +140,7 @@ export function createService(
     ...(writer !== null && { writer }),
     ...(coverageRole !== null && { coverage: coverageRole }),
     ...(listPush !== null && { push: listPush }),
+    ...(findingsRole !== null && { findings: findingsRole }),
   });
 
   const incidents = () => serveRole?.incidents() ?? [];
@@ -220,6 +232,7 @@ export function createService(
     if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
     await writer?.start();
     exporterAccount?.start();
+    findingsRole?.start();
     waitingFor.delete('the store');
   }
 
@@ -259,6 +272,7 @@ export function createService(
       await collector?.stop();
       await coverageRole?.stop();
       await opened.catch(() => undefined);
+      await findingsRole?.stop();
       await detectRole?.stop();
       await serveRole?.stop();
       await listPush?.stop();

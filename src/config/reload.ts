@@ -32,6 +32,8 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     detection: {
       ...running.detection,
       internal: detection.internal,
+      inbound: detection.inbound,
+      baseline: detection.baseline,
       conversed: detection.conversed,
       bulk: {
         ...running.detection.bulk,

@@ -107,6 +107,20 @@ const detection = z.strictObject({
    * raise alerts, and never lead to a block, since an ACL at the edge would not see them.
    */
   internal: z.strictObject({ alert: z.boolean().default(false) }).prefault({}),
+  /** An internal host that answers SMTP sessions from outside and is no configured sender: a finding a day, no block. */
+  inbound: z.strictObject({ alert: z.boolean().default(false), sources: positive.default(2) }).prefault({}),
+  /**
+   * An authorised sender that talks to `factor` times as many servers in an hour as in 95 % of its hours within four
+   * weeks, and to at least `min_destinations`: a finding a day, never a block. Judged from `history` hours on.
+   */
+  baseline: z
+    .strictObject({
+      alert: z.boolean().default(false),
+      factor: z.number().min(1).default(3),
+      min_destinations: positive.default(50),
+      history: positive.default(24),
+    })
+    .prefault({}),
   /** Records of one 5-tuple that are no further apart belong to one session. */
   session_timeout: duration.prefault('5m'),
   /** What counts as `conversed`: packets and octets of the client's half of one session. */

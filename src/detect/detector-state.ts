@@ -115,7 +115,7 @@ function createCounters(sessions: SessionTable, hosts: HostTable): DetectorCount
       spoofed: 0,
       duplicate: 0,
     },
-    alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0, delivery: 0 },
+    alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0, delivery: 0, finding: 0 },
     backscatter: 0,
     evictedHosts: 0,
     get evictedSessions() {

@@ -22,6 +22,8 @@ export interface MetricsSources {
   readonly detector?: Pick<Detector, 'counters'>;
   /** Alerts of kind `coverage`, which do not come from the detector. */
   readonly coverage?: { readonly counters: { readonly alerts: number } };
+  /** Alerts of kind `finding`. */
+  readonly findings?: { readonly counters: { readonly alerts: number } };
   /** Lists pushed to routers; absent when no target has a push. */
   readonly push?: {
     readonly counters: Readonly<Record<'applied' | 'unchanged' | 'failed' | 'alerts', number>>;
@@ -222,13 +224,14 @@ function describePush(registry: Registry, { counters }: NonNullable<MetricsSourc
 function describeDetector(
   registry: Registry,
   detector: NonNullable<MetricsSources['detector']>,
-  { coverage, push }: Pick<MetricsSources, 'coverage' | 'push'>,
+  { coverage, push, findings }: Pick<MetricsSources, 'coverage' | 'push' | 'findings'>,
 ): void {
   counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () =>
     Object.entries({
       ...detector.counters.alerts,
       coverage: detector.counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
       delivery: push?.counters.alerts ?? 0,
+      finding: findings?.counters.alerts ?? 0,
     }),
   );
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>

@@ -100,7 +100,7 @@ const evidenceFields = {
   block: blockSchema,
 };
 
-const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage', 'delivery'] as const;
+const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage', 'delivery', 'finding'] as const;
 
 const COVERAGE_CAUSES = [
   'exporter_silent',
@@ -119,7 +119,10 @@ export const alertSchema = z.object({
   alert_id: z.string(),
   kind: z.enum(ALERT_KINDS),
   ...evidenceFields,
-  /** Null for `coverage` and `delivery`, which are about no host: that and the incident are '' then. */
+  /**
+   * Null for what is no incident: `coverage` and `delivery` are about no host either, that is '' then; a `finding` has
+   * the host, and never a block.
+   */
   grade: gradeSchema.nullable(),
   /** Only of kind `coverage`: why something was not seen, the number of exporters concerned, and what was lost. */
   coverage: z.object({ cause: z.enum(COVERAGE_CAUSES), exporters: count, lost: count }).optional(),
@@ -134,6 +137,8 @@ export const alertSchema = z.object({
       next_attempt_at: isoTime.nullable(),
     })
     .optional(),
+  /** Only of kind `finding`: what the host does that is worth a look. */
+  finding: z.object({ type: z.enum(['open_relay_candidate', 'destination_surge']) }).optional(),
   emitted_at: isoTime,
 });
 export type Alert = z.infer<typeof alertSchema>;
