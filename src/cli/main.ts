@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -263,6 +264,21 @@ acl
   .action(async (target: string, flags: AclPushFlags) => {
     const { aclPushCommand } = await import('./acl-push.ts');
     process.exitCode = await aclPushCommand(settings(), target, flags, process);
+  });
+
+acl
+  .command('quarantine')
+  .description(
+    'black hole routes (RTBH) of hosts that you name, on stdout: cuts them off from everything, not only from port 25',
+  )
+  .argument('<host...>', 'addresses of single hosts')
+  .addOption(
+    new Option('--platform <name>', 'whose language').choices(QUARANTINE_PLATFORMS).makeOptionMandatory(),
+  )
+  .addHelpText('after', examples('acl quarantine 192.0.2.55 --platform frr'))
+  .action(async (hosts: string[], flags: { platform: QuarantinePlatform }) => {
+    const { aclQuarantineCommand } = await import('./acl-quarantine.ts');
+    aclQuarantineCommand(settings(), hosts, flags, process);
   });
 
 acl

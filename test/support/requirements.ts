@@ -5,6 +5,9 @@
  */
 
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 
 /** The tools that are not on the PATH. */
 export function missingTools(...tools: readonly string[]): string[] {
@@ -27,4 +30,20 @@ export function cannotRunAsRoot(...tools: readonly string[]): string | null {
   if (reasons.length === 0) return null;
   if (process.env.REQUIRE_ALL === '1') throw new Error(`REQUIRE_ALL is set, but: ${reasons.join(', ')}`);
   return reasons.join(', ');
+}
+
+/** Where `.ci/run` puts packages from PyPI: in a place of its own, never into the system. */
+export const PYTHON_HOME = join(
+  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
+  'rogue-smtp',
+  'python',
+);
+
+/** What stands against running the commands of PyPI packages, in words; null when nothing does. */
+export function lacksPython(...commands: readonly string[]): string | null {
+  const missing = commands.filter((command) => !existsSync(join(PYTHON_HOME, 'bin', command)));
+  if (missing.length === 0) return null;
+  const obstacle = `needs ${missing.join(', ')} in ${PYTHON_HOME}: see .ci/python-packages`;
+  if (process.env.REQUIRE_ALL === '1') throw new Error(`REQUIRE_ALL is set, but: ${obstacle}`);
+  return obstacle;
 }
