@@ -3,7 +3,8 @@
  *
  * Figures of different runs or machines do not compare. `--quick` is a smoke test of the benchmark itself; `--write`
  * puts the result into README.md beside this file; `--rounds N` and `--versions v5,v9` do more or less of it; `--limits
- * v5` looks for lossless rates of those versions only, `--limits none` of none. Nothing leaves the loopback.
+ * v5` looks for lossless rates of those versions only, `--limits none` of none; `--only detector` and `--only receiving`
+ * measure, and write, one part. Nothing leaves the loopback.
  */
 
 import { rmSync } from 'node:fs';
@@ -13,6 +14,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.ts';
+import {
+  benchDetector,
+  benchDetectorMemory,
+  DETECTOR_MIXES,
+  type DetectorMemory,
+  type DetectorRate,
+} from './detector.ts';
 import { createPools, type ExportPool } from './exports.ts';
 import { buildGoflow2 } from './goflow2.ts';
 import { benchInMemory, benchMailFilter, type InMemoryResult } from './in-memory.ts';
@@ -27,6 +35,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     versions: { type: 'string', default: '' },
     limits: { type: 'string', default: 'all' },
+    only: { type: 'string', default: 'detector,receiving' },
   },
 });
 
@@ -153,6 +162,39 @@ function receiverTable(results: readonly ReceiverResult[]): string {
   );
 }
 
+function detectorTable(rates: readonly DetectorRate[]): string {
+  return table(
+    ['records', 'flows per CPU-second', 'time a flow', 'alerts in 1,000 flows'],
+    rates.map(({ name, flowsPerCpuSecond, alerts, flows }) => [
+      name,
+      `**${(flowsPerCpuSecond / 1e6).toFixed(2)} M**`,
+      nanoseconds(flowsPerCpuSecond),
+      ((1000 * alerts) / flows).toFixed(2),
+    ]),
+  );
+}
+
+function memoryTable(result: DetectorMemory): string {
+  const { hosts, sessions, flows, peak, resident, empty, restored, restoreSeconds } = result;
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  return table(
+    ['what', 'measured'],
+    [
+      [`resident before the first flow`, mebibytes(empty)],
+      [
+        `resident with ${hosts} open incidents, ${sessions} sessions, after ${flows} flows`,
+        mebibytes(resident),
+      ],
+      ['most while it filled', mebibytes(peak)],
+      ['bytes a host, with its session and destination', ((resident - empty) / hosts).toFixed(0)],
+      [
+        `restart with ${restored} open incidents, from the bytes of their messages`,
+        `${restoreSeconds.toFixed(1)} s`,
+      ],
+    ],
+  );
+}
+
 async function receiveBufferLimit(): Promise<number> {
   const limit = Number(await readFile('/proc/sys/net/core/rmem_max', 'utf8').catch(() => ''));
   return Math.min(limit > 0 ? limit : 212_992, 64 * 1024 * 1024);
@@ -169,51 +211,95 @@ noteLoad();
 const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-bench-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
-const wanted = flags.versions === '' ? null : flags.versions.split(',');
-const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
-const goflow2 = flags.quick
-  ? ({ kind: 'missing', why: 'left out by --quick' } as const)
-  : await buildGoflow2(directory);
-const kinds = receiverKinds(goflow2);
-const sender = await createSender(directory);
-const receiveBuffer = await receiveBufferLimit();
-const filter = benchMailFilter(DECODE_SECONDS);
-const inMemory: InMemoryResult[] = [];
-for (const pool of pools) inMemory.push(await benchInMemory(pool, DECODE_SECONDS));
-const bench: Bench = {
-  directory,
-  sender,
-  receiveBuffer,
-  warmUpSeconds: flags.quick ? 0.1 : 2,
-  sendSeconds: flags.quick ? 0.3 : 4,
-  settleMs: flags.quick ? 100 : 500,
-};
-const received = await measureReceivers(bench, kinds, pools);
-const skipped = kinds.filter((kind) => kind.missing !== null).map((kind) => `${kind.name}: ${kind.missing}`);
-const report = [
+const machine = () => [
   `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.version},`,
   `${new Date().toISOString().slice(0, 10)}${flags.quick ? ', --quick: a smoke test, no measurement' : ''}.`,
   `Load of the machine: ${loads[0].toFixed(1)} before, ${median(loads).toFixed(1)} in the median, ${Math.max(...loads).toFixed(1)} at most`,
-  '(1 is a busy core; the benchmark itself makes about 1.5).',
-  `Sender: ${sender.name}; receive buffer ${receiveBuffer} bytes.`,
-  ...(skipped.length === 0 ? [] : [`Not measured: ${skipped.join('; ')}.`]),
-  '',
-  `### Receiving over the loopback, ${RATE} datagrams/s offered`,
-  '',
-  `Median of ${ROUNDS} rounds of ${bench.sendSeconds} s, all receivers in turn.`,
-  '',
-  receiverTable(received),
-  '### Decoding in memory, flows per CPU-second and time a flow',
-  '',
-  inMemoryTable(inMemory),
-  `Mail filter: ${filter.scan.toFixed(1)} ns a flow where none is mail, ${filter.select.toFixed(1)} ns where one in 20 is copied.`,
-  '',
-  '### Allocated on the heap by decoding',
-  '',
-  allocationTable(inMemory),
-].join('\n');
-process.stdout.write(report);
-if (flags.write) {
-  const intro = (await readFile(README, 'utf8')).split('## Results')[0];
-  await writeFile(README, `${intro}## Results\n\n${report}`);
+];
+
+async function reportReceiving(): Promise<string> {
+  const wanted = flags.versions === '' ? null : flags.versions.split(',');
+  const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
+  const goflow2 = flags.quick
+    ? ({ kind: 'missing', why: 'left out by --quick' } as const)
+    : await buildGoflow2(directory);
+  const kinds = receiverKinds(goflow2);
+  const sender = await createSender(directory);
+  const receiveBuffer = await receiveBufferLimit();
+  const filter = benchMailFilter(DECODE_SECONDS);
+  const inMemory: InMemoryResult[] = [];
+  for (const pool of pools) inMemory.push(await benchInMemory(pool, DECODE_SECONDS));
+  const bench: Bench = {
+    directory,
+    sender,
+    receiveBuffer,
+    warmUpSeconds: flags.quick ? 0.1 : 2,
+    sendSeconds: flags.quick ? 0.3 : 4,
+    settleMs: flags.quick ? 100 : 500,
+  };
+  const received = await measureReceivers(bench, kinds, pools);
+  const skipped = kinds
+    .filter((kind) => kind.missing !== null)
+    .map((kind) => `${kind.name}: ${kind.missing}`);
+  return [
+    ...machine(),
+    '(1 is a busy core; the benchmark itself makes about 1.5).',
+    `Sender: ${sender.name}; receive buffer ${receiveBuffer} bytes.`,
+    ...(skipped.length === 0 ? [] : [`Not measured: ${skipped.join('; ')}.`]),
+    '',
+    `### Receiving over the loopback, ${RATE} datagrams/s offered`,
+    '',
+    `Median of ${ROUNDS} rounds of ${bench.sendSeconds} s, all receivers in turn.`,
+    '',
+    receiverTable(received),
+    '### Decoding in memory, flows per CPU-second and time a flow',
+    '',
+    inMemoryTable(inMemory),
+    `Mail filter: ${filter.scan.toFixed(1)} ns a flow where none is mail, ${filter.select.toFixed(1)} ns where one in 20 is copied.`,
+    '',
+    '### Allocated on the heap by decoding',
+    '',
+    allocationTable(inMemory),
+  ].join('\n');
+}
+
+async function reportDetector(): Promise<string> {
+  const rates: DetectorRate[] = [];
+  for (const mix of DETECTOR_MIXES) {
+    rates.push(benchDetector(mix, flags.quick ? 0.2 : 5));
+    say(`${mix.name}: ${((rates.at(-1)?.flowsPerCpuSecond ?? 0) / 1000).toFixed(0)} k flows per CPU-second`);
+  }
+  const memory = await benchDetectorMemory(flags.quick ? 5000 : 1_000_000, flags.quick ? 1000 : 100_000);
+  return [
+    ...machine(),
+    '(1 is a busy core; the benchmark itself makes 1).',
+    '',
+    '### Policy, sessions and grades: flows per CPU-second of one detector',
+    '',
+    detectorTable(rates),
+    '### Memory and restart of a process with one detector',
+    '',
+    memoryTable(memory),
+  ].join('\n');
+}
+
+/** Heading of each part's section of the README, in the order in which they stand there. */
+const PARTS = [
+  { name: 'receiving', heading: '## Results', report: reportReceiving },
+  { name: 'detector', heading: '## Results of the detector', report: reportDetector },
+];
+
+for (const { name, heading, report } of PARTS) {
+  if (!flags.only.split(',').includes(name)) continue;
+  const text = `${heading}\n\n${await report()}`;
+  process.stdout.write(`${text}\n`);
+  if (flags.write) await writeFile(README, withSection(await readFile(README, 'utf8'), heading, text));
+}
+
+/** The text with one section, from its heading to the next of its rank or the end, replaced or added. */
+function withSection(text: string, heading: string, section: string): string {
+  const parts = text.split(/^(?=## )/m);
+  const at = parts.findIndex((part) => part.startsWith(`${heading}\n`));
+  parts.splice(at < 0 ? parts.length : at, 1, section);
+  return `${parts.map((part) => part.trimEnd()).join('\n\n')}\n`;
 }
