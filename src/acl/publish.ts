@@ -3,15 +3,16 @@
  *
  * A reader of the file (a router that fetches it, a timer that applies it) must never see half a list, so a file is
  * written beside its place, synced and renamed over the old one. Unchanged text is not written at all. What was there
- * before is kept in `.history`, bounded, for a rollback. A target that is a link or a directory is left alone.
+ * before is kept in `.history`, bounded, with the rules it was made of, for a rollback. A target that is a link or a directory is left alone.
  */
 
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclFamily } from './model.ts';
+import { revisionOf } from './revision.ts';
 
 export interface AclPublication {
   /** Made when it is missing. */
@@ -20,18 +21,37 @@ export interface AclPublication {
   readonly target: string;
   readonly family: AclFamily;
   readonly text: string;
+  /** Kept beside the text, to be had back with the revision. */
+  readonly model?: string;
+}
+
+/** Names a file of a target. */
+export type AclFile = Pick<AclPublication, 'directory' | 'target' | 'family'>;
+
+/** A text that is or was published. */
+export interface AclRevision {
+  /** Digest of the text. */
+  readonly revision: string;
+  /** ISO 8601; when the file was written. */
+  readonly written_at: string;
+  /** Of the file that lies there now. */
+  readonly current: boolean;
 }
 
 export interface Published {
   readonly changed: boolean;
   /** `<directory>/<target>.<family>.txt` */
   readonly file: string;
+  readonly revision: string;
+  /** The text before; null when there was none. */
+  readonly previous: string | null;
 }
 
 /** Names that stay within their directory, as the configuration demands them. */
 const TARGET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const HISTORY = '.history';
 /** What is behind the file's name in the history: a target may be called as another's file is, so exactly this. */
+const REVISION_DIGITS = 8;
 const REVISION = /^\d{8}T\d{6}\.\d{3}Z\.[0-9a-f]{8}$/;
 /** Earlier texts kept of each file. */
 const KEPT = 10;
@@ -40,23 +60,84 @@ const STALE_AFTER_MS = 3_600_000;
 
 /** Throws RogueSmtpError `io` when the file cannot be written; its old text is then still there, whole. */
 export async function publishAcl(publication: AclPublication): Promise<Published> {
-  const { directory, target, family, text } = publication;
-  if (!TARGET_NAME.test(target))
-    throw new RogueSmtpError('refused', `${JSON.stringify(target)} is not a name for an ACL file`);
-  const name = `${target}.${family}.txt`;
+  const { directory, text, model } = publication;
+  const name = fileName(publication);
   const file = join(directory, name);
   try {
     await mkdir(directory, { recursive: true });
     const old = await currentText(file);
-    if (old?.equals(Buffer.from(text))) return { changed: false, file };
-    if (old !== null) await keep(directory, name, old);
+    const revision = revisionOf(text);
+    const previous = old === null ? null : old.toString('utf8');
+    if (old?.equals(Buffer.from(text))) {
+      if (model !== undefined) await keepModel(directory, name, revision, model);
+      return { changed: false, file, revision, previous };
+    }
+    if (model !== undefined) await keepModel(directory, name, revision, model);
+    if (old !== null) await keep(directory, name, old, revision);
     await removeStale(directory, name);
     await replace(directory, name, text);
-    return { changed: true, file };
+    return { changed: true, file, revision, previous };
   } catch (error) {
     if (error instanceof RogueSmtpError) throw error;
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
   }
+}
+
+function fileName({ target, family }: Pick<AclFile, 'target' | 'family'>): string {
+  if (!TARGET_NAME.test(target))
+    throw new RogueSmtpError('refused', `${JSON.stringify(target)} is not a name for an ACL file`);
+  return `${target}.${family}.txt`;
+}
+
+/** The text that lies there; null when there is none. Throws RogueSmtpError `io`. */
+export async function publishedAcl(file: AclFile): Promise<string | null> {
+  const text = await currentText(join(file.directory, fileName(file)));
+  return text === null ? null : text.toString('utf8');
+}
+
+/** What is and was published, newest first. */
+export async function aclRevisions(file: AclFile): Promise<readonly AclRevision[]> {
+  const name = fileName(file);
+  const path = join(file.directory, name);
+  const current = await currentText(path);
+  const kept = await readdir(join(file.directory, HISTORY)).catch(() => []);
+  const earlier = kept
+    .filter((entry) => isRevisionOf(entry, name))
+    .sort()
+    .reverse()
+    .map((entry) => ({
+      revision: entry.slice(-REVISION_DIGITS),
+      written_at: isoOf(entry.slice(name.length + 1, -REVISION_DIGITS - 1)),
+      current: false,
+    }));
+  if (current === null) return earlier;
+  const written_at = (await stat(path)).mtime.toISOString();
+  return [{ revision: revisionOf(current), written_at, current: true }, ...earlier];
+}
+
+/** Text and rules of a revision that is kept, the newest of that name; null when there is none. */
+export async function keptRevision(
+  file: AclFile,
+  revision: string,
+): Promise<{ readonly text: string; readonly model: string | null } | null> {
+  const name = fileName(file);
+  const history = join(file.directory, HISTORY);
+  const current = await currentText(join(file.directory, name));
+  const kept = await readdir(history).catch(() => []);
+  const entry = kept
+    .filter((one) => isRevisionOf(one, name) && one.endsWith(`.${revision}`))
+    .sort()
+    .at(-1);
+  const isCurrent = current !== null && revisionOf(current) === revision;
+  const text = isCurrent ? current : entry === undefined ? null : await readFile(join(history, entry));
+  if (text === null) return null;
+  const model = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
+  return { text: text.toString('utf8'), model };
+}
+
+/** `20260301T100000.000Z` as ISO 8601. */
+function isoOf(compact: string): string {
+  return compact.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)/, '$1-$2-$3:$4:');
 }
 
 /** Null when there is no file. Links are not followed: they may lead out of the directory. */
@@ -113,17 +194,41 @@ async function removeStale(directory: string, name: string): Promise<void> {
 }
 
 /** Copies the text in force to the history, named by the time it was written and its content; drops the oldest. */
-async function keep(directory: string, name: string, old: Buffer): Promise<void> {
+async function keep(directory: string, name: string, old: Buffer, next: string): Promise<void> {
+  const history = await historyOf(directory);
+  const written = (await stat(join(directory, name))).mtime.toISOString().replace(/[-:]/g, '');
+  const digest = revisionOf(old);
+  await copyFile(join(directory, name), join(history, `${name}.${written}.${digest}`));
+  const mine = (await readdir(history)).filter((entry) => isRevisionOf(entry, name)).sort();
+  for (const entry of mine.slice(0, -KEPT)) await rm(join(history, entry), { force: true });
+  const wanted = new Set([next, ...mine.slice(-KEPT).map((entry) => entry.slice(-REVISION_DIGITS))]);
+  for (const entry of await readdir(history)) {
+    const revision = modelRevision(entry, name);
+    if (revision !== null && !wanted.has(revision)) await rm(join(history, entry), { force: true });
+  }
+}
+
+async function historyOf(directory: string): Promise<string> {
   const history = join(directory, HISTORY);
   const found = await lstatOrNull(history);
   if (found !== null && !found.isDirectory())
     throw new RogueSmtpError('io', `${history} is no directory: earlier lists cannot be kept`);
   await mkdir(history, { recursive: true });
-  const written = (await stat(join(directory, name))).mtime.toISOString().replace(/[-:]/g, '');
-  const digest = createHash('sha256').update(old).digest('hex').slice(0, 8);
-  await copyFile(join(directory, name), join(history, `${name}.${written}.${digest}`));
-  const mine = (await readdir(history)).filter((entry) => isRevisionOf(entry, name)).sort();
-  for (const entry of mine.slice(0, -KEPT)) await rm(join(history, entry), { force: true });
+  return history;
+}
+
+/** The same text has the same rules, so what is there is right. */
+async function keepModel(directory: string, name: string, revision: string, model: string): Promise<void> {
+  const history = await historyOf(directory);
+  const kept = `${name}.${revision}.json`;
+  if ((await lstatOrNull(join(history, kept))) === null) await replace(history, kept, model);
+}
+
+function modelRevision(entry: string, name: string): string | null {
+  const match = /^([0-9a-f]{8})\.json$/.exec(
+    entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : '',
+  );
+  return match === null ? null : match[1];
 }
 
 function isRevisionOf(entry: string, name: string): boolean {

@@ -44,6 +44,8 @@ export interface RenderedAcl {
   readonly entries: number;
   /** Who should be in the list but is not, by address. */
   readonly leftOut: readonly LeftOut[];
+  /** The rules that the text says. */
+  readonly model: AclModel;
 }
 
 const RENDERERS: Readonly<Record<AclPlatform, (model: AclModel) => string>> = {
@@ -97,5 +99,10 @@ export function renderAcl(request: AclRequest): RenderedAcl {
     ...(most < request.maxEntries && { maxEntries: most, bound: `${request.platform} takes ${most} hosts` }),
     ...(HOSTS_ONLY.has(request.platform) && { ipv6: 'hosts' }),
   });
-  return { text: RENDERERS[request.platform](model), entries: model.rules.length, leftOut };
+  return { text: renderModel(request.platform, model), entries: model.rules.length, leftOut, model };
+}
+
+/** The text of a model that has passed the interlocks. */
+export function renderModel(platform: AclPlatform, model: AclModel): string {
+  return RENDERERS[platform](model);
 }

@@ -3,6 +3,6 @@
 import { createHash } from 'node:crypto';
 
 /** Eight hex digits. */
-export function revisionOf(content: string): string {
+export function revisionOf(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex').slice(0, 8);
 }

@@ -4,22 +4,22 @@
  * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
  */
 
-import { type AclInput, blockedMembers } from '../acl/build.ts';
-import { renderAcl } from '../acl/render.ts';
+import type { AclInput } from '../acl/build.ts';
+import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
-import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
+import type { AclRenderRequest } from '../http/read-model.ts';
 import type { Incident } from '../messages/alert.ts';
 
-/** A published block that has not ended. With no sender configured, or in another mode than publish, never. */
+/**
+ * A published block that has not ended. With no sender configured, or in mode `observe`, never; in mode `propose` only one
+ * that was approved by hand.
+ */
 export function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
-  if (config.block.mode !== 'publish' || config.senders.length === 0) return false;
-  const { state, until } = incident.block;
+  const { mode } = config.block;
+  if (mode === 'observe' || config.senders.length === 0) return false;
+  const { state, until, approved_by } = incident.block;
+  if (mode === 'propose' && approved_by === undefined) return false;
   return state === 'published' && (until === null || Date.parse(until) > nowMs);
-}
-
-/** The addresses that a block is about: of an incident about an IPv6 prefix those with evidence of their own. */
-export function blockedHosts(incident: Incident, nowMs: number): readonly string[] {
-  return incident.members === undefined ? [incident.host] : blockedMembers(incident.members, nowMs);
 }
 
 /** What a configured target asks of the renderer. */
@@ -38,17 +38,36 @@ export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRender
 export function renderFor(
   config: Config,
   incidents: readonly Incident[],
-  { site, ...request }: AclRenderRequest,
+  request: AclRenderRequest,
   nowMs: number,
-): AclRendering {
-  const ofSite = site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
-  return renderAcl({ ...request, ...aclInputOf(config, ofSite, nowMs) });
+): RenderedAcl {
+  return renderAcl(requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs));
 }
 
-/** Who is to be denied, and the interlocks that no list may pass by. */
-export function aclInputOf(
+/** Those of the incidents whose host is to be denied. */
+export function blockedOf(
   config: Config,
   incidents: readonly Incident[],
+  nowMs: number,
+): readonly Incident[] {
+  return incidents.filter((incident) => isBlocked(config, incident, nowMs));
+}
+
+/** What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. */
+export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'family' | 'site'>>(
+  config: Config,
+  offenders: readonly Incident[],
+  { site, ...request }: Request,
+  nowMs: number,
+): Omit<Request, 'site'> & Omit<AclInput, 'kind' | 'family'> {
+  const ofSite = site === undefined ? offenders : offenders.filter((incident) => incident.site === site);
+  return { ...request, ...aclInputOf(config, ofSite, nowMs) };
+}
+
+/** These offenders, and the interlocks that no list may pass by. */
+export function aclInputOf(
+  config: Config,
+  offenders: readonly Incident[],
   nowMs: number,
 ): Omit<AclInput, 'kind' | 'family'> {
   return {
@@ -58,6 +77,6 @@ export function aclInputOf(
     never: [...config.block.never, ...config.networks.nat],
     maxEntries: config.block.max_entries,
     ipv6: config.block.ipv6,
-    offenders: incidents.filter((incident) => isBlocked(config, incident, nowMs)),
+    offenders,
   };
 }

@@ -7,7 +7,7 @@
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
-import type { AlertsRequest, ReadModel, Status } from '../http/read-model.ts';
+import type { AlertsRequest, IncidentReport, ReadModel, Status } from '../http/read-model.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
@@ -21,17 +21,26 @@ const QUERY_TIMEOUT_MS = 30_000;
 
 export interface LiveSources {
   readonly status: () => Status;
-  readonly incidents: () => readonly Incident[];
+  /** Incidents whose host the lists may name: what waits for approval is not among them. */
+  readonly blocked: () => readonly Incident[];
   /** The newest alerts, some of which the store may have yet to take. */
   readonly recentAlerts: () => readonly Alert[];
+  /** When the lists took in the host of an incident. */
+  readonly listed: (incident: Incident) => IncidentReport['listed'];
   /** Brings the account of the exporters in the store up to date. */
   readonly refreshExporters: () => Promise<void>;
 }
 
 /** The model of a running instance: what is in memory is told from there. */
 export function createLiveModel(engine: Engine, config: () => Config, live: LiveSources): ReadModel {
+  const stored = createStoredModel(engine, config);
   return {
-    ...createStoredModel(engine, config),
+    ...stored,
+    async incident(idOrHost) {
+      const report = await stored.incident(idOrHost);
+      const listed = live.listed(report.incident);
+      return listed === undefined ? report : { ...report, listed };
+    },
     status: async () => live.status(),
     alerts: async (request) =>
       withRecent(await queries.alerts(engine, request), live.recentAlerts(), request),
@@ -39,7 +48,7 @@ export function createLiveModel(engine: Engine, config: () => Config, live: Live
       await live.refreshExporters();
       return queries.exporters(engine);
     },
-    renderAcl: async (request) => renderFor(config(), live.incidents(), request, Date.now()),
+    renderAcl: async (request) => renderFor(config(), live.blocked(), request, Date.now()),
   };
 }
 

@@ -20,7 +20,6 @@ import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
-import { blockedHosts } from './acl-request.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
@@ -92,7 +91,14 @@ export function createService(
   const policyVersion = () => detection.policy.version;
   const listPush = roles.has('serve') ? createListPush(config, { stream, policyVersion, log, now }) : null;
   const serveRole = roles.has('serve')
-    ? createServeRole(config, { stream, log, now, ...(listPush !== null && { onText: listPush.offer }) })
+    ? createServeRole(config, {
+        stream,
+        log,
+        now,
+        policyVersion,
+        ...(listPush !== null && { onText: listPush.offer }),
+        onBlocked: (seconds) => metrics.observeTimeToBlock(seconds),
+      })
     : null;
   const coverageRole =
     collector === null
@@ -138,9 +144,15 @@ export function createService(
     ...(collector !== null && { collector }),
     ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
     ...(writer !== null && { writer }),
-    ...(coverageRole !== null && { coverage: coverageRole }),
     ...(listPush !== null && { push: listPush }),
     ...(findingsRole !== null && { findings: findingsRole }),
+    coverage: {
+      counters: {
+        get alerts() {
+          return (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.alerts ?? 0);
+        },
+      },
+    },
   });
 
   const incidents = () => serveRole?.incidents() ?? [];
@@ -153,8 +165,9 @@ export function createService(
   ]);
   const stopping = new AbortController();
   const model = createLiveModel(engine, () => reloader.config, {
-    incidents,
+    blocked: () => serveRole?.blocked() ?? [],
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
+    listed: (incident) => serveRole?.listedSince(incident),
     refreshExporters: async () => exporterAccount?.refresh(),
     status: () => ({
       version,
@@ -185,7 +198,8 @@ export function createService(
     metrics: metrics.render,
     notReady: () => [...waitingFor],
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
-    blockedHosts: () => serveRole?.blocked().flatMap((incident) => blockedHosts(incident, now())) ?? [],
+    blockedHosts: (family) => serveRole?.hosts(family) ?? [],
+    desk: serveRole?.desk ?? null,
     aclTarget: serveRole?.targetText ?? noTarget,
     onError,
   });
@@ -286,7 +300,7 @@ export function createService(
   };
 }
 
-function noTarget(): never {
+async function noTarget(): Promise<never> {
   throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
 }
 

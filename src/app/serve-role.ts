@@ -6,14 +6,19 @@
  * is an unchanged file.
  */
 
-import { join } from 'node:path';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
-import { publishAcl } from '../acl/publish.ts';
+import type { AclFamily } from '../acl/model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { AclDesk } from '../http/acl-desk.ts';
+import type { IncidentReport } from '../http/read-model.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
+import { hostStreamKey } from '../messages/decision.ts';
 import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
-import { isBlocked, renderFor, requestOf } from './acl-request.ts';
+import { createAuditLog } from './audit-log.ts';
+import { createBlockDesk } from './block-desk.ts';
+import { alertMessage } from './detect-role.ts';
+import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
 
@@ -28,8 +33,15 @@ export interface ServeRole {
   recentAlerts(): readonly Alert[];
   /** Incidents whose host is in the block lists now. */
   blocked(): readonly Incident[];
-  /** The text of a configured ACL target as it would be written now. */
-  targetText(name: string, family: '4' | '6'): string;
+  /** When the lists took in the host of an incident; undefined while they have not. */
+  listedSince(incident: Incident): IncidentReport['listed'];
+  /** The hosts in the lists of a family, after the interlocks. */
+  hosts(family: AclFamily): readonly string[];
+  /** The text of a configured ACL target as it would be written now, or of an earlier revision that is kept. */
+  targetText(name: string, family: AclFamily, revision?: string): Promise<string>;
+  /** Where people decide about blocks. */
+  readonly desk: AclDesk;
+  readonly counters: { readonly alerts: number };
   /** Takes over another configuration of lists and blocks, and brings the files up to date. */
   reload(config: Config): void;
   /** Calls back with every alert from now on, until the returned function is called. */
@@ -42,6 +54,9 @@ export interface ServeRoleDependencies {
   readonly now: () => number;
   /** What a target's list is, each time it was rendered and is in its file. */
   readonly onText?: (target: AclTargetConfig, family: '4' | '6', text: string) => void;
+  readonly policyVersion: () => string;
+  /** Seconds from the first record of a host to the lists that name it. */
+  readonly onBlocked?: (seconds: number) => void;
 }
 
 /** Changes that come together are written together. */
@@ -49,15 +64,12 @@ const PUBLISH_DELAY_MS = 100;
 const PUBLISH_INTERVAL_MS = 60_000;
 const REMEMBERED_ALERTS = 10_000;
 const RECENT_ALERTS = 500;
-const FAMILIES = ['4', '6'] as const;
 
 export function createServeRole(initial: Config, dependencies: ServeRoleDependencies): ServeRole {
   const { stream, log, now } = dependencies;
   let config = initial;
   /** By host and site, closed ones too: a host that comes back replaces its old incident. */
   const newest = new Map<string, Incident>();
-  /** Why a list was not written, by target and family. */
-  const troubles = new Map<string, string>();
   const listeners = new Set<(alert: Alert) => void>();
   /** Ids of the newest alerts. */
   const told = new Set<string>();
@@ -66,16 +78,38 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     firstAssigned = resolve;
   });
   const recentAlerts: Alert[] = [];
+  const audit = createAuditLog(config.data);
+  const publisher = createListPublisher({
+    config: () => config,
+    incidents: () => [...newest.values()],
+    audit,
+    log,
+    now,
+    tell,
+    policyVersion: dependencies.policyVersion,
+    ...(dependencies.onText !== undefined && { onText: dependencies.onText }),
+    ...(dependencies.onBlocked !== undefined && { onBlocked: dependencies.onBlocked }),
+  });
+  const desk = createBlockDesk({
+    config: () => config,
+    stream,
+    incidents: () => [...newest.values()],
+    publisher,
+    audit,
+    now,
+  });
   let incidentsSubscription: Subscription | null = null;
   let alertsSubscription: Subscription | null = null;
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
+  let telling: Promise<void> = Promise.resolve();
+  const counters = { alerts: 0 };
   let stopped = false;
 
   /** Detectors that hand over a partition may publish a state that is older than what is known. */
   function remember(incident: Incident): void {
-    const key = `${incident.site}|${incident.host}`;
+    const key = hostStreamKey(incident);
     const known = newest.get(key);
     if (known === undefined || !isOlder(incident, known)) newest.set(key, incident);
   }
@@ -125,59 +159,32 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
   }
 
+  /** A word about the lists themselves. One that the stream does not take is in the log. */
+  function tell(alert: Alert): void {
+    counters.alerts++;
+    telling = telling
+      .then(async () => {
+        const { dropped } = await stream.publish('alerts', [alertMessage(alert)]);
+        if (dropped > 0) throw new RogueSmtpError('stream', 'the spool is full');
+      })
+      .catch((error: unknown) =>
+        log.error({ reasons: alert.reasons, error: messageOf(error) }, 'an alert about a list is lost'),
+      );
+  }
+
   function publishInTurn(): void {
-    publishing = publishing.then(publishAll);
-  }
-
-  async function publishAll(): Promise<void> {
-    for (const target of config.acl.targets) {
-      for (const family of FAMILIES) {
-        try {
-          await publishTarget(target, family);
-          troubles.delete(`${target.name}.${family}`);
-        } catch (error) {
-          reportTrouble(target, family, error);
-        }
-      }
-    }
-  }
-
-  /** A list that is refused or cannot be written keeps its old text, and the log says so once, not every minute. */
-  function reportTrouble(target: AclTargetConfig, family: '4' | '6', error: unknown): void {
-    const key = `${target.name}.${family}`;
-    const text = messageOf(error);
-    if (troubles.get(key) === text) return;
-    troubles.set(key, text);
-    const refused = error instanceof RogueSmtpError && error.code === 'refused';
-    log[refused ? 'warn' : 'error'](
-      { target: target.name, family, reason: text },
-      'the ACL is left as it was',
-    );
-  }
-
-  async function publishTarget(target: AclTargetConfig, family: '4' | '6'): Promise<void> {
-    const rendering = renderTarget(target, family);
-    const directory = target.path ?? join(config.data, 'acl');
-    const { changed, file } = await publishAcl({
-      directory,
-      target: target.name,
-      family,
-      text: rendering.text,
-    });
-    dependencies.onText?.(target, family, rendering.text);
-    if (!changed) return;
-    log.info({ target: target.name, family, entries: rendering.entries, file }, 'the ACL has changed');
-    for (const { host, reason } of rendering.leftOut)
-      log.warn({ target: target.name, host, reason }, 'left out of the ACL');
-  }
-
-  function renderTarget(target: AclTargetConfig, family: '4' | '6') {
-    return renderFor(config, [...newest.values()], requestOf(target, family), now());
+    publishing = publisher.publish();
   }
 
   return {
     assigned,
+    counters,
+    desk,
     async start() {
+      // Without what is remembered nothing is published, and files stay as they are.
+      await publisher
+        .open()
+        .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the lists cannot be kept'));
       incidentsSubscription = await stream.subscribe({
         streams: ['incidents'],
         group: 'serve',
@@ -208,14 +215,24 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
       if (regularly !== null) publishInTurn();
       await publishing;
+      await telling;
     },
     incidents: () => [...newest.values()],
     recentAlerts: () => recentAlerts,
-    blocked: () => [...newest.values()].filter((incident) => isBlocked(config, incident, now())),
-    targetText(name, family) {
+    blocked: publisher.listed,
+    listedSince(incident) {
+      const admission = publisher.admissions().admitted.get(hostStreamKey(incident));
+      if (admission === undefined || admission.listed_at === null || admission.time_to_block_ms === null)
+        return undefined;
+      return { at: admission.listed_at, time_to_block_ms: admission.time_to_block_ms };
+    },
+    hosts: publisher.hosts,
+    async targetText(name, family, revision) {
       const target = config.acl.targets.find((candidate) => candidate.name === name);
       if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
-      return renderTarget(target, family).text;
+      return revision === undefined
+        ? publisher.render(target, family).text
+        : publisher.textOf(target, family, revision);
     },
     reload(next) {
       for (const target of config.acl.targets) {

@@ -15,7 +15,7 @@ import { RogueSmtpError } from '../errors.ts';
 import { type FlowBatch, readWide } from '../flow/batch.ts';
 import { formatPrefix, type Prefix } from '../flow/prefix.ts';
 import type { Grade, Incident } from '../messages/alert.ts';
-import { aclInputOf } from './acl-request.ts';
+import { aclInputOf, blockedOf } from './acl-request.ts';
 
 /** An incident as far as it matters here. */
 export interface IncidentSide {
@@ -166,7 +166,11 @@ function linesOf(
   nowMs: number,
 ): { readonly lines: readonly string[]; readonly refused: string | null } {
   try {
-    const { model } = buildAcl({ kind, family, ...aclInputOf(config, [...newest.values()], nowMs) });
+    const { model } = buildAcl({
+      kind,
+      family,
+      ...aclInputOf(config, blockedOf(config, [...newest.values()], nowMs), nowMs),
+    });
     return { lines: model.rules.map(lineOf), refused: null };
   } catch (error) {
     if (!(error instanceof RogueSmtpError && error.code === 'refused')) throw error;

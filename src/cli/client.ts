@@ -7,12 +7,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
+import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
 import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 
 export interface Client extends ReadModel {
+  readonly acl: AclDesk;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
   /** Resolves when the service is ready; rejects with `failure` or after half a minute. */
@@ -60,7 +62,7 @@ export function createClient(config: Config): Client {
     }
     const text = await response.text();
     throw new RogueSmtpError(
-      response.status === 400 ? 'usage' : 'unavailable',
+      CODE_OF_STATUS[response.status] ?? 'unavailable',
       errorText(text) ?? `${base}${path}: HTTP ${response.status}`,
     );
   }
@@ -76,7 +78,33 @@ export function createClient(config: Config): Client {
     return (await response.json()) as Value;
   }
 
+  /** A decision; one line of what came of it a host or list. */
+  async function act(path: string, body: object): Promise<readonly string[]> {
+    const response = await request(`/api/v1/acl/${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'Content-Type': 'application/json' },
+    });
+    const { done } = (await response.json()) as { readonly done: readonly string[] };
+    return done;
+  }
+
+  const acl: AclDesk = {
+    overview: () => get<AclOverview>('/api/v1/acl'),
+    diff: async (target) =>
+      (
+        await request(`/api/v1/acl/diff${target === undefined ? '' : `?${new URLSearchParams({ target })}`}`)
+      ).text(),
+    log: (limit) => get<AuditEntry[]>('/api/v1/acl/log', { limit }),
+    approve: (asked) => act('approve', { ...asked, all: asked.hosts.length === 0 }),
+    reject: (asked) => act('reject', asked),
+    release: ({ forMs, ...asked }) => act('release', { ...asked, for: `${forMs}ms` }),
+    rollback: (asked) => act('rollback', asked),
+    follow: (asked) => act('follow', asked),
+  };
+
   return {
+    acl,
     status: () => get<Status>('/api/v1/status'),
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),
@@ -122,6 +150,12 @@ export function createClient(config: Config): Client {
     },
   };
 }
+
+const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'usage',
+  404: 'not_found',
+  409: 'refused',
+};
 
 type TextReader = ReadableStreamDefaultReader<string>;
 

@@ -10,6 +10,7 @@ import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { duration } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
 import type { AclPushFlags } from './acl-push.ts';
@@ -81,6 +82,12 @@ function count(text: string): number {
   if (!Number.isInteger(value) || value < 1 || value > 100_000)
     throw new InvalidArgumentError('expected 1 to 100000.');
   return value;
+}
+
+function durationOption(text: string): number {
+  const parsed = duration.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError('expected a duration such as 24h.');
+  return parsed.data;
 }
 
 function portNumber(text: string): number {
@@ -292,6 +299,90 @@ acl
   .action(async (target: string) => {
     const { aclExabgpCommand } = await import('./acl-exabgp.ts');
     await aclExabgpCommand(settings(), target);
+  });
+
+acl
+  .command('list')
+  .description('who is blocked, who waits for approval, and what each list is at')
+  .option('--json', 'JSON for scripts')
+  .addHelpText('after', examples('acl list', 'acl list --json | jq -r ".hosts[] | select(.waiting) | .host"'))
+  .action(async (flags: { json?: boolean }) => {
+    const { aclListCommand } = await import('./acl-desk.ts');
+    await aclListCommand(settings(), flags, process);
+  });
+
+acl
+  .command('diff')
+  .description(
+    'what each list would change to if everything that waits were approved; exit code 1 if it would',
+  )
+  .argument('[target]', 'name of an ACL target; default: all')
+  .action(async (target: string | undefined) => {
+    const { aclDiffCommand } = await import('./acl-desk.ts');
+    process.exitCode = await aclDiffCommand(settings(), target, process);
+  });
+
+acl
+  .command('log')
+  .description('who or what changed the lists, when and why')
+  .option('--json', 'NDJSON for scripts')
+  .option('--limit <n>', 'how many of the newest', count, 100)
+  .action(async (flags: { json?: boolean; limit: number }) => {
+    const { aclLogCommand } = await import('./acl-desk.ts');
+    await aclLogCommand(settings(), flags, process);
+  });
+
+acl
+  .command('approve')
+  .description('let hosts that wait for it into the lists')
+  .argument('[host...]')
+  .option('--all', 'everyone that waits')
+  .option('--reason <text>', 'for the audit log')
+  .addHelpText('after', examples('acl approve 192.0.2.55 --reason "bot, ticket 4711"', 'acl approve --all'))
+  .action(async (hosts: string[], flags: { all?: boolean; reason?: string }) => {
+    if ((flags.all === true) === hosts.length > 0)
+      throw new RogueSmtpError('usage', 'name the hosts to approve, or say --all');
+    const { aclApproveCommand } = await import('./acl-desk.ts');
+    await aclApproveCommand(settings(), hosts, flags, process);
+  });
+
+acl
+  .command('reject')
+  .description('do not block these hosts, as long as their incident lasts')
+  .argument('<host...>')
+  .requiredOption('--reason <text>', 'for the audit log, and shown with the incident')
+  .addHelpText('after', examples('acl reject 192.0.2.55 --reason "newsletter server, owner known"'))
+  .action(async (hosts: string[], flags: { reason: string }) => {
+    const { aclRejectCommand } = await import('./acl-desk.ts');
+    await aclRejectCommand(settings(), hosts, flags, process);
+  });
+
+acl
+  .command('release')
+  .description('lift the block of hosts now, and do not block them again for a time')
+  .argument('<host...>')
+  .option('--for <duration>', 'not blocked again before', durationOption, 86_400_000)
+  .option('--reason <text>', 'for the audit log, and shown with the incident')
+  .addHelpText('after', examples('acl release 192.0.2.55 --for 24h --reason "reinstalled"'))
+  .action(async (hosts: string[], flags: { for: number; reason?: string }) => {
+    const { aclReleaseCommand } = await import('./acl-desk.ts');
+    await aclReleaseCommand(settings(), hosts, flags, process);
+  });
+
+acl
+  .command('rollback')
+  .description('publish an earlier revision and hold it, as far as the interlocks of today allow')
+  .argument('[target]', 'name of an ACL target; default: all')
+  .option('--to <revision>', 'as acl list shows it; default: the one before')
+  .option('--release', 'let lists that are held follow the incidents again')
+  .option('--reason <text>', 'for the audit log')
+  .addHelpText(
+    'after',
+    examples('acl rollback edge --reason "cut off a customer"', 'acl rollback edge --release'),
+  )
+  .action(async (target: string | undefined, flags: { to?: string; release?: boolean; reason?: string }) => {
+    const { aclRollbackCommand } = await import('./acl-desk.ts');
+    await aclRollbackCommand(settings(), target, flags, process);
   });
 
 program

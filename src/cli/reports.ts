@@ -15,7 +15,7 @@ import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage } from './coverage.ts';
 import { withModel } from './model.ts';
-import { formatBytes, formatTable, printable } from './table.ts';
+import { formatBytes, formatTable, printable, shortTime } from './table.ts';
 
 export interface ReportStreams {
   readonly stdout: NodeJS.WritableStream;
@@ -188,6 +188,12 @@ export async function incidentCommand(
       ...incident.reasons.map((reason) => `  because ${reason}`),
       ...incident.missing.map((missing) => `  not to be had: ${missing}`),
       `  block ${incident.block.state}: ${incident.block.reason}`,
+      ...(incident.block.effect === undefined ? [] : [`  block ${incident.block.effect.reason}`]),
+      ...(report.listed === undefined
+        ? []
+        : [
+            `  in the lists since ${shortTime(report.listed.at)}, ${(report.listed.time_to_block_ms / 1000).toFixed(1)} s after the first record`,
+          ]),
       `  seen by ${incident.exporters.map(({ address, interface: port }) => `${address} interface ${port}`).join(', ')}`,
       `  policy ${incident.policy_version}`,
       '',
@@ -235,11 +241,6 @@ export async function queryCommand(
 
 function writeJson(streams: ReportStreams, rows: readonly unknown[]): void {
   for (const row of rows) streams.stdout.write(`${JSON.stringify(row)}\n`);
-}
-
-/** `2026-03-01T10:00:00.123Z` as `2026-03-01 10:00:00`. */
-function shortTime(iso: string): string {
-  return iso.slice(0, 19).replace('T', ' ');
 }
 
 const FLAG_LETTERS = ['F', 'S', 'R', 'P', 'A', 'U', 'E', 'C'];

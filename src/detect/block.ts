@@ -68,6 +68,8 @@ export interface BlockDecision {
 }
 
 export const BLOCK_PORT = 25;
+/** Begins the reason of a block that is refused only for coming with too many others: a person may still approve it. */
+export const HELD_BACK = 'held back';
 const RECORDS_NEEDED = 2;
 const DATAGRAMS_NEEDED = 2;
 /** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
@@ -117,7 +119,7 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (ruling !== null) return { state: 'published', reason: ruling.reason };
   if (recent >= config.max_new_per_hour) {
     return refused(
-      `held back: too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour}); approve it by hand, or it follows when there is room`,
+      `${HELD_BACK}: too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour}); approve it by hand, or it follows when there is room`,
     );
   }
   return config.mode === 'propose'

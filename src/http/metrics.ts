@@ -47,6 +47,8 @@ interface ExtraStreamCounters {
 }
 
 export interface Metrics {
+  /** Seconds from the first record of a host to the lists that deny it. */
+  readonly observeTimeToBlock: (seconds: number) => void;
   /** Seconds from the receipt of the datagram to the publication of its alert. */
   readonly observeAlertLatency: (seconds: number) => void;
   readonly render: () => Promise<{ readonly text: string; readonly contentType: string }>;
@@ -86,11 +88,19 @@ export function createMetrics(sources: MetricsSources): Metrics {
     buckets: LATENCY_BUCKETS_SECONDS,
     registers: [registry],
   });
+  const timeToBlock = new Histogram({
+    name: 'rogue_smtp_time_to_block_seconds',
+    help: 'Time from the first record of a host to the lists that deny it, where no person had to approve',
+    buckets: LATENCY_BUCKETS_SECONDS,
+    registers: [registry],
+  });
+  // A clock that was set back must not spoil the sum.
+  const observe = (histogram: Histogram) => (seconds: number) => {
+    if (Number.isFinite(seconds)) histogram.observe(Math.max(0, seconds));
+  };
   return {
-    observeAlertLatency: (seconds) => {
-      // A clock that was set back must not spoil the sum.
-      if (Number.isFinite(seconds)) latency.observe(Math.max(0, seconds));
-    },
+    observeTimeToBlock: observe(timeToBlock),
+    observeAlertLatency: observe(latency),
     render: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
   };
 }

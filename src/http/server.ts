@@ -1,7 +1,7 @@
 /**
  * The HTTP server: JSON for the CLI and scripts, block lists and ACLs for routers, metrics, health.
  *
- * It only reads. Everything it needs is handed in as functions, so that it knows neither the store nor the stream. All
+ * It only reads, but for the decisions of acl-routes.ts. Everything it needs is handed in as functions, so that it knows neither the store nor the stream. All
  * input is validated with zod; errors tell what was expected and never show internals.
  */
 
@@ -13,11 +13,13 @@ import { z } from 'zod';
 import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
-import { isIPv4, parseAddress } from '../flow/address.ts';
 import type { Alert } from '../messages/alert.ts';
+import type { AclDesk } from './acl-desk.ts';
+import { createAclRoutes } from './acl-routes.ts';
 import { createGuard, type Refusal } from './guard.ts';
 import { createHttpListener, GOODBYE_MS, type HttpListener } from './listener.ts';
 import type { AclRenderRequest, ReadModel } from './read-model.ts';
+import { valid } from './valid.ts';
 
 export interface HttpServerOptions {
   readonly listen: SocketAddress;
@@ -32,15 +34,18 @@ export interface HttpServerDependencies {
   readonly notReady: () => readonly string[];
   /** Calls back with every alert from now on, until the returned function is called. */
   readonly onAlert: (listener: (alert: Alert) => void) => () => void;
-  /** Hosts that are in the block lists now. */
-  readonly blockedHosts: () => readonly string[];
+  /** Hosts of a family that are in the block lists now, in numerical order. */
+  readonly blockedHosts: (family: '4' | '6') => readonly string[];
   /** The text of a configured ACL target. */
-  readonly aclTarget: (name: string, family: '4' | '6') => string;
+  readonly aclTarget: (name: string, family: '4' | '6', revision?: string) => Promise<string>;
+  /** Where people decide about blocks; null where this process has no lists. */
+  readonly desk: AclDesk | null;
   /** Answers what comes under /clickhouse. */
   readonly clickhouse: (request: Request) => Response | Promise<Response>;
   readonly onError: (path: string, error: unknown) => void;
 }
 
+const FAMILIES = ['4', '6'] as const;
 const MAX_EVENT_CLIENTS = 64;
 /** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
 const MAX_EVENTS_WAITING = 1000;
@@ -113,6 +118,8 @@ export function createHttpServer(
     return context.json({ text, entries, left_out: leftOut });
   });
 
+  if (dependencies.desk !== null) app.route('/api/v1/acl', createAclRoutes(dependencies.desk));
+
   app.get('/v1/lists/:name', (context) => {
     const match = /^offenders\.(v4|v6|all)\.txt$/.exec(context.req.param('name'));
     if (match === null)
@@ -120,11 +127,13 @@ export function createHttpServer(
         'not_found',
         'the lists are offenders.v4.txt, offenders.v6.txt, offenders.all.txt',
       );
-    return conditional(context, listText(dependencies.blockedHosts(), match[1]));
+    const families = match[1] === 'all' ? FAMILIES : match[1] === 'v4' ? (['4'] as const) : (['6'] as const);
+    return conditional(context, listText(families.flatMap((family) => dependencies.blockedHosts(family))));
   });
-  app.get('/v1/acl/:target', (context) => {
+  app.get('/v1/acl/:target', async (context) => {
     const family = valid(z.enum(['4', '6']).default('4'), context.req.query('family'));
-    return conditional(context, dependencies.aclTarget(context.req.param('target'), family));
+    const revision = valid(z.string().max(64).optional(), context.req.query('rev'));
+    return conditional(context, await dependencies.aclTarget(context.req.param('target'), family, revision));
   });
 
   app.get('/events', (context) => {
@@ -193,26 +202,14 @@ const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 
 const INDEX = `rogue-smtp
 
 /api/v1/offenders   /api/v1/alerts   /api/v1/incidents/<id>   /api/v1/inventory   /api/v1/exporters   /api/v1/status
+/api/v1/acl   /api/v1/acl/diff   /api/v1/acl/log
 /v1/lists/offenders.v4.txt   /v1/lists/offenders.v6.txt   /v1/lists/offenders.all.txt   /v1/acl/<target>?family=4
 /events   /metrics   /healthz   /readyz   /clickhouse?query=SELECT+...
 `;
 
-function valid<Output>(schema: z.ZodType<Output>, input: unknown): Output {
-  const parsed = schema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const text = parsed.error.issues
-    .map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
-    .join('; ');
-  throw new RogueSmtpError('usage', text);
-}
-
 /** One address a line. The comment line is always there: some firewalls take an empty file for a failed download. */
-function listText(hosts: readonly string[], family: string): string {
-  const chosen = hosts.filter((host) => {
-    const bytes = parseAddress(host);
-    return bytes !== null && (family === 'all' || isIPv4(bytes) === (family === 'v4'));
-  });
-  return `# rogue-smtp: hosts blocked on TCP port 25\n${chosen.map((host) => `${host}\n`).join('')}`;
+function listText(hosts: readonly string[]): string {
+  return `# rogue-smtp: hosts blocked on TCP port 25\n${hosts.map((host) => `${host}\n`).join('')}`;
 }
 
 /** Answers 304 to a client that has these bytes already (RFC 9110 section 13.1.2). */

@@ -17,8 +17,8 @@ const words = (most: number) =>
     .max(most)
     .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'use no line breaks or control characters');
 
-const decisionReason = words(200);
-const decisionAuthor = words(64);
+export const decisionReason = words(200);
+export const decisionAuthor = words(64);
 
 const DECISION_ACTIONS = ['approve', 'reject', 'release'] as const;
 

@@ -56,7 +56,12 @@ async function serve(input: ConfigInput = {}, kept: Uint8Array[] = []): Promise<
     };
   const served = { stream, logged, clock: T0 + 10 * SECOND };
   const config = configSchema.parse({ ...STRICT, acl: TARGETS, data: directory, ...input });
-  const role = createServeRole(config, { stream, log, now: () => served.clock });
+  const role = createServeRole(config, {
+    stream,
+    log,
+    now: () => served.clock,
+    policyVersion: () => 'v',
+  });
   await role.start();
   return Object.assign(served, { role });
 }
@@ -104,7 +109,7 @@ describe('the serve role', () => {
     await role.stop();
     expect(fileText('core.4.txt')).toContain(ROGUE);
     expect(logged.filter(({ text }) => text.includes('no longer written'))).toHaveLength(2);
-    expect(() => role.targetText('edge', '4')).toThrow('no ACL target');
+    await expect(role.targetText('edge', '4')).rejects.toThrow('no ACL target');
   });
 
   it('leaves an unchanged list alone', async () => {
@@ -135,13 +140,13 @@ describe('the serve role', () => {
   it('refuses a policy without a sender: no file, and the reason in the log once', async () => {
     const { role, logged } = await serve({ senders: [] });
     await role.stop();
-    expect(readdirSync(join(directory, 'acl')).sort()).toEqual(['edge.4.txt', 'edge.6.txt']);
+    expect(readdirSync(join(directory, 'acl')).sort()).toEqual(['.history', 'edge.4.txt', 'edge.6.txt']);
     const refusals = logged.filter(
       ({ text }) => text.includes('no sender is configured') && text.includes('"4"'),
     );
     expect(refusals.map(({ level }) => level)).toEqual(['warn']);
-    expect(() => role.targetText('wall', '4')).toThrow('no sender is configured');
-    expect(() => role.targetText('nobody', '4')).toThrow('there is no ACL target "nobody"');
+    await expect(role.targetText('wall', '4')).rejects.toThrow('no sender is configured');
+    await expect(role.targetText('nobody', '4')).rejects.toThrow('there is no ACL target "nobody"');
   });
 
   it('keeps running, with the lists that can be written, when one cannot', async () => {

@@ -1,8 +1,8 @@
 /** IPv6 privacy addresses with `detection.ipv6_group: 64`: flows in, one incident a /64 and its list out. */
 
 import { describe, expect, it } from 'vitest';
-import { buildAcl } from '../../src/acl/build.ts';
-import { aclInputOf, blockedHosts } from '../../src/app/acl-request.ts';
+import { blockedMembers, buildAcl } from '../../src/acl/build.ts';
+import { aclInputOf, blockedOf } from '../../src/app/acl-request.ts';
 import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { hostPartition } from '../../src/flow/host-partition.ts';
@@ -65,7 +65,7 @@ describe('a bot that takes a new IPv6 address for every session', () => {
     expect(of(NETWORK)?.members?.find((member) => member.address === address(9))?.until).toBeNull();
     expect(sources(incidents, GROUPED, at + 4 * HOUR).denied).toEqual([]);
     const [incident] = incidents;
-    expect(blockedHosts(incident, at)).toHaveLength(3);
+    expect(blockedMembers(incident.members ?? [], at)).toHaveLength(3);
   });
 
   it('has its whole /64 in the list when that is asked for and nobody with a right to send is inside', () => {

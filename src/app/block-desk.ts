@@ -1,0 +1,168 @@
+/**
+ * The desk where people decide about blocks: what waits, and what becomes of it.
+ *
+ * A decision is written to the audit log, then published on its stream, from which the detector of the host takes it:
+ * nothing here changes a block by itself. It must never promise what an interlock will refuse: what cannot be approved
+ * is said at once.
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import { HELD_BACK, isStanding } from '../detect/block.ts';
+import { RogueSmtpError } from '../errors.ts';
+import { hostPartition } from '../flow/host-partition.ts';
+import { formatPrefix, parsePrefix } from '../flow/prefix.ts';
+import type { AclDesk, Author, BlockRow } from '../http/acl-desk.ts';
+import type { Incident } from '../messages/alert.ts';
+import { type Decision, hostStreamKey } from '../messages/decision.ts';
+import type { Stream } from '../stream/stream.ts';
+import type { AuditLog } from './audit-log.ts';
+import type { ListPublisher } from './list-publisher.ts';
+
+export interface BlockDeskDependencies {
+  readonly config: () => Config;
+  readonly stream: Pick<Stream, 'publish' | 'partitions'>;
+  readonly incidents: () => readonly Incident[];
+  readonly publisher: ListPublisher;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+}
+
+export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
+  const { config, stream, incidents, publisher, audit, now } = dependencies;
+
+  function row(incident: Incident, listed: ReadonlySet<string>): BlockRow {
+    const { host, site, incident_id, grade, last_seen, block } = incident;
+    const key = hostStreamKey(incident);
+    const { admitted, held } = publisher.admissions();
+    const admission = admitted.get(key);
+    return {
+      host,
+      site,
+      incident_id,
+      grade,
+      last_seen,
+      block,
+      listed: listed.has(key),
+      waiting: isWaiting(incident),
+      held_since: held.get(key) ?? null,
+      listed_at: admission?.listed_at ?? null,
+      time_to_block_ms: admission?.time_to_block_ms ?? null,
+    };
+  }
+
+  function isWaiting(incident: Incident): boolean {
+    const { state, reason } = incident.block;
+    return (
+      state === 'proposed' ||
+      (state === 'refused' && reason.startsWith(HELD_BACK)) ||
+      publisher.admissions().held.has(hostStreamKey(incident))
+    );
+  }
+
+  /** The incidents of a host or IPv6 network, at every site. Throws RogueSmtpError `usage` for what is no address, or `not_found`. */
+  function incidentsOf(host: string): readonly Incident[] {
+    const parsed = parsePrefix(host);
+    if (!parsed.ok) throw new RogueSmtpError('usage', `"${host.slice(0, 64)}" is not an address`);
+    const address = formatPrefix(parsed.prefix);
+    const found = incidents().filter((incident) => incident.host === address);
+    if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${address}`);
+    return found;
+  }
+
+  async function decide(
+    action: Decision['action'],
+    chosen: readonly Incident[],
+    { by, reason }: Author,
+    until: string | null,
+  ): Promise<void> {
+    const decided_at = new Date(now()).toISOString();
+    const decisions = chosen.map(
+      ({ host, site, incident_id }): Decision => ({
+        schema: 'rogue-smtp.decision',
+        schema_version: 1,
+        decision_id: randomUUID(),
+        host,
+        site,
+        action,
+        incident_id,
+        until,
+        by,
+        reason,
+        decided_at,
+      }),
+    );
+    for (const { host } of decisions)
+      await audit.append({ at: decided_at, by, what: action, why: reason, host });
+    const { dropped } = await stream.publish('decisions', decisions.map(message));
+    if (dropped > 0) throw new RogueSmtpError('stream', 'the decision was refused: the spool is full');
+  }
+
+  function message(decision: Decision) {
+    const parsed = parsePrefix(decision.host);
+    return {
+      key: hostStreamKey(decision),
+      id: decision.decision_id,
+      value: Buffer.from(JSON.stringify(decision)),
+      rows: 1,
+      partition: parsed.ok ? hostPartition(parsed.prefix.bytes, 0, stream.partitions('decisions')) : 0,
+    };
+  }
+
+  return {
+    async overview() {
+      const listed = new Set(publisher.listed().map(hostStreamKey));
+      return {
+        mode: config().block.mode,
+        hosts: incidents()
+          .filter(
+            ({ state, block }) => block.state !== 'none' && (state === 'open' || isStanding(block.state)),
+          )
+          .map((incident) => row(incident, listed))
+          .sort((a, b) => Number(b.waiting) - Number(a.waiting) || (a.last_seen < b.last_seen ? 1 : -1)),
+        targets: await publisher.targets(),
+      };
+    },
+    diff: (target) => publisher.diff(target),
+    log: (limit) => audit.tail(limit),
+    async approve(request) {
+      const { block, senders } = config();
+      if (block.mode === 'observe')
+        throw new RogueSmtpError('refused', 'nothing can be approved: block.mode is observe');
+      if (senders.length === 0)
+        throw new RogueSmtpError('refused', 'nothing can be approved: no senders are configured');
+      const asked =
+        request.hosts.length === 0 ? incidents().filter(isWaiting) : request.hosts.flatMap(incidentsOf);
+      const chosen = asked.filter((incident) => isWaiting(incident) || wasRejected(incident));
+      if (chosen.length > 0) await decide('approve', chosen, request, null);
+      return asked.map((incident) =>
+        chosen.includes(incident)
+          ? `${incident.host} is approved`
+          : `${incident.host} does not wait for approval: its block is ${incident.block.state} (${incident.block.reason})`,
+      );
+    },
+    async reject(request) {
+      const chosen = request.hosts.flatMap(incidentsOf);
+      await decide('reject', chosen, request, null);
+      return chosen.map(({ host }) => `${host} is rejected, as long as this incident lasts`);
+    },
+    async release(request) {
+      const chosen = request.hosts.flatMap(incidentsOf);
+      const until = new Date(now() + request.forMs).toISOString();
+      await decide('release', chosen, request, until);
+      return chosen.map(({ host }) => `${host} is released, and not blocked before ${until}`);
+    },
+    rollback: ({ target, to, by, reason }) =>
+      publisher.rollback({
+        by,
+        reason,
+        ...(target !== undefined && { target }),
+        ...(to !== undefined && { to }),
+      }),
+    follow: ({ targets, by, reason }) => publisher.follow(targets, by, reason),
+  };
+}
+
+/** A person said no to it, and may think again. */
+const wasRejected = ({ block }: Incident): boolean =>
+  block.state === 'refused' && block.reason.startsWith('rejected by ');

@@ -1,0 +1,210 @@
+/**
+ * The commands with which people decide about blocks: `acl list`, `diff`, `log`, `approve`, `reject`, `release`,
+ * `rollback`.
+ *
+ * They ask a running instance, and without one work on the data directory. What they print came from the network in part:
+ * nothing of it reaches a terminal without having been made printable.
+ */
+
+import { userInfo } from 'node:os';
+import { createLogger } from '../app/logger.ts';
+import { withOfflineDesk } from '../app/offline-desk.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../http/acl-desk.ts';
+import { createClient } from './client.ts';
+import type { ReportStreams } from './reports.ts';
+import { formatTable, printable, shortTime } from './table.ts';
+
+/** Calls `use` with the desk of a running instance, else with one on the data. */
+async function withDesk(loaded: LoadedConfig, use: (desk: AclDesk) => Promise<void>): Promise<void> {
+  const client = createClient(loaded.config);
+  if (await client.isUp()) return use(client.acl);
+  await withOfflineDesk(loaded, createLogger(loaded.config.log.level), use);
+}
+
+/** Whoever runs the command; the API's audit log has no better name for them. */
+function author(reason: string | undefined): Author {
+  return { by: userInfo().username, reason: reason ?? '' };
+}
+
+export interface JsonFlag {
+  readonly json?: boolean;
+}
+
+export async function aclListCommand(
+  loaded: LoadedConfig,
+  flags: JsonFlag,
+  streams: ReportStreams,
+): Promise<void> {
+  await withDesk(loaded, async (desk) => {
+    const overview = await desk.overview();
+    streams.stdout.write(flags.json ? `${JSON.stringify(overview)}\n` : describeOverview(overview));
+  });
+}
+
+function describeOverview({ mode, hosts, targets }: AclOverview): string {
+  const waiting = hosts.filter((row) => row.waiting).length;
+  const parts = [
+    `Mode ${mode}. ${hosts.filter((row) => row.listed).length} host(s) in the lists, ${waiting} waiting for approval.\n`,
+  ];
+  if (hosts.length > 0) {
+    parts.push(
+      '\n',
+      formatTable<BlockRow>(
+        [
+          { title: 'HOST', value: (row) => (row.site === '' ? row.host : `${row.host} (${row.site})`) },
+          { title: 'GRADE', value: (row) => row.grade },
+          { title: 'BLOCK', value: (row) => row.block.state },
+          {
+            title: 'IN LISTS',
+            value: (row) => (row.listed ? 'yes' : row.held_since === null ? '' : 'held back'),
+          },
+          { title: 'UNTIL', value: (row) => (row.block.until === null ? '' : shortTime(row.block.until)) },
+          { title: 'AFTER', value: (row) => blockedAfter(row.time_to_block_ms), align: 'right' },
+          { title: 'WHY', value: (row) => row.block.reason },
+          { title: 'EFFECT', value: (row) => row.block.effect?.reason ?? '' },
+        ],
+        hosts,
+      ),
+    );
+  }
+  if (targets.length > 0) {
+    parts.push(
+      '\n',
+      formatTable<TargetState>(
+        [
+          { title: 'LIST', value: (row) => `${row.target}.${row.family}` },
+          { title: 'PLATFORM', value: (row) => row.platform },
+          { title: 'KIND', value: (row) => row.kind },
+          {
+            title: 'REVISION',
+            value: (row) => row.revisions.find(({ current }) => current)?.revision ?? '-',
+          },
+          {
+            title: 'SINCE',
+            value: (row) => shortTime(row.revisions.find(({ current }) => current)?.written_at ?? ''),
+          },
+          {
+            title: 'EARLIER',
+            value: (row) =>
+              row.revisions
+                .filter(({ current }) => !current)
+                .map(({ revision }) => revision)
+                .join(' '),
+          },
+          {
+            title: 'HELD',
+            value: ({ pin }) =>
+              pin === null
+                ? ''
+                : `at ${pin.revision} by ${pin.by}${pin.reason === '' ? '' : `: ${pin.reason}`}`,
+          },
+          { title: 'TROUBLE', value: (row) => row.trouble ?? '' },
+        ],
+        targets,
+      ),
+    );
+  }
+  return parts.join('');
+}
+
+function blockedAfter(ms: number | null): string {
+  return ms === null ? '' : ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+/** Exit code 0 without a difference, 1 with one, as `diff`. */
+export async function aclDiffCommand(
+  loaded: LoadedConfig,
+  target: string | undefined,
+  streams: ReportStreams,
+): Promise<number> {
+  let differs = false;
+  await withDesk(loaded, async (desk) => {
+    const text = await desk.diff(target);
+    differs = text !== '';
+    streams.stdout.write(text);
+    if (!differs) streams.stderr.write('Nothing waits: every list would stay as it is.\n');
+  });
+  return differs ? 1 : 0;
+}
+
+export async function aclLogCommand(
+  loaded: LoadedConfig,
+  flags: JsonFlag & { readonly limit: number },
+  streams: ReportStreams,
+): Promise<void> {
+  await withDesk(loaded, async (desk) => {
+    for (const entry of await desk.log(flags.limit)) {
+      if (flags.json) {
+        streams.stdout.write(`${JSON.stringify(entry)}\n`);
+        continue;
+      }
+      const { at, by, what, why, host, target, family, revision, added = [], removed = [] } = entry;
+      const about = [
+        host,
+        target === undefined ? undefined : family === undefined ? target : `${target}.${family}`,
+        revision,
+        ...added.map((one) => `+${one}`),
+        ...removed.map((one) => `-${one}`),
+      ].filter((part) => part !== undefined);
+      const line = `${shortTime(at)} ${by} ${what} ${about.join(' ')}${why === '' ? '' : `: ${why}`}`;
+      streams.stdout.write(`${printable(line)}\n`);
+    }
+  });
+}
+
+async function tellDone(
+  loaded: LoadedConfig,
+  streams: ReportStreams,
+  act: (desk: AclDesk) => Promise<readonly string[]>,
+): Promise<void> {
+  await withDesk(loaded, async (desk) => {
+    const done = await act(desk);
+    for (const line of done) streams.stdout.write(`${printable(line)}\n`);
+    if (done.length === 0) streams.stdout.write('Nothing was to be done.\n');
+  });
+}
+
+export interface DecisionFlags {
+  readonly reason?: string;
+}
+
+export function aclApproveCommand(
+  loaded: LoadedConfig,
+  hosts: readonly string[],
+  { reason }: DecisionFlags,
+  streams: ReportStreams,
+): Promise<void> {
+  return tellDone(loaded, streams, (desk) => desk.approve({ hosts, ...author(reason) }));
+}
+
+export function aclRejectCommand(
+  loaded: LoadedConfig,
+  hosts: readonly string[],
+  { reason }: DecisionFlags,
+  streams: ReportStreams,
+): Promise<void> {
+  return tellDone(loaded, streams, (desk) => desk.reject({ hosts, ...author(reason) }));
+}
+
+export function aclReleaseCommand(
+  loaded: LoadedConfig,
+  hosts: readonly string[],
+  { reason, for: forMs }: DecisionFlags & { readonly for: number },
+  streams: ReportStreams,
+): Promise<void> {
+  return tellDone(loaded, streams, (desk) => desk.release({ hosts, forMs, ...author(reason) }));
+}
+
+export function aclRollbackCommand(
+  loaded: LoadedConfig,
+  target: string | undefined,
+  flags: DecisionFlags & { readonly to?: string; readonly release?: boolean },
+  streams: ReportStreams,
+): Promise<void> {
+  return tellDone(loaded, streams, (desk) =>
+    flags.release === true
+      ? desk.follow({ targets: target === undefined ? [] : [target], ...author(flags.reason) })
+      : desk.rollback({ target, to: flags.to, ...author(flags.reason) }),
+  );
+}

@@ -1,0 +1,99 @@
+/**
+ * What a person can do about blocks and lists, as one interface: the HTTP server offers it, the CLI's client speaks it,
+ * and it works on a data directory when no service runs.
+ *
+ * Every act names who does it and why; both are kept in the audit log.
+ */
+
+import type { AclFamily } from '../acl/model.ts';
+import type { AclKind, AclPlatform } from '../acl/platforms.ts';
+import type { AclRevision } from '../acl/publish.ts';
+import type { Incident } from '../messages/alert.ts';
+
+/** One list: a target in one family. */
+export interface TargetState {
+  readonly target: string;
+  readonly family: AclFamily;
+  readonly kind: AclKind;
+  readonly platform: AclPlatform;
+  /** Newest first. */
+  readonly revisions: readonly AclRevision[];
+  /** Held at an earlier revision, by whom and why. */
+  readonly pin: {
+    readonly revision: string;
+    readonly by: string;
+    readonly reason: string;
+    readonly at: string;
+  } | null;
+  /** Why the newest list is not in its file; null when it is. */
+  readonly trouble: string | null;
+}
+
+export interface AuditEntry {
+  readonly at: string;
+  /** A person, or `detector`, `configuration`, `limits`. */
+  readonly by: string;
+  readonly what:
+    | 'approve'
+    | 'reject'
+    | 'release'
+    | 'publish'
+    | 'hold_back'
+    | 'rollback'
+    | 'rollback_end'
+    | 'hook_failed';
+  readonly why: string;
+  readonly host?: string;
+  readonly target?: string;
+  readonly family?: '4' | '6';
+  readonly revision?: string;
+  /** Hosts that came into a list or left it; the first of many. */
+  readonly added?: readonly string[];
+  readonly removed?: readonly string[];
+}
+
+/** A host with a block, or that was to have one. */
+export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'incident_id' | 'grade' | 'last_seen'> {
+  readonly block: Incident['block'];
+  /** In the lists now. */
+  readonly listed: boolean;
+  /** Waits for a person: proposed, or held back for coming with too many others. */
+  readonly waiting: boolean;
+  /** Held back from the lists since then, for coming with too many others at once. */
+  readonly held_since: string | null;
+  readonly listed_at: string | null;
+  /** From the first record to the list. */
+  readonly time_to_block_ms: number | null;
+}
+
+export interface AclOverview {
+  readonly mode: string;
+  readonly hosts: readonly BlockRow[];
+  readonly targets: readonly TargetState[];
+}
+
+export interface Author {
+  readonly by: string;
+  readonly reason: string;
+}
+
+export interface HostsRequest extends Author {
+  readonly hosts: readonly string[];
+}
+
+export interface AclDesk {
+  overview(): Promise<AclOverview>;
+  /** Unified diffs: what every list would change to if everything that waits were approved. */
+  diff(target?: string): Promise<string>;
+  log(limit: number): Promise<readonly AuditEntry[]>;
+  /** One line a host of what came of it. Without hosts: all that wait. */
+  approve(request: HostsRequest): Promise<readonly string[]>;
+  reject(request: HostsRequest): Promise<readonly string[]>;
+  /** Lifts blocks now; none again for so many milliseconds. */
+  release(request: HostsRequest & { readonly forMs: number }): Promise<readonly string[]>;
+  rollback(
+    request: Author & { readonly target?: string | undefined; readonly to?: string | undefined },
+  ): Promise<readonly string[]>;
+  /** Ends what a rollback began; without targets for all. */
+  follow(request: Author & { readonly targets: readonly string[] }): Promise<readonly string[]>;
+}

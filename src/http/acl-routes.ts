@@ -1,0 +1,105 @@
+/**
+ * The part of the HTTP API where people decide about blocks.
+ *
+ * Whoever may read may not yet write by accident: what changes something wants a JSON body, which no form of another
+ * site can send, and no `Origin` but this server's own. Who did it is noted as the caller says it; with one token for all
+ * nobody can prove more.
+ */
+
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { z } from 'zod';
+import { duration } from '../config/values.ts';
+import { RogueSmtpError } from '../errors.ts';
+import { decisionAuthor, decisionReason } from '../messages/decision.ts';
+import type { AclDesk } from './acl-desk.ts';
+import { valid } from './valid.ts';
+
+const MAX_BODY_BYTES = 256 * 1024;
+const DEFAULT_LOG_ENTRIES = 100;
+
+const targetName = z.string().min(1).max(63);
+const author = {
+  by: decisionAuthor.default(''),
+  reason: decisionReason.default(''),
+};
+const hosts = z.array(z.string().max(64)).max(1000);
+const someHosts = hosts.min(1, 'no host is named');
+
+const approveBody = z
+  .strictObject({ hosts: hosts.default([]), all: z.boolean().default(false), ...author })
+  .refine((body) => body.all === (body.hosts.length === 0), 'name hosts, or say "all": true');
+const rejectBody = z.strictObject({ hosts: someHosts, ...author });
+const releaseBody = z.strictObject({ hosts: someHosts, for: duration.prefault('24h'), ...author });
+const rollbackBody = z.strictObject({
+  target: targetName.optional(),
+  to: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/, 'expected the eight digits of a revision')
+    .optional(),
+  ...author,
+});
+const followBody = z.strictObject({ targets: z.array(targetName).max(1000).default([]), ...author });
+const logQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(DEFAULT_LOG_ENTRIES) });
+const diffQuery = z.object({ target: targetName.optional() });
+
+/** Mounted under `/api/v1/acl`, behind the guard. */
+export function createAclRoutes(desk: AclDesk): Hono {
+  const app = new Hono();
+  app.get('/', async (context) => context.json(await desk.overview()));
+  app.get('/diff', async (context) =>
+    context.text(await desk.diff(valid(diffQuery, context.req.query()).target)),
+  );
+  app.get('/log', async (context) =>
+    context.json(await desk.log(valid(logQuery, context.req.query()).limit)),
+  );
+
+  app.use(ownRequestsOnly);
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: (context) => context.json({ error: `the body is over ${MAX_BODY_BYTES} bytes` }, 413),
+    }),
+  );
+  const act = <Body extends { readonly by: string }>(
+    path: string,
+    schema: z.ZodType<Body>,
+    work: (body: Body) => Promise<readonly string[]>,
+  ) =>
+    app.post(path, async (context) => {
+      const body = valid(schema, await context.req.json().catch(() => null));
+      return context.json({ done: await work({ ...body, by: authorOf(context, body.by) }) });
+    });
+  act('/approve', approveBody, (body) => desk.approve(body));
+  act('/reject', rejectBody, (body) => desk.reject(body));
+  act('/release', releaseBody, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
+  act('/rollback', rollbackBody, (body) => desk.rollback(body));
+  act('/follow', followBody, (body) => desk.follow(body));
+  return app;
+}
+
+/** A browser that is shown another site must not be made to decide anything, with the operator's credentials in it. */
+const ownRequestsOnly: MiddlewareHandler = async (context, next) => {
+  if (context.req.method === 'GET' || context.req.method === 'HEAD') return next();
+  const origin = context.req.header('origin');
+  const site = context.req.header('sec-fetch-site');
+  const isOwn = origin === undefined || originHost(origin) === context.req.header('host');
+  if (!isOwn || (site !== undefined && site !== 'same-origin' && site !== 'none'))
+    return context.json({ error: 'refused: the request comes from another site' }, 403);
+  if (!/^application\/json\b/i.test(context.req.header('content-type') ?? ''))
+    throw new RogueSmtpError('usage', 'send JSON, with Content-Type: application/json');
+  return next();
+};
+
+function originHost(origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host : null;
+}
+
+/** The name of Basic, or what the caller says; a desk without a name is the API itself. */
+function authorOf(context: Context, said: string): string {
+  const basic = /^Basic +(\S+)$/i.exec(context.req.header('authorization') ?? '');
+  const user = basic === null ? '' : Buffer.from(basic[1], 'base64').toString('utf8').split(':')[0];
+  const name = decisionAuthor.safeParse(user);
+  if (name.success && name.data !== '') return name.data;
+  return said === '' ? 'api' : said;
+}
