@@ -13,7 +13,7 @@ export interface Admissions {
   readonly held: ReadonlyMap<string, string>;
 }
 
-export interface Admission {
+interface Admission {
   /** When the lists with it were first written; null until they are. */
   readonly listed_at: string | null;
   /** From the first record to the list; null while unknown. */

@@ -14,7 +14,7 @@ import type { Incident } from '../messages/alert.ts';
  * A published block that has not ended. With no sender configured, or in mode `observe`, never; in mode `propose` only one
  * that was approved by hand.
  */
-export function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
+function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
   const { mode } = config.block;
   if (mode === 'observe' || config.senders.length === 0) return false;
   const { state, until, approved_by } = incident.block;

@@ -26,10 +26,10 @@ import type { AuditLog } from './audit-log.ts';
 import { type ListState, type Pin, readListState, writeListState } from './list-state.ts';
 import type { Logger } from './logger.ts';
 
-export const FAMILIES: readonly AclFamily[] = ['4', '6'];
+const FAMILIES: readonly AclFamily[] = ['4', '6'];
 
 /** A list that has just changed. */
-export interface ListChange {
+interface ListChange {
   readonly target: AclTargetConfig;
   readonly family: AclFamily;
   readonly file: string;
@@ -56,7 +56,7 @@ export interface ListPublisherDependencies {
   readonly onBlocked?: (seconds: number) => void;
 }
 
-export interface TargetList {
+interface TargetList {
   readonly text: string;
   readonly entries: number;
   readonly leftOut: readonly LeftOut[];
@@ -92,7 +92,7 @@ export interface ListPublisher {
   noteHooked(key: string, revision: string): Promise<void>;
 }
 
-export interface RollbackRequest {
+interface RollbackRequest {
   /** All targets without it. */
   readonly target?: string;
   readonly to?: string;

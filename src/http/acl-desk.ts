@@ -77,7 +77,7 @@ export interface Author {
   readonly reason: string;
 }
 
-export interface HostsRequest extends Author {
+interface HostsRequest extends Author {
   readonly hosts: readonly string[];
 }
 
