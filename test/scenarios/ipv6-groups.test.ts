@@ -23,7 +23,8 @@ function mail(from: string, changes: Partial<Flow> = {}): Flow[] {
 }
 
 function sources(incidents: readonly Incident[], config: ConfigInput, atMs: number) {
-  const input = aclInputOf(configSchema.parse(config), incidents, atMs);
+  const parsed = configSchema.parse(config);
+  const input = aclInputOf(parsed, blockedOf(parsed, incidents, atMs), atMs);
   const { model, leftOut } = buildAcl({ kind: 'offenders', family: '6', ...input });
   return {
     denied: model.rules.map(({ source }) => (source === null ? 'any' : formatPrefix(source))),
