@@ -28,6 +28,12 @@ const FIN = 1;
 
 /** Link layer, IPv4 and TCP header: no frame of TCP is shorter. */
 const SMALLEST_FRAME_BYTES = 54;
+/**
+ * In a connection each side answers at least every second packet of the other (RFC 1122 section 4.2.3.2), so that a third
+ * of all are its own. In large transfers one ACK may stand for many segments: not beyond this many packets.
+ */
+const SHARED_PACKETS = 100;
+const LEAST_SHARE = 3;
 
 /** What has no IP protocol: layer 2, and the status records of the sensor. */
 const NOT_IP = new Set(['arp', 'rarp', 'llc', 'lldp', 'man', 'loop', 'ipx', 'stp', 'cdp', 'ether', 'isis']);
@@ -212,12 +218,14 @@ function share(
     if (one.bytes < 0) one.bytes = bytes;
     return;
   }
-  one.packets = atLeast(packets, other.bytes);
-  other.packets = atLeast(packets, one.bytes);
+  const connected = (one.flags & other.flags & ACK) !== 0 && packets <= SHARED_PACKETS;
+  const least = connected ? Math.floor(packets / LEAST_SHARE) : 1;
+  one.packets = atLeast(packets, other.bytes, least);
+  other.packets = atLeast(packets, one.bytes, least);
 }
 
 /** Of `packets` of both sides this side sent those that cannot be the other's, whose bytes are known; -1 unknown. */
-function atLeast(packets: number, otherBytes: number): number {
+function atLeast(packets: number, otherBytes: number, least: number): number {
   if (otherBytes < 0) return -1;
-  return Math.max(1, packets - Math.floor(otherBytes / SMALLEST_FRAME_BYTES));
+  return Math.max(1, least, packets - Math.floor(otherBytes / SMALLEST_FRAME_BYTES));
 }

@@ -2,14 +2,18 @@
  * Lines of fields under a header that names them: where each wanted column lies, and the cutting of a line.
  *
  * One object serves all lines of a file; `starts` and `ends` hold the fields of the line cut last. A row must have as
- * many fields as the header, because a line that was cut short would otherwise read as a smaller number.
+ * many fields as the header, because a line that was cut short would otherwise read as a smaller number; only behind the
+ * last column that is read may labels be missing or added.
  */
 
 export interface Table {
   /** The line is the header (files that were put together have it several times). */
   isHeader(text: string, start: number, end: number): boolean;
-  /** Cuts a line; false when the number of fields is not that of the header. */
-  cut(text: string, start: number, end: number): boolean;
+  /**
+   * Cuts a line; false when the number of fields is not that of the header. With the number of the last column that is
+   * read, a row may end in any field behind it, or in more fields than the header names.
+   */
+  cut(text: string, start: number, end: number, lastRead?: number): boolean;
   /** Positions in the text of the fields of the line cut last. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
@@ -35,7 +39,7 @@ export function createTable(names: readonly string[], separator: string): Table 
         count > 1 && fields.length >= 2 && fields[0].trim() === names[0] && fields[1].trim() === names[1]
       );
     },
-    cut(text, start, end) {
+    cut(text, start, end, lastRead = count - 1) {
       let field = 0;
       let at = start;
       starts[0] = start;
@@ -48,14 +52,18 @@ export function createTable(names: readonly string[], separator: string): Table 
           starts[field] = ++at;
           continue;
         }
-        if (field === count) return false;
+        if (field === count) {
+          if (lastRead === count - 1) return false;
+          break;
+        }
         ends[field++] = at;
         at += separator.length;
         starts[field] = at;
       }
       // A space at the end separates nothing.
       if (!isSpace || starts[field] < end) ends[field++] = end;
-      if (field !== count) return false;
+      // What was cut short may be the last field that is there, so that another must follow what is read.
+      if (field !== count && (lastRead === count - 1 || field <= lastRead + 1)) return false;
       for (let i = 0; i < count; i++) {
         while (starts[i] < ends[i] && text.charCodeAt(starts[i]) === 32) starts[i]++;
         while (ends[i] > starts[i] && text.charCodeAt(ends[i] - 1) === 32) ends[i]--;

@@ -50,6 +50,8 @@ interface ConnColumns {
   readonly origIpBytes: number;
   readonly respPackets: number;
   readonly respIpBytes: number;
+  /** The last of them in a line; behind it labels may be missing, or be added without a word in the header. */
+  readonly last: number;
 }
 
 /** The header names the columns of a conn log; null when it is another log's. */
@@ -75,7 +77,9 @@ function connColumns(names: readonly string[], separator: string): ConnColumns |
   };
   const { ts, origHost, origPort, respHost, respPort, proto, state, origPackets } = columns;
   const needed = Math.min(ts, origHost, origPort, respHost, respPort, proto);
-  return needed >= 0 && Math.max(state, origPackets) >= 0 ? columns : null;
+  if (needed < 0 || Math.max(state, origPackets) < 0) return null;
+  const { table: _, ...places } = columns;
+  return { ...columns, last: Math.max(...Object.values(places)) };
 }
 
 /** Reads its header lines as they come; rows before one, or under another log's header, are rejected. */
@@ -104,7 +108,7 @@ export function zeekTsv(): FlowLogFormat {
     }
     if (columns === null) return 'no_header';
     const { table } = columns;
-    if (!table.cut(text, start, end)) return 'field_count';
+    if (!table.cut(text, start, end, columns.last)) return 'field_count';
     const { starts, ends } = table;
 
     const isSet = (column: number) =>

@@ -52,7 +52,17 @@ describe('what Argus ra -c writes', () => {
     // 15 packets of 54 bytes and more can be the server's at most, 20 of 35 are the client's at least.
     expect(await short(header, line('FSPA_FSPA', '35,3810,3000'))).toEqual([
       '10.0.0.66:40000 > 198.51.100.7:25 FSPA 20/3000',
-      '198.51.100.7:25 > 10.0.0.66:40000 FSPA 1/810 reverse',
+      '198.51.100.7:25 > 10.0.0.66:40000 FSPA 11/810 reverse',
+    ]);
+    // Answers alone could be that many, but a third of a connection's packets are each side's own.
+    expect(await short(header, line('FSPA_FSPA', '24,6276,4156'))).toEqual([
+      '10.0.0.66:40000 > 198.51.100.7:25 FSPA 8/4156',
+      '198.51.100.7:25 > 10.0.0.66:40000 FSPA 8/2120 reverse',
+    ]);
+    // Of a large transfer that is not certain.
+    expect(await short(header, line('FSPA_FSPA', '200,120000,110000'))).toEqual([
+      '10.0.0.66:40000 > 198.51.100.7:25 FSPA 15/110000',
+      '198.51.100.7:25 > 10.0.0.66:40000 FSPA 1/10000 reverse',
     ]);
     // Nobody answered: all is the client's.
     expect(await short(header, line('S_', '3,180,180'))).toEqual([

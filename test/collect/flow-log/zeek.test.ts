@@ -205,6 +205,22 @@ describe('a Zeek conn log, tab separated', () => {
     const cut = text.slice(0, text.indexOf('\t900'));
     expect((await readLog(cut)).counters).toMatchObject({ flows: 0, rejected: { field_count: 1 } });
   });
+
+  it('takes labels that only the header, only the lines, or one field of both has (IoT-23)', async () => {
+    const labels = { tunnel_parents: '(empty)', label: 'Malicious', 'detailed-label': 'Spam' };
+    const labelled = [...FIELDS, ...Object.keys(labels)];
+    const rows = [{ ...MAIL, ...labels }];
+    const all = tsv(rows, { fields: labelled });
+    expect(await short(all)).toEqual(BOTH_HALVES);
+    expect(await short(all.replace('\tlabel\tdetailed-label\n', '\n'))).toEqual(BOTH_HALVES);
+    expect(await short(all.replace('\tMalicious\tSpam\n', '\n'))).toEqual(BOTH_HALVES);
+    const inOne = (text: string) =>
+      text.replace('\tlabel\t', '   label   ').replace('\tMalicious\t', '   Malicious   ');
+    expect(await short(inOne(all))).toEqual(BOTH_HALVES);
+    // A line that ends in the last count may have been cut in it.
+    const cut = `${all.slice(0, all.indexOf('\t(empty)\tMalicious'))}\n`;
+    expect((await readLog(cut)).counters).toMatchObject({ flows: 0, rejected: { field_count: 1 } });
+  });
 });
 
 describe('a Zeek conn log, JSON lines', () => {
