@@ -443,7 +443,7 @@ describe('sessions', () => {
   });
 
   it('ingress and egress export of a router that does not tell which is which (v5) are no sum', () => {
-    // A probe of 7 packets must not become the dialogue of 14.
+    // A probe of 7 packets must not become the dialogue of 14; clocks in whole seconds set the two apart.
     const probe: Flow = {
       from: ROGUE,
       to: OUTSIDE,
@@ -456,7 +456,7 @@ describe('sessions', () => {
     const { of } = detect([
       { ...probe, sequence: 30, record: 24 },
       { ...replyTo(probe), sequence: 30, record: 72 },
-      { ...probe, sequence: 30, record: 120, endAt: 901 },
+      { ...probe, sequence: 31, record: 120, endAt: 1880 },
       { ...replyTo(probe), sequence: 30, record: 168 },
     ]);
     expect(of(ROGUE)).toMatchObject({ sessions: 1, packets: 7, bytes: 560, grade: 'connected' });
