@@ -12,6 +12,7 @@ import type { Alert, Incident } from '../messages/alert.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
 import { renderFor } from './acl-request.ts';
+import { withNews } from './inventory-news.ts';
 
 /** How many flow records an incident shows. */
 const EVIDENCE_ROWS = 200;
@@ -60,7 +61,10 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
     },
     offenders: () => queries.offenders(engine),
     alerts: (request) => queries.alerts(engine, request),
-    inventory: () => queries.inventory(engine, { internal: config().networks.internal }),
+    inventory: async () => {
+      const { networks, senders } = config();
+      return withNews(await queries.inventory(engine, { internal: networks.internal }), senders, Date.now());
+    },
     exporters: () => queries.exporters(engine),
     query: ({ sql, format, timeoutMs = QUERY_TIMEOUT_MS, request }) =>
       engine.queryBytes(sql, format, {

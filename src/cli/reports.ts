@@ -129,6 +129,12 @@ export function describeAlert(alert: Alert): string {
   );
 }
 
+const NEWS: Readonly<Record<string, string>> = {
+  new: 'new this week',
+  quiet: 'quiet for a week',
+  never_seen: 'never seen',
+};
+
 export async function inventoryCommand(
   loaded: LoadedConfig,
   flags: JsonFlag,
@@ -144,11 +150,16 @@ export async function inventoryCommand(
           [
             { title: 'HOST', value: (row) => row.host },
             { title: 'MAIL SERVER?', value: (row) => (row.likely_mail_server ? 'likely' : '') },
+            { title: 'SENDER', value: (row) => row.sender ?? '' },
+            { title: 'NEWS', value: (row) => NEWS[row.news ?? ''] ?? '' },
             { title: 'OUT', value: (row) => row.sessions_out, align: 'right' },
             { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
             { title: 'IN', value: (row) => row.sessions_in, align: 'right' },
-            { title: 'FIRST SEEN', value: (row) => shortTime(row.first_seen) },
-            { title: 'LAST SEEN', value: (row) => shortTime(row.last_seen) },
+            {
+              title: 'FIRST SEEN',
+              value: (row) => (row.first_seen === '' ? '-' : shortTime(row.first_seen)),
+            },
+            { title: 'LAST SEEN', value: (row) => (row.last_seen === '' ? '-' : shortTime(row.last_seen)) },
             { title: 'WHY', value: (row) => row.reasons.join('; ') },
           ],
           rows,

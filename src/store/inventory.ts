@@ -35,8 +35,12 @@ export interface InventoryRow {
   readonly internal_clients: number;
   /** Connections to submission ports outside. */
   readonly submission_out: number;
+  /** ISO 8601; '' for a configured sender that was never seen. */
   readonly first_seen: string;
   readonly last_seen: string;
+  /** Beside a policy: the sender that names the host, and what is new about it. */
+  readonly sender?: string | null;
+  readonly news?: 'new' | 'quiet' | 'never_seen' | null;
 }
 
 const MAX_ROWS = 10_000;
