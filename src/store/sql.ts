@@ -37,6 +37,8 @@ export const INSERT_SETTINGS = {
   min_insert_block_size_rows: 4_194_304,
   min_insert_block_size_bytes: 1_073_741_824,
   max_insert_threads: 1,
+  // Blocks of newer writers have columns that are not known here.
+  input_format_skip_unknown_fields: 1,
   // Into a Distributed table: acknowledged when the shards have the rows, not when they are to be sent.
   insert_distributed_sync: 1,
 } as const;
