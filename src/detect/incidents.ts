@@ -6,7 +6,7 @@
  * validation.
  */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
@@ -53,7 +53,7 @@ type EvidenceFields = Omit<
 >;
 
 const digest = (...parts: (string | number)[]) =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, ID_DIGITS);
+  hash('sha256', JSON.stringify(parts), 'hex').slice(0, ID_DIGITS);
 
 /** Stable over restarts and redelivery: who, the how-manieth time, and the record that it began with. */
 export function incidentId(host: HostName, recurrence: number, firstRecord: number, firstMs: number): string {
@@ -148,11 +148,11 @@ function evidenceFields(
 /** The newest first. */
 function membersOf(members: Members | null): Pick<Alert, 'members'> {
   if (members === null) return {};
-  const newest = [...members].sort(
+  const sorted = [...members].sort(
     ([addressA, a], [addressB, b]) => b.lastMs - a.lastMs || (addressA < addressB ? -1 : 1),
   );
   return {
-    members: newest.map(([address, { lastMs, untilMs }]) => ({
+    members: sorted.map(([address, { lastMs, untilMs }]) => ({
       address,
       last_seen: iso(lastMs),
       until: untilMs === 0 ? null : iso(untilMs),
@@ -270,7 +270,16 @@ function missingProof({ dialogue: { trials, successes } }: CaseFile): string {
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const seconds = (ms: number) => (ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1000} s`);
-const iso = (ms: number) => new Date(ms).toISOString();
+/** The newest time as text: most times of a message are the same. */
+const newest = { ms: 0, text: new Date(0).toISOString() };
+
+function iso(ms: number): string {
+  if (newest.ms !== ms) {
+    newest.ms = ms;
+    newest.text = new Date(ms).toISOString();
+  }
+  return newest.text;
+}
 
 const natural = z.number().int().nonnegative();
 const resumeSchema = z.strictObject({
