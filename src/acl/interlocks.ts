@@ -19,6 +19,8 @@ export interface InterlockInput {
   readonly internal: readonly Prefix[];
   readonly senders: readonly SenderConfig[];
   readonly never: readonly Prefix[];
+  /** Routers and this service: no offenders list may name them. */
+  readonly own?: readonly Prefix[];
 }
 
 /** Never a host that could be blocked: to deny them is useless at best. RFC 6890, and class E with broadcast. */
@@ -55,6 +57,7 @@ export function isInForce(sender: SenderConfig, nowMs: number): boolean {
 export function createInterlock(input: InterlockInput): (host: AddressBytes) => string | null {
   const internal = createPrefixTable(input.internal);
   const never = createPrefixTable(input.never);
+  const own = createPrefixTable(input.own ?? []);
   const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
   const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
   const senders = createPrefixTable(sources.map((source) => source.host));
@@ -62,6 +65,7 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
     const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
     if (unblockable !== undefined) return `is a ${unblockable.name} address`;
     if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
+    if (own.lookup(host) >= 0) return 'is a router or this service (collector)';
     const sender = senders.lookup(host);
     if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
     if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
@@ -84,6 +88,7 @@ export function createPrefixInterlock(input: InterlockInput): (prefix: Prefix) =
     const sender = inForce.find(({ hosts }) => hosts.some((one) => isWithin(one, prefix)));
     if (sender !== undefined) return `holds the authorised sender "${sender.name}"`;
     if (input.never.some((one) => isWithin(one, prefix))) return 'holds an entry of the never-block list';
+    if (input.own?.some((one) => isWithin(one, prefix))) return 'holds a router or this service (collector)';
     if (!input.internal.some((one) => isWithin(prefix, one))) return 'is not internal as a whole';
     return null;
   };
@@ -99,7 +104,7 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
       .flatMap(({ hosts, to }) => hosts.map((prefix) => ({ prefix, to: to === 'any' ? everywhere : to }))),
   ];
   if (model.kind === 'offenders') {
-    const table = createPrefixTable(allowed.map(({ prefix }) => prefix));
+    const table = createPrefixTable([...allowed.map(({ prefix }) => prefix), ...(input.own ?? [])]);
     for (const { source } of model.rules) {
       if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)
         throw unsafe(source);

@@ -7,6 +7,7 @@
 import type { AclInput } from '../acl/build.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { ownHosts } from '../detect/own-hosts.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
 import type { Incident } from '../messages/alert.ts';
 
@@ -75,6 +76,7 @@ export function aclInputOf(
     internal: config.networks.internal,
     senders: config.senders,
     never: [...config.block.never, ...config.networks.nat],
+    own: ownHosts(config),
     maxEntries: config.block.max_entries,
     ipv6: config.block.ipv6,
     offenders,

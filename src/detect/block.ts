@@ -79,7 +79,8 @@ const MAX_TTL_FACTOR = 4;
 export function blockInterlock(
   input: Pick<BlockInput, 'neverBlocked' | 'natPool' | 'isSender' | 'hasSenders'>,
 ): BlockDecision | null {
-  if (input.neverBlocked) return refused('the host is on the never-block list');
+  if (input.neverBlocked)
+    return refused('the host is on the never-block list, or one of the routers or of this service');
   if (input.natPool) {
     return refused('the address is a NAT pool (networks.nat): a block would hit every host behind it');
   }

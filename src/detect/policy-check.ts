@@ -107,7 +107,10 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   return answer('offence');
 
   function placeOfInterlock(): (string | number)[] {
-    if (neverBlocked) return ['block', 'never', bestMatch(config.block.never, source)];
+    if (neverBlocked) {
+      const at = bestMatch(config.block.never, source);
+      return at < 0 ? ['collector'] : ['block', 'never', at];
+    }
     if (natPool) return ['networks', 'nat', bestMatch(config.networks.nat, source)];
     return isSender && rule >= 0 ? ['senders', rule] : ['senders'];
   }

@@ -9,8 +9,12 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import { createPrefixTable, formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+import { ownHosts } from './own-hosts.ts';
 
-export type PolicyConfig = Pick<Config, 'networks' | 'senders' | 'detection' | 'block'>;
+export type PolicyConfig = Pick<
+  Config,
+  'networks' | 'senders' | 'detection' | 'block' | 'collector' | 'http'
+>;
 
 /** What the policy says of a source that talks to a destination. */
 export interface SenderVerdict {
@@ -73,7 +77,7 @@ const NONE: SenderVerdict = { kind: 'none', sender: '', reason: 'is no configure
 
 export function compilePolicy(config: PolicyConfig): Policy {
   const internal = createPrefixTable(config.networks.internal);
-  const never = createPrefixTable(config.block.never);
+  const never = createPrefixTable([...config.block.never, ...ownHosts(config)]);
   const nat = createPrefixTable(config.networks.nat);
   const rules = config.senders.map(compileRule);
   const sources = compileSources(config, rules);
@@ -215,6 +219,7 @@ function policyVersion(config: PolicyConfig): string {
       .sort(),
     never: texts(config.block.never),
     // Only when used, so that a policy without them keeps its version.
+    ...(ownHosts(config).length === 0 ? {} : { own: texts(ownHosts(config)) }),
     ...(config.networks.nat.length === 0 ? {} : { nat: texts(config.networks.nat) }),
     ...(config.networks.interfaces.length === 0
       ? {}

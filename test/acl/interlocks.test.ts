@@ -28,6 +28,9 @@ describe('the last gate', () => {
     expect(check('offenders', [{ source: prefix('192.0.2.3') }], { never })).toThrow(
       /would deny 192\.0\.2\.3/,
     );
+    expect(check('offenders', [{ source: prefix('192.0.2.1') }], { own: [prefix('192.0.2.1')] })).toThrow(
+      /would deny 192\.0\.2\.1/,
+    );
     expect(check('offenders', [{ source: prefix('192.0.2.48/28') }])).toThrow(/would deny 192\.0\.2\.48\/28/);
     expect(check('offenders', [{}])).toThrow(/would deny everyone/);
   });
