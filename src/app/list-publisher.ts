@@ -23,21 +23,11 @@ import { hostStreamKey } from '../messages/decision.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { blockedOf, requestFor, requestOf } from './acl-request.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { HookCall } from './list-hook.ts';
 import { type ListState, type Pin, readListState, writeListState } from './list-state.ts';
 import type { Logger } from './logger.ts';
 
 const FAMILIES: readonly AclFamily[] = ['4', '6'];
-
-/** A list that has just changed. */
-interface ListChange {
-  readonly target: AclTargetConfig;
-  readonly family: AclFamily;
-  readonly file: string;
-  readonly text: string;
-  readonly revision: string;
-  /** Empty when there was no list. */
-  readonly previous: string;
-}
 
 export interface ListPublisherDependencies {
   readonly config: () => Config;
@@ -51,7 +41,8 @@ export interface ListPublisherDependencies {
   readonly policyVersion: () => string;
   /** What a target's list is, each time it was rendered and is in its file. */
   readonly onText?: (target: AclTargetConfig, family: AclFamily, text: string) => void;
-  readonly onChange?: (change: ListChange) => void;
+  /** The same with the text before, which is what was there when it was written. */
+  readonly onList?: (call: HookCall) => void;
   /** Seconds from the first record of a host that was blocked without a person to the lists that name it. */
   readonly onBlocked?: (seconds: number) => void;
 }
@@ -90,6 +81,8 @@ export interface ListPublisher {
   /** Which revision a hook has taken. */
   hooked(key: string): string | undefined;
   noteHooked(key: string, revision: string): Promise<void>;
+  /** Tells people that the hook of a list fails. */
+  hookFailed(key: string, reason: string): void;
 }
 
 interface RollbackRequest {
@@ -263,7 +256,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       model: encodeModel(model),
     });
     dependencies.onText?.(target, family, text);
-    dependencies.onChange?.({ target, family, file, text, revision, previous: previous ?? '' });
+    dependencies.onList?.({ target, family, file, text, revision, previous: previous ?? '' });
     if (!changed) return;
     log.info({ target: target.name, family, entries, file, revision }, 'the ACL has changed');
     for (const { host, reason } of leftOut)
@@ -454,6 +447,21 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
         await publishAll();
         return held.map((key) => `${key} follows the incidents again`);
       }),
+    hookFailed(key, reason) {
+      const why = `the hook of the list ${key} failed, and is tried again: ${reason}`;
+      tell({
+        ...hostlessAlert({
+          kind: 'coverage',
+          identity: ['acl_failed', key, now()],
+          sinceMs: now(),
+          nowMs: now(),
+          reasons: [why],
+          policy_version: dependencies.policyVersion(),
+        }),
+        coverage: { cause: 'acl_failed', exporters: 0, lost: 0 },
+      });
+      void note({ at: iso(), by: 'hook', what: 'hook_failed', why: reason, target: key });
+    },
     hooked: (key) => opened().hooked[key],
     noteHooked: (key, revision) =>
       inTurn(async () => {

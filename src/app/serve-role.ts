@@ -18,6 +18,7 @@ import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
 import { alertMessage } from './detect-role.ts';
+import { createListHooks } from './list-hook.ts';
 import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
@@ -87,8 +88,15 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     now,
     tell,
     policyVersion: dependencies.policyVersion,
+    onList: (call) => hooks.offer(call),
     ...(dependencies.onText !== undefined && { onText: dependencies.onText }),
     ...(dependencies.onBlocked !== undefined && { onBlocked: dependencies.onBlocked }),
+  });
+  const hooks = createListHooks({
+    log,
+    taken: publisher.hooked,
+    noteTaken: publisher.noteHooked,
+    onFailure: publisher.hookFailed,
   });
   const desk = createBlockDesk({
     config: () => config,
@@ -215,6 +223,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
       if (regularly !== null) publishInTurn();
       await publishing;
+      await hooks.stop();
       await telling;
     },
     incidents: () => [...newest.values()],

@@ -231,6 +231,12 @@ const acl = z.strictObject({
           .optional(),
         /** Where to write; default: `acl/` in the data directory. */
         path: z.string().optional(),
+        /**
+         * A program and its arguments, run without a shell when the list has changed, with the diff on stdin; `{file}`,
+         * `{revision}`, `{target}` and `{family}` are filled in. Absent, as by default: nothing is run.
+         */
+        hook: z.array(z.string().min(1).max(4096)).min(1).max(64).optional(),
+        hook_timeout: duration.prefault('30s'),
       }),
     )
     .default([]),

@@ -62,6 +62,8 @@ interface Softflowd {
 export interface Lab {
   /** A directory that goes with the lab. */
   readonly directory: string;
+  /** The name of the namespace, as `ip netns` has it. */
+  namespace(place: Place): string;
   /** Runs to the end and gives stdout; throws when it fails. */
   run(place: Place, command: string, ...args: string[]): string;
   /** Runs beside the test. */
@@ -111,6 +113,7 @@ export async function openLab(): Promise<Lab> {
 
   const lab: Lab = {
     directory,
+    namespace: (place) => names[place],
     run: (place, command, ...args) =>
       execFileSync('ip', ['netns', 'exec', names[place], command, ...args], {
         encoding: 'utf8',

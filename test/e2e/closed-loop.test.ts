@@ -1,0 +1,89 @@
+/**
+ * The loop, closed with real packets: a bot begins to send, softflowd exports it, the list is published, a hook loads it
+ * into nftables, the packets stop, and the incident says that the block works. When the block ends, the way is open again.
+ */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createClient } from '../../src/cli/client.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { cannotRunAsRoot } from '../support/requirements.ts';
+import { COLLECTOR, freeTcpPort, type Lab, MAIL_SERVER, openLab, ROGUE, ROUTER, WORLD_MX } from './lab.ts';
+
+const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
+const obstacle = cannotRunAsRoot('softflowd', 'nft', 'python3', 'setpriv');
+const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
+/** From the first record of the host, received, to the list with it. */
+const BLOCKED_WITHIN_MS = 5000;
+const WITHIN = { timeout: 60_000, interval: 100 };
+
+let lab: Lab | null = null;
+afterEach(async () => {
+  await lab?.close();
+  lab = null;
+});
+
+describe.skipIf(obstacle !== null)(
+  `the closed loop, in namespaces${obstacle === null ? '' : ` (skipped: ${obstacle})`}`,
+  () => {
+    it('blocks a bot within seconds, sees that its packets stop, and opens the way when the block ends', async () => {
+      const here = await openLab();
+      lab = here;
+      const configFile = join(here.directory, 'rogue-smtp.yaml');
+      writeFileSync(
+        configFile,
+        `collector: { listen: ["${COLLECTOR}:2055"], exporters: [${ROUTER}] }
+networks: { internal: [192.0.2.0/24] }
+senders: [{ name: mail, hosts: [${MAIL_SERVER}] }]
+block: { mode: publish, grace: 3s, ttl: 15s }
+acl:
+  targets:
+    - name: edge
+      platform: nftables
+      interface: lan0
+      hook: [ip, netns, exec, ${here.namespace('router')}, nft, -f, "{file}"]
+http: { listen: "127.0.0.1:${await freeTcpPort()}" }
+log: { level: warn }
+data: ${join(here.directory, 'data')}
+`,
+      );
+      const service = here.start('here', process.execPath, MAIN, 'run', '--config', configFile);
+      const client = createClient(loadConfig({ file: configFile }).config);
+      await client.waitUntilReady(service.failure);
+      await here.startSoftflowd({ version: '9', port: 2055, timeouts: TIMEOUTS });
+
+      const mx = WORLD_MX[0];
+      expect(here.smtp('lan', 'probe', ROGUE, mx, '25')).toBe('open');
+      const bot = here.startSmtp(
+        'lan',
+        'send',
+        ROGUE,
+        mx,
+        '--count',
+        '30',
+        '--size',
+        '5000',
+        '--pause',
+        '0.5',
+      );
+      const host = async () => (await client.acl.overview()).hosts.find((row) => row.host === ROGUE);
+
+      await expect.poll(async () => (await host())?.listed, WITHIN).toBe(true);
+      const timeToBlockMs = (await host())?.time_to_block_ms ?? Number.NaN;
+      console.log(`closed loop: blocked ${timeToBlockMs} ms after the first record`);
+      expect(timeToBlockMs).toBeLessThan(BLOCKED_WITHIN_MS);
+      await expect.poll(() => here.smtp('lan', 'probe', ROGUE, mx, '25'), WITHIN).not.toBe('open');
+      expect(here.smtp('lan', 'probe', MAIL_SERVER, mx, '25')).toBe('open');
+      await bot.stop();
+
+      await expect.poll(async () => (await host())?.block.effect?.state, WITHIN).toBe('effective');
+      const report = await client.incident(ROGUE);
+      expect(report.listed?.time_to_block_ms).toBe(timeToBlockMs);
+
+      await expect.poll(() => here.smtp('lan', 'probe', ROGUE, mx, '25'), WITHIN).toBe('open');
+      expect((await host())?.listed).toBe(false);
+      expect(service.process.exitCode).toBeNull();
+    });
+  },
+);
