@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { encodeNative } from '../../src/flow/native.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import * as queries from '../../src/store/queries.ts';
+import { textOf } from '../../src/store/rows.ts';
 import { createServerEngine } from '../../src/store/server.ts';
 import type { Engine } from '../../src/store/store.ts';
 import { createStoreWriter } from '../../src/store/writer.ts';
@@ -167,6 +168,19 @@ describe.skipIf(!possible)(possible ? 'the engine over HTTP, against a real engi
     } finally {
       await packed.stop();
     }
+  });
+
+  test('passes a statement of a user on, read-only, with what its request brought along, and gives the bytes back', async () => {
+    const ask = (sql: string, format: string) =>
+      engine.queryBytes(sql, format, {
+        readonly: true,
+        request: { params: { text: "x\\'y" }, settings: { output_format_json_quote_64bit_integers: '1' } },
+      });
+    expect(textOf(await ask('SELECT {text:String} AS t, toUInt64(5) AS n', 'JSONEachRow'))).toBe(
+      '{"t":"x\'y","n":"5"}\n',
+    );
+    expect([...(await ask('SELECT toUInt16(511)', 'RowBinary'))]).toEqual([255, 1]);
+    await expect(ask('SELECT * FROM system.users', 'CSV')).rejects.toMatchObject({ code: 'refused' });
   });
 
   test('a wrong password is an error that can be put right, and tells no password', async () => {
