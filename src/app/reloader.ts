@@ -32,6 +32,8 @@ export interface Reloader {
   /** When the configuration in force was read, what is wrong with a newer one, what waits for a restart. */
   readonly state: Omit<PolicyStatus, 'version'>;
   readonly counters: { readonly applied: number; readonly failed: number };
+  /** Seconds since each list was written. */
+  listAges(): Iterable<readonly [name: string, seconds: number]>;
 }
 
 /** A file that was seen to change is read when it was the same twice: it may still be written. */
@@ -42,6 +44,8 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   const counters = { applied: 0, failed: 0 };
   let config = loaded.config;
   let state: Reloader['state'] = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: [] };
+  let { lists } = loaded;
+  const stale = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let working: Promise<void> = Promise.resolve();
   let polling = false;
@@ -52,19 +56,30 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   async function signature(): Promise<string | null> {
     if (loaded.file === null) return null;
     try {
-      const { ino, size, mtimeMs, ctimeMs } = await stat(loaded.file);
-      return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+      const files = [loaded.file, ...lists.map(({ file }) => file)];
+      const found = await Promise.all(files.map((file) => stat(file)));
+      return found.map(({ ino, size, mtimeMs, ctimeMs }) => `${ino} ${size} ${mtimeMs} ${ctimeMs}`).join(' ');
     } catch {
       return null;
     }
   }
 
   async function look(): Promise<void> {
+    tellStale();
     const before = seen;
     seen = await signature();
     // A file that is gone is one that is being replaced, or a mistake that the next start will tell.
     if (seen === null || seen !== before || seen === read) return;
     await reload();
+  }
+
+  /** A list that nobody writes any more is told once, until it is written again. */
+  function tellStale(): void {
+    for (const { name, file, staleMs } of lists) {
+      if (now() < staleMs || stale.has(file)) continue;
+      stale.add(file);
+      log.warn({ list: name, file }, 'a list of prefixes is stale: whoever writes it has stopped');
+    }
   }
 
   async function readAgain(): Promise<void> {
@@ -79,6 +94,10 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       const plan = planReload(config, fresh.config);
       if (plan.changed.length > 0) await apply(plan.config);
       config = plan.config;
+      lists = fresh.lists;
+      stale.clear();
+      read = await signature();
+      seen = read;
       counters.applied++;
       state = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: plan.needRestart };
       for (const warning of fresh.warnings) log.warn({ file: loaded.file }, warning);
@@ -108,6 +127,8 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       return state;
     },
     counters,
+    listAges: () =>
+      lists.map(({ name, writtenMs }) => [name, Math.max(0, (now() - writtenMs) / 1000)] as const),
     reload,
     start() {
       if (loaded.file === null) return;

@@ -139,6 +139,7 @@ export function createService(
     policy: {
       version: () => detection.policy.version,
       error: () => reloader.state.error,
+      listAges: reloader.listAges,
       counters: reloader.counters,
     },
     ...(collector !== null && { collector }),

@@ -76,6 +76,19 @@ export function crossCheck(config: Config): CrossCheck {
         message: `the name "${sender.name}" is used twice`,
       });
   });
+  const lists = new Set(config.lists.map(({ name }) => name));
+  if (lists.size < config.lists.length)
+    errors.push({ path: ['lists'], message: 'two lists have the same name' });
+  const unknown = (names: readonly string[], path: (string | number)[]) => {
+    for (const name of names)
+      if (!lists.has(name)) errors.push({ path, message: `there is no list "${name}" in lists` });
+  };
+  config.senders.forEach((sender, i) => {
+    unknown(sender.to_lists, ['senders', i, 'to_lists']);
+    if (sender.to === 'any' && sender.to_lists.length > 0)
+      errors.push({ path: ['senders', i, 'to_lists'], message: 'needs `to` with at least one address' });
+  });
+  unknown(config.block.never_lists, ['block', 'never_lists']);
   config.acl.targets.forEach((target, i) => {
     const twin = config.acl.targets.findIndex((other) => other.name === target.name);
     if (twin !== i)

@@ -13,6 +13,7 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import { crossCheck } from './cross-check.ts';
 import { readEnvironment } from './environment.ts';
 import { expectationOf } from './expectation.ts';
+import { type PrefixList, readLists, withLists } from './lists.ts';
 import { type Config, configSchema } from './schema.ts';
 
 const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
@@ -21,6 +22,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file that was read, absolute; null when there is none and everything is default. */
   readonly file: string | null;
+  /** The lists as they were read; their entries are in the configuration already. */
+  readonly lists: readonly PrefixList[];
   /** Things that work but are probably not meant. */
   readonly warnings: readonly string[];
   /**
@@ -66,9 +69,11 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     const lines = checked.errors.map(({ path, message }) => `${placeOf(path, source, origins)}: ${message}`);
     throw new RogueSmtpError('config', lines.join('\n'));
   }
+  const lists = readLists(parsed.data, file);
   return {
-    config: parsed.data,
+    config: withLists(parsed.data, lists),
     file,
+    lists,
     warnings: checked.warnings,
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
     again: () => loadConfig({ ...options, file: file ?? undefined }),

@@ -29,6 +29,7 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
       interfaces: networks.interfaces,
     },
     senders: fresh.senders,
+    lists: fresh.lists,
     detection: {
       ...running.detection,
       internal: detection.internal,

@@ -88,6 +88,8 @@ const sender = z.strictObject({
   to: z
     .union([z.literal('any'), z.array(prefix).min(1)], 'expected any, or a list of addresses or prefixes')
     .default('any'),
+  /** Names of `lists` whose entries are destinations too. */
+  to_lists: z.array(name).default([]),
   owner: words.default(''),
   reason: words.default(''),
   /** The permission ends at this time. */
@@ -165,6 +167,8 @@ const block = z.strictObject({
   ipv6_ttl: duration.prefault('4h'),
   /** Addresses that never get into an ACL, whatever they do. */
   never: z.array(prefix).prefault([]),
+  /** Names of `lists` whose entries never get into an ACL either. */
+  never_lists: z.array(name).default([]),
   max_entries: positive.default(500),
   max_new_per_hour: positive.default(50),
   /** New hosts that the lists take in at once. More are held back until they are approved by hand. */
@@ -366,6 +370,19 @@ export const configSchema = z.strictObject({
   collector: collector.prefault({}),
   networks: networks.prefault({}),
   senders: z.array(sender).default([]),
+  /** Prefixes in files of their own, one a line, such as what a smarthost provider publishes. */
+  lists: z
+    .array(
+      z.strictObject({
+        name,
+        /** Beside the configuration, unless absolute. */
+        file: z.string().min(1),
+        /** A file that was not written for so long is told as stale. */
+        stale_after: duration.prefault('30d'),
+      }),
+    )
+    .max(100)
+    .default([]),
   detection: detection.prefault({}),
   coverage: coverage.prefault({}),
   block: block.prefault({}),

@@ -37,6 +37,7 @@ interface PolicySource {
   readonly version: () => string;
   /** Why the newest file is not in force, or null. */
   readonly error: () => string | null;
+  readonly listAges: () => Labelled;
   readonly counters: { readonly applied: number; readonly failed: number };
 }
 
@@ -261,10 +262,11 @@ function describeDetector(
   ]);
 }
 
-function describePolicy(registry: Registry, { version, error, counters }: PolicySource): void {
+function describePolicy(registry: Registry, { version, error, listAges, counters }: PolicySource): void {
   gauge(registry, 'policy_info', 'The version of the policy in force; always 1', 'version', () => [
     [version(), 1],
   ]);
+  gauge(registry, 'list_age_seconds', 'Time since a list of prefixes was written', 'list', listAges);
   single(registry, Gauge, 'config_ok', '1 when the newest configuration file is in force, else 0', () =>
     error() === null ? 1 : 0,
   );

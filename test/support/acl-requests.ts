@@ -41,6 +41,7 @@ export function sender(
   const { to, ...rest } = more;
   return {
     name: 'mail',
+    to_lists: [],
     owner: '',
     reason: '',
     ...rest,
