@@ -1,11 +1,12 @@
 /**
  * The pushes of a running service: which texts go to which routers, and what is told when one does not get there.
  *
- * Off unless a target has a push. Nothing is sent in another mode than `publish` or without a sender: a policy would then
- * be in force that nobody asked for. Routers keep what they have when the mode is left.
+ * Off unless a target has a push. Nothing is sent in mode `observe` or without a sender: a policy would then be in force
+ * that nobody asked for. Routers keep what they have when the mode is left.
  */
 
 import type { AclFamily } from '../acl/model.ts';
+import type { AclKind } from '../acl/platforms.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
@@ -67,15 +68,15 @@ export function createListPush(
     },
     start: () => archive.open(),
     offer(target, family, text) {
-      if (target.push === undefined || whyNotPushed(config) !== null) return;
+      if (target.push === undefined || whyNotPushed(config, target.kind) !== null) return;
       pusher.offer(pushRequest(target, family, text));
     },
     reload(next) {
       config = next;
       const pushed = new Set(
-        whyNotPushed(config) !== null
-          ? []
-          : config.acl.targets.filter(({ push }) => push !== undefined).map(({ name }) => name),
+        config.acl.targets
+          .filter(({ push, kind }) => push !== undefined && whyNotPushed(config, kind) === null)
+          .map(({ name }) => name),
       );
       pusher.retain(({ target }) => pushed.has(target));
     },
@@ -86,9 +87,14 @@ export function createListPush(
   };
 }
 
-/** Why no router is sent anything under this configuration, or null. */
-export function whyNotPushed(config: Config): string | null {
-  if (config.block.mode !== 'publish') return `block.mode is ${config.block.mode}, not publish`;
+/**
+ * Why no router is sent a list of this kind under this configuration, or null. In mode `propose` the offenders that were
+ * approved by hand are in lists and are pushed; a policy denies everyone else, and nobody has approved that.
+ */
+export function whyNotPushed(config: Config, kind: AclKind): string | null {
+  const { mode } = config.block;
+  if (mode === 'observe' || (mode === 'propose' && kind === 'policy'))
+    return `block.mode is ${mode}, not publish`;
   return config.senders.length === 0 ? 'no senders are configured' : null;
 }
 

@@ -1,20 +1,20 @@
 /**
  * `rogue-smtp acl push TARGET`: one list to its router now, or with `--dry-run` what would be sent and what is there.
  *
- * The same interlocks hold as for the service: nothing is sent in another mode than `publish`. What a router says is shown
- * without what could move a cursor.
+ * The list is the file that the service wrote. The same interlocks hold as for the service: nothing is sent in mode
+ * `observe`. What a router says is shown without what could move a cursor.
  */
 
 import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import type { AclFamily } from '../acl/model.ts';
-import { renderFor, requestOf } from '../app/acl-request.ts';
+import { publishedAcl } from '../acl/publish.ts';
 import { pushRequest, whyNotPushed } from '../app/list-push.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { createPushArchive } from '../push/archive.ts';
 import { push } from '../push/push.ts';
 import type { PushReport } from '../push/report.ts';
-import { withModel } from './model.ts';
 import type { ReportStreams } from './reports.ts';
 import { printable } from './table.ts';
 
@@ -33,13 +33,16 @@ export async function aclPushCommand(
   const { config } = loaded;
   const target = config.acl.targets.find((candidate) => candidate.name === name);
   if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
-  const why = whyNotPushed(config);
+  const why = whyNotPushed(config, target.kind);
   if (why !== null && !dryRun) throw new RogueSmtpError('refused', `nothing is sent: ${why}`);
-  const asked = requestOf(target, family);
-  const { text } =
-    target.kind === 'policy'
-      ? renderFor(config, [], asked, Date.now())
-      : await withModel(loaded, (model) => model.renderAcl(asked));
+  // What the service wrote after all interlocks, pins and limits, and nothing else.
+  const directory = target.path ?? join(config.data, 'acl');
+  const text = await publishedAcl({ directory, target: name, family });
+  if (text === null)
+    throw new RogueSmtpError(
+      'not_found',
+      `there is no list in ${directory} yet: the service writes it (rogue-smtp run)`,
+    );
   const request = pushRequest(target, family, text);
   const archive = createPushArchive(config.data, Date.now);
   await archive.open();

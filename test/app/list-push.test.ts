@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createListPush, type ListPush } from '../../src/app/list-push.ts';
+import { createListPush, type ListPush, whyNotPushed } from '../../src/app/list-push.ts';
 import { createLogger } from '../../src/app/logger.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { type Alert, alertSchema } from '../../src/messages/alert.ts';
@@ -72,7 +72,6 @@ it('a changed list goes to its router', async () => {
 
 it.each([
   ['observe', undefined],
-  ['propose', undefined],
   ['publish', []],
 ])('nothing is sent in mode %s with senders %j', async (mode, senders) => {
   const config = await start(mode, senders === undefined ? {} : { senders });
@@ -80,6 +79,14 @@ it.each([
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(bench.server().logins()).toBe(0);
   expect(listPush?.counters).toMatchObject({ applied: 0, failed: 0 });
+});
+
+it('in mode propose offenders that were approved are pushed, a policy is not', async () => {
+  const config = await start('propose');
+  const [target] = config.acl.targets;
+  expect(whyNotPushed(config, 'policy')).toMatch(/propose/);
+  listPush?.offer(target, '4', listFor('cisco-ios'));
+  await until(() => listPush?.counters.applied === 1);
 });
 
 it('a list that does not get there is an alert, with the reason and the state of the router', async () => {
