@@ -17,6 +17,7 @@ import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
+import { createEvictionNotice } from './eviction-notice.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
 
@@ -47,6 +48,7 @@ const TICK_MS = 1000;
 /** What belongs to a partition besides its detector. */
 interface Part {
   readonly detector: Detector;
+  readonly noticeEvictions: ReturnType<typeof createEvictionNotice>;
   lastDeliveryMs: number;
   /** Deliveries and ticks share the detector: one at a time. */
   turn: Promise<void>;
@@ -91,6 +93,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       if (reloaded !== null) detector.reload(reloaded);
       parts.set(partition, {
         detector,
+        noticeEvictions: createEvictionNotice(log, now),
         lastDeliveryMs: now(),
         turn: Promise.resolve(),
         trouble: '',
@@ -196,8 +199,12 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     if (safe >= 0) await subscription?.commit('mail', delivery.partition, safe);
   }
 
-  async function publishOutcomes({ detector, pending }: Part, partition: number): Promise<void> {
+  async function publishOutcomes(
+    { detector, noticeEvictions, pending }: Part,
+    partition: number,
+  ): Promise<void> {
     const outcome = detector.take();
+    noticeEvictions(detector.counters, partition);
     pending.alerts.push(...outcome.alerts);
     pending.incidents.push(...outcome.incidents);
     // Alerts first: a crash in between repeats them under the same ids, the other order would lose them.

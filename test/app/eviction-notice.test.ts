@@ -1,0 +1,30 @@
+import { expect, it, vi } from 'vitest';
+import { createEvictionNotice } from '../../src/app/eviction-notice.ts';
+import { createLogger } from '../../src/app/logger.ts';
+import { detectorFor, OUTSIDE, STRICT } from '../support/detecting.ts';
+import { batchOf, sequenced } from '../support/flows.ts';
+
+it('full tables of a detector are told when it begins, and then once a minute with what came since', () => {
+  const log = createLogger('silent');
+  const warn = vi.spyOn(log, 'warn');
+  let nowMs = 0;
+  const notice = createEvictionNotice(log, () => nowMs);
+  const detector = detectorFor({ ...STRICT, detection: { max_hosts: 2 } });
+  let offset = 0;
+  const seen = (...hosts: number[]) => {
+    const flows = hosts.map((host) => ({ from: `10.0.1.${host}`, to: OUTSIDE }));
+    detector.observe(batchOf(sequenced(flows)), { partition: 0, offset: offset++ });
+    notice(detector.counters, 7);
+  };
+  seen(1, 2);
+  expect(warn).not.toHaveBeenCalled();
+  seen(3);
+  seen(4, 5);
+  expect(warn.mock.calls.map(([facts]) => facts)).toEqual([{ partition: 7, hosts: 1, sessions: 0 }]);
+  nowMs = 60_000;
+  seen(6);
+  expect(warn.mock.calls.at(-1)?.[0]).toEqual({ partition: 7, hosts: 3, sessions: 0 });
+  // Who leaves is told, too: the incident closes.
+  const closed = detector.take().alerts.filter(({ kind }) => kind === 'closed');
+  expect(closed.map(({ host }) => host)).toEqual(['10.0.1.1', '10.0.1.2', '10.0.1.3', '10.0.1.4']);
+});
