@@ -43,7 +43,8 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       grade,
       last_seen,
       block,
-      listed: listed.has(key),
+      // Admitted it is a moment before the lists with it are written.
+      listed: listed.has(key) && admission?.listed_at !== null,
       waiting: isWaiting(incident),
       held_since: held.get(key) ?? null,
       listed_at: admission?.listed_at ?? null,

@@ -17,6 +17,7 @@ import type { Alert } from '../messages/alert.ts';
 import type { AclDesk } from './acl-desk.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { createGuard, type Refusal } from './guard.ts';
+import { ipsetScript, textList } from './list-forms.ts';
 import { createHttpListener, GOODBYE_MS, type HttpListener } from './listener.ts';
 import type { AclRenderRequest, ReadModel } from './read-model.ts';
 import { valid } from './valid.ts';
@@ -120,15 +121,22 @@ export function createHttpServer(
 
   if (dependencies.desk !== null) app.route('/api/v1/acl', createAclRoutes(dependencies.desk));
 
-  app.get('/v1/lists/:name', (context) => {
-    const match = /^offenders\.(v4|v6|all)\.txt$/.exec(context.req.param('name'));
+  app.get('/v1/lists/:name', async (context) => {
+    const match = /^offenders\.(?:(v4|v6|all)\.txt|v(4|6)\.(ipset|nft|rsc))$/.exec(context.req.param('name'));
     if (match === null)
       throw new RogueSmtpError(
         'not_found',
-        'the lists are offenders.v4.txt, offenders.v6.txt, offenders.all.txt',
+        'the lists are offenders.v4.txt, offenders.v6.txt, offenders.all.txt, and offenders.v4 or .v6 as .ipset, .nft, .rsc',
       );
-    const families = match[1] === 'all' ? FAMILIES : match[1] === 'v4' ? (['4'] as const) : (['6'] as const);
-    return conditional(context, listText(families.flatMap((family) => dependencies.blockedHosts(family))));
+    const [, plain, digit, form] = match;
+    if (plain !== undefined) {
+      const families = plain === 'all' ? FAMILIES : plain === 'v4' ? (['4'] as const) : (['6'] as const);
+      return conditional(context, textList(families.flatMap((family) => dependencies.blockedHosts(family))));
+    }
+    const family = digit === '4' ? '4' : '6';
+    if (form === 'ipset') return conditional(context, ipsetScript(dependencies.blockedHosts(family), family));
+    const platform = form === 'nft' ? 'nftables' : 'mikrotik';
+    return conditional(context, (await model.renderAcl({ platform, kind: 'offenders', family })).text);
   });
   app.get('/v1/acl/:target', async (context) => {
     const family = valid(z.enum(['4', '6']).default('4'), context.req.query('family'));
@@ -208,10 +216,6 @@ const INDEX = `rogue-smtp
 `;
 
 /** One address a line. The comment line is always there: some firewalls take an empty file for a failed download. */
-function listText(hosts: readonly string[]): string {
-  return `# rogue-smtp: hosts blocked on TCP port 25\n${hosts.map((host) => `${host}\n`).join('')}`;
-}
-
 /** Answers 304 to a client that has these bytes already (RFC 9110 section 13.1.2). */
 function conditional(context: Context, text: string): Response {
   const tag = `"${createHash('sha256').update(text).digest('hex')}"`;

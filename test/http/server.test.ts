@@ -56,6 +56,26 @@ describe('the HTTP server', () => {
     expect((await fetch(`${base}/v1/lists/offenders.v5.txt`)).status).toBe(404);
   });
 
+  it('serves the scripts that ipset, nft and RouterOS load, and refuses other forms', async () => {
+    const base = await start();
+    const get = (name: string) => fetch(`${base}/v1/lists/offenders.${name}`);
+    const script = await (await get('v4.ipset')).text();
+    expect(script.split('\n').slice(1)).toEqual([
+      'create rogue-smtp4 hash:net family inet maxelem 65536 -exist',
+      'create rogue-smtp4-new hash:net family inet maxelem 65536 -exist',
+      'flush rogue-smtp4-new',
+      'add rogue-smtp4-new 192.0.2.55',
+      'swap rogue-smtp4-new rogue-smtp4',
+      'destroy rogue-smtp4-new',
+      '',
+    ]);
+    expect(await (await get('v6.nft')).json()).toMatchObject({ platform: 'nftables', family: '6' });
+    expect(await (await get('v4.rsc')).json()).toMatchObject({ platform: 'mikrotik', kind: 'offenders' });
+    expect((await get('all.ipset')).status).toBe(404);
+    const head = await fetch(`${base}/v1/lists/offenders.v4.ipset`, { method: 'HEAD' });
+    expect([head.status, await head.text(), head.headers.get('etag')]).toEqual([200, '', expect.any(String)]);
+  });
+
   it('answers 304 to a client that has the list already', async () => {
     const base = await start();
     const first = await fetch(`${base}/v1/lists/offenders.v4.txt`);
