@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,10 +11,22 @@ import { v5 } from '../support/datagrams.ts';
 
 const PROGRAM = fileURLToPath(new URL('../support/collect-inherited.ts', import.meta.url));
 
-/** The descriptor of a socket, which Node gives to nobody officially; here we are systemd. */
-function descriptorOf(socket: object): number {
-  const { _handle } = socket as { _handle: { fd: number } };
-  return _handle.fd;
+/** The descriptor of the socket that has a port, which Node gives to nobody; here we are systemd. */
+function descriptorOf(kind: 'tcp' | 'udp', port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = readFileSync(`/proc/net/${kind}`, 'latin1').split('\n');
+  const inode = lines
+    .map((line) => line.trim().split(/\s+/))
+    .find((fields) => fields[1]?.endsWith(local))?.[9];
+  const found = readdirSync('/proc/self/fd').find((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === `socket:[${inode}]`;
+    } catch {
+      return false;
+    }
+  });
+  if (found === undefined) throw new Error(`nothing has the ${kind} port ${port}`);
+  return Number(found);
 }
 
 test.skipIf(!existsSync('/proc/net/udp'))(
@@ -34,7 +46,15 @@ test.skipIf(!existsSync('/proc/net/udp'))(
         PROGRAM,
         directory,
       ],
-      { stdio: ['pipe', 'pipe', 'inherit', descriptorOf(tcp), descriptorOf(udp)] },
+      {
+        stdio: [
+          'pipe',
+          'pipe',
+          'inherit',
+          descriptorOf('tcp', (tcp.address() as AddressInfo).port),
+          descriptorOf('udp', udp.address().port),
+        ],
+      },
     );
     try {
       let output = '';

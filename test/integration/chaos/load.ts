@@ -1,0 +1,161 @@
+/**
+ * The traffic of the chaos run: what routers would export of a network with rogue hosts, and who is rogue in it.
+ *
+ * Two exporters send at a fixed rate, v5 to the first collector and IPFIX to the second: web traffic, a mail server, and
+ * hosts that send mail from the beginning. A third brings a new rogue host every second, so that hosts begin in the middle
+ * of whatever fault there is. Every flow has a sequence number, so that none can be lost or stored twice unseen.
+ */
+
+import { createSocket } from 'node:dgram';
+import type { ExportPool } from '../../bench/exports.ts';
+import { integer, ipfix, ipv4, set, template, u16, u32, type V5Flow, v5 } from '../../support/datagrams.ts';
+
+export const MAIL_SERVER = '10.0.0.25';
+const RECORDS = 30;
+const DATAGRAMS = 60;
+/** So many rogue hosts send from the beginning. */
+const STEADY_ROGUES = 40;
+
+/** Of the records of a datagram: one of a rogue host, one of the mail server, the others web traffic. */
+function flowsOf(datagram: number): V5Flow[] {
+  return Array.from({ length: RECORDS }, (_, i) => ({
+    src:
+      i === 0
+        ? `10.0.1.${1 + (datagram % STEADY_ROGUES)}`
+        : i === 1
+          ? MAIL_SERVER
+          : `10.0.${2 + (datagram % 60)}.${i}`,
+    dst: `198.51.100.${1 + ((datagram * 7 + i) % 250)}`,
+    srcPort: 20_000 + datagram * RECORDS + i,
+    dstPort: i < 2 ? 25 : 443,
+    packets: 20,
+    bytes: 6000,
+    flags: 0x1b,
+  }));
+}
+
+const FIELDS: readonly (readonly [number, number])[] = [
+  [8, 4],
+  [12, 4],
+  [7, 2],
+  [11, 2],
+  [4, 1],
+  [6, 1],
+  [2, 4],
+  [1, 4],
+  [152, 8],
+  [153, 8],
+];
+const TEMPLATE_ID = 300;
+
+function ipfixRecord({
+  src = '',
+  dst = '',
+  srcPort = 0,
+  dstPort = 0,
+  packets = 0,
+  bytes = 0,
+}: V5Flow): Buffer {
+  const now = Date.now();
+  return Buffer.concat([
+    ipv4(src),
+    ipv4(dst),
+    u16(srcPort, dstPort),
+    Buffer.from([6, 0x1b]),
+    u32(packets, bytes),
+    integer(now - 2000, 8),
+    integer(now - 1000, 8),
+  ]);
+}
+
+/** Each datagram of the round is another, and the sender numbers them on from round to round. */
+export function createLoad(): { readonly v5: ExportPool; readonly ipfix: ExportPool } {
+  const numbers = Array.from({ length: DATAGRAMS }, (_, i) => i);
+  return {
+    v5: {
+      name: 'v5',
+      version: 'v5',
+      records: RECORDS,
+      templates: [],
+      datagrams: numbers.map((i) => v5(flowsOf(i))),
+      sequenceOffset: 16,
+      sequenceStep: RECORDS,
+    },
+    ipfix: {
+      name: 'ipfix',
+      version: 'ipfix',
+      records: RECORDS,
+      templates: [],
+      // The template comes again in every round, as exporters do.
+      datagrams: numbers.map((i) => {
+        const data = set(TEMPLATE_ID, ...flowsOf(i).map(ipfixRecord));
+        return ipfix(i === 0 ? [set(2, template(TEMPLATE_ID, FIELDS)), data] : [data]);
+      }),
+      sequenceOffset: 8,
+      sequenceStep: RECORDS,
+    },
+  };
+}
+
+export const steadyRogues = (): string[] =>
+  Array.from({ length: STEADY_ROGUES }, (_, i) => `10.0.1.${i + 1}`);
+
+export interface Newcomers {
+  /** Hosts so far, and when the first record of each was sent, in ms since the epoch. */
+  readonly begun: ReadonlyMap<string, number>;
+  readonly flows: () => number;
+  stop(): Promise<void>;
+}
+
+/** Newcomers go on for so long, since a collector that is away sees nothing of a host. */
+const SESSIONS = 4;
+const SESSION_EVERY_MS = 8000;
+
+/** Starts an exporter that brings a new rogue host every `everyMs`, each of several sessions, two records each. */
+export function startNewcomers(port: number, everyMs: number): Newcomers {
+  const socket = createSocket('udp4');
+  const begun = new Map<string, number>();
+  const timers = new Set<NodeJS.Timeout>();
+  let sequence = 0;
+  let waiting = 0;
+
+  /** Two records of a session in two datagrams: one by itself never leads to a block. */
+  function send(host: string, session: number): void {
+    for (let part = 0; part < 2; part++) {
+      const flow: V5Flow = {
+        src: host,
+        dst: `203.0.113.${1 + session}`,
+        srcPort: 30_000 + session,
+        dstPort: 25,
+        packets: 12,
+        bytes: 4000,
+        flags: 0x1b,
+      };
+      waiting++;
+      socket.send(v5([flow], { sequence: sequence++, engine: 9 }), port, '127.0.0.1', () => waiting--);
+    }
+  }
+
+  function bring(): void {
+    const host = `10.1.${begun.size >> 8}.${begun.size & 255}`;
+    begun.set(host, Date.now());
+    for (let session = 0; session < SESSIONS; session++) {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        send(host, session);
+      }, session * SESSION_EVERY_MS);
+      timers.add(timer);
+    }
+  }
+
+  const bringing = setInterval(bring, everyMs);
+  return {
+    begun,
+    flows: () => sequence,
+    async stop() {
+      clearInterval(bringing);
+      while (timers.size > 0 || waiting > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+      socket.close();
+    },
+  };
+}
