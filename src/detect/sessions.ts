@@ -169,8 +169,8 @@ export function createSessionTable(options: {
   }
 
   /**
-   * True for a record of the client's half with the counts and the end of the one before it, from the same vantage point:
-   * a router with ingress and egress metering whose format has no direction (v5) tells every flow twice. A flow cache
+   * True for a record of the client's half with the counts and the end of the one before it: a view of the same packets. A
+   * router with ingress and egress metering whose format has no direction (v5) tells every flow twice. A flow cache
    * never cuts two parts of a session that end at the same time.
    */
   function isTwin(
@@ -182,11 +182,14 @@ export function createSessionTable(options: {
   ): boolean {
     if (packets < 2 || (columns.present[row] & PRESENT.END) === 0) return false;
     const end = columns.end[2 * row];
-    const counts = mix(mix(vantage, packets), bytes) >>> 0;
+    const counts = mix(packets, bytes) >>> 0;
     const apart = (end - session.lastEnd) | 0;
     const twin = session.lastCounts === counts && apart <= TWIN_APART_MS && apart >= -TWIN_APART_MS;
-    session.lastEnd = end;
-    session.lastCounts = counts;
+    // Of the first vantage point only: the records of others come in between.
+    if (session.forwardVantage === -1 || session.forwardVantage === vantage) {
+      session.lastEnd = end;
+      session.lastCounts = counts;
+    }
     return twin;
   }
 

@@ -462,6 +462,18 @@ describe('sessions', () => {
     expect(of(ROGUE)).toMatchObject({ sessions: 1, packets: 7, bytes: 560, grade: 'connected' });
   });
 
+  it('nor are they when the records of another router come in between', () => {
+    const probe: Flow = { from: ROGUE, to: OUTSIDE, packets: 7, bytes: 560, startAt: 0, endAt: 900 };
+    const inAndOut: Flow = { ...probe, version: 5, exporter: '192.0.2.2' };
+    for (const records of [
+      [probe, inAndOut, inAndOut],
+      [inAndOut, probe, inAndOut],
+      [inAndOut, inAndOut, probe],
+    ]) {
+      expect(detect(records).of(ROGUE)).toMatchObject({ sessions: 1, packets: 7, grade: 'connected' });
+    }
+  });
+
   it('parts of a long session that look alike are a sum all the same', () => {
     const part = (i: number): Flow => ({
       from: ROGUE,
