@@ -96,8 +96,6 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       config = plan.config;
       lists = fresh.lists;
       stale.clear();
-      read = await signature();
-      seen = read;
       counters.applied++;
       state = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: plan.needRestart };
       for (const warning of fresh.warnings) log.warn({ file: loaded.file }, warning);
