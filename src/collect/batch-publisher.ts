@@ -48,6 +48,7 @@ export interface BatchPublisherOptions {
 
 /** Encoded batches are written into memory that was used before; a stream that keeps up needs one or two. */
 const MAX_SPARE_BUFFERS = 4;
+const MIN_BUFFER_ROWS = 256;
 const ANSWERED = Promise.resolve();
 
 export function createBatchPublisher(options: BatchPublisherOptions): BatchPublisher {
@@ -60,6 +61,15 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
   let inFlightBytes = 0;
   let idle: (() => void)[] = [];
   const spare: Buffer[] = [];
+
+  /** As large as it need be, within a factor of two: a few rows must not hold the memory of a full batch. */
+  function bufferFor(rows: number): Buffer {
+    const fitting = spare.findIndex((buffer) => buffer.length >= nativeBytes(rows));
+    if (fitting >= 0) return spare.splice(fitting, 1)[0];
+    let capacity = Math.min(MIN_BUFFER_ROWS, maxRows);
+    while (capacity < rows) capacity = Math.min(2 * capacity, maxRows);
+    return Buffer.allocUnsafeSlow(nativeBytes(capacity));
+  }
 
   async function publish(
     buffer: Buffer,
@@ -95,7 +105,7 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
         counters.dropped.stream_backlog += batch.length;
         return ANSWERED;
       }
-      const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(nativeBytes(maxRows));
+      const buffer = bufferFor(batch.length);
       return publish(buffer, encodeNative(batch, buffer), batch.length, partition);
     },
     settled() {

@@ -79,26 +79,30 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   const mailOnly = settings.archive === 'mail';
   const selectMail = createMailFilter(ports);
   const keepMail = createMailKeeper(ports);
+  /** The in-process stream joins batches by itself, so that nothing is won by waiting. */
+  const archivesApart = config.kafka.brokers.length > 0 && !mailOnly;
+  const batchRows = archivesApart ? settings.archive_rows : settings.batch_rows;
+  const archiveAge = archivesApart ? settings.archive_age : settings.batch_age;
   const publisher = (name: 'flows' | 'mail') =>
     createBatchPublisher({
       stream,
       name,
       maxInFlightBytes: MAX_IN_FLIGHT_BYTES,
-      maxRows: settings.batch_rows,
+      maxRows: batchRows,
       onFailure: (message) => {
         lastFailure = message;
       },
     });
   const flows = publisher('flows');
   const mail = publisher('mail');
-  const mailBatch = createFlowBatch(settings.batch_rows);
+  const mailBatch = createFlowBatch(batchRows);
   const dividerFor = ({ networks }: Pick<Config, 'networks'>) =>
-    createMailDivider(networks.internal, stream.partitions('mail'), settings.batch_rows, {
+    createMailDivider(networks.internal, stream.partitions('mail'), batchRows, {
       ipv6Group: config.detection.ipv6_group,
       nat: networks.nat,
     });
   let divideMail = dividerFor(config);
-  const sink = { batch: createFlowBatch(settings.batch_rows), flush };
+  const sink = { batch: createFlowBatch(batchRows), flush };
   const decoder = (dependencies.createDecoder ?? createRealDecoder)(
     decoderOptions(settings, mailOnly ? ports : undefined),
     sink,
@@ -120,6 +124,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   let decoderFailures = 0;
   let lastFailure: string | null = null;
   let ageTimer: NodeJS.Timeout | null = null;
+  /** How old the batch is, in `batch_age`, and how many of its rows have been searched for mail. */
+  let ages = 0;
+  let searched = 0;
   let housekeeping: NodeJS.Timeout | null = null;
   let saving: Promise<void> = Promise.resolve();
   let polling: Promise<void> | null = null;
@@ -131,11 +138,11 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     if (rate !== null && !rate.admit(address, nowMs)) return;
     try {
       const { flows } = decoder.decode(bytes, exporter, port, nowMs);
-      if (flows > largest) largest = Math.min(flows, settings.batch_rows >>> 2);
+      if (flows > largest) largest = Math.min(flows, batchRows >>> 2);
     } catch (error) {
       onDecoderFailure(error, bytes, address);
     }
-    if (sink.batch.length + largest > settings.batch_rows) flush();
+    if (sink.batch.length + largest > batchRows) flush();
     ageTimer ??= setTimeout(onAge, settings.batch_age);
   }
 
@@ -148,12 +155,17 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     }
     flush();
     // The row that was being written is not among those in use, so that clearing would miss it.
-    sink.batch = createFlowBatch(settings.batch_rows);
+    sink.batch = createFlowBatch(batchRows);
   }
 
   function onAge(): void {
     ageTimer = null;
-    flush();
+    if (++ages * settings.batch_age >= archiveAge) {
+      flush();
+      return;
+    }
+    publishMail(sink.batch);
+    ageTimer = setTimeout(onAge, settings.batch_age);
   }
 
   function sendMail(batch: FlowBatch, partition: number): void {
@@ -176,6 +188,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   function flush(): void {
     if (ageTimer !== null) clearTimeout(ageTimer);
     ageTimer = null;
+    ages = 0;
     const { batch } = sink;
     if (mailOnly) {
       notArchived += batch.length;
@@ -187,12 +200,14 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       sent.push(flows.send(batch));
     }
     clearFlowBatch(batch);
+    searched = 0;
     markSequences();
   }
 
+  /** Of the rows that have not been searched yet. */
   function publishMail(batch: FlowBatch): void {
-    for (let row = 0; row < batch.length; ) {
-      row = selectMail(batch, mailBatch, row);
+    while (searched < batch.length) {
+      searched = selectMail(batch, mailBatch, searched);
       mailFlows += mailBatch.length;
       divideMail(mailBatch, sendMail);
       clearFlowBatch(mailBatch);

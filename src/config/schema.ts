@@ -39,6 +39,13 @@ const collector = z.strictObject({
   /** A batch of flows leaves at this size or age, whichever comes first. */
   batch_rows: positive.max(65536).default(8192),
   batch_age: duration.prefault('200ms'),
+  /**
+   * With Kafka and `archive: all`: size and age at which flows leave for the archive. A message is one insert of the
+   * store, which takes few large ones better. Mail does not wait for it. What waits is lost, and counted, when the
+   * collector is killed.
+   */
+  archive_rows: positive.max(32_768).default(32_768),
+  archive_age: duration.prefault('1s'),
   limits: z
     .strictObject({
       exporters: positive.default(4096),

@@ -3,8 +3,8 @@
  *
  * Figures of different runs or machines do not compare. `--quick` is a smoke test of the benchmark itself; `--write`
  * puts the result into README.md beside this file; `--rounds N` and `--versions v5,v9` do more or less of it; `--limits
- * v5` looks for lossless rates of those versions only, `--limits none` of none; `--only detector` and `--only receiving`
- * measure, and write, one part. Nothing leaves the loopback.
+ * v5` looks for lossless rates of those versions only, `--limits none` of none; `--only receiving`, `--only detector`
+ * and `--only pipeline` measure, and write, one part. Nothing leaves the loopback.
  */
 
 import { rmSync } from 'node:fs';
@@ -24,6 +24,7 @@ import {
 import { createPools, type ExportPool } from './exports.ts';
 import { buildGoflow2 } from './goflow2.ts';
 import { benchInMemory, benchMailFilter, type InMemoryResult } from './in-memory.ts';
+import { benchLatency, benchPipeline, type PipelineResult } from './pipeline.ts';
 import { type Bench, losslessRate, measureAt, median, type Step } from './rates.ts';
 import { type ReceiverKind, receiverKinds } from './receivers.ts';
 import { createSender } from './sender.ts';
@@ -35,7 +36,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     versions: { type: 'string', default: '' },
     limits: { type: 'string', default: 'all' },
-    only: { type: 'string', default: 'detector,receiving' },
+    only: { type: 'string', default: 'receiving,detector,pipeline' },
   },
 });
 
@@ -283,10 +284,74 @@ async function reportDetector(): Promise<string> {
   ].join('\n');
 }
 
+async function reportPipeline(): Promise<string> {
+  const sender = await createSender(directory);
+  const seconds = flags.quick ? 3 : 20;
+  const rates: readonly (readonly ['all' | 'mail', number])[] = flags.quick
+    ? [['all', 30_000]]
+    : [
+        ['all', 300_000],
+        ['all', 500_000],
+        ['all', 700_000],
+        ['mail', 1_500_000],
+        ['mail', 2_000_000],
+        ['mail', 2_500_000],
+      ];
+  const results: PipelineResult[] = [];
+  for (const [archive, offered] of rates) {
+    const result = await benchPipeline(sender, archive, offered, seconds);
+    results.push(result);
+    say(
+      `archive: ${archive}, ${offered} flows/s offered: ${Math.round(result.storedPerSecond)} flows/s to the store`,
+    );
+  }
+  const latency = await benchLatency(sender, flags.quick ? 20_000 : 100_000, flags.quick ? 6 : 60);
+  const quantile = (q: number) =>
+    latency.waits[Math.min(latency.waits.length - 1, Math.floor(q * latency.waits.length))];
+  return [
+    ...machine(),
+    '(1 is a busy core; sender and service share the cores).',
+    '',
+    '### `rogue-smtp run`: from UDP into the embedded store',
+    '',
+    `v5, ${seconds} s of each; one flow in 15 is on port 25. With \`archive: mail\` only those are stored, and the rate is that of all that were looked at.`,
+    '',
+    table(
+      [
+        'archive',
+        'flows/s offered',
+        'dropped by the kernel',
+        'stored',
+        'flows/s until all was stored',
+        'stored so long after the last datagram',
+        'cores',
+        'memory',
+        'bytes a flow on disk',
+      ],
+      results.map((result) => [
+        result.archive,
+        millions(result.offered),
+        percent(result.kernelDropped, result.sent),
+        String(result.stored),
+        `**${(result.storedPerSecond / 1e6).toFixed(2)} M**`,
+        `${result.drainSeconds.toFixed(1)} s`,
+        result.cores.toFixed(1),
+        `${(result.peakMemory / 2 ** 20).toFixed(0)} MiB`,
+        result.bytesAFlow.toFixed(1),
+      ]),
+    ),
+    '### From the first datagram of a host to its alert in the hands of a client',
+    '',
+    `${latency.offered} flows/s, ten new rogue hosts a second, ${latency.alerted} of ${latency.hosts} alerted: median ${quantile(0.5)} ms, p95 ${quantile(0.95)} ms, p99 ${quantile(0.99)} ms, at most ${quantile(1)} ms.`,
+    '',
+  ].join('\n');
+}
+
 /** Heading of each part's section of the README, in the order in which they stand there. */
 const PARTS = [
   { name: 'receiving', heading: '## Results', report: reportReceiving },
   { name: 'detector', heading: '## Results of the detector', report: reportDetector },
+  { name: 'pipeline', heading: '## Results of the whole path', report: reportPipeline },
 ];
 
 for (const { name, heading, report } of PARTS) {

@@ -290,6 +290,34 @@ describe('templates', () => {
   });
 });
 
+describe('with Kafka', () => {
+  const kafka = { kafka: { brokers: ['127.0.0.1:1'] } };
+
+  test('mail leaves at once, and flows wait for a fuller message', async () => {
+    const { collector, port } = await start(configOf({ archive_age: '300ms' }, kafka));
+    for (let i = 0; i < 3; i++) {
+      await send(port, v5([mail, web]));
+      await until(() => stream.rows('mail') === i + 1);
+    }
+    expect(stream.rows('flows')).toBe(0);
+    expectWholeAccount(collector);
+    await until(() => stream.rows('flows') === 6);
+    expect(stream.messages.filter((entry) => entry.stream === 'flows')).toHaveLength(1);
+    expect(stream.rows('mail')).toBe(3);
+    expectWholeAccount(collector);
+  });
+
+  test('what waits is neither lost nor sent twice when the batch fills or the collector stops', async () => {
+    const { collector, port } = await start(configOf({ archive_age: '1h', archive_rows: 16 }, kafka));
+    for (let i = 0; i < 20; i++) {
+      await send(port, v5([mail, web, web]));
+      await until(() => stream.rows('mail') === i + 1);
+    }
+    await collector.stop();
+    expect([stream.rows('flows'), stream.rows('mail')]).toEqual([60, 20]);
+  });
+});
+
 describe('sequences over a restart', () => {
   const lostBy = ({ collector }: { collector: Collector }) =>
     [...collector.exporters()].map(({ sequenceLost, sequenceLostBefore }) => [

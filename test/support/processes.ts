@@ -1,6 +1,7 @@
 /** CPU time and memory of processes, from /proc. Linux only. */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** Of /proc/PID/stat (proc(5)), in ticks of 1/100 s. */
 const PARENT = 1;
@@ -50,4 +51,18 @@ function peakOf(pid: string): number {
   } catch {
     return 0;
   }
+}
+
+/** Bytes that the files under a directory take on disk. */
+export function diskBytesOf(directory: string): number {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => {
+      try {
+        return sum + 512 * statSync(join(entry.parentPath, entry.name)).blocks;
+      } catch {
+        // Merged away meanwhile.
+        return sum;
+      }
+    }, 0);
 }

@@ -15,8 +15,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createSender } from '../../bench/sender.ts';
+import { createLoad, startNewcomers, steadyRogues } from '../../support/network-load.ts';
 import { cannotHaveKafka, startCluster } from '../kafka/broker.ts';
-import { createLoad, startNewcomers, steadyRogues } from './load.ts';
 import { createRoles, type RoleName } from './roles.ts';
 import { watchAlerts } from './watch.ts';
 

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { migrateCommand } from '../../../src/cli/migrate.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { KafkaConfig } from '../../../src/config/schema.ts';
+import { MAIL_SERVER } from '../../support/network-load.ts';
 import { cpuSecondsOf } from '../../support/processes.ts';
 import { type RunningService, startService } from '../../support/service.ts';
 import type { Cluster } from '../kafka/broker.ts';
 import { startChaosClickHouse } from './clickhouse.ts';
-import { MAIL_SERVER } from './load.ts';
 
 const COLLECTORS = ['collect1', 'collect2'] as const;
 const ROLE_NAMES = [...COLLECTORS, 'detect1', 'detect2', 'store1', 'store2', 'serve'] as const;

@@ -1,5 +1,5 @@
 /**
- * The traffic of the chaos run: what routers would export of a network with rogue hosts, and who is rogue in it.
+ * The traffic of whole-path runs: what routers would export of a network with rogue hosts, and who is rogue in it.
  *
  * Two exporters send at a fixed rate, v5 to the first collector and IPFIX to the second: web traffic, a mail server, and
  * hosts that send mail from the beginning. A third brings a new rogue host every second, so that hosts begin in the middle
@@ -7,8 +7,8 @@
  */
 
 import { createSocket } from 'node:dgram';
-import type { ExportPool } from '../../bench/exports.ts';
-import { integer, ipfix, ipv4, set, template, u16, u32, type V5Flow, v5 } from '../../support/datagrams.ts';
+import type { ExportPool } from '../bench/exports.ts';
+import { integer, ipfix, ipv4, set, template, u16, u32, type V5Flow, v5 } from './datagrams.ts';
 
 export const MAIL_SERVER = '10.0.0.25';
 const RECORDS = 30;
