@@ -29,10 +29,12 @@ import { renderOpenConfig } from './platforms/openconfig.ts';
 import { renderPanos } from './platforms/panos.ts';
 import { renderPf } from './platforms/pf.ts';
 import { renderVyos } from './platforms/vyos.ts';
-import type { AclPlatform } from './platforms.ts';
+import { type AclForm, type AclPlatform, whyNotForm } from './platforms.ts';
 
 export interface AclRequest extends AclInput {
   readonly platform: AclPlatform;
+  /** Absent: the default of the platform. */
+  readonly form?: AclForm | undefined;
 }
 
 export interface RenderedAcl {
@@ -48,7 +50,9 @@ export interface RenderedAcl {
   readonly model: AclModel;
 }
 
-const RENDERERS: Readonly<Record<AclPlatform, (model: AclModel) => string>> = {
+type Renderer = (model: AclModel, form: AclForm | undefined) => string;
+
+const RENDERERS: Readonly<Record<AclPlatform, Renderer>> = {
   'cisco-ios': renderCiscoIos,
   'cisco-iosxr': renderCiscoIosXr,
   'cisco-nxos': renderCiscoNxos,
@@ -87,7 +91,7 @@ const INTERFACE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/;
 
 /**
  * Throws RogueSmtpError `refused` where an interlock forbids the list: a policy without a sender in force in the family,
- * a policy that would also cut incoming mail, a kind that the platform cannot have, or a name that is no interface.
+ * a policy that would also cut incoming mail, a kind or form that the platform cannot have, or a name that is no interface.
  */
 export function renderAcl(request: AclRequest): RenderedAcl {
   if (request.interface !== undefined && !INTERFACE_NAME.test(request.interface)) {
@@ -99,10 +103,17 @@ export function renderAcl(request: AclRequest): RenderedAcl {
     ...(most < request.maxEntries && { maxEntries: most, bound: `${request.platform} takes ${most} hosts` }),
     ...(HOSTS_ONLY.has(request.platform) && { ipv6: 'hosts' }),
   });
-  return { text: renderModel(request.platform, model), entries: model.rules.length, leftOut, model };
+  return {
+    text: renderModel(request.platform, model, request.form),
+    entries: model.rules.length,
+    leftOut,
+    model,
+  };
 }
 
-/** The text of a model that has passed the interlocks. */
-export function renderModel(platform: AclPlatform, model: AclModel): string {
-  return RENDERERS[platform](model);
+/** The text of a model that has passed the interlocks. Throws RogueSmtpError `refused` for a form that there is not. */
+export function renderModel(platform: AclPlatform, model: AclModel, form?: AclForm): string {
+  const whyNot = form === undefined ? null : whyNotForm(platform, form);
+  if (whyNot !== null) throw new RogueSmtpError('refused', whyNot);
+  return RENDERERS[platform](model, form);
 }

@@ -25,11 +25,12 @@ function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
 
 /** What a configured target asks of the renderer. */
 export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRenderRequest {
-  const { platform, kind, interface: face, site } = target;
+  const { platform, form, kind, interface: face, site } = target;
   return {
     platform,
     kind,
     family,
+    ...(form !== undefined && { form }),
     ...(face !== undefined && { interface: face }),
     ...(site !== undefined && { site }),
   };

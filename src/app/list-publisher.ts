@@ -158,7 +158,12 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     const kept = pin.kind === 'offenders' && config().block.mode === 'observe' ? { ...pin, rules: [] } : pin;
     const placed = { ...kept, interface: target.interface ?? null };
     const { model, leftOut } = recheckModel(placed, request);
-    return { text: renderModel(target.platform, model), entries: model.rules.length, leftOut, model };
+    return {
+      text: renderModel(target.platform, model, target.form),
+      entries: model.rules.length,
+      leftOut,
+      model,
+    };
   }
 
   async function publishAll(): Promise<void> {

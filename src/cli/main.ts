@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { ROLES, type Role } from '../app/roles.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -250,6 +250,7 @@ acl
   .command('render')
   .description('an access list on stdout')
   .addOption(new Option('--platform <name>', 'router platform').choices(ACL_PLATFORMS).makeOptionMandatory())
+  .addOption(new Option('--form <form>', 'where the platform reads more than one (junos)').choices(ACL_FORMS))
   .addOption(new Option('--kind <kind>', 'who is denied').choices(ACL_KINDS).makeOptionMandatory())
   .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
   .option('--interface <name>', 'LAN-facing interface, as the router calls it')

@@ -1,5 +1,6 @@
 /** What no single key can tell: combinations that are unsafe (errors) or probably not meant (warnings). */
 
+import { whyNotForm } from '../acl/platforms.ts';
 import { formatPrefix, prefixContains } from '../flow/prefix.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
 import { formatSocketAddress } from './values.ts';
@@ -115,10 +116,13 @@ function checkTarget(target: AclTargetConfig, i: number, config: Config, errors:
   const at = (key: string, message: string) => errors.push({ path: ['acl', 'targets', i, key], message });
   if (target.site !== undefined && !config.networks.sites.some((site) => site.name === target.site))
     at('site', `there is no site "${target.site}" in networks.sites`);
-  const { push } = target;
+  const { push, form } = target;
+  const whyNot = form === undefined ? null : whyNotForm(target.platform, form);
+  if (whyNot !== null) at('form', whyNot);
   if (push === undefined) return;
   if (!PUSH_PLATFORMS.some((platform) => platform === target.platform))
     at('push', `there is no push for ${target.platform}, only for ${PUSH_PLATFORMS.join(', ')}`);
+  if (form === 'hierarchical') at('push', 'sends the form "set" only');
   if (target.interface === undefined)
     at('push', 'needs the interface that the list is bound to, as "interface" of the target');
   const secrets = [push.password_file, push.password_env, push.key_file].filter((one) => one !== undefined);

@@ -6,7 +6,7 @@
  */
 
 import { z } from 'zod';
-import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import { brokerAddress, duration, prefix, size, socketAddress } from './values.ts';
 
@@ -234,6 +234,8 @@ const acl = z.strictObject({
         site: name.optional(),
         name,
         platform: z.enum(ACL_PLATFORMS),
+        /** Where the platform reads more than one form of a list; default: `set` for Junos. */
+        form: z.enum(ACL_FORMS).optional(),
         kind: z.enum(ACL_KINDS).default('offenders'),
         /** The LAN-facing interface, as the router calls it. */
         interface: z

@@ -3,7 +3,7 @@
  * be had directly from a store when no service runs.
  */
 
-import type { AclKind, AclPlatform } from '../acl/platforms.ts';
+import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
@@ -20,6 +20,8 @@ export interface AclRenderRequest {
   readonly platform: AclPlatform;
   readonly kind: AclKind;
   readonly family: '4' | '6';
+  /** Absent: the default of the platform. */
+  readonly form?: AclForm;
   readonly interface?: string;
   /** Only hosts of this site; absent: of all. */
   readonly site?: string;

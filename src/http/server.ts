@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
-import { ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
@@ -61,6 +61,7 @@ const alertsQuery = z.object({
 const incidentName = z.string().max(128, 'neither an incident id nor a host');
 const renderQuery = z.strictObject({
   platform: z.enum(ACL_PLATFORMS),
+  form: z.enum(ACL_FORMS).optional(),
   kind: z.enum(ACL_KINDS),
   family: z.enum(['4', '6']).default('4'),
   interface: z.string().max(63).optional(),
@@ -109,9 +110,10 @@ export function createHttpServer(
     context.json(await model.incident(valid(incidentName, context.req.param('id')))),
   );
   app.get('/api/v1/acl/render', async (context) => {
-    const { interface: lan, site, ...rest } = valid(renderQuery, context.req.query());
+    const { form, interface: lan, site, ...rest } = valid(renderQuery, context.req.query());
     const request: AclRenderRequest = {
       ...rest,
+      ...(form !== undefined && { form }),
       ...(lan !== undefined && { interface: lan }),
       ...(site !== undefined && { site }),
     };

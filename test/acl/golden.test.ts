@@ -1,9 +1,8 @@
 /** The text of each platform as a whole, so that a change of any line is seen by a person. `vitest -u` writes them anew. */
 
 import { describe, expect, it } from 'vitest';
-import { ACL_PLATFORMS } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
-import { OFFENDERS_ONLY, offender, prefix, request, sender } from '../support/acl-requests.ts';
+import { LISTS, OFFENDERS_ONLY, offender, prefix, request, sender } from '../support/acl-requests.ts';
 
 /** Where a platform's interfaces are called otherwise. */
 const INTERFACES: Readonly<Record<string, string>> = {
@@ -21,19 +20,20 @@ const INTERFACES: Readonly<Record<string, string>> = {
   openconfig: 'Ethernet1.10',
 };
 
-const cases = ACL_PLATFORMS.flatMap((platform) =>
+const cases = LISTS.flatMap(({ platform, form }) =>
   (['4', '6'] as const).flatMap((family) =>
     (['policy', 'offenders'] as const)
       .filter((kind) => kind === 'offenders' || !OFFENDERS_ONLY.has(platform))
-      .map((kind) => ({ platform, family, kind })),
+      .map((kind) => ({ platform, form, family, kind })),
   ),
 );
 
 describe('the whole text', () => {
-  it.each(cases)('for $platform, $kind, IPv$family', async ({ platform, family, kind }) => {
+  it.each(cases)('for $platform $form, $kind, IPv$family', async ({ platform, form, family, kind }) => {
     const { text } = renderAcl(
       request({
         platform,
+        form,
         family,
         kind,
         interface: INTERFACES[platform] ?? 'eth1',
@@ -50,6 +50,8 @@ describe('the whole text', () => {
         ),
       }),
     );
-    await expect(text).toMatchFileSnapshot(`golden/${platform}.${kind}.${family}.txt`);
+    await expect(text).toMatchFileSnapshot(
+      `golden/${[platform, form, kind, family].filter((part) => part !== undefined).join('.')}.txt`,
+    );
   });
 });

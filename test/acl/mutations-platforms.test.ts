@@ -1,7 +1,7 @@
 /** The mistakes of each platform, made on purpose: its reader, or the questions that are asked of a list, must notice. */
 
 import { describe, expect, it } from 'vitest';
-import type { AclPlatform } from '../../src/acl/platforms.ts';
+import type { AclForm, AclPlatform } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import type { Flow, Verdict } from '../support/acl-evaluators/flow.ts';
 import { flow, judge, offender, prefix, request, sender } from '../support/acl-requests.ts';
@@ -35,10 +35,11 @@ const OFFENDERS: readonly (readonly [Flow, Verdict])[] = [
   [flow('192.0.2.55', { sourcePort: 25, port: 40_000 }), 'permit'],
 ];
 
-const textOf = (platform: AclPlatform, kind: 'policy' | 'offenders', lan: string | undefined = 'lan0') =>
+const textOf = (platform: AclPlatform, kind: 'policy' | 'offenders', lan = 'lan0', form?: AclForm) =>
   renderAcl(
     request({
       platform,
+      form,
       kind,
       ...(lan === '' ? {} : { interface: lan }),
       senders: [
@@ -49,11 +50,11 @@ const textOf = (platform: AclPlatform, kind: 'policy' | 'offenders', lan: string
       offenders: ['192.0.2.55', '192.0.2.77'].map((host) => offender(host)),
     }),
     // Without its comments: a mistake in one of them is none.
-  ).text.replace(/^[#!](?: .*)?\n/gm, '');
+  ).text.replace(/^(?:##?|!)(?: .*)?\n/gm, '');
 
-function isRight(text: string, platform: AclPlatform, kind: 'policy' | 'offenders'): boolean {
+function isRight(text: string, platform: AclPlatform, kind: 'policy' | 'offenders', form?: AclForm): boolean {
   try {
-    const verdict = judge(text, platform);
+    const verdict = judge(text, platform, form);
     return (kind === 'policy' ? POLICY : OFFENDERS).every(([one, expected]) => verdict(one) === expected);
   } catch {
     return false;
@@ -75,7 +76,7 @@ const IOS_LIKE: readonly Mutation[] = [
   ['no permit of the never-blocked host', /^ \d+ permit tcp host 192.0.2.3 .*\n/m, ''],
 ];
 
-const WRONG: readonly (readonly [AclPlatform, 'policy' | 'offenders', readonly Mutation[]])[] = [
+const WRONG: readonly (readonly [AclPlatform, 'policy' | 'offenders', readonly Mutation[], AclForm?])[] = [
   [
     'cisco-iosxr',
     'policy',
@@ -135,6 +136,45 @@ const WRONG: readonly (readonly [AclPlatform, 'policy' | 'offenders', readonly M
       ['accepted', 'then discard', 'then accept'],
       ['no last term', /^.*term rest then accept\n/m, ''],
     ],
+  ],
+  [
+    'junos',
+    'policy',
+    [
+      ['the mail server as the destination', /source-address (\{\s+192.0.2.100)/, 'destination-address $1'],
+      ['no last term', /^ +term rest \{\n.*\n +\}\n/m, ''],
+      ['the source port', /destination-port(?![\s\S]*destination-port)/, 'source-port'],
+      ['a port without tcp', /^ +protocol tcp;\n(?![\s\S]*protocol tcp)/m, ''],
+      ['a filter that is added to the one before', /^ +replace:\n/m, ''],
+      ['all filters taken away', /^firewall/m, 'replace:\nfirewall'],
+      ['all interfaces taken away', /^interfaces/m, 'replace:\ninterfaces'],
+      ['the words of IPv6', /protocol tcp/g, 'next-header tcp'],
+      ['no length', '192.0.2.100/32', '192.0.2.100'],
+      ['no semicolon', 'protocol tcp;', 'protocol tcp'],
+      ['a brace too few', /\}\n$/, ''],
+      ['bound outbound', 'input SMTP', 'output SMTP'],
+      ['a term twice', 'term t2', 'term t1'],
+      [
+        'an address without braces',
+        /source-address \{\s+192.0.2.100\/32;\s+\}/,
+        'source-address 192.0.2.100/32;',
+      ],
+      ['another filter bound', /input SMTP-POLICY\S*;/, 'input SMTP-POLICY;'],
+      ['a remark that ends early', '/* sender mail */', '/* sender */ mail */'],
+    ],
+    'hierarchical',
+  ],
+  [
+    'junos',
+    'offenders',
+    [
+      ['a list without members', /(prefix-list \S+) \{[^}]*\}/, '$1;'],
+      ['members that are added to those before', /^ +replace:\n( +prefix-list)/m, '$1'],
+      ['all lists taken away', /^policy-options/m, 'replace:\npolicy-options'],
+      ['accepted', 'discard;', 'accept;'],
+      ['no last term', /^ +term rest \{\n.*\n +\}\n/m, ''],
+    ],
+    'hierarchical',
   ],
   [
     'nokia-sros',
@@ -347,17 +387,22 @@ const WRONG: readonly (readonly [AclPlatform, 'policy' | 'offenders', readonly M
   ],
 ];
 
-describe.each(WRONG)('a wrong list for %s (%s) is noticed:', (platform, kind, mutations) => {
-  const text = textOf(platform, kind);
+const WRONG_LISTS = WRONG.map(([platform, kind, mutations, form]) => ({ platform, kind, mutations, form }));
 
-  it('the right one is right', () => expect(isRight(text, platform, kind)).toBe(true));
+describe.each(WRONG_LISTS)(
+  'a wrong list for $platform $form ($kind) is noticed:',
+  ({ platform, kind, mutations, form }) => {
+    const text = textOf(platform, kind, 'lan0', form);
 
-  it.each(mutations)('%s', (_name, pattern, replacement) => {
-    const wrong = text.replace(pattern, replacement);
-    expect(wrong).not.toBe(text);
-    expect(isRight(wrong, platform, kind)).toBe(false);
-  });
-});
+    it('the right one is right', () => expect(isRight(text, platform, kind, form)).toBe(true));
+
+    it.each(mutations)('%s', (_name, pattern, replacement) => {
+      const wrong = text.replace(pattern, replacement);
+      expect(wrong).not.toBe(text);
+      expect(isRight(wrong, platform, kind, form)).toBe(false);
+    });
+  },
+);
 
 describe.each(['iptables', 'pf', 'mikrotik', 'vyos', 'fortios', 'panos'] as const)(
   'a policy for %s that no interface bounds',

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ACL_KINDS, ACL_PLATFORMS, type AclPlatform } from '../../src/acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, type AclPlatform } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import { type Flow, holds, readAddress, readNetwork } from '../support/acl-evaluators/flow.ts';
 import {
   BOUND,
   flow,
   judge,
+  LISTS,
   NOW_MS,
   OFFENDERS_ONLY,
   offender,
@@ -21,8 +22,8 @@ const RUNS = Number(process.env.ACL_PROPERTY_RUNS ?? 30);
 const TIMEOUT_MS = Math.max(30_000, RUNS * 300);
 
 const FAMILIES = ['4', '6'] as const;
-const FORMS = ACL_PLATFORMS.flatMap((platform) =>
-  FAMILIES.flatMap((family) => [undefined, 'lan0'].map((lan) => ({ platform, family, lan }))),
+const FORMS = LISTS.flatMap((list) =>
+  FAMILIES.flatMap((family) => [undefined, 'lan0'].map((lan) => ({ form: undefined, ...list, family, lan }))),
 );
 const kindsOf = (platform: AclPlatform) =>
   ACL_KINDS.filter((kind) => kind === 'offenders' || !OFFENDERS_ONLY.has(platform));
@@ -143,81 +144,94 @@ describe('the text for nftables', () => {
   });
 });
 
-describe.each(FORMS)('the text for $platform, IPv$family, interface $lan', ({ platform, family, lan }) => {
-  const form = { platform, family, ...on(lan) };
-  const net = family === '4' ? '192.0.2.' : '2001:db8:1::';
-  const world = family === '4' ? '198.51.100.25' : '2001:db8:ffff::25';
+describe.each(FORMS)(
+  'the text for $platform $form, IPv$family, interface $lan',
+  ({ platform, form: name, family, lan }) => {
+    const form = { platform, form: name, family, ...on(lan) };
+    const net = family === '4' ? '192.0.2.' : '2001:db8:1::';
+    const world = family === '4' ? '198.51.100.25' : '2001:db8:ffff::25';
 
-  it.skipIf(!OFFENDERS_ONLY.has(platform))('of a policy is refused with the reason', () => {
-    expect(() => rendered({ ...form, kind: 'policy' })).toThrow(
-      /a policy is refused on this platform: .{40}/,
-    );
-  });
+    it.skipIf(!OFFENDERS_ONLY.has(platform))('of a policy is refused with the reason', () => {
+      expect(() => rendered({ ...form, kind: 'policy' })).toThrow(
+        /a policy is refused on this platform: .{40}/,
+      );
+    });
 
-  it.skipIf(OFFENDERS_ONLY.has(platform))('of a policy lets the mail server send, and nobody else', () => {
-    const verdict = rendered({ ...form, kind: 'policy' });
-    expect(verdict(flow(`${net}100`))).toBe('permit');
-    expect(verdict(flow(`${net}55`))).toBe('deny');
-  });
-
-  it.skipIf(OFFENDERS_ONLY.has(platform))(
-    'of a policy leaves mail to the mail server open, from the world and from other subnets',
-    () => {
+    it.skipIf(OFFENDERS_ONLY.has(platform))('of a policy lets the mail server send, and nobody else', () => {
       const verdict = rendered({ ...form, kind: 'policy' });
-      expect(verdict(flow(world, { destination: `${net}100`, from: 'wan0' }))).toBe('permit');
-      expect(verdict(flow(`${net}55`, { destination: `${net}100` }))).toBe('permit');
-    },
-  );
+      expect(verdict(flow(`${net}100`))).toBe('permit');
+      expect(verdict(flow(`${net}55`))).toBe('deny');
+    });
 
-  it('leaves replies, other ports and UDP alone', () => {
-    for (const kind of kindsOf(platform)) {
-      const verdict = rendered({ ...form, kind, offenders: [offender(`${net}55`)] });
-      expect(
-        verdict(flow(world, { destination: `${net}55`, sourcePort: 25, port: 40_000, from: 'wan0' })),
-      ).toBe('permit');
-      expect(verdict(flow(`${net}55`, { sourcePort: 25, port: 40_000 }))).toBe('permit');
-      for (const port of [80, 465, 587, 2525]) expect(verdict(flow(`${net}55`, { port }))).toBe('permit');
-      expect(verdict(flow(`${net}55`, { protocol: 'udp' }))).toBe('permit');
-    }
-  });
-
-  it('of an offenders list denies the host and nobody else', () => {
-    const verdict = rendered({ ...form, kind: 'offenders', offenders: [offender(`${net}55`)] });
-    expect(verdict(flow(`${net}55`))).toBe('deny');
-    for (const host of ['54', '56', '5', '100']) expect(verdict(flow(`${net}${host}`))).toBe('permit');
-  });
-
-  it('is plain ASCII with line ends of LF, and begins with what it is and how to apply, verify and roll back', () => {
-    for (const kind of kindsOf(platform)) {
-      const { text } = renderAcl(
-        request({ ...form, kind, senders: [sender([`${net}100`], { owner: 'Jürgen\r\n✂' })] }),
-      );
-      expect(text).toMatch(/^[\t\n\x20-\x7e]+\n$/);
-      expect(text).toMatch(
-        new RegExp(
-          `^((#!.*\n)?[!#] |\\{\n  "about": \\[\n    ")rogue-smtp ${kind}, IPv${family}, revision [0-9a-f]{8}(",)?\n`,
-        ),
-      );
-      for (const word of ['apply:', 'verify:', 'rollback:']) expect(text).toContain(word);
-    }
-  });
-
-  it('carries no text of a person or a flow as a command', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), fc.string(), (evil, name) => {
-        const senders = [sender([`${net}100`], { name, owner: evil, reason: evil })];
-        const offenders = [offender(`${net}55`, { incident_id: evil, first_seen: evil }), offender(evil)];
-        for (const kind of kindsOf(platform)) {
-          // The strict reader throws on any line that we did not mean.
-          const verdict = rendered({ ...form, kind, senders, offenders });
-          expect(verdict(flow(`${net}55`))).toBe('deny');
-          expect(verdict(flow(`${net}100`))).toBe('permit');
-        }
-      }),
-      { numRuns: Math.ceil(RUNS / 2) },
+    it.skipIf(OFFENDERS_ONLY.has(platform))(
+      'of a policy leaves mail to the mail server open, from the world and from other subnets',
+      () => {
+        const verdict = rendered({ ...form, kind: 'policy' });
+        expect(verdict(flow(world, { destination: `${net}100`, from: 'wan0' }))).toBe('permit');
+        expect(verdict(flow(`${net}55`, { destination: `${net}100` }))).toBe('permit');
+      },
     );
-  });
-});
+
+    it('leaves replies, other ports and UDP alone', () => {
+      for (const kind of kindsOf(platform)) {
+        const verdict = rendered({ ...form, kind, offenders: [offender(`${net}55`)] });
+        expect(
+          verdict(flow(world, { destination: `${net}55`, sourcePort: 25, port: 40_000, from: 'wan0' })),
+        ).toBe('permit');
+        expect(verdict(flow(`${net}55`, { sourcePort: 25, port: 40_000 }))).toBe('permit');
+        for (const port of [80, 465, 587, 2525]) expect(verdict(flow(`${net}55`, { port }))).toBe('permit');
+        expect(verdict(flow(`${net}55`, { protocol: 'udp' }))).toBe('permit');
+      }
+    });
+
+    it('of an offenders list denies the host and nobody else', () => {
+      const verdict = rendered({ ...form, kind: 'offenders', offenders: [offender(`${net}55`)] });
+      expect(verdict(flow(`${net}55`))).toBe('deny');
+      for (const host of ['54', '56', '5', '100']) expect(verdict(flow(`${net}${host}`))).toBe('permit');
+    });
+
+    it('is plain ASCII with line ends of LF, and begins with what it is and how to apply, verify and roll back', () => {
+      for (const kind of kindsOf(platform)) {
+        const { text } = renderAcl(
+          request({ ...form, kind, senders: [sender([`${net}100`], { owner: 'Jürgen\r\n✂' })] }),
+        );
+        expect(text).toMatch(/^[\t\n\x20-\x7e]+\n$/);
+        expect(text).toMatch(
+          new RegExp(
+            `^((#!.*\n)?(?:!|##?) |\\{\n  "about": \\[\n    ")rogue-smtp ${kind}, IPv${family}, revision [0-9a-f]{8}(",)?\n`,
+          ),
+        );
+        for (const word of ['apply:', 'verify:', 'rollback:']) expect(text).toContain(word);
+      }
+    });
+
+    it('carries no text of a person or a flow as a command', () => {
+      fc.assert(
+        fc.property(fc.string({ unit: 'binary' }), fc.string(), (evil, name) => {
+          const senders = [sender([`${net}100`], { name, owner: evil, reason: evil })];
+          const offenders = [offender(`${net}55`, { incident_id: evil, first_seen: evil }), offender(evil)];
+          for (const kind of kindsOf(platform)) {
+            // The strict reader throws on any line that we did not mean.
+            const verdict = rendered({ ...form, kind, senders, offenders });
+            expect(verdict(flow(`${net}55`))).toBe('deny');
+            expect(verdict(flow(`${net}100`))).toBe('permit');
+          }
+        }),
+        { numRuns: Math.ceil(RUNS / 2) },
+      );
+    });
+  },
+);
+
+it.each(ACL_PLATFORMS.filter((platform) => platform !== 'junos'))(
+  '%s has no other form, and says who has',
+  (platform) => {
+    for (const form of ACL_FORMS)
+      expect(() => renderAcl(request({ platform, form, kind: 'offenders' }))).toThrow(
+        `there is no form "${form}" of lists for ${platform}: only junos can be had in another form`,
+      );
+  },
+);
 
 it.each(['a b', 'x\ny', '', '-i', 'lan0"', 'a'.repeat(64), '; flush ruleset'])(
   'an interface that is called %j is refused',
@@ -265,9 +279,9 @@ const within = (list: readonly string[], text: string) =>
   list.some((one) => holds(readNetwork(one), readAddress(text)));
 
 describe.each(FORMS)(
-  'whatever the configuration, the text for $platform, IPv$family, interface $lan',
+  'whatever the configuration, the text for $platform $form, IPv$family, interface $lan',
   { timeout: TIMEOUT_MS },
-  ({ platform, family, lan }) => {
+  ({ platform, form, family, lan }) => {
     const address = family === '4' ? address4 : address6;
     const configuration = fc.record({
       internal: fc.array(prefixes(family, address), { minLength: 1, maxLength: 4 }),
@@ -300,6 +314,7 @@ describe.each(FORMS)(
     const requestOf = (c: Configuration, kind: 'policy' | 'offenders') =>
       request({
         platform,
+        form,
         family,
         kind,
         ...on(lan),
@@ -323,7 +338,7 @@ describe.each(FORMS)(
           fc.pre(inForce(c).length > 0);
           // Only an interface can bound a list when everything is internal.
           fc.pre(BOUND.has(platform) || lan !== undefined || !c.internal.some((one) => one.endsWith('/0')));
-          const verdict = judge(renderAcl(requestOf(c, 'policy')).text, platform);
+          const verdict = judge(renderAcl(requestOf(c, 'policy')).text, platform, form);
           for (const one of c.flows) {
             const mayBeJudged = BOUND.has(platform) || lan !== undefined || within(c.internal, one.source);
             const mayPass = inForce(c).some(
@@ -351,7 +366,7 @@ describe.each(FORMS)(
       fc.assert(
         fc.property(configuration, (c) => {
           const { text, entries, leftOut } = renderAcl(requestOf(c, 'offenders'));
-          const verdict = judge(text, platform);
+          const verdict = judge(text, platform, form);
           const key = (host: string) => readAddress(host).value;
           const left = new Set(leftOut.map(({ host }) => key(host)));
           const listed = new Set(c.offenders.map(key).filter((host) => !left.has(host)));

@@ -146,6 +146,20 @@ describe('the configuration', () => {
     expect(mistake(target(ios, `${key}, key_file: k, confirm: 10s`))).toContain('expected 1m to 60m');
   });
 
+  it('takes a form of a list only for the platform that has it, and pushes none but the form "set"', () => {
+    const target = (more: string) => `acl: { targets: [{ name: a, interface: ge-0/0/1.10, ${more} }] }\n`;
+    expect(load(target('platform: junos, form: hierarchical')).config.acl.targets[0].form).toBe(
+      'hierarchical',
+    );
+    expect(mistake(target('platform: cisco-ios, form: hierarchical'))).toContain(
+      'only junos can be had in another form',
+    );
+    const push = `push: { host: 192.0.2.1, username: x, key_file: k, host_key: ["SHA256:${'A'.repeat(43)}"] }`;
+    expect(mistake(target(`platform: junos, form: hierarchical, ${push}`))).toContain(
+      'sends the form "set" only',
+    );
+  });
+
   it('takes a site of a target only when there is one', () => {
     const yaml = 'acl: { targets: [{ name: a, platform: junos, site: north }] }\n';
     expect(mistake(yaml)).toContain('there is no site "north"');

@@ -1,6 +1,6 @@
 /** Requests for access lists, with the addresses of the lab: 55 is the rogue host, 100 the mail server. */
 
-import type { AclPlatform } from '../../src/acl/platforms.ts';
+import { ACL_PLATFORMS, type AclForm, type AclPlatform } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import type { SenderConfig } from '../../src/config/schema.ts';
 import { type Prefix, parsePrefix } from '../../src/flow/prefix.ts';
@@ -15,6 +15,7 @@ import { readHuawei } from './acl-evaluators/huawei-vrp.ts';
 import { GRAMMARS, readIosLike } from './acl-evaluators/ios-like.ts';
 import { readIptables } from './acl-evaluators/iptables.ts';
 import { readJunos } from './acl-evaluators/junos.ts';
+import { readJunosHierarchical } from './acl-evaluators/junos-hierarchical.ts';
 import { readMikrotik } from './acl-evaluators/mikrotik.ts';
 import { judgeNftables, readNftables } from './acl-evaluators/nftables.ts';
 import { readNokia } from './acl-evaluators/nokia-sros.ts';
@@ -143,14 +144,20 @@ const READERS: Readonly<Record<AclPlatform, (text: string) => Judge>> = {
   bird: readBird,
 };
 
+/** Every platform in its default form, and in each other that it has. */
+export const LISTS: readonly { readonly platform: AclPlatform; readonly form?: AclForm }[] = [
+  ...ACL_PLATFORMS.map((platform) => ({ platform })),
+  { platform: 'junos', form: 'hierarchical' },
+];
+
 /** Reads the text by the grammar of its platform and judges flows by it. */
-export function judge(text: string, platform: AclPlatform): (flow: Flow) => Verdict {
-  return READERS[platform](text);
+export function judge(text: string, platform: AclPlatform, form?: AclForm): (flow: Flow) => Verdict {
+  return form === 'hierarchical' ? readJunosHierarchical(text) : READERS[platform](text);
 }
 
 export function rendered(more: Partial<AclRequest> = {}): (flow: Flow) => Verdict {
   const asked = request(more);
-  return judge(renderAcl(asked).text, asked.platform);
+  return judge(renderAcl(asked).text, asked.platform, asked.form);
 }
 
 /** Platforms whose list is bound to an interface: it judges every source that comes in there. */

@@ -1,4 +1,4 @@
-/** What Junos does with our text: terms in the order in which they appear, and a discard of everything at the end. */
+/** What Junos does with our text in `set` form, and with a filter in any form: terms in the order in which they appear, and a discard of everything at the end. */
 
 import { type Address, readAddress as addressOf, type Flow } from './flow.ts';
 import { type End, familyOf, inPrefix, type Judge, known, readLines, readPort } from './rules.ts';
@@ -13,15 +13,18 @@ interface Term {
   action: 'accept' | 'discard' | null;
 }
 
-interface Filter {
-  readonly family: 4 | 6;
-  readonly terms: Map<string, Term>;
+/** What stands in a configuration. */
+export interface JunosConfig {
+  readonly lists: Map<string, string[]>;
+  readonly filters: Map<string, { readonly family: 4 | 6; readonly terms: Map<string, Term> }>;
+  readonly bound: { face: string; name: string }[];
 }
 
+export const emptyJunos = (): JunosConfig => ({ lists: new Map(), filters: new Map(), bound: [] });
+
 export function readJunos(text: string): Judge {
-  const lists = new Map<string, string[]>();
-  const filters = new Map<string, Filter>();
-  const bound: { face: string; name: string }[] = [];
+  const config = emptyJunos();
+  const { lists } = config;
   const deleted = new Set<string>();
   readLines(text, '#', [
     [
@@ -40,24 +43,43 @@ export function readJunos(text: string): Judge {
       /^set firewall family (inet6?) filter ([A-Za-z0-9_-]{1,64}) term (\S{1,64}) (from|then) (.+)$/,
       ([, word, name, termName, part, rest]) => {
         if (!deleted.has(`${word} ${name}`)) throw new Error(`the terms of the ${name} before would stay`);
-        const family = word === 'inet' ? 4 : 6;
-        const filter = filters.get(name) ?? { family, terms: new Map<string, Term>() };
-        filters.set(name, filter);
-        const term = filter.terms.get(termName) ?? emptyTerm();
-        filter.terms.set(termName, term);
+        const { term, family } = termOf(config, word, name, termName);
         if (part === 'from') readFrom(term, rest, family);
-        else if (rest === 'accept' || rest === 'discard') term.action = rest;
-        else if (!/^count [a-z-]+$/.test(rest)) throw new Error(`not an action: ${rest}`);
+        else readThen(term, rest);
       },
     ],
     [
       /^set interfaces ([a-z0-9/:-]+) unit (\d+) family (inet6?) filter input (\S+)$/i,
       ([, face, unit, word, name]) => {
-        if (known(filters, name).family !== (word === 'inet' ? 4 : 6)) throw new Error('of another family');
-        bound.push({ face: unit === '0' ? face : `${face}.${unit}`, name });
+        bind(config, face, unit, word, name);
       },
     ],
   ]);
+  return judgeJunos(config);
+}
+
+/** The term of that name, made where there is none. */
+export function termOf({ filters }: JunosConfig, word: string, name: string, termName: string) {
+  const family: 4 | 6 = word === 'inet' ? 4 : 6;
+  const filter = filters.get(name) ?? { family, terms: new Map<string, Term>() };
+  filters.set(name, filter);
+  const term = filter.terms.get(termName) ?? emptyTerm();
+  filter.terms.set(termName, term);
+  return { term, family };
+}
+
+export function bind(
+  { filters, bound }: JunosConfig,
+  face: string,
+  unit: string,
+  word: string,
+  name: string,
+): void {
+  if (known(filters, name).family !== (word === 'inet' ? 4 : 6)) throw new Error('of another family');
+  bound.push({ face: unit === '0' ? face : `${face}.${unit}`, name });
+}
+
+export function judgeJunos({ lists, filters, bound }: JunosConfig): Judge {
   for (const { terms } of filters.values()) {
     for (const { port, sourcePort, protocol, lists: named } of terms.values()) {
       if ((port !== null || sourcePort !== null) && protocol === null)
@@ -89,7 +111,12 @@ const emptyTerm = (): Term => ({
   action: null,
 });
 
-function readFrom(term: Term, text: string, family: 4 | 6): void {
+export function readThen(term: Term, text: string): void {
+  if (text === 'accept' || text === 'discard') term.action = text;
+  else if (!/^count [a-z-]+$/.test(text)) throw new Error(`not an action: ${text}`);
+}
+
+export function readFrom(term: Term, text: string, family: 4 | 6): void {
   const [word, value, ...more] = text.split(' ');
   if (value === undefined || more.length > 0) throw new Error(`not a condition: ${text}`);
   switch (word) {
