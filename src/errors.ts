@@ -54,3 +54,9 @@ export class RogueSmtpError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The message of what `fetch` threw, which hides the reason (ECONNREFUSED) in the cause. */
+export function causeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : messageOf(error);
+}

@@ -8,6 +8,8 @@ import type { AclInput } from '../acl/build.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { ownHosts } from '../detect/own-hosts.ts';
+import { missingListsReason } from '../detect/policy.ts';
+import { RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../http/read-model.ts';
 import type { Incident } from '../messages/alert.ts';
 
@@ -66,12 +68,17 @@ export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'fami
   return { ...request, ...aclInputOf(config, ofSite, nowMs) };
 }
 
-/** These offenders, and the interlocks that no list may pass by. */
+/**
+ * These offenders, and the interlocks that no list may pass by. Throws RogueSmtpError `refused` while a list of prefixes
+ * that is used is missing: whom it protects is not known then.
+ */
 export function aclInputOf(
   config: Config,
   offenders: readonly Incident[],
   nowMs: number,
 ): Omit<AclInput, 'kind' | 'family'> {
+  const missing = missingListsReason(config);
+  if (missing !== null) throw new RogueSmtpError('refused', missing);
   return {
     nowMs,
     internal: config.networks.internal,

@@ -16,6 +16,7 @@ import { revisionOf } from '../acl/revision.ts';
 import { decodeModel, deniedHosts, encodeModel, recheckModel } from '../acl/stored-model.ts';
 import { unifiedDiff } from '../acl/unified-diff.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { missingListsReason } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { TargetState } from '../http/acl-desk.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
@@ -168,6 +169,13 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
 
   async function publishAll(): Promise<void> {
     if (state === null) return;
+    const missing = missingListsReason(config());
+    if (missing !== null) {
+      // No host may count as listed either.
+      for (const target of config().acl.targets)
+        for (const family of FAMILIES) reportTrouble(target, family, new RogueSmtpError('refused', missing));
+      return;
+    }
     try {
       await admitAll();
     } catch (error) {

@@ -6,10 +6,11 @@
  * never an empty state: that would let a thousand hosts into the lists unasked.
  */
 
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { replaceFile } from '../replace-file.ts';
 
 const isoTime = z.iso.datetime({ precision: 3 });
 
@@ -72,14 +73,7 @@ export async function readListState(directory: string): Promise<ListState> {
 export async function writeListState(directory: string, state: ListState): Promise<void> {
   const file = join(directory, FILE);
   try {
-    const handle = await open(`${file}.tmp`, 'w', 0o640);
-    try {
-      await handle.writeFile(JSON.stringify(state));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(`${file}.tmp`, file);
+    await replaceFile(file, JSON.stringify(state), `${file}.tmp`);
   } catch (error) {
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
   }

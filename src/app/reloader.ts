@@ -8,15 +8,15 @@
 
 import { stat } from 'node:fs/promises';
 import { clearInterval, setInterval } from 'node:timers';
+import type { PrefixList } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { planReload } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
-import { messageOf } from '../errors.ts';
-import type { PolicyStatus } from '../http/read-model.ts';
-import type { Logger } from './logger.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { ListStatus, PolicyStatus } from '../http/read-model.ts';
+import { createListWatch, type ListWatchDependencies } from './list-watch.ts';
 
-export interface ReloaderDependencies {
-  readonly log: Logger;
+export interface ReloaderDependencies extends ListWatchDependencies {
   readonly now: () => number;
   /** Puts a checked configuration in force. What it throws leaves the one before in force. */
   readonly apply: (config: Config) => Promise<void>;
@@ -30,9 +30,12 @@ export interface Reloader {
   /** The configuration in force. */
   readonly config: Config;
   /** When the configuration in force was read, what is wrong with a newer one, what waits for a restart. */
-  readonly state: Omit<PolicyStatus, 'version'>;
+  readonly state: Omit<PolicyStatus, 'version' | 'lists'>;
   readonly counters: { readonly applied: number; readonly failed: number };
-  /** Seconds since each list was written. */
+  /** The lists that the newest configuration names, in force or waiting to be had. */
+  readonly lists: readonly PrefixList[];
+  listStates(): ListStatus[];
+  /** Seconds since each list was written or confirmed; infinite for one that is missing. */
   listAges(): Iterable<readonly [name: string, seconds: number]>;
 }
 
@@ -45,7 +48,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   let config = loaded.config;
   let state: Reloader['state'] = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: [] };
   let { lists } = loaded;
-  const stale = new Set<string>();
+  const watch = createListWatch(dependencies);
   let timer: NodeJS.Timeout | null = null;
   let working: Promise<void> = Promise.resolve();
   let polling = false;
@@ -56,33 +59,29 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   async function signature(): Promise<string | null> {
     if (loaded.file === null) return null;
     try {
-      const files = [loaded.file, ...lists.map(({ file }) => file)];
-      const found = await Promise.all(files.map((file) => stat(file)));
-      return found.map(({ ino, size, mtimeMs, ctimeMs }) => `${ino} ${size} ${mtimeMs} ${ctimeMs}`).join(' ');
+      const files = [loaded.file, ...lists.filter(({ remote }) => remote === null).map(({ file }) => file)];
+      const copies = lists.filter(({ remote }) => remote !== null).map(({ file }) => file);
+      const found = await Promise.all([
+        ...files.map(signatureOf),
+        // One that is gone is fetched anew, and must not keep changes of the configuration from being seen.
+        ...copies.map((file) => signatureOf(file).catch(() => 'missing')),
+      ]);
+      return found.join(' ');
     } catch {
       return null;
     }
   }
 
   async function look(): Promise<void> {
-    tellStale();
+    watch.observe(lists, now());
     const before = seen;
     seen = await signature();
     // A file that is gone is one that is being replaced, or a mistake that the next start will tell.
     if (seen === null || seen !== before || seen === read) return;
-    await reload();
+    await inTurn(false);
   }
 
-  /** A list that nobody writes any more is told once, until it is written again. */
-  function tellStale(): void {
-    for (const { name, file, staleMs } of lists) {
-      if (now() < staleMs || stale.has(file)) continue;
-      stale.add(file);
-      log.warn({ list: name, file }, 'a list of prefixes is stale: whoever writes it has stopped');
-    }
-  }
-
-  async function readAgain(): Promise<void> {
+  async function readAgain(asked: boolean): Promise<void> {
     if (loaded.file === null) {
       log.warn('there is no configuration file to read again: everything is default, or said in variables');
       return;
@@ -91,15 +90,19 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     seen = read;
     try {
       const fresh = loaded.again();
+      lists = fresh.lists;
+      assertNoneNewlyMissing(config, fresh.config);
       const plan = planReload(config, fresh.config);
       if (plan.changed.length > 0) await apply(plan.config);
       config = plan.config;
-      lists = fresh.lists;
-      stale.clear();
       counters.applied++;
       state = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: plan.needRestart };
       for (const warning of fresh.warnings) log.warn({ file: loaded.file }, warning);
-      log.info({ file: loaded.file, changed: plan.changed }, 'the configuration was read again');
+      // A copy that a URL confirmed is no news.
+      log[asked || plan.changed.length > 0 ? 'info' : 'debug'](
+        { file: loaded.file, changed: plan.changed },
+        'the configuration was read again',
+      );
       if (plan.needRestart.length > 0)
         log.warn({ keys: plan.needRestart }, 'these keys stay as they were until a restart');
     } catch (error) {
@@ -112,8 +115,8 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     }
   }
 
-  function reload(): Promise<void> {
-    working = working.then(readAgain);
+  function inTurn(asked: boolean): Promise<void> {
+    working = working.then(() => readAgain(asked));
     return working;
   }
 
@@ -126,8 +129,15 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     },
     counters,
     listAges: () =>
-      lists.map(({ name, writtenMs }) => [name, Math.max(0, (now() - writtenMs) / 1000)] as const),
-    reload,
+      lists.map(({ name, missing, writtenMs }) => {
+        const age = missing ? Number.POSITIVE_INFINITY : Math.max(0, (now() - writtenMs) / 1000);
+        return [name, age] as const;
+      }),
+    get lists() {
+      return lists;
+    },
+    listStates: () => watch.states(lists, now()),
+    reload: () => inTurn(true),
     start() {
       if (loaded.file === null) return;
       const initial = signature().then((found) => {
@@ -150,4 +160,20 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       await working;
     },
   };
+}
+
+async function signatureOf(file: string): Promise<string> {
+  const { ino, size, mtimeMs, ctimeMs } = await stat(file);
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+}
+
+/** What is in force protects more than a configuration with a list that is not there yet. */
+function assertNoneNewlyMissing(running: Config, fresh: Config): void {
+  const before = new Set(running.missingLists ?? []);
+  const missing = (fresh.missingLists ?? []).filter((name) => !before.has(name));
+  if (missing.length > 0)
+    throw new RogueSmtpError(
+      'config',
+      `waits for the list "${missing.join('", "')}", which is being fetched`,
+    );
 }

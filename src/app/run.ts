@@ -20,6 +20,7 @@ import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
+import { createAlertTeller } from './alert-teller.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
@@ -27,6 +28,7 @@ import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
+import { createListFetcher } from './list-fetcher.ts';
 import { createListPush } from './list-push.ts';
 import type { Logger } from './logger.ts';
 import { createLiveModel } from './read-model.ts';
@@ -112,9 +114,13 @@ export function createService(
           log,
           now,
         });
+  const listTeller = createAlertTeller(stream, log);
   const reloader = createReloader(loaded, {
     log,
     now,
+    policyVersion,
+    tell: listTeller.tell,
+    problem: (file) => listFetcher.problem(file),
     apply: async (next) => {
       // Everything that can fail is done before anything changes.
       detection = detectorOptions(next, stream.partitions('mail'));
@@ -123,6 +129,12 @@ export function createService(
       serveRole?.reload(next);
       await detectRole?.reload(detection);
     },
+  });
+  const listFetcher = createListFetcher({
+    lists: () => reloader.lists,
+    onChange: () => void reloader.reload(),
+    log,
+    now,
   });
   const findingsRole = roles.has('store')
     ? createFindingsRole({
@@ -140,6 +152,7 @@ export function createService(
       version: () => detection.policy.version,
       error: () => reloader.state.error,
       listAges: reloader.listAges,
+      listFetches: listFetcher.counters,
       counters: reloader.counters,
     },
     ...(collector !== null && { collector }),
@@ -150,7 +163,11 @@ export function createService(
     coverage: {
       counters: {
         get alerts() {
-          return (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.alerts ?? 0);
+          return (
+            (coverageRole?.counters.alerts ?? 0) +
+            (serveRole?.counters.alerts ?? 0) +
+            listTeller.counters.alerts
+          );
         },
       },
     },
@@ -179,7 +196,7 @@ export function createService(
       open_incidents: incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
-      policy: { version: detection.policy.version, ...reloader.state },
+      policy: { version: detection.policy.version, ...reloader.state, lists: reloader.listStates() },
       lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
   });
@@ -266,6 +283,7 @@ export function createService(
       if (sqlListener !== null) log.info(await sqlListener.start(), 'read-only SQL over HTTP');
       coverageRole?.start();
       reloader.start();
+      listFetcher.start();
       waitingFor.delete('the collector');
       if (config.senders.length === 0 && detectRole !== null) {
         log.warn(
@@ -283,7 +301,9 @@ export function createService(
     reload: () => reloader.reload(),
     async stop() {
       stopping.abort();
+      await listFetcher.stop();
       await reloader.stop();
+      await listTeller.settled();
       await collector?.stop();
       await coverageRole?.stop();
       await opened.catch(() => undefined);

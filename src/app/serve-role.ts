@@ -15,9 +15,9 @@ import type { IncidentReport } from '../http/read-model.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
+import { createAlertTeller } from './alert-teller.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
-import { alertMessage } from './detect-role.ts';
 import { createListHooks } from './list-hook.ts';
 import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
@@ -80,13 +80,15 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   });
   const recentAlerts: Alert[] = [];
   const audit = createAuditLog(config.data);
+  // A word about the lists themselves.
+  const teller = createAlertTeller(stream, log);
   const publisher = createListPublisher({
     config: () => config,
     incidents: () => [...newest.values()],
     audit,
     log,
     now,
-    tell,
+    tell: teller.tell,
     policyVersion: dependencies.policyVersion,
     onList: (call) => hooks.offer(call),
     ...(dependencies.onText !== undefined && { onText: dependencies.onText }),
@@ -111,8 +113,6 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
-  let telling: Promise<void> = Promise.resolve();
-  const counters = { alerts: 0 };
   let stopped = false;
 
   /** Detectors that hand over a partition may publish a state that is older than what is known. */
@@ -167,26 +167,13 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
   }
 
-  /** A word about the lists themselves. One that the stream does not take is in the log. */
-  function tell(alert: Alert): void {
-    counters.alerts++;
-    telling = telling
-      .then(async () => {
-        const { dropped } = await stream.publish('alerts', [alertMessage(alert)]);
-        if (dropped > 0) throw new RogueSmtpError('stream', 'the spool is full');
-      })
-      .catch((error: unknown) =>
-        log.error({ reasons: alert.reasons, error: messageOf(error) }, 'an alert about a list is lost'),
-      );
-  }
-
   function publishInTurn(): void {
     publishing = publisher.publish();
   }
 
   return {
     assigned,
-    counters,
+    counters: teller.counters,
     desk,
     async start() {
       // Without what is remembered nothing is published, and files stay as they are.
@@ -224,7 +211,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       if (regularly !== null) publishInTurn();
       await publishing;
       await hooks.stop();
-      await telling;
+      await teller.settled();
     },
     incidents: () => [...newest.values()],
     recentAlerts: () => recentAlerts,

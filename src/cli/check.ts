@@ -11,11 +11,13 @@ import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createEngine, storeExists } from '../app/engine.ts';
+import { createListWatch } from '../app/list-watch.ts';
 import { createLogger } from '../app/logger.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
+import type { ListStatus } from '../http/read-model.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 import { type Client, createClient } from './client.ts';
 import { printable } from './table.ts';
@@ -43,7 +45,7 @@ export async function checkCommand(
           } as const,
         ]
       : []),
-    ...(running ? [await instance(client)] : []),
+    ...(running ? await instance(client) : listStates(loaded)),
     await receiveBuffer(config.collector.receive_buffer),
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
@@ -57,16 +59,33 @@ export async function checkCommand(
   return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
 }
 
-async function instance(client: Client): Promise<Finding> {
+async function instance(client: Client): Promise<Finding[]> {
   try {
-    const { version, started_at } = await client.status();
-    return {
-      level: 'ok',
-      text: `an instance is running at http.listen: version ${version}, since ${started_at}`,
-    };
+    const { version, started_at, policy } = await client.status();
+    return [
+      { level: 'ok', text: `an instance is running at http.listen: version ${version}, since ${started_at}` },
+      ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
+      ...policy.lists.map(listFinding),
+    ];
   } catch (error) {
-    return { level: 'FAIL', text: messageOf(error) };
+    return [{ level: 'FAIL', text: messageOf(error) }];
   }
+}
+
+function listStates({ lists }: LoadedConfig): Finding[] {
+  const watch = createListWatch({ log: createLogger('silent') });
+  return watch.states(lists, Date.now()).map(listFinding);
+}
+
+function listFinding({ name, source, state, entries, written_at, error }: ListStatus): Finding {
+  const why = error === null ? '' : `; the last attempt: ${error}`;
+  if (state === 'missing')
+    return {
+      level: 'warn',
+      text: `list ${name}: never had from ${source}; nothing is blocked or published where it is used, until the service has fetched it${why}`,
+    };
+  const text = `list ${name}: ${entries} entries from ${source} of ${written_at}${state === 'stale' ? ', stale' : ''}${why}`;
+  return { level: state === 'fresh' && error === null ? 'ok' : 'warn', text };
 }
 
 async function receiveBuffer(asked: number): Promise<Finding> {

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
-import { type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
+import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
 import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
@@ -209,10 +209,4 @@ function errorText(body: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** fetch hides the reason (ECONNREFUSED) in the cause. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : messageOf(error);
 }

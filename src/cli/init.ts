@@ -121,6 +121,8 @@ networks:
 
 # Who may send mail. A sender with "to: [smarthost]" may use that destination only.
 ${senderLines.join('\n')}
+# Addresses that a provider publishes, for to_lists of a sender or block.never_lists; from a file (file: provider.txt) too.
+# lists: [{ name: provider, url: "https://provider.example/ranges.txt", interval: 1h }]
 
 detection:
   ports: [25]

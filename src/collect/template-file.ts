@@ -6,8 +6,9 @@
  * not a failure: templates come again.
  */
 
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { messageOf } from '../errors.ts';
+import { replaceFile } from '../replace-file.ts';
 
 /** 32768 templates are about 16 MB of JSON; what is larger was not written by us. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
@@ -30,18 +31,5 @@ export async function loadTemplates(path: string): Promise<LoadedTemplates> {
 
 /** Throws what the file system throws; the file is then as it was. Calls must not overlap. */
 export async function saveTemplates(path: string, snapshot: unknown): Promise<void> {
-  const temporary = `${path}.new`;
-  try {
-    const handle = await open(temporary, 'w', 0o640);
-    try {
-      await handle.writeFile(JSON.stringify(snapshot));
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
+  await replaceFile(path, JSON.stringify(snapshot));
 }

@@ -20,8 +20,9 @@ export interface ReloadPlan {
 
 export function planReload(running: Config, fresh: Config): ReloadPlan {
   const { networks, detection } = fresh;
+  const { missingLists: _before, ...kept } = running;
   const config: Config = {
-    ...running,
+    ...kept,
     networks: {
       ...running.networks,
       internal: networks.internal,
@@ -30,6 +31,7 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     },
     senders: fresh.senders,
     lists: fresh.lists,
+    ...(fresh.missingLists !== undefined && { missingLists: fresh.missingLists }),
     detection: {
       ...running.detection,
       internal: detection.internal,

@@ -8,7 +8,7 @@
 import { z } from 'zod';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
-import { brokerAddress, duration, prefix, size, socketAddress } from './values.ts';
+import { brokerAddress, duration, isListUrl, prefix, size, socketAddress } from './values.ts';
 
 const port = z.number().int().min(1).max(65535);
 const positive = z.number().int().positive();
@@ -186,6 +186,31 @@ const block = z.strictObject({
    */
   grace: duration.prefault('5m'),
 });
+
+const DAY_MS = 86_400_000;
+
+/** Where a list of prefixes comes from: one of `file` and `url`. */
+const list = z
+  .strictObject({
+    name,
+    /** Beside the configuration, unless absolute. */
+    file: z.string().min(1).optional(),
+    /** Fetched by each running process for itself; the last good copy is kept in the data directory. */
+    url: z
+      .string()
+      .max(2000)
+      .refine(isListUrl, 'expected an http or https URL without user and password')
+      .optional(),
+    /** How often the URL is asked. */
+    interval: duration.refine((ms) => ms >= 1000, 'expected at least 1s').prefault('1h'),
+    /** What was not written, or not confirmed by the URL, for so long is told as stale. Default: 30d, of a URL 1d. */
+    stale_after: duration.optional(),
+  })
+  .refine(({ file, url }) => (file === undefined) !== (url === undefined), 'expected one of file and url')
+  .transform((entry) => ({
+    ...entry,
+    stale_after: entry.stale_after ?? (entry.url === undefined ? 30 * DAY_MS : DAY_MS),
+  }));
 
 /** When a gap in what the collector sees becomes an alert of kind `coverage`. */
 const coverage = z.strictObject({
@@ -379,19 +404,8 @@ export const configSchema = z.strictObject({
   collector: collector.prefault({}),
   networks: networks.prefault({}),
   senders: z.array(sender).default([]),
-  /** Prefixes in files of their own, one a line, such as what a smarthost provider publishes. */
-  lists: z
-    .array(
-      z.strictObject({
-        name,
-        /** Beside the configuration, unless absolute. */
-        file: z.string().min(1),
-        /** A file that was not written for so long is told as stale. */
-        stale_after: duration.prefault('30d'),
-      }),
-    )
-    .max(100)
-    .default([]),
+  /** Prefixes of their own, one a line, such as what a smarthost provider publishes: from a file or from a URL. */
+  lists: z.array(list).max(100).default([]),
   detection: detection.prefault({}),
   coverage: coverage.prefault({}),
   block: block.prefault({}),
@@ -405,7 +419,10 @@ export const configSchema = z.strictObject({
   data: z.string().min(1).default('./data'),
 });
 
-export type Config = z.output<typeof configSchema>;
+export type Config = z.output<typeof configSchema> & {
+  /** Names of lists that are used and are not there, which no file can say: nothing new is blocked or published. */
+  readonly missingLists?: readonly string[];
+};
 export type ConfigInput = z.input<typeof configSchema>;
 export type SenderConfig = Config['senders'][number];
 export type DetectionConfig = Config['detection'];

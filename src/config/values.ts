@@ -93,6 +93,12 @@ export const brokerAddress = z
     'expected host:port, such as kafka-1.example.net:9092',
   );
 
+/** Of http or https, and without credentials, which would end up in logs. */
+export function isListUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '';
+}
+
 export function formatSocketAddress(address: SocketAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }

@@ -30,6 +30,8 @@ export interface BlockInput {
   /** A rule in force names the host as a sender, for whatever destination. */
   readonly isSender: boolean;
   readonly hasSenders: boolean;
+  /** Why no new block may begin, or null. One that stands is not taken back for it. */
+  readonly missingLists: string | null;
   /** What a person decided about the host; null when nothing is in force. */
   readonly ruling: Ruling | null;
   /** Blocks of other hosts in force, and those that began within the last hour. Asked only when it matters. */
@@ -100,6 +102,7 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   }
   const interlock = blockInterlock(input);
   if (interlock !== null) return interlock;
+  if (input.missingLists !== null) return none(input.missingLists);
   const { ruling } = input;
   if (ruling !== null && ruling.action !== 'approve') return refused(ruling.reason);
   if (input.solidGrade < needed) {

@@ -74,6 +74,7 @@ export function createBlocks(
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.isSender(host.bytes, 0, eventMs),
       hasSenders: state.policy.hasSenders,
+      missingLists: state.policy.missingLists,
       ruling,
       counts: () => ledger.count(host.slot, eventMs),
     });

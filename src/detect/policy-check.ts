@@ -99,6 +99,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
     return answer('alert_only');
   }
+  if (policy.missingLists !== null) because(policy.missingLists, 'lists');
   because(
     `blocks from grade ${config.block.grade} on, in mode ${config.block.mode}`,
     'block',

@@ -13,7 +13,7 @@ import { ownHosts } from './own-hosts.ts';
 
 export type PolicyConfig = Pick<
   Config,
-  'networks' | 'senders' | 'detection' | 'block' | 'collector' | 'http'
+  'networks' | 'senders' | 'detection' | 'block' | 'collector' | 'http' | 'missingLists'
 >;
 
 /** What the policy says of a source that talks to a destination. */
@@ -36,6 +36,8 @@ export interface Policy {
   readonly version: string;
   /** False when no authorised sender is configured: nothing may be blocked then. */
   readonly hasSenders: boolean;
+  /** Why nothing new may be blocked whoever it is: a list that is used is not there. Null when all are. */
+  readonly missingLists: string | null;
   /** Names of sites; index 0 is '' and stands for everything outside a configured site. */
   readonly siteNames: readonly string[];
   /** A value of PORT_CLASS for each port; submission ports only when they are to raise alerts. */
@@ -101,6 +103,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
   return {
     version: policyVersion(config),
     hasSenders: rules.length > 0,
+    missingLists: missingListsReason(config),
     siteNames: ['', ...config.networks.sites.map((site) => site.name)],
     portClass,
     isInternal: (bytes, offset) => internal.lookup(bytes, offset) >= 0,
@@ -140,6 +143,12 @@ export function compilePolicy(config: PolicyConfig): Policy {
       return 0;
     },
   };
+}
+
+/** Why nothing new is blocked and no list published while lists are missing; null when none is. */
+export function missingListsReason({ missingLists = [] }: Pick<Config, 'missingLists'>): string | null {
+  if (missingLists.length === 0) return null;
+  return `the list "${missingLists.join('", "')}" could not be had yet (lists): nothing is blocked without it`;
 }
 
 function createOutsideInterfaces(
@@ -230,6 +239,7 @@ function policyVersion(config: PolicyConfig): string {
           ]),
         }),
     ...(config.detection.internal.alert ? { watchesInternal: true } : {}),
+    ...(config.missingLists === undefined ? {} : { missingLists: config.missingLists }),
     ports: [...config.detection.ports].sort((a, b) => a - b),
     submission: config.detection.submission.alert
       ? [...config.detection.submission.ports].sort((a, b) => a - b)

@@ -38,6 +38,8 @@ interface PolicySource {
   /** Why the newest file is not in force, or null. */
   readonly error: () => string | null;
   readonly listAges: () => Labelled;
+  /** Answers of the URLs that lists come from, by what became of them. */
+  readonly listFetches: Readonly<Record<string, number>>;
   readonly counters: { readonly applied: number; readonly failed: number };
 }
 
@@ -262,11 +264,21 @@ function describeDetector(
   ]);
 }
 
-function describePolicy(registry: Registry, { version, error, listAges, counters }: PolicySource): void {
+function describePolicy(registry: Registry, source: PolicySource): void {
+  const { version, error, listAges, listFetches, counters } = source;
   gauge(registry, 'policy_info', 'The version of the policy in force; always 1', 'version', () => [
     [version(), 1],
   ]);
-  gauge(registry, 'list_age_seconds', 'Time since a list of prefixes was written', 'list', listAges);
+  gauge(
+    registry,
+    'list_age_seconds',
+    'Time since a list of prefixes was written or confirmed',
+    'list',
+    listAges,
+  );
+  counter(registry, 'list_fetches_total', 'Attempts to fetch a list of prefixes from its URL', 'result', () =>
+    Object.entries(listFetches),
+  );
   single(registry, Gauge, 'config_ok', '1 when the newest configuration file is in force, else 0', () =>
     error() === null ? 1 : 0,
   );

@@ -110,6 +110,7 @@ const COVERAGE_CAUSES = [
   'spool_cut',
   'acl_held',
   'acl_failed',
+  'list_stale',
 ] as const;
 
 export const alertSchema = z.object({
