@@ -6,8 +6,8 @@
  */
 
 import { RogueSmtpError } from '../errors.ts';
-import { type AclInput, buildAcl, type LeftOut } from './build.ts';
-import type { AclModel } from './model.ts';
+import { type AclInput, type BuiltAcl, buildAcl, type LeftOut } from './build.ts';
+import type { AclFamily, AclModel } from './model.ts';
 import { renderAristaEos } from './platforms/arista-eos.ts';
 import { AWS_NACL_ENTRIES, renderAwsNacl } from './platforms/aws-nacl.ts';
 import { renderBird } from './platforms/bird.ts';
@@ -42,15 +42,21 @@ export interface RenderedAcl {
    * ASCII, lines ended by LF, beginning with comments (`about` in JSON): purpose, place, apply, verify, rollback, limits.
    */
   readonly text: string;
-  /** Rules of the model, without the final permit. */
+  /** Rules in the text, without the final permit. */
   readonly entries: number;
   /** Who should be in the list but is not, by address. */
   readonly leftOut: readonly LeftOut[];
-  /** The rules that the text says. */
+  /** The rules of the family that was asked for. */
   readonly model: AclModel;
 }
 
-type Renderer = (model: AclModel, form: AclForm | undefined) => string;
+export interface RenderOptions {
+  readonly form: AclForm | undefined;
+  /** The rules of the other family, where the platform has one list for both (`ONE_LIST`). */
+  readonly twin: AclModel | null;
+}
+
+type Renderer = (model: AclModel, options: RenderOptions) => string;
 
 const RENDERERS: Readonly<Record<AclPlatform, Renderer>> = {
   'cisco-ios': renderCiscoIos,
@@ -86,6 +92,11 @@ const MOST_OFFENDERS: Readonly<Partial<Record<AclPlatform, number>>> = {
 /** Their lists hold single addresses only: there a block of an IPv6 prefix is one of its proven addresses. */
 const HOSTS_ONLY: ReadonlySet<AclPlatform> = new Set(['nftables', 'iptables', 'exabgp', 'gobgp', 'bird']);
 
+/** An interface has one list for both IP versions there: of two, the second would take the place of the first. */
+const ONE_LIST: ReadonlySet<AclPlatform> = new Set(['cisco-asa']);
+
+const EVERYONE = { '4': '0.0.0.0/0', '6': '::/0' } as const;
+
 /** As the configuration demands; here again because a request may come from elsewhere, and a newline is a command. */
 const INTERFACE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/;
 
@@ -94,26 +105,56 @@ const INTERFACE_NAME = /^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/;
  * a policy that would also cut incoming mail, a kind or form that the platform cannot have, or a name that is no interface.
  */
 export function renderAcl(request: AclRequest): RenderedAcl {
+  return renderBuilt(request, builtFor(request), (family) => builtFor({ ...request, family }));
+}
+
+/** The rules that a platform can take of what is asked for. Throws as `renderAcl` does. */
+export function builtFor(request: AclRequest): BuiltAcl {
   if (request.interface !== undefined && !INTERFACE_NAME.test(request.interface)) {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
   const most = MOST_OFFENDERS[request.platform] ?? Number.POSITIVE_INFINITY;
-  const { model, leftOut } = buildAcl({
+  return buildAcl({
     ...request,
     ...(most < request.maxEntries && { maxEntries: most, bound: `${request.platform} takes ${most} hosts` }),
     ...(HOSTS_ONLY.has(request.platform) && { ipv6: 'hosts' }),
   });
+}
+
+/**
+ * The text of rules that have passed the interlocks. `twinOf` makes those of the other family; it is asked only where one
+ * list holds both, and may refuse: then the list says nothing of that family, and `leftOut` why. Throws RogueSmtpError
+ * `refused` for a form that the platform does not have.
+ */
+export function renderBuilt(
+  { platform, form }: Pick<AclRequest, 'platform' | 'form'>,
+  { model, leftOut }: BuiltAcl,
+  twinOf: (family: AclFamily) => BuiltAcl,
+): RenderedAcl {
+  const whyNot = form === undefined ? null : whyNotForm(platform, form);
+  if (whyNot !== null) throw new RogueSmtpError('refused', whyNot);
+  const twin = ONE_LIST.has(platform) ? twinOrWhyNot(model.family === '4' ? '6' : '4', twinOf) : null;
   return {
-    text: renderModel(request.platform, model, request.form),
-    entries: model.rules.length,
-    leftOut,
+    text: RENDERERS[platform](model, { form, twin: twin?.model ?? null }),
+    entries: model.rules.length + (twin?.model?.rules.length ?? 0),
+    leftOut: twin === null ? leftOut : withoutRepeats([...leftOut, ...twin.leftOut]),
     model,
   };
 }
 
-/** The text of a model that has passed the interlocks. Throws RogueSmtpError `refused` for a form that there is not. */
-export function renderModel(platform: AclPlatform, model: AclModel, form?: AclForm): string {
-  const whyNot = form === undefined ? null : whyNotForm(platform, form);
-  if (whyNot !== null) throw new RogueSmtpError('refused', whyNot);
-  return RENDERERS[platform](model, form);
+function twinOrWhyNot(
+  family: AclFamily,
+  twinOf: (family: AclFamily) => BuiltAcl,
+): { readonly model: AclModel | null; readonly leftOut: readonly LeftOut[] } {
+  try {
+    return twinOf(family);
+  } catch (error) {
+    if (!(error instanceof RogueSmtpError && error.code === 'refused')) throw error;
+    return { model: null, leftOut: [{ host: EVERYONE[family], reason: error.message }] };
+  }
+}
+
+/** What is no address is left out of both families. */
+function withoutRepeats(leftOut: readonly LeftOut[]): readonly LeftOut[] {
+  return [...new Map(leftOut.map((one) => [`${one.host} ${one.reason}`, one])).values()];
 }

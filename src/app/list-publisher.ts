@@ -8,10 +8,10 @@
 
 import { join } from 'node:path';
 import { type Admissions, admit } from '../acl/admission.ts';
-import { buildAcl, type LeftOut } from '../acl/build.ts';
+import { type BuiltAcl, buildAcl, type LeftOut } from '../acl/build.ts';
 import type { AclFamily, AclModel } from '../acl/model.ts';
 import { type AclFile, aclRevisions, keptRevision, publishAcl, publishedAcl } from '../acl/publish.ts';
-import { renderAcl, renderModel } from '../acl/render.ts';
+import { builtFor, renderAcl, renderBuilt } from '../acl/render.ts';
 import { revisionOf } from '../acl/revision.ts';
 import { decodeModel, deniedHosts, encodeModel, recheckModel } from '../acl/stored-model.ts';
 import { unifiedDiff } from '../acl/unified-diff.ts';
@@ -145,26 +145,27 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   const listed = () => blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
 
   function render(target: AclTargetConfig, family: AclFamily): TargetList {
+    return renderBuilt(target, builtOf(target, family), (other) => builtOf(target, other));
+  }
+
+  /** A platform with one list for both families may have only one of them pinned. */
+  function builtOf(target: AclTargetConfig, family: AclFamily): BuiltAcl {
     const pin = pinned.get(keyOf(target, family));
-    return pin === undefined ? renderOf(target, family, listed()) : renderPinned(target, family, pin);
+    if (pin !== undefined) return pinnedRules(target, family, pin);
+    return builtFor(requestFor(config(), listed(), requestOf(target, family), now()));
   }
 
   function renderOf(target: AclTargetConfig, family: AclFamily, offenders: readonly Incident[]): TargetList {
     return renderAcl(requestFor(config(), offenders, requestOf(target, family), now()));
   }
 
-  function renderPinned(target: AclTargetConfig, family: AclFamily, pin: AclModel): TargetList {
+  /** Throws RogueSmtpError `refused` where they may not be in force today. */
+  function pinnedRules(target: AclTargetConfig, family: AclFamily, pin: AclModel): BuiltAcl {
     const request = requestFor(config(), [], requestOf(target, family), now());
     // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
     const kept = pin.kind === 'offenders' && config().block.mode === 'observe' ? { ...pin, rules: [] } : pin;
     const placed = { ...kept, interface: target.interface ?? null };
-    const { model, leftOut } = recheckModel(placed, request);
-    return {
-      text: renderModel(target.platform, model, target.form),
-      entries: model.rules.length,
-      leftOut,
-      model,
-    };
+    return recheckModel(placed, request);
   }
 
   async function publishAll(): Promise<void> {
@@ -355,7 +356,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     const kept = wanted === undefined ? null : await keptRevision(place, wanted);
     const model = kept === null || kept.model === null ? null : decodeModel(kept.model);
     if (wanted === undefined || model === null) return null;
-    renderPinned(target, family, model);
+    pinnedRules(target, family, model);
     const pin = { revision: wanted, by, reason, at: iso(), model: encodeModel(model) };
     return { key: keyOf(target, family), pin, model };
   }

@@ -110,6 +110,11 @@ const WRONG: readonly (readonly [AclPlatform, 'policy' | 'offenders', readonly M
       ['bound outbound', ' in interface', ' out interface'],
       ['another list bound', /access-group \S+/, 'access-group SMTP-POLICY'],
       ['the addresses of the other family', 'deny tcp any4', 'deny tcp any6'],
+      [
+        'the list of the other family bound after it',
+        /(access-group \S+)-[0-9a-f]{8} in .*\n/,
+        'access-list SMTP-OTHER extended permit ip any any\n$&access-group SMTP-OTHER in interface lan0\n',
+      ],
     ],
   ],
   [

@@ -102,6 +102,57 @@ describe('the text for Cisco IOS', () => {
   });
 });
 
+describe('the text for Cisco ASA', () => {
+  const hosts = ['192.0.2.55', '2001:db8:1::55'];
+  const asa = (kind: 'policy' | 'offenders', family: '4' | '6', more: Parameters<typeof request>[0] = {}) =>
+    renderAcl(
+      request({
+        platform: 'cisco-asa',
+        interface: 'inside',
+        kind,
+        family,
+        offenders: hosts.map((host) => offender(host)),
+        ...more,
+      }),
+    );
+  const inside = (host: string) => flow(host, { from: 'inside' });
+
+  it.each(ACL_KINDS)(
+    'of a list of %s is the same for either family, since an interface has one list',
+    (kind) => {
+      expect(asa(kind, '6').text).toBe(asa(kind, '4').text);
+      expect(asa(kind, '6').entries).toBe(asa(kind, '4').entries);
+    },
+  );
+
+  it.each(ACL_KINDS)('of a list of %s blocks both families, whichever was applied last', (kind) => {
+    const verdict = judge(asa(kind, '4').text + asa(kind, '6').text, 'cisco-asa');
+    for (const host of hosts) expect(verdict(inside(host))).toBe('deny');
+    for (const host of ['192.0.2.100', '2001:db8:1::100']) expect(verdict(inside(host))).toBe('permit');
+  });
+
+  it('leaves the family alone for which a policy is refused, and says so', () => {
+    const { text, leftOut } = asa('policy', '4', { senders: [sender(['192.0.2.100'])] });
+    const verdict = judge(text, 'cisco-asa');
+    expect(verdict(inside('192.0.2.55'))).toBe('deny');
+    expect(verdict(inside('2001:db8:1::55'))).toBe('permit');
+    expect(text).toContain('It denies nothing of IPv6');
+    expect(leftOut).toEqual([
+      { host: '::/0', reason: expect.stringContaining('no IPv6 sender is in force') },
+    ]);
+    expect(() => asa('policy', '6', { senders: [sender(['192.0.2.100'])] })).toThrow(
+      /no IPv6 sender is in force/,
+    );
+  });
+
+  it('names who is left out of either family, and once', () => {
+    const { leftOut } = asa('offenders', '4', {
+      offenders: ['192.0.2.100', '2001:db8:1::100', 'any'].map((host) => offender(host)),
+    });
+    expect(leftOut.map(({ host }) => host)).toEqual(['192.0.2.100', 'any', '2001:db8:1::100']);
+  });
+});
+
 describe('the text for nftables', () => {
   it('is the policy as it is meant', () => {
     const { text } = renderAcl(request({ platform: 'nftables', interface: 'eth0.10' }));
@@ -198,7 +249,7 @@ describe.each(FORMS)(
         expect(text).toMatch(/^[\t\n\x20-\x7e]+\n$/);
         expect(text).toMatch(
           new RegExp(
-            `^((#!.*\n)?(?:!|##?) |\\{\n  "about": \\[\n    ")rogue-smtp ${kind}, IPv${family}, revision [0-9a-f]{8}(",)?\n`,
+            `^((#!.*\n)?(?:!|##?) |\\{\n  "about": \\[\n    ")rogue-smtp ${kind}, (?:IPv4 and IPv6|IPv${family}), revision [0-9a-f]{8}(",)?\n`,
           ),
         );
         for (const word of ['apply:', 'verify:', 'rollback:']) expect(text).toContain(word);

@@ -22,7 +22,15 @@ export interface Imported {
 const LAN_INTERFACE = 'GigabitEthernet0/1';
 const WAN_INTERFACE = 'GigabitEthernet0/2';
 
-/** What it understood of the IPv4 list of cisco-asa, bound to `inside`. It is older than `any4`, which becomes `any`. */
+/** The list of cisco-asa without its entries for IPv6. */
+export function asaIPv4(text: string): string {
+  return text.replace(/^access-list \S+ extended .*(?::|\bany6\b).*\n/gm, '');
+}
+
+/**
+ * What it understood of the IPv4 entries in the list of cisco-asa, bound to `inside`. It is older than IPv6 in these lists,
+ * and than `any4`, which becomes `any`.
+ */
 export function importAsa(text: string): Pick<Imported, 'entries' | 'errors'> {
   const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-fwb-'));
   try {
@@ -45,7 +53,9 @@ export function importAsa(text: string): Pick<Imported, 'entries' | 'errors'> {
         ' security-level 0',
         ' ip address 198.51.100.1 255.255.255.0',
         '!',
-        text.replace(/^!.*\n/gm, '').replace(/\bany4\b/g, 'any'),
+        asaIPv4(text)
+          .replace(/^!.*\n/gm, '')
+          .replace(/\bany4\b/g, 'any'),
         ': end',
         '',
       ].join('\n'),

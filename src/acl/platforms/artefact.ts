@@ -11,6 +11,8 @@ import { type AclModel, isHost, prefixBits } from '../model.ts';
 
 /** Lines of text, without comment signs. */
 export interface Guide {
+  /** The IP versions that it speaks of; default: that of the model. */
+  readonly families?: string;
   /** Where the list belongs. */
   readonly place: readonly string[];
   readonly apply: readonly string[];
@@ -44,7 +46,7 @@ const PURPOSE = {
 /** The lines of the guide; '' separates. */
 export function guideLines(model: AclModel, revision: string, guide: Guide): readonly string[] {
   return [
-    `rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
+    `rogue-smtp ${model.kind}, ${guide.families ?? `IPv${model.family}`}, revision ${revision}`,
     '',
     ...PURPOSE[model.kind],
     ...guide.place,
@@ -81,7 +83,12 @@ export function artefact(
 
 /** `OFFENDERS`, `POLICY6` and so on: the family is in the name, since platforms keep lists of both in one space. */
 export function listName(model: AclModel): string {
-  return `SMTP-${model.kind.toUpperCase()}${model.family === '6' ? '6' : ''}`;
+  return `${kindName(model)}${model.family === '6' ? '6' : ''}`;
+}
+
+/** Of a list for both families: `SMTP-OFFENDERS`. */
+export function kindName({ kind }: AclModel): string {
+  return `SMTP-${kind.toUpperCase()}`;
 }
 
 /** With its length even when it is a host: `192.0.2.55/32`. */

@@ -16,7 +16,7 @@ import { bindingLines, hierarchicalLines } from './junos-hierarchical.ts';
 const UNKEPT_COMMENT = '##';
 
 /** For `load set` or `load replace`. Without an interface the filter is created, but bound to nothing. */
-export function renderJunos(model: AclModel, form: AclForm | undefined): string {
+export function renderJunos(model: AclModel, { form }: { readonly form: AclForm | undefined }): string {
   const filter = junosFilter(model);
   const hierarchical = form === 'hierarchical';
   const mark = hierarchical ? UNKEPT_COMMENT : '#';
