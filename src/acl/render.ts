@@ -50,7 +50,7 @@ export interface RenderedAcl {
   readonly model: AclModel;
 }
 
-export interface RenderOptions {
+interface RenderOptions {
   readonly form: AclForm | undefined;
   /** The rules of the other family, where the platform has one list for both (`ONE_LIST`). */
   readonly twin: AclModel | null;
@@ -89,8 +89,18 @@ const MOST_OFFENDERS: Readonly<Partial<Record<AclPlatform, number>>> = {
   bird: FLOWSPEC_ROUTES,
 };
 
-/** Their lists hold single addresses only: there a block of an IPv6 prefix is one of its proven addresses. */
-const HOSTS_ONLY: ReadonlySet<AclPlatform> = new Set(['nftables', 'iptables', 'exabgp', 'gobgp', 'bird']);
+/**
+ * Their lists hold single addresses only (an address group of VyOS refuses a prefix): there a block of an IPv6 prefix is one
+ * of its proven addresses.
+ */
+const HOSTS_ONLY: ReadonlySet<AclPlatform> = new Set([
+  'vyos',
+  'nftables',
+  'iptables',
+  'exabgp',
+  'gobgp',
+  'bird',
+]);
 
 /** An interface has one list for both IP versions there: of two, the second would take the place of the first. */
 const ONE_LIST: ReadonlySet<AclPlatform> = new Set(['cisco-asa']);

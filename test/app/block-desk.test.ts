@@ -193,6 +193,52 @@ describe('lists', () => {
     await second.role.stop();
   });
 
+  it('leave in the audit log who or what changed them, when, to which revision, and for which hosts', async () => {
+    const [one, two] = incidents(2);
+    const { role, deliver } = await serve([one]);
+    await deliver(two);
+    await expect.poll(file).toContain('host 10.0.0.101');
+    await role.desk.rollback({ target: 'edge', ...ADA });
+    const { revisions } = (await role.desk.overview()).targets[0];
+    const log = (await role.desk.log(100)).filter(({ family }) => family !== '6');
+    const at = new Date(T0 + 300 * SECOND).toISOString();
+    expect(log).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          at,
+          by: 'detector',
+          what: 'publish',
+          target: 'edge',
+          added: ['10.0.0.101'],
+        }),
+        expect.objectContaining({ at, by: 'ada', what: 'rollback', target: 'edge.4', why: 'said so' }),
+        expect.objectContaining({
+          by: 'ada',
+          what: 'publish',
+          revision: revisions[0].revision,
+          removed: ['10.0.0.101'],
+        }),
+      ]),
+    );
+    await role.stop();
+  });
+
+  it('of a platform with one list for both IP versions are the same in both files, rolled back, too', async () => {
+    const [one, two] = incidents(2);
+    const { role, deliver } = await serve([one], {
+      acl: { targets: [{ name: 'edge', platform: 'cisco-asa' }] },
+    });
+    const other = () => readFileSync(join(directory, 'acl', 'edge.6.txt'), 'utf8');
+    await deliver(two);
+    await expect.poll(file).toContain('host 10.0.0.101');
+    await expect.poll(other).toBe(file());
+    await role.desk.rollback({ target: 'edge', ...ADA });
+    expect(file()).not.toContain('host 10.0.0.101');
+    expect(file()).toContain('host 10.0.0.100');
+    expect(other()).toBe(file());
+    await role.stop();
+  });
+
   it('brought back pass the interlocks of today', async () => {
     const [one, two] = incidents(2);
     const first = await serve([one, two]);

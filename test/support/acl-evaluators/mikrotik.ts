@@ -20,7 +20,7 @@ interface Rule {
 const WORD = new RegExp(`^([a-z-]+)=(?:"([A-Za-z0-9._/:-]+)"|([A-Za-z0-9./:-]+)|"(${REMARK})")$`);
 
 export function readMikrotik(text: string): Judge {
-  const lists = new Map<string, bigint[]>();
+  const lists = new Map<string, End[]>();
   const rules: Rule[] = [];
   const menus: string[] = [];
   let family: 4 | 6 | null = null;
@@ -63,10 +63,10 @@ export function readMikrotik(text: string): Judge {
       menus.push(line);
     } else if (entry !== null) {
       inMenu(' firewall address-list');
-      const [address, bits] = entry[2].split('/');
-      const { value, family: of } = readAddress(address);
-      if (of !== family || bits !== (of === 4 ? '32' : '128')) throw new Error(`no host: ${entry[2]}`);
-      lists.set(entry[1], [...(lists.get(entry[1]) ?? []), value]);
+      // Of IPv4 we mean single hosts only; of IPv6 a list may hold networks, too.
+      const lengths = family === 4 ? /\/32$/ : /\/(?:6[4-9]|[7-9]\d|1[01]\d|12[0-8])$/;
+      if (family === null || !lengths.test(entry[2])) throw new Error(`too wide: ${entry[2]}`);
+      lists.set(entry[1], [...(lists.get(entry[1]) ?? []), inPrefix(entry[2], family)]);
     } else if (chain !== null) {
       expect(new RegExp(`^  remove \\[find chain="${chain[1]}"\\]$`));
       while (lines[at] !== '}') addRule(expect(new RegExp(`^  add (chain="${chain[1]}" .+)$`))[1]);
@@ -103,7 +103,7 @@ export function readMikrotik(text: string): Judge {
     (rule.protocol === undefined || rule.protocol === flow.protocol) &&
     rule.source(readAddress(flow.source)) &&
     rule.destination(readAddress(flow.destination)) &&
-    (rule.list === undefined || (lists.get(rule.list) ?? []).includes(readAddress(flow.source).value)) &&
+    (rule.list === undefined || (lists.get(rule.list) ?? []).some((end) => end(readAddress(flow.source)))) &&
     (rule.port === undefined || rule.port === flow.port) &&
     (rule.sourcePort === undefined || rule.sourcePort === flow.sourcePort);
   const walk = (chain: string, flow: Flow): 'deny' | null => {
