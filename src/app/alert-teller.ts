@@ -1,5 +1,5 @@
 /**
- * Publishes alerts that follow from no flow, such as those about lists, one after the other.
+ * Publishes alerts that follow from no flow, such as those about lists or full tables, one after the other.
  *
  * It must never hold up or fail what it speaks of: one that the stream does not take is lost, and the log says so.
  */
@@ -31,7 +31,7 @@ export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger):
           if (dropped > 0) throw new RogueSmtpError('stream', 'the spool is full');
         })
         .catch((error: unknown) =>
-          log.error({ reasons: alert.reasons, error: messageOf(error) }, 'an alert about a list is lost'),
+          log.error({ reasons: alert.reasons, error: messageOf(error) }, 'an alert about no host is lost'),
         );
     },
   };

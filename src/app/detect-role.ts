@@ -26,6 +26,9 @@ export interface DetectRoleDependencies {
   readonly detectors: DetectorPartitions;
   readonly log: Logger;
   readonly now: () => number;
+  /** Takes an alert about the detector itself. */
+  readonly tell: (alert: Alert) => void;
+  readonly policyVersion: () => string;
   /** Seconds from the receipt of the datagram that caused an alert to its publication. */
   readonly onAlertLatency: (seconds: number) => void;
 }
@@ -93,7 +96,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       if (reloaded !== null) detector.reload(reloaded);
       parts.set(partition, {
         detector,
-        noticeEvictions: createEvictionNotice(log, now),
+        noticeEvictions: createEvictionNotice(log, now, dependencies.tell, dependencies.policyVersion),
         lastDeliveryMs: now(),
         turn: Promise.resolve(),
         trouble: '',

@@ -84,6 +84,8 @@ export function createService(
         detectors,
         log,
         now,
+        tell: (alert) => teller.tell(alert),
+        policyVersion: () => detection.policy.version,
         onAlertLatency: (seconds) => metrics.observeAlertLatency(seconds),
       })
     : null;
@@ -114,12 +116,12 @@ export function createService(
           log,
           now,
         });
-  const listTeller = createAlertTeller(stream, log);
+  const teller = createAlertTeller(stream, log);
   const reloader = createReloader(loaded, {
     log,
     now,
     policyVersion,
-    tell: listTeller.tell,
+    tell: teller.tell,
     problem: (file) => listFetcher.problem(file),
     apply: async (next) => {
       // Everything that can fail is done before anything changes.
@@ -164,9 +166,7 @@ export function createService(
       counters: {
         get alerts() {
           return (
-            (coverageRole?.counters.alerts ?? 0) +
-            (serveRole?.counters.alerts ?? 0) +
-            listTeller.counters.alerts
+            (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.alerts ?? 0) + teller.counters.alerts
           );
         },
       },
@@ -303,12 +303,12 @@ export function createService(
       stopping.abort();
       await listFetcher.stop();
       await reloader.stop();
-      await listTeller.settled();
       await collector?.stop();
       await coverageRole?.stop();
       await opened.catch(() => undefined);
       await findingsRole?.stop();
       await detectRole?.stop();
+      await teller.settled();
       await serveRole?.stop();
       await listPush?.stop();
       // What is with the brokers is safe there.

@@ -111,6 +111,7 @@ const COVERAGE_CAUSES = [
   'acl_held',
   'acl_failed',
   'list_stale',
+  'tables_full',
 ] as const;
 
 export const alertSchema = z.object({

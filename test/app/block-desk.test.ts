@@ -133,6 +133,21 @@ describe('the desk', () => {
     await role.stop();
   });
 
+  it('leaves the lists as they are while a list of prefixes that is used is missing', async () => {
+    const config: ConfigInput = { block: { mode: 'publish' } };
+    const [one, two] = incidents(2);
+    const { role, deliver } = await serve([one], config);
+    const before = file();
+    const data = { ...STRICT, acl: { targets: [{ name: 'edge', platform: 'cisco-ios' }] }, data: directory };
+    role.reload({ ...configSchema.parse({ ...data, ...config }), missingLists: ['provider'] });
+    await deliver(two);
+    expect(file()).toBe(before);
+    expect(() => role.hosts('4')).toThrow(/"provider" could not be had/);
+    expect((await role.desk.overview()).targets[0].trouble).toMatch(/provider/);
+    await role.stop();
+    expect(file()).toBe(before);
+  });
+
   it('shows what the lists would change to if everything were approved', async () => {
     const { role } = await serve(incidents(1, 'propose'), { block: { mode: 'propose' } });
     const diff = await role.desk.diff();

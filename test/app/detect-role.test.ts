@@ -24,6 +24,8 @@ async function started(stream: DrivenStream) {
   const latencies: number[] = [];
   const detector = detectorFor();
   const role = createDetectRole({
+    tell: () => undefined,
+    policyVersion: () => 'v',
     stream,
     detectors: createDetectorPartitions(() => detector),
     log: createLogger('silent'),
@@ -119,6 +121,8 @@ describe('the detect role', () => {
     const stream = createDrivenStream();
     let clock = T0;
     const role = createDetectRole({
+      tell: () => undefined,
+      policyVersion: () => 'v',
       stream,
       detectors: createDetectorPartitions(() => detectorFor()),
       log: createLogger('silent'),

@@ -154,6 +154,19 @@ describe('a policy that changes while the detector runs', () => {
     expect(of(ROGUE)?.grade).toBe('bulk');
   });
 
+  it('begins no block while a list that is used is missing, and takes none back for it', () => {
+    const { send, reload, of, detector } = running();
+    send(...mail(ROGUE));
+    const next = { ...configSchema.parse(STRICT), missingLists: ['provider'] };
+    detector.reload({ policy: compilePolicy(next), detection: next.detection, block: next.block });
+    send(...mail(OTHER));
+    expect(of(ROGUE)?.block.state).toBe('published');
+    expect(of(OTHER)?.block).toMatchObject({ state: 'none', reason: expect.stringContaining('"provider"') });
+    reload(STRICT);
+    send(...mail(OTHER));
+    expect(of(OTHER)?.block.state).toBe('published');
+  });
+
   it('says nothing when nothing changes, and nothing twice', () => {
     const { send, reload } = running();
     send(...mail(ROGUE));
