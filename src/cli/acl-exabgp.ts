@@ -6,7 +6,7 @@
  */
 
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import { createExabgpFeed } from '../push/exabgp-feed.ts';
+import { replaceFile } from '../replace-file.ts';
 
 const LOOK_MS = 1000;
 const ANSWER_MS = 2000;
@@ -36,8 +37,7 @@ export async function aclExabgpCommand({ config }: LoadedConfig, name: string): 
     send: (line) => new Promise((resolve) => stdout.write(line, () => resolve())),
     remember: async (hosts) => {
       await mkdir(join(config.data, 'push'), { recursive: true, mode: 0o750 });
-      await writeFile(`${stateFile}.new`, JSON.stringify(hosts));
-      await rename(`${stateFile}.new`, stateFile);
+      await replaceFile(stateFile, JSON.stringify(hosts));
     },
     complain,
     answerMs: ANSWER_MS,

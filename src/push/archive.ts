@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { type DirectoryLock, lockDirectory } from '../stream/local/directory-lock.ts';
+import { replaceFile } from '../replace-file.ts';
 import { deviceName, digestOf, keyOf, type PushReport, type PushRequest } from './report.ts';
 
 export interface PushArchive {
@@ -65,8 +66,7 @@ export function createPushArchive(dataDirectory: string, now: () => number): Pus
       state.set(keyOf(request), { device: entry.device, digest: entry.digest });
     // What is not known to be there is pushed again; the router says when it has it already.
     else if (report.device !== 'as before' && report.device !== 'rolled back') state.delete(keyOf(request));
-    await writeFile(`${stateFile}.new`, JSON.stringify(Object.fromEntries(state)), { mode: MODE });
-    await rename(`${stateFile}.new`, stateFile);
+    await replaceFile(stateFile, JSON.stringify(Object.fromEntries(state)));
   }
 
   return {
