@@ -213,12 +213,16 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         current.abort.abort();
       });
     const heart = setInterval(beat, HEARTBEAT_CHECK_MS);
+    // Once its leader has moved, the library would fetch what is being worked on from the new one, over and over, and
+    // throw it away each time: a slow store then spends its time unpacking.
+    const resume = payload.pause();
     try {
       await current.ready;
       const work = place.turn.then(() => handOver(payload, current, place));
       place.turn = work.catch(() => undefined);
       await work;
     } finally {
+      resume();
       clearInterval(heart);
       working--;
     }
