@@ -6,6 +6,7 @@
  * looked at by its name, so that editors, symbolic links and mounted configuration maps all work.
  */
 
+import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { clearInterval, setInterval } from 'node:timers';
 import type { PrefixList } from '../config/lists.ts';
@@ -56,16 +57,35 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   let read: string | null = null;
   let seen: string | null = null;
 
+  function watched(file: string): readonly Watched[] {
+    return [
+      { path: file, mayBeGone: false },
+      // A copy that is gone is fetched anew, and must not keep changes of the configuration from being seen.
+      ...lists.map((list) => ({ path: list.file, mayBeGone: list.remote !== null })),
+    ];
+  }
+
   async function signature(): Promise<string | null> {
     if (loaded.file === null) return null;
     try {
-      const files = [loaded.file, ...lists.filter(({ remote }) => remote === null).map(({ file }) => file)];
-      const copies = lists.filter(({ remote }) => remote !== null).map(({ file }) => file);
-      const found = await Promise.all([
-        ...files.map(signatureOf),
-        // One that is gone is fetched anew, and must not keep changes of the configuration from being seen.
-        ...copies.map((file) => signatureOf(file).catch(() => 'missing')),
-      ]);
+      const found = watched(loaded.file).map(({ path, mayBeGone }) => {
+        const looked = stat(path).then(signatureOf);
+        return mayBeGone ? looked.catch(() => GONE) : looked;
+      });
+      return (await Promise.all(found)).join(' ');
+    } catch {
+      return null;
+    }
+  }
+
+  /** At once, so that a change right after the start is a change. */
+  function signatureAtStart(): string | null {
+    if (loaded.file === null) return null;
+    try {
+      const found = watched(loaded.file).map(({ path, mayBeGone }) => {
+        const looked = statSync(path, { throwIfNoEntry: !mayBeGone });
+        return looked === undefined ? GONE : signatureOf(looked);
+      });
       return found.join(' ');
     } catch {
       return null;
@@ -140,15 +160,13 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     reload: () => inTurn(true),
     start() {
       if (loaded.file === null) return;
-      const initial = signature().then((found) => {
-        // A change between the first reading and this look is found by the next SIGHUP at the latest.
-        read ??= found;
-        seen ??= found;
-      });
+      // A change between the first reading and this look is found by the next SIGHUP at the latest.
+      read ??= signatureAtStart();
+      seen ??= read;
       timer = setInterval(() => {
         if (polling) return;
         polling = true;
-        void initial.then(look).finally(() => {
+        void look().finally(() => {
           polling = false;
         });
       }, POLL_MS);
@@ -162,8 +180,14 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   };
 }
 
-async function signatureOf(file: string): Promise<string> {
-  const { ino, size, mtimeMs, ctimeMs } = await stat(file);
+interface Watched {
+  readonly path: string;
+  readonly mayBeGone: boolean;
+}
+
+const GONE = 'gone';
+
+function signatureOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
