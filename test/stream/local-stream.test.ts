@@ -327,9 +327,9 @@ describe('consuming by segment', () => {
     expect(await dataFiles()).toHaveLength(1);
     expect(stream.counters.spoolBytes).toBeGreaterThan(0);
     await slow.commit('mail', 0, 1);
-    await eventually(async () => (await dataFiles()).length === 0);
+    // Its index goes a moment after its data.
+    await eventually(async () => (await readdir(join(directory, 'mail'))).length === 0);
     expect(stream.counters.spoolBytes).toBe(0);
-    expect(await readdir(join(directory, 'mail'))).toEqual([]);
   });
 
   it('gives the rest of a segment as messages to a group that stands in the middle of it', async () => {
