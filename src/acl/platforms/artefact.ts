@@ -32,6 +32,18 @@ export const INBOUND: readonly string[] = [
   'the world to your mail server does not come in there, and its replies go to other ports.',
 ];
 
+/** For lists of a router that forwards, whatever the interface, unless one is configured. */
+export function forwarding(model: AclModel): readonly string[] {
+  return [
+    'For the router that forwards the traffic of the hosts; it sees their addresses before source NAT.',
+    ...(model.interface === null
+      ? [
+          'No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
+        ]
+      : []),
+  ];
+}
+
 const PURPOSE = {
   policy: [
     'Lets the authorised senders (and mail to them) through to TCP port 25 and denies it to everyone else.',

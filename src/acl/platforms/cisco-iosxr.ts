@@ -6,17 +6,14 @@
  */
 
 import type { AclModel } from '../model.ts';
-import { revisionOf } from '../revision.ts';
-import { artefact, INBOUND, INTERFACE_PLACEHOLDER, listName } from './artefact.ts';
-import { binding, numberedEntries } from './ios-family.ts';
+import { INBOUND, listName } from './artefact.ts';
+import { namedList, namedListText } from './ios-family.ts';
 
 /** Pasteable text for configuration mode. Without an interface the list is created, but bound to nothing. */
 export function renderCiscoIosXr(model: AclModel): string {
   const ip = model.family === '4' ? 'ipv4' : 'ipv6';
-  const lines = numberedEntries(model, 'wildcard', `permit ${ip} any any`);
-  const revision = revisionOf([model.interface ?? '', ...lines].join('\n'));
-  const name = `${listName(model)}-${revision}`;
-  const face = model.interface ?? INTERFACE_PLACEHOLDER;
+  const list = namedList(model, 'wildcard', ip);
+  const { name, face } = list;
   const bind = `${ip} access-group ${name} ingress`;
   const guide = {
     place: INBOUND,
@@ -37,11 +34,5 @@ export function renderCiscoIosXr(model: AclModel): string {
     unverified:
       'no device has read it. The entries come from the same code as those for IOS, which are tested with packets.',
   };
-  return artefact('!', model, revision, guide, [
-    `${ip} access-list ${name}`,
-    ...lines,
-    '!',
-    ...binding(model, '!', bind),
-    '!',
-  ]);
+  return namedListText(model, list, { ip, bind, guide });
 }

@@ -7,17 +7,14 @@
  */
 
 import type { AclModel } from '../model.ts';
-import { revisionOf } from '../revision.ts';
-import { artefact, INBOUND, INTERFACE_PLACEHOLDER, listName } from './artefact.ts';
-import { binding, numberedEntries } from './ios-family.ts';
+import { INBOUND, listName } from './artefact.ts';
+import { namedList, namedListText } from './ios-family.ts';
 
 /** Pasteable text for configuration mode. Without an interface the list is created, but bound to nothing. */
 export function renderCiscoNxos(model: AclModel): string {
   const ip = model.family === '4' ? 'ip' : 'ipv6';
-  const lines = numberedEntries(model, 'length', `permit ${ip} any any`);
-  const revision = revisionOf([model.interface ?? '', ...lines].join('\n'));
-  const name = `${listName(model)}-${revision}`;
-  const face = model.interface ?? INTERFACE_PLACEHOLDER;
+  const list = namedList(model, 'length', ip);
+  const { revision, name, face } = list;
   const bind = model.family === '4' ? `ip access-group ${name} in` : `ipv6 traffic-filter ${name} in`;
   const guide = {
     place: INBOUND,
@@ -40,11 +37,5 @@ export function renderCiscoNxos(model: AclModel): string {
     unverified:
       'no device has read it. The entries come from the same code as those for IOS, which are tested with packets.',
   };
-  return artefact('!', model, revision, guide, [
-    `${ip} access-list ${name}`,
-    ...lines,
-    '!',
-    ...binding(model, '!', bind),
-    '!',
-  ]);
+  return namedListText(model, list, { ip, bind, guide });
 }

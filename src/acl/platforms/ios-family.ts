@@ -8,7 +8,8 @@
 import { formatAddress } from '../../flow/address.ts';
 import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
 import { type AclModel, type AclRule, BLOCKED_PORT, isHost, prefixBits, prefixFamily } from '../model.ts';
-import { comment, INTERFACE_PLACEHOLDER } from './artefact.ts';
+import { revisionOf } from '../revision.ts';
+import { artefact, comment, type Guide, INTERFACE_PLACEHOLDER, listName } from './artefact.ts';
 
 export interface IosDialect {
   /** How an IPv4 network is written: `0.0.0.255`, `255.255.255.0` or `/24`. IPv6 always has a length. */
@@ -51,7 +52,7 @@ const SEQUENCE_STEP = 10;
  * Entries with remarks and the final permit, for platforms where a remark is a numbered entry as well: without a number of
  * its own it takes the next one, and the entry that has that number then replaces it.
  */
-export function numberedEntries(
+function numberedEntries(
   model: AclModel,
   networks: IosDialect['networks'],
   finalPermit: string,
@@ -70,8 +71,42 @@ export function numberedEntries(
   return lines;
 }
 
+export interface NamedList {
+  readonly lines: readonly string[];
+  readonly revision: string;
+  readonly name: string;
+  /** The interface, or what stands for it in texts. */
+  readonly face: string;
+}
+
+/**
+ * A list that has a new name for every content, so that a bound list is never edited and the one before is there to go
+ * back to. `ip` is the platform's word for all of the family's protocols.
+ */
+export function namedList(model: AclModel, networks: IosDialect['networks'], ip: string): NamedList {
+  const lines = numberedEntries(model, networks, `permit ${ip} any any`);
+  const revision = revisionOf([model.interface ?? '', ...lines].join('\n'));
+  const face = model.interface ?? INTERFACE_PLACEHOLDER;
+  return { lines, revision, name: `${listName(model)}-${revision}`, face };
+}
+
+/** The text of such a list, with the command that binds it. */
+export function namedListText(
+  model: AclModel,
+  { name, lines, revision }: NamedList,
+  { ip, bind, guide }: { readonly ip: string; readonly bind: string; readonly guide: Guide },
+): string {
+  return artefact('!', model, revision, guide, [
+    `${ip} access-list ${name}`,
+    ...lines,
+    '!',
+    ...binding(model, '!', bind),
+    '!',
+  ]);
+}
+
 /** The commands that bind a list, as comments when the operator has not said where. */
-export function binding(model: AclModel, mark: string, ...commands: readonly string[]): readonly string[] {
+function binding(model: AclModel, mark: string, ...commands: readonly string[]): readonly string[] {
   const lines = [
     `interface ${model.interface ?? INTERFACE_PLACEHOLDER}`,
     ...commands.map((line) => ` ${line}`),

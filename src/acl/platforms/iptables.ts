@@ -10,7 +10,7 @@ import { formatAddress } from '../../flow/address.ts';
 import { judgedSources } from '../groups.ts';
 import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-import { artefact, assertLinuxInterface, cidr, interfaceSuffix } from './artefact.ts';
+import { artefact, assertLinuxInterface, cidr, forwarding, interfaceSuffix } from './artefact.ts';
 
 /** A bound, not a reservation: ipset takes memory as the set grows. */
 const MAX_ELEMENTS = 262_144;
@@ -40,14 +40,7 @@ export function renderIptables(model: AclModel): string {
   ];
   const revision = revisionOf(body.join('\n'));
   const guide = {
-    place: [
-      'For the router that forwards the traffic of the hosts; it sees their addresses before source NAT.',
-      ...(model.interface === null
-        ? [
-            'No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
-          ]
-        : []),
-    ],
+    place: forwarding(model),
     apply: [
       'sh FILE                                (replaces chain and set in one step each; again is harmless)',
     ],

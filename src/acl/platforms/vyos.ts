@@ -10,7 +10,7 @@ import { formatPrefix } from '../../flow/prefix.ts';
 import { judgedSources } from '../groups.ts';
 import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-import { artefact, assertLinuxInterface, cidr, interfaceSuffix, listName } from './artefact.ts';
+import { artefact, assertLinuxInterface, cidr, forwarding, interfaceSuffix, listName } from './artefact.ts';
 
 const STEP = 10;
 
@@ -45,14 +45,7 @@ export function renderVyos(model: AclModel): string {
   ];
   const revision = revisionOf(body.join('\n'));
   const guide = {
-    place: [
-      'For the router that forwards the traffic of the hosts; it sees their addresses before source NAT.',
-      ...(model.interface === null
-        ? [
-            'No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
-          ]
-        : []),
-    ],
+    place: forwarding(model),
     apply: [
       'configure',
       '<paste this text>                      ("Nothing to delete" is no error the first time)',
