@@ -6,23 +6,21 @@
  * it. Nothing is ever confirmed that was not checked.
  */
 
-import { messageOf } from '../errors.ts';
 import { CLI_DIALECTS, type CliDialect } from './cli-dialects.ts';
 import { type CliSession, openCli } from './cli-session.ts';
 import { isOurs, type ListText, readListText, shownEntries } from './list-text.ts';
 import {
+  assertInTime,
   attempt,
   createTranscript,
   DeviceError,
   type DeviceState,
   type PushReport,
   type PushRequest,
+  pushDeadline,
   type Transcript,
 } from './report.ts';
 import { connectSsh, type SshConnection, secretOf } from './ssh.ts';
-
-/** A session's part of the time until the router takes the change back; the rest is for taking it back in order. */
-const CONFIRM_SHARE = 0.8;
 
 interface Opened {
   readonly connection: SshConnection;
@@ -41,11 +39,7 @@ export async function pushCli(
   const list = readListText(request.text);
   const transcript = createTranscript();
   const id = `rogue-smtp-${list.name.toLowerCase()}`;
-  // A router's clock starts with the first command at the latest.
-  const deadline = AbortSignal.any([
-    signal,
-    AbortSignal.timeout(Math.floor(settings.confirm * CONFIRM_SHARE)),
-  ]);
+  const deadline = pushDeadline(signal, settings);
   const sessions: Opened[] = [];
   let present = '';
   let changes: string | null = null;
@@ -66,7 +60,7 @@ export async function pushCli(
   };
   const say = async (cli: CliSession, commands: readonly string[]) => {
     for (const command of commands) {
-      if (deadline.aborted) throw new DeviceError(`given up: ${messageOf(deadline.reason)}`);
+      assertInTime(deadline);
       await cli.command(command);
     }
   };

@@ -7,20 +7,21 @@
  * and Juniper's manual of the XML protocol; no device has been asked.
  */
 
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { RogueSmtpError } from '../errors.ts';
 import { child, type NetconfSession, nodes, openNetconf, textOf, type XmlNode } from './netconf-session.ts';
 import {
+  assertInTime,
   attempt,
   createTranscript,
   DeviceError,
   type DeviceState,
   type PushReport,
   type PushRequest,
+  pushDeadline,
   type Transcript,
 } from './report.ts';
 import { connectSsh, type SshConnection } from './ssh.ts';
 
-const CONFIRM_SHARE = 0.8;
 const CAPABILITIES = ['candidate', 'confirmed-commit', 'validate'] as const;
 
 interface Filter {
@@ -58,10 +59,7 @@ export async function pushJunos(
   const { settings } = request;
   const filter = readFilter(request.text);
   const transcript = createTranscript();
-  const deadline = AbortSignal.any([
-    signal,
-    AbortSignal.timeout(Math.floor(settings.confirm * CONFIRM_SHARE)),
-  ]);
+  const deadline = pushDeadline(signal, settings);
   const sessions: Opened[] = [];
   let present = '';
   let changes: string | null = null;
@@ -81,7 +79,7 @@ export async function pushJunos(
     return opened.netconf;
   };
   const ask = async (session: NetconfSession, operation: string) => {
-    if (deadline.aborted) throw new DeviceError(`given up: ${messageOf(deadline.reason)}`);
+    assertInTime(deadline);
     return session.rpc(operation);
   };
   try {

@@ -52,6 +52,19 @@ export class DeviceError extends Error {
   }
 }
 
+/** A push's part of the time until the router takes the change back; the rest is for taking it back in order. */
+const CONFIRM_SHARE = 0.8;
+
+/** Aborted when a push must be given up: a router's clock starts with the first command at the latest. */
+export function pushDeadline(signal: AbortSignal, { confirm }: Pick<PushSettings, 'confirm'>): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(Math.floor(confirm * CONFIRM_SHARE))]);
+}
+
+/** Throws DeviceError when it is time to give up. */
+export function assertInTime(deadline: AbortSignal): void {
+  if (deadline.aborted) throw new DeviceError(`given up: ${messageOf(deadline.reason)}`);
+}
+
 const MAX_TRANSCRIPT_LINES = 20_000;
 const MAX_LINE = 500;
 
