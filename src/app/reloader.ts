@@ -7,7 +7,6 @@
  */
 
 import { type Stats, statSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { clearInterval, setInterval } from 'node:timers';
 import type { PrefixList } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -57,36 +56,17 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   let read: string | null = null;
   let seen: string | null = null;
 
-  function watched(file: string): readonly Watched[] {
-    return [
-      { path: file, mayBeGone: false },
-      // A copy that is gone is fetched anew, and must not keep changes of the configuration from being seen.
-      ...lists.map((list) => ({ path: list.file, mayBeGone: list.remote !== null })),
-    ];
-  }
-
-  async function signature(): Promise<string | null> {
+  /** Of the files that are followed. Without waiting, as they are read: a change right after the start is a change. */
+  function signature(): string | null {
     if (loaded.file === null) return null;
     try {
-      const found = watched(loaded.file).map(({ path, mayBeGone }) => {
-        const looked = stat(path).then(signatureOf);
-        return mayBeGone ? looked.catch(() => GONE) : looked;
-      });
-      return (await Promise.all(found)).join(' ');
-    } catch {
-      return null;
-    }
-  }
-
-  /** At once, so that a change right after the start is a change. */
-  function signatureAtStart(): string | null {
-    if (loaded.file === null) return null;
-    try {
-      const found = watched(loaded.file).map(({ path, mayBeGone }) => {
-        const looked = statSync(path, { throwIfNoEntry: !mayBeGone });
-        return looked === undefined ? GONE : signatureOf(looked);
-      });
-      return found.join(' ');
+      const files = [loaded.file, ...lists.filter(({ remote }) => remote === null).map(({ file }) => file)];
+      const copies = lists.filter(({ remote }) => remote !== null).map(({ file }) => file);
+      return [
+        ...files.map((file) => signatureOf(statSync(file))),
+        // One that is gone is fetched anew, and must not keep changes of the configuration from being seen.
+        ...copies.map((file) => signatureOf(statSync(file, { throwIfNoEntry: false }))),
+      ].join(' ');
     } catch {
       return null;
     }
@@ -95,7 +75,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   async function look(): Promise<void> {
     watch.observe(lists, now());
     const before = seen;
-    seen = await signature();
+    seen = signature();
     // A file that is gone is one that is being replaced, or a mistake that the next start will tell.
     if (seen === null || seen !== before || seen === read) return;
     await inTurn(false);
@@ -106,7 +86,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       log.warn('there is no configuration file to read again: everything is default, or said in variables');
       return;
     }
-    read = await signature();
+    read = signature();
     seen = read;
     try {
       const fresh = loaded.again();
@@ -161,7 +141,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     start() {
       if (loaded.file === null) return;
       // A change between the first reading and this look is found by the next SIGHUP at the latest.
-      read ??= signatureAtStart();
+      read ??= signature();
       seen ??= read;
       timer = setInterval(() => {
         if (polling) return;
@@ -180,15 +160,8 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   };
 }
 
-interface Watched {
-  readonly path: string;
-  readonly mayBeGone: boolean;
-}
-
-const GONE = 'gone';
-
-function signatureOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
-  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+function signatureOf(file: Stats | undefined): string {
+  return file === undefined ? 'missing' : `${file.ino} ${file.size} ${file.mtimeMs} ${file.ctimeMs}`;
 }
 
 /** What is in force protects more than a configuration with a list that is not there yet. */
