@@ -8,12 +8,13 @@
  */
 
 import { rmSync } from 'node:fs';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/errors.ts';
+import { writeSection } from '../support/readme-section.ts';
 import {
   benchDetector,
   benchDetectorMemory,
@@ -356,15 +357,7 @@ const PARTS = [
 
 for (const { name, heading, report } of PARTS) {
   if (!flags.only.split(',').includes(name)) continue;
-  const text = `${heading}\n\n${await report()}`;
-  process.stdout.write(`${text}\n`);
-  if (flags.write) await writeFile(README, withSection(await readFile(README, 'utf8'), heading, text));
-}
-
-/** The text with one section, from its heading to the next of its rank or the end, replaced or added. */
-function withSection(text: string, heading: string, section: string): string {
-  const parts = text.split(/^(?=## )/m);
-  const at = parts.findIndex((part) => part.startsWith(`${heading}\n`));
-  parts.splice(at < 0 ? parts.length : at, 1, section);
-  return `${parts.map((part) => part.trimEnd()).join('\n\n')}\n`;
+  const text = await report();
+  process.stdout.write(`${heading}\n\n${text}\n`);
+  if (flags.write) await writeSection(README, heading, text);
 }

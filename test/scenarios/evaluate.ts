@@ -2,8 +2,8 @@
  * `npm run evaluate`: what the detector says of labelled traffic, next to four rules of others.
  *
  * Prints a table; `--quick` takes smaller networks, `--seed N` other traffic of the same kind, `--only TEXT` scenarios
- * whose name holds it, `--sampling 1,100` these rates; `--misses` names the hosts; `--write` puts the table into README.md. Ends with 1 when an innocent host was blocked: that is
- * never a matter of degree.
+ * whose name holds it, `--sampling 1,100` these rates; `--misses` names the hosts; `--write` puts the table into
+ * README.md. Ends with 1 when an innocent host was blocked: that is never a matter of degree.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -167,6 +167,14 @@ export const TUPLE: readonly Field[] = [
   [1, 4],
 ];
 
-export function tuple(src = '10.0.0.1', dst = '192.0.2.25', srcPort = 40000, dstPort = 25): Buffer {
-  return Buffer.concat([ipv4(src), ipv4(dst), u16(srcPort, dstPort), Buffer.from([6, 0x1b]), u32(10, 1000)]);
+export function tuple(
+  src = '10.0.0.1',
+  dst = '192.0.2.25',
+  srcPort = 40000,
+  dstPort = 25,
+  packets = 10,
+  bytes = 1000,
+): Buffer {
+  const counters = u32(packets, bytes);
+  return Buffer.concat([ipv4(src), ipv4(dst), u16(srcPort, dstPort), Buffer.from([6, 0x1b]), counters]);
 }

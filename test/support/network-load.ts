@@ -8,7 +8,7 @@
 
 import { createSocket } from 'node:dgram';
 import type { ExportPool } from '../bench/exports.ts';
-import { integer, ipfix, ipv4, set, template, u16, u32, type V5Flow, v5 } from './datagrams.ts';
+import { type Field, integer, ipfix, set, TUPLE, template, tuple, type V5Flow, v5 } from './datagrams.ts';
 
 export const MAIL_SERVER = '10.0.0.25';
 const RECORDS = 30;
@@ -34,35 +34,13 @@ function flowsOf(datagram: number): V5Flow[] {
   }));
 }
 
-const FIELDS: readonly (readonly [number, number])[] = [
-  [8, 4],
-  [12, 4],
-  [7, 2],
-  [11, 2],
-  [4, 1],
-  [6, 1],
-  [2, 4],
-  [1, 4],
-  [152, 8],
-  [153, 8],
-];
+const FIELDS: readonly Field[] = [...TUPLE, [152, 8], [153, 8]];
 const TEMPLATE_ID = 300;
 
-function ipfixRecord({
-  src = '',
-  dst = '',
-  srcPort = 0,
-  dstPort = 0,
-  packets = 0,
-  bytes = 0,
-}: V5Flow): Buffer {
+function ipfixRecord({ src, dst, srcPort, dstPort, packets, bytes }: V5Flow): Buffer {
   const now = Date.now();
   return Buffer.concat([
-    ipv4(src),
-    ipv4(dst),
-    u16(srcPort, dstPort),
-    Buffer.from([6, 0x1b]),
-    u32(packets, bytes),
+    tuple(src, dst, srcPort, dstPort, packets, bytes),
     integer(now - 2000, 8),
     integer(now - 1000, 8),
   ]);

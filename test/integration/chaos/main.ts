@@ -8,7 +8,6 @@
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createSender } from '../../bench/sender.ts';
 import { createLoad, startNewcomers, steadyRogues } from '../../support/network-load.ts';
+import { writeSection } from '../../support/readme-section.ts';
 import { cannotHaveKafka, startCluster } from '../kafka/broker.ts';
 import { createRoles, type RoleName } from './roles.ts';
 import { watchAlerts } from './watch.ts';
@@ -254,11 +254,5 @@ function report(
 async function writeReport(): Promise<void> {
   const heading = faults ? '## Chaos' : '## Throughput and latency on Kafka';
   const command = `npm run chaos -- --minutes ${values.minutes} --rate ${rate}${faults ? '' : ' --no-faults'} --write`;
-  const text = await readFile(README, 'utf8');
-  const sections = text.split(/^(?=## )/m);
-  const fresh = `${heading}\n\n\`${command}\`\n\n${lines.join('\n')}\n\n`;
-  const index = sections.findIndex((section) => section.startsWith(`${heading}\n`));
-  if (index < 0) sections.push(fresh);
-  else sections[index] = fresh;
-  await writeFile(README, `${sections.join('').trimEnd()}\n`);
+  await writeSection(README, heading, `\`${command}\`\n\n${lines.join('\n')}`);
 }
