@@ -168,25 +168,29 @@ export type SequencedVersion = keyof typeof COUNTINGS;
 /** Where an exporter's account stands by each way of counting that is followed, the best first. */
 export type SequenceMarks = readonly (SequencePosition & { readonly counting: CountingName })[];
 
-/** After so many datagrams the ways that foretold less than half of the best are followed no further. */
+/** After so many datagrams the ways that foretold less than half of what the best did are followed no further. */
 const TRIAL_DATAGRAMS = 64;
 
 interface Way {
   readonly counting: Counting;
   readonly account: SequenceAccount;
+  /** What had been counted when this account began. */
+  readonly before: SequenceCounts;
   foretold: number;
 }
 
 /**
- * The account of one exporter and domain. Every way of counting of the version is followed at first; the counts are
- * those of the way that foretold most numbers, of equals the specification's. An exporter that no longer counts the way
- * it did (a new firmware) is tried anew.
+ * The account of one exporter and domain. Every way of counting of the version is followed at first, and the counts are
+ * those of the way that foretold most numbers so far, of equals the specification's; after a trial, those of the way that
+ * won it. While less than half of the numbers are foretold, the ways that were given up are tried again beside it: either
+ * much is lost or late, which changes nothing, or the exporter counts in another way than it did (a new firmware), which
+ * is believed once it foretells half of them.
  */
 export class ExporterSequence {
   readonly #version: SequencedVersion;
-  /** Counts of earlier trials. */
-  readonly #before = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+  /** First the one whose counts are told, once a trial has shown which. */
   #ways: Way[];
+  #tried = false;
   #seen = 0;
 
   constructor(version: SequencedVersion) {
@@ -202,24 +206,22 @@ export class ExporterSequence {
     uptimeMs: number | null,
     counts: SequenceCounts,
   ): void {
-    let best = this.#ways[0];
     for (const way of this.#ways) {
       const { unit, withOwn } = way.counting;
       const own = unit === 'datagrams' ? 1 : unit === 'flows' ? units.flows : recordsOf(units);
       const first = withOwn && own !== null ? (sequence - own) >>> 0 : sequence;
       if (way.account.observe(first, own, exportMs, uptimeMs)) way.foretold++;
-      if (way.foretold > best.foretold) best = way;
     }
-    const { account } = best;
-    counts.sequenceLost = this.#before.sequenceLost + account.sequenceLost;
-    counts.sequenceReordered = this.#before.sequenceReordered + account.sequenceReordered;
-    counts.sequenceResets = this.#before.sequenceResets + account.sequenceResets;
-    if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(best, counts);
+    const { account, before } = this.#told();
+    counts.sequenceLost = before.sequenceLost + account.sequenceLost;
+    counts.sequenceReordered = before.sequenceReordered + account.sequenceReordered;
+    counts.sequenceResets = before.sequenceResets + account.sequenceResets;
+    if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(counts);
   }
 
   marks(): SequenceMarks {
-    const best = this.#best();
-    const ways = [best, ...this.#ways.filter((way) => way !== best)];
+    const told = this.#told();
+    const ways = [told, ...this.#ways.filter((way) => way !== told)];
     return ways.map(({ counting, account }) => ({ counting: counting.name, ...account.position }));
   }
 
@@ -235,25 +237,43 @@ export class ExporterSequence {
     this.#ways = ways;
   }
 
+  #told(): Way {
+    return this.#tried ? this.#ways[0] : this.#best();
+  }
+
+  /** The way that has foretold most, of equals the first. */
   #best(): Way {
     return this.#ways.reduce((best, way) => (way.foretold > best.foretold ? way : best));
   }
 
-  #judge(best: Way, { sequenceLost, sequenceReordered, sequenceResets }: SequenceCounts): void {
+  #judge(counts: SequenceCounts): void {
     this.#seen = 0;
-    const enough = best.foretold / 2;
-    if (best.foretold < TRIAL_DATAGRAMS / 2 && this.#ways.length < COUNTINGS[this.#version].length) {
-      Object.assign(this.#before, { sequenceLost, sequenceReordered, sequenceResets });
-      this.#ways = waysOf(this.#version);
-      return;
+    const most = this.#best();
+    const sure = most.foretold >= TRIAL_DATAGRAMS / 2;
+    const best = sure ? most : this.#told();
+    const ways = waysOf(this.#version, counts);
+    if (!sure && this.#ways.length < ways.length) {
+      const followed = this.#ways.map(({ counting }) => counting);
+      this.#ways.push(...ways.filter(({ counting }) => !followed.includes(counting)));
+    } else {
+      const enough = most.foretold / 2;
+      this.#ways = this.#ways.filter((way) => way === best || way.foretold >= enough);
     }
-    this.#ways = this.#ways.filter(({ foretold }) => foretold >= enough);
+    this.#tried = true;
+    this.#ways = [best, ...this.#ways.filter((way) => way !== best)];
     for (const way of this.#ways) way.foretold = way === best ? 1 : 0;
   }
 }
 
-function waysOf(version: SequencedVersion): Way[] {
-  return COUNTINGS[version].map((counting) => ({ counting, account: new SequenceAccount(), foretold: 0 }));
+const NOTHING: SequenceCounts = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+
+function waysOf(version: SequencedVersion, { ...before }: SequenceCounts = NOTHING): Way[] {
+  return COUNTINGS[version].map((counting) => ({
+    counting,
+    account: new SequenceAccount(),
+    before,
+    foretold: 0,
+  }));
 }
 
 function recordsOf({ flows, options }: SequenceUnits): number | null {
