@@ -5,6 +5,7 @@
  * is and what should be, since partitions and compaction decide where hosts go and what a restart knows.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
@@ -66,7 +67,7 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
     const durable: Readonly<Record<string, string>> =
       replicationFactor >= DEFAULT_REPLICATION ? { 'min.insync.replicas': String(IN_SYNC_OF_THREE) } : {};
     await admin.createTopics({
-      waitForLeaders: true,
+      waitForLeaders: false,
       topics: missing.map((stream) => ({
         topic: topicName(config, stream),
         numPartitions: partitionCount(config, stream),
@@ -77,11 +78,40 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
         })),
       })),
     });
+    await partitionsOf(
+      admin,
+      missing.map((stream) => topicName(config, stream)),
+    );
   }
   return {
     created: missing.map((stream) => topicName(config, stream)),
     checked: present.map((stream) => topicName(config, stream)),
   };
+}
+
+/** So long a new topic may take to be known to the broker that is asked. */
+const SPREAD_MS = 30_000;
+const SPREAD_LOOK_MS = 100;
+
+/**
+ * Numbers of partitions of topics that exist, once each has a leader. A broker that has not heard of a topic yet is asked
+ * again, which kafkajs itself does only for one without a leader.
+ */
+async function partitionsOf(admin: Admin, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const deadline = performance.now() + SPREAD_MS;
+  for (;;) {
+    try {
+      const metadata = await admin.fetchTopicMetadata({ topics: [...topics] });
+      return new Map(metadata.topics.map(({ name, partitions }) => [name, partitions.length]));
+    } catch (error) {
+      if (!isStillSpreading(error) || performance.now() > deadline) throw error;
+      await sleep(SPREAD_LOOK_MS);
+    }
+  }
+}
+
+function isStillSpreading(error: unknown): boolean {
+  return error instanceof kafkajs.KafkaJSProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION';
 }
 
 /** Why existing topics cannot be used, in words. */
@@ -92,7 +122,7 @@ async function objections(
 ): Promise<string[]> {
   if (streams.length === 0) return [];
   const topics = streams.map((stream) => topicName(config, stream));
-  const metadata = await admin.fetchTopicMetadata({ topics });
+  const partitionsOfTopic = await partitionsOf(admin, topics);
   const described = await admin.describeConfigs({
     includeSynonyms: false,
     resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
@@ -100,7 +130,7 @@ async function objections(
   const problems: string[] = [];
   for (const stream of streams) {
     const topic = topicName(config, stream);
-    const partitions = metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    const partitions = partitionsOfTopic.get(topic) ?? 0;
     const wanted = partitionCount(config, stream);
     if (partitions !== wanted) {
       problems.push(
