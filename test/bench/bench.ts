@@ -3,8 +3,8 @@
  *
  * Figures of different runs or machines do not compare. `--quick` is a smoke test of the benchmark itself; `--write`
  * puts the result into README.md beside this file; `--rounds N` and `--versions v5,v9` do more or less of it; `--limits
- * v5` looks for lossless rates of those versions only, `--limits none` of none; `--only receiving`, `--only detector`
- * and `--only pipeline` measure, and write, one part. Nothing leaves the loopback.
+ * v5` looks for lossless rates of those versions only, `--limits none` of none; `--only receiving`, `detector`,
+ * `pipeline` and `first-leg` measure, and write, one part. Nothing leaves the loopback.
  */
 
 import { rmSync } from 'node:fs';
@@ -23,7 +23,8 @@ import {
   type DetectorRate,
 } from './detector.ts';
 import { createPools, type ExportPool } from './exports.ts';
-import { buildGoflow2 } from './goflow2.ts';
+import { benchFirstLeg } from './first-leg.ts';
+import { buildGoflow2, type Goflow2 } from './goflow2.ts';
 import { benchInMemory, benchMailFilter, type InMemoryResult } from './in-memory.ts';
 import { benchLatency, benchPipeline, type PipelineResult } from './pipeline.ts';
 import { type Bench, losslessRate, measureAt, median, type Step } from './rates.ts';
@@ -37,7 +38,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     versions: { type: 'string', default: '' },
     limits: { type: 'string', default: 'all' },
-    only: { type: 'string', default: 'receiving,detector,pipeline' },
+    only: { type: 'string', default: 'receiving,detector,pipeline,first-leg' },
   },
 });
 
@@ -219,12 +220,13 @@ const machine = () => [
   `Load of the machine: ${loads[0].toFixed(1)} before, ${median(loads).toFixed(1)} in the median, ${Math.max(...loads).toFixed(1)} at most`,
 ];
 
+const goflow2IfWanted = async (): Promise<Goflow2> =>
+  flags.quick ? { kind: 'missing', why: 'left out by --quick' } : buildGoflow2(directory);
+
 async function reportReceiving(): Promise<string> {
   const wanted = flags.versions === '' ? null : flags.versions.split(',');
   const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
-  const goflow2 = flags.quick
-    ? ({ kind: 'missing', why: 'left out by --quick' } as const)
-    : await buildGoflow2(directory);
+  const goflow2 = await goflow2IfWanted();
   const kinds = receiverKinds(goflow2);
   const sender = await createSender(directory);
   const receiveBuffer = await receiveBufferLimit();
@@ -348,11 +350,48 @@ async function reportPipeline(): Promise<string> {
   ].join('\n');
 }
 
+async function reportFirstLeg(): Promise<string> {
+  const sender = await createSender(directory);
+  const seconds = flags.quick ? 2 : 20;
+  const rates = flags.quick ? [30_000] : [100_000, 300_000, 600_000];
+  const leg = await benchFirstLeg(sender, await goflow2IfWanted(), rates, seconds);
+  if (leg.kind === 'missing') return `Not measured: ${leg.why}.\n`;
+  return [
+    ...machine(),
+    '(1 is a busy core; sender, collector and broker share the cores).',
+    ...(leg.missing === null ? [] : [`Not measured: goflow2: ${leg.missing}.`]),
+    '',
+    `One broker of Kafka 4.3.1, 4000 different v5 datagrams of 30 records round and round, ${seconds} s of each rate, all in turn.`,
+    '',
+    table(
+      [
+        'collector',
+        'flows/s offered',
+        'dropped by the kernel',
+        'acknowledged by the broker, of those sent',
+        "collector's CPU a flow",
+        "broker's CPU a flow",
+        'bytes a flow in the topics',
+      ],
+      leg.results.map((result) => [
+        result.collector,
+        String(result.offered),
+        percent(result.kernelDropped, result.sent),
+        `${result.acknowledged} (${percent(result.acknowledged, result.sent)})`,
+        `**${result.collectorCpu.toFixed(2)} us**`,
+        `${result.brokerCpu.toFixed(2)} us`,
+        result.bytesAFlow.toFixed(1),
+      ]),
+    ),
+  ].join('\n');
+}
+
 /** Heading of each part's section of the README, in the order in which they stand there. */
 const PARTS = [
   { name: 'receiving', heading: '## Results', report: reportReceiving },
   { name: 'detector', heading: '## Results of the detector', report: reportDetector },
   { name: 'pipeline', heading: '## Results of the whole path', report: reportPipeline },
+  { name: 'first-leg', heading: '## Results of the first leg, into Kafka', report: reportFirstLeg },
 ];
 
 for (const { name, heading, report } of PARTS) {

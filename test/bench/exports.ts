@@ -23,6 +23,7 @@ export interface ExportPool {
 const RECORDS = 30;
 const WIDE_RECORDS = 6;
 const SAMPLES = 7;
+/** So many different ones of each, unless more are asked for. */
 const DATAGRAMS = 64;
 
 /** What a record of 60 fields has besides the usual 18: application, timing, VLANs, MACs, MPLS, NAT, counters. */
@@ -110,7 +111,7 @@ function sample(random: (below: number) => number): Buffer {
   return Buffer.concat([u32(1, 32 + raw.length), u32(1, 3, 512, 1000, 0, 7, 8, 1), raw]);
 }
 
-export function createPools(): readonly ExportPool[] {
+export function createPools(datagrams = DATAGRAMS): readonly ExportPool[] {
   const random = createRandom();
   const repeat = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
   const uptimes = () => u32(999_000 - random(5000), 990_000 - random(5000));
@@ -121,7 +122,7 @@ export function createPools(): readonly ExportPool[] {
       version: 'v5',
       records: RECORDS,
       templates: [],
-      datagrams: repeat(DATAGRAMS, () =>
+      datagrams: repeat(datagrams, () =>
         v5(
           repeat(RECORDS, () => ({
             src: `10.0.${random(256)}.${random(256)}`,
@@ -141,7 +142,7 @@ export function createPools(): readonly ExportPool[] {
       version: 'v9',
       records: RECORDS,
       templates: [v9([set(0, template(300, fields(22, 21, 4)))])],
-      datagrams: repeat(DATAGRAMS, () => v9([set(300, ...repeat(RECORDS, () => record(random, uptimes())))])),
+      datagrams: repeat(datagrams, () => v9([set(300, ...repeat(RECORDS, () => record(random, uptimes())))])),
       sequenceOffset: 12,
       sequenceStep: 1,
     },
@@ -150,7 +151,7 @@ export function createPools(): readonly ExportPool[] {
       version: 'ipfix',
       records: RECORDS,
       templates: [ipfix([set(2, template(300, fields(152, 153, 8)))])],
-      datagrams: repeat(DATAGRAMS, () =>
+      datagrams: repeat(datagrams, () =>
         ipfix([set(300, ...repeat(RECORDS, () => record(random, absolute())))]),
       ),
       sequenceOffset: 8,
@@ -161,7 +162,7 @@ export function createPools(): readonly ExportPool[] {
       version: 'ipfix',
       records: WIDE_RECORDS,
       templates: [ipfix([set(2, template(301, [...fields(152, 153, 8), ...FURTHER]))])],
-      datagrams: repeat(DATAGRAMS, () =>
+      datagrams: repeat(datagrams, () =>
         ipfix([
           set(
             301,
@@ -179,7 +180,7 @@ export function createPools(): readonly ExportPool[] {
       version: 'sflow',
       records: SAMPLES,
       templates: [],
-      datagrams: repeat(DATAGRAMS, () =>
+      datagrams: repeat(datagrams, () =>
         Buffer.concat([
           u32(5, 1),
           ipv4('192.0.2.7'),

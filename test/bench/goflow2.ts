@@ -44,14 +44,42 @@ export function goflow2Command(
   directory: string,
 ): readonly string[] {
   const listen = `${sflow ? 'sflow' : 'netflow'}://127.0.0.1:${port}?count=1`;
-  const sink = ['-produce', 'sample', '-format', 'bin', '-transport', 'file', '-transport.file', '/dev/null'];
-  const quiet = [
+  return command(program, listen, directory, ['-transport', 'file', '-transport.file', '/dev/null']);
+}
+
+/** NetFlow at the port, into a topic: a message a flow, in batches of at most a second, LZ4 as ours. */
+export function goflow2ToKafka(
+  program: string,
+  port: number,
+  directory: string,
+  { brokers, topic }: { readonly brokers: readonly string[]; readonly topic: string },
+): readonly string[] {
+  const settings = { brokers: brokers.join(','), topic, compression: 'lz4', flushfreq: '1s' };
+  return command(program, `netflow://127.0.0.1:${port}?count=1`, directory, [
+    '-transport',
+    'kafka',
+    ...Object.entries(settings).flatMap(([name, value]) => [`-transport.kafka.${name}`, value]),
+  ]);
+}
+
+function command(
+  program: string,
+  listen: string,
+  directory: string,
+  sink: readonly string[],
+): readonly string[] {
+  const format = ['-produce', 'sample', '-format', 'bin'];
+  const templates = ['-templates.path', join(directory, 'templates')];
+  return [
+    program,
+    '-listen',
+    listen,
+    ...format,
+    ...sink,
     '-loglevel',
     'error',
     '-addr',
     '127.0.0.1:0',
-    '-templates.path',
-    join(directory, 'templates'),
+    ...templates,
   ];
-  return [program, '-listen', listen, ...sink, ...quiet];
 }

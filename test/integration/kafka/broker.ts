@@ -37,6 +37,8 @@ export interface Cluster {
   kill(node: number): Promise<void>;
   start(node: number): Promise<void>;
   stop(): Promise<void>;
+  /** Where each keeps its data, in `node-1` and so on; empty for brokers that are not ours. */
+  readonly directory: string;
   /** Of the brokers that run, if they are ours. */
   pids(): readonly number[];
   /** Where the listener with TLS and SASL is, and the certificate to trust; none unless it was asked for. */
@@ -121,6 +123,7 @@ export async function startCluster(nodes: number, secure?: SecureAccess): Promis
       kill: refuse,
       start: refuse,
       stop: async () => undefined,
+      directory: '',
       pids: () => [],
     };
   }
@@ -233,6 +236,7 @@ export async function startCluster(nodes: number, secure?: SecureAccess): Promis
       await Promise.all(ports.map((_, node) => kill(node)));
       await rm(directory, { recursive: true, force: true });
     },
+    directory,
     pids: () => processes.flatMap((child) => child?.pid ?? []),
     ...(secure !== undefined && {
       secure: { brokers: ports.map((port) => `127.0.0.1:${port.secure}`), authority },
