@@ -9,7 +9,7 @@ import { cannotRunAsRoot } from '../support/requirements.ts';
 import { type AclLab, aclText, HOSTS, type Outcome, openAclLab } from './acl-lab.ts';
 import { importIos } from './fwbuilder.ts';
 
-const obstacle = cannotRunAsRoot('fwbedit', 'fwb_ipt', 'iptables-restore', 'nft', 'python3');
+const obstacle = cannotRunAsRoot('fwbedit', 'fwb_ipt', 'iptables-restore', 'nft', 'python3', 'setpriv');
 const { rogue, mail } = HOSTS['4'];
 
 const iosText = (kind: 'policy' | 'offenders', hosts: readonly string[] = []) =>

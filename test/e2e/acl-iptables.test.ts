@@ -11,6 +11,7 @@ const obstacle = cannotRunAsRoot(
   'ipset',
   'nft',
   'python3',
+  'setpriv',
 );
 const FAMILIES = ['4', '6'] as const;
 const LANS = [

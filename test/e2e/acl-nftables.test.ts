@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { cannotRunAsRoot } from '../support/requirements.ts';
 import { type AclLab, aclText, HOSTS, type Outcome, openAclLab, type Probe } from './acl-lab.ts';
 
-const obstacle = cannotRunAsRoot('nft', 'python3');
+const obstacle = cannotRunAsRoot('nft', 'python3', 'setpriv');
 const FAMILIES = ['4', '6'] as const;
 const LANS = [
   ['on the LAN interface', { interface: 'lan0' }],

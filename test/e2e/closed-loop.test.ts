@@ -9,9 +9,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createClient } from '../../src/cli/client.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { cannotRunAsRoot } from '../support/requirements.ts';
-import { COLLECTOR, freeTcpPort, type Lab, MAIL_SERVER, openLab, ROGUE, ROUTER, WORLD_MX } from './lab.ts';
+import { freeTcpPort, MAIN } from '../support/service.ts';
+import { COLLECTOR, type Lab, MAIL_SERVER, openLab, ROGUE, ROUTER, WORLD_MX } from './lab.ts';
 
-const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 const obstacle = cannotRunAsRoot('softflowd', 'nft', 'python3', 'setpriv');
 const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
 /** From the first record of the host, received, to the list with it. */
@@ -42,7 +42,7 @@ acl:
     - name: edge
       platform: nftables
       interface: lan0
-      hook: [ip, netns, exec, ${here.namespace('router')}, nft, -f, "{file}"]
+      hook: [ip, netns, exec, ${here.name('router')}, nft, -f, "{file}"]
 http: { listen: "127.0.0.1:${await freeTcpPort()}" }
 log: { level: warn }
 data: ${join(here.directory, 'data')}

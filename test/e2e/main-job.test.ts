@@ -13,10 +13,10 @@ import { describeAlert } from '../../src/cli/reports.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Alert, gradeAtLeast } from '../../src/messages/alert.ts';
 import { cannotRunAsRoot } from '../support/requirements.ts';
+import { freeTcpPort, MAIN } from '../support/service.ts';
 import {
   CLIENT,
   COLLECTOR,
-  freeTcpPort,
   type Lab,
   MAIL_SERVER,
   MAIL_SERVER_V6,
@@ -28,7 +28,6 @@ import {
   WORLD_MX_V6,
 } from './lab.ts';
 
-const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 const obstacle = cannotRunAsRoot('softflowd', 'nft', 'tcpdump', 'python3', 'setpriv');
 /** The exporter looks for ended flows once a second; expint cannot be shorter. */
 const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
