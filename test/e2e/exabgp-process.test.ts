@@ -1,8 +1,7 @@
 /** `rogue-smtp acl exabgp` as a process of the real ExaBGP, which peers with GoBGP: the routes follow the files. */
 
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,27 +9,17 @@ import { publishAcl } from '../../src/acl/publish.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import { offender, request } from '../support/acl-requests.ts';
 import { cannotRunAsRoot } from '../support/requirements.ts';
+import { MAIN } from '../support/service.ts';
+import { type Namespaces, openNamespaces } from './namespaces.ts';
 
-const obstacle = cannotRunAsRoot('exabgp', 'gobgp', 'gobgpd', 'pgrep');
-const NAMESPACE = `rs-exabgp-${process.pid}`;
+const obstacle = cannotRunAsRoot('exabgp', 'gobgp', 'gobgpd', 'pgrep', 'setpriv');
 
 describe.skipIf(obstacle !== null)(
   `ExaBGP's routes follow a target${obstacle === null ? '' : ` (skipped: ${obstacle})`}`,
   () => {
+    let speakers: Namespaces<'speakers'>;
     let directory: string;
-    const children: ChildProcess[] = [];
 
-    const inside = (command: string, args: readonly string[]) => [
-      'netns',
-      'exec',
-      NAMESPACE,
-      command,
-      ...args,
-    ];
-    function start(command: string, args: readonly string[]): void {
-      const env = { ...process.env, exabgp_daemon_user: 'root' };
-      children.push(spawn('ip', inside(command, args), { stdio: 'ignore', env }));
-    }
     async function publish(hosts: readonly string[]): Promise<void> {
       for (const family of ['4', '6'] as const) {
         const offenders = hosts.map((host) => offender(host));
@@ -39,11 +28,10 @@ describe.skipIf(obstacle !== null)(
       }
     }
     function routes(): string[] {
+      const gobgp = ['netns', 'exec', speakers.name('speakers'), 'gobgp'];
       return ['ipv4-flowspec', 'ipv6-flowspec']
         .flatMap((family) => {
-          const { stdout } = spawnSync('ip', inside('gobgp', ['global', 'rib', '-a', family]), {
-            encoding: 'utf8',
-          });
+          const { stdout } = spawnSync('ip', [...gobgp, 'global', 'rib', '-a', family], { encoding: 'utf8' });
           return [...stdout.matchAll(/source: ([^\]]+)\/(?:32|128)/g)].map((match) => match[1].trim());
         })
         .sort();
@@ -58,8 +46,8 @@ describe.skipIf(obstacle !== null)(
       }).stdout.trim();
 
     beforeAll(async () => {
-      directory = mkdtempSync(join(tmpdir(), 'exabgp-process-'));
-      const main = join(import.meta.dirname, '../../dist/cli/main.js');
+      speakers = openNamespaces('x', ['speakers']);
+      directory = speakers.directory;
       writeFileSync(
         join(directory, 'rogue-smtp.yaml'),
         `data: ${directory}/data\nacl: { targets: [{ name: flowspec, platform: exabgp }] }\n`,
@@ -80,24 +68,17 @@ describe.skipIf(obstacle !== null)(
       );
       writeFileSync(
         join(directory, 'exabgp.conf'),
-        `process rogue-smtp { run ${process.execPath} ${main} --config ${directory}/rogue-smtp.yaml acl exabgp flowspec; encoder text; }
+        `process rogue-smtp { run ${process.execPath} ${MAIN} --config ${directory}/rogue-smtp.yaml acl exabgp flowspec; encoder text; }
 neighbor 127.0.0.1 { router-id 192.0.2.9; local-address 127.0.0.2; local-as 64512; peer-as 64513;
   family { ipv4 flow; ipv6 flow; } api { processes [ rogue-smtp ]; } }
 `,
       );
       await publish(['192.0.2.55', '192.0.2.77', '2001:db8:1::55']);
-      execFileSync('ip', ['netns', 'add', NAMESPACE]);
-      execFileSync('ip', inside('ip', ['link', 'set', 'lo', 'up']));
-      start('gobgpd', ['-f', join(directory, 'gobgpd.toml')]);
-      start('exabgp', [join(directory, 'exabgp.conf')]);
+      speakers.start('speakers', 'gobgpd', '-f', join(directory, 'gobgpd.toml'));
+      const asRoot = 'exabgp_daemon_user=root';
+      speakers.start('speakers', 'env', asRoot, 'exabgp', join(directory, 'exabgp.conf'));
     });
-    afterAll(async () => {
-      for (const child of children.reverse()) child.kill('SIGTERM');
-      await sleep(500);
-      for (const child of children) child.kill('SIGKILL');
-      spawnSync('ip', ['netns', 'del', NAMESPACE]);
-      rmSync(directory, { recursive: true, force: true });
-    });
+    afterAll(() => speakers?.close());
 
     it('announces what is listed, withdraws what is not, and outlives the death of the process', async () => {
       await untilRoutes('192.0.2.55', '192.0.2.77', '2001:db8:1::55');
