@@ -3,17 +3,11 @@
  * into nftables, the packets stop, and the incident says that the block works. When the block ends, the way is open again.
  */
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createClient } from '../../src/cli/client.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { cannotRunAsRoot } from '../support/requirements.ts';
-import { freeTcpPort, MAIN } from '../support/service.ts';
-import { COLLECTOR, type Lab, MAIL_SERVER, openLab, ROGUE, ROUTER, WORLD_MX } from './lab.ts';
+import { type Lab, MAIL_SERVER, openLab, ROGUE, WORLD_MX } from './lab.ts';
 
 const obstacle = cannotRunAsRoot('softflowd', 'nft', 'python3', 'setpriv');
-const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
 /** From the first record of the host, received, to the list with it. */
 const BLOCKED_WITHIN_MS = 5000;
 const WITHIN = { timeout: 60_000, interval: 100 };
@@ -30,28 +24,16 @@ describe.skipIf(obstacle !== null)(
     it('blocks a bot within seconds, sees that its packets stop, and opens the way when the block ends', async () => {
       const here = await openLab();
       lab = here;
-      const configFile = join(here.directory, 'rogue-smtp.yaml');
-      writeFileSync(
-        configFile,
-        `collector: { listen: ["${COLLECTOR}:2055"], exporters: [${ROUTER}] }
-networks: { internal: [192.0.2.0/24] }
-senders: [{ name: mail, hosts: [${MAIL_SERVER}] }]
-block: { mode: publish, grace: 3s, ttl: 15s }
+      const service = await here.startService(`block: { mode: publish, grace: 3s, ttl: 15s }
 acl:
   targets:
     - name: edge
       platform: nftables
       interface: lan0
       hook: [ip, netns, exec, ${here.name('router')}, nft, -f, "{file}"]
-http: { listen: "127.0.0.1:${await freeTcpPort()}" }
-log: { level: warn }
-data: ${join(here.directory, 'data')}
-`,
-      );
-      const service = here.start('here', process.execPath, MAIN, 'run', '--config', configFile);
-      const client = createClient(loadConfig({ file: configFile }).config);
-      await client.waitUntilReady(service.failure);
-      await here.startSoftflowd({ version: '9', port: 2055, timeouts: TIMEOUTS });
+`);
+      const { client } = service;
+      await here.startSoftflowd({ version: '9', port: 2055 });
 
       const mx = WORLD_MX[0];
       expect(here.smtp('lan', 'probe', ROGUE, mx, '25')).toBe('open');

@@ -9,21 +9,34 @@
  * down by `close`. Needs root.
  */
 
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Client, createClient } from '../../src/cli/client.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { freeTcpPort, MAIN } from '../support/service.ts';
 import type { Running } from './launch.ts';
 import { ip, type Namespaces, openNamespaces, SMTP_CLIENT, SMTP_SERVER } from './namespaces.ts';
 
 export const ROGUE = '192.0.2.55';
-export const ROGUE_V6 = '2001:db8:1::55';
+const ROGUE_V6 = '2001:db8:1::55';
 export const MAIL_SERVER = '192.0.2.100';
-export const MAIL_SERVER_V6 = '2001:db8:1::100';
+const MAIL_SERVER_V6 = '2001:db8:1::100';
 export const CLIENT = '192.0.2.10';
 export const WORLD_MX = ['198.51.100.25', '198.51.100.26', '198.51.100.27'] as const;
-export const WORLD_MX_V6 = '2001:db8:ffff::25';
+const WORLD_MX_V6 = '2001:db8:ffff::25';
+
+/** Who plays which part, by family. */
+export const CAST = {
+  4: { rogue: ROGUE, mailServer: MAIL_SERVER, mx: WORLD_MX[0], otherMx: WORLD_MX[1] },
+  6: { rogue: ROGUE_V6, mailServer: MAIL_SERVER_V6, mx: WORLD_MX_V6, otherMx: WORLD_MX_V6 },
+} as const;
+export type Family = keyof typeof CAST;
+
 /** Where the router's exports go: this machine's end of the link to the router. */
-export const COLLECTOR = managementAddress(1);
+const COLLECTOR = managementAddress(1);
 /** Where the router's exports come from. */
-export const ROUTER = managementAddress(2);
+const ROUTER = managementAddress(2);
 
 const ROUTER_LAN = '192.0.2.1';
 const ROUTER_WORLD = '198.51.100.1';
@@ -33,11 +46,29 @@ const TUNNEL_PORT = 4500;
 const PLACES = ['lan', 'router', 'world'] as const;
 type Place = (typeof PLACES)[number];
 
+/** softflowd looks for ended flows once a second; expint cannot be shorter. */
+const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
+
 interface Softflowd {
   /** As softflowd counts: 10 is IPFIX. */
   readonly version: '5' | '9' | '10';
   readonly port: number;
-  readonly timeouts: readonly string[];
+}
+
+interface Service extends Running {
+  readonly client: Client;
+  readonly configFile: string;
+}
+
+interface Observer {
+  /** Ends it, and tells when records of mail from a host went by, in milliseconds. */
+  mailRecords(): Promise<(host: string) => number[]>;
+}
+
+interface DecodedRecord {
+  readonly src_addr: string;
+  readonly dst_port: number;
+  readonly received_at: string;
 }
 
 export interface Lab extends Namespaces<Place> {
@@ -46,10 +77,12 @@ export interface Lab extends Namespaces<Place> {
   startSmtp(place: Place, ...args: string[]): Running;
   /** The SMTP client of the fixtures with an open session, which says "broken" when it breaks. */
   holdSession(place: Place, from: string, to: string): Promise<Running>;
+  /** The service, where it is told who is who and where to listen besides this configuration; resolves when it is ready. */
+  startService(config: string): Promise<Service>;
   /** Resolves when it exports what it sees to COLLECTOR. */
   startSoftflowd(settings: Softflowd): Promise<Running>;
-  /** Writes what the router exports to this port into a pcap file; resolves when it sees packets. */
-  observeExports(port: number, file: string): Promise<Running>;
+  /** Catches what the router exports to this port; resolves when it sees packets. */
+  observeExports(port: number): Promise<Observer>;
 }
 
 /** The n-th address of a /30 in 100.64.0.0/10 that belongs to this process. */
@@ -69,34 +102,51 @@ export async function openLab(): Promise<Lab> {
       await session.printed(/open/);
       return session;
     },
-    async startSoftflowd({ version, port, timeouts }) {
+    async startService(config) {
+      const configFile = join(lab.directory, 'rogue-smtp.yaml');
+      writeFileSync(
+        configFile,
+        `${config}
+collector: { listen: ["${COLLECTOR}:2055", "${COLLECTOR}:4739"], exporters: [${ROUTER}] }
+networks: { internal: [192.0.2.0/24, "2001:db8:1::/64"] }
+senders: [{ name: mail, hosts: [${MAIL_SERVER}, "${MAIL_SERVER_V6}"] }]
+http: { listen: "127.0.0.1:${await freeTcpPort()}" }
+log: { level: warn }
+data: ${join(lab.directory, 'data')}
+`,
+      );
+      const running = lab.start('here', process.execPath, MAIN, 'run', '--config', configFile);
+      const client = createClient(loadConfig({ file: configFile }).config);
+      await client.waitUntilReady(running.failure);
+      return { ...running, client, configFile };
+    },
+    async startSoftflowd({ version, port }) {
       // It watches the outside, where the tunnel keeps it awake: it gets packets from libpcap only when 256 KiB have come
       // together (test/fixtures/README.md).
       const name = join(lab.directory, `softflowd-${version}`);
       const files = ['-p', `${name}.pid`, '-c', `${name}.ctl`];
-      const limits = timeouts.flatMap((timeout) => ['-t', timeout]);
+      const limits = TIMEOUTS.flatMap((timeout) => ['-t', timeout]);
       const target = `${COLLECTOR}:${port}`;
       const args = ['-i', 'wan0', '-n', target, '-v', version, '-d', ...limits, ...files];
       const softflowd = lab.start('router', 'softflowd', ...args);
       await softflowd.printed(/Exporting flows/);
       return softflowd;
     },
-    async observeExports(port, file) {
-      const filter = ['udp', 'dst', 'port', String(port)];
-      const observer = lab.start(
-        'router',
-        'tcpdump',
-        '-Z',
-        'root',
-        '-i',
-        'mgmt0',
-        '-U',
-        '-w',
-        file,
-        ...filter,
-      );
+    async observeExports(port) {
+      const file = join(lab.directory, 'exports.pcap');
+      const where = ['-i', 'mgmt0', 'udp', 'dst', 'port', String(port)];
+      const observer = lab.start('router', 'tcpdump', '-Z', 'root', '-U', '-w', file, ...where);
       await observer.printed(/listening on/);
-      return observer;
+      return {
+        async mailRecords() {
+          await observer.stop();
+          const records = decodeFile(file).filter((record) => record.dst_port === 25);
+          return (host) =>
+            records
+              .filter((record) => record.src_addr === host)
+              .map((record) => Date.parse(record.received_at));
+        },
+      };
     },
   };
 
@@ -110,11 +160,22 @@ export async function openLab(): Promise<Lab> {
   }
 }
 
+function decodeFile(file: string): DecodedRecord[] {
+  const text = execFileSync(process.execPath, [MAIN, 'decode', file], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as DecodedRecord);
+}
+
 async function startServers(lab: Lab): Promise<void> {
   const server = (place: Place, ...sockets: string[]) => lab.start(place, 'python3', SMTP_SERVER, ...sockets);
-  const mail = WORLD_MX.map((address) => `${address}:25`);
+  const mail = [...WORLD_MX, `[${WORLD_MX_V6}]`].map((address) => `${address}:25`);
   const servers = [
-    server('world', ...mail, `[${WORLD_MX_V6}]:25`, `${WORLD_MX[0]}:80`, `${WORLD_MX[0]}:587`),
+    server('world', ...mail, `${WORLD_MX[0]}:80`, `${WORLD_MX[0]}:587`),
     server('lan', `${MAIL_SERVER}:25`, `[${MAIL_SERVER_V6}]:25`),
     server('router', `sink/${ROUTER_WORLD}:${TUNNEL_PORT}`),
   ];

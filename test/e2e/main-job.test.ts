@@ -8,38 +8,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createClient } from '../../src/cli/client.ts';
 import { describeAlert } from '../../src/cli/reports.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { type Alert, gradeAtLeast } from '../../src/messages/alert.ts';
 import { cannotRunAsRoot } from '../support/requirements.ts';
-import { freeTcpPort, MAIN } from '../support/service.ts';
-import {
-  CLIENT,
-  COLLECTOR,
-  type Lab,
-  MAIL_SERVER,
-  MAIL_SERVER_V6,
-  openLab,
-  ROGUE,
-  ROGUE_V6,
-  ROUTER,
-  WORLD_MX,
-  WORLD_MX_V6,
-} from './lab.ts';
+import { MAIN } from '../support/service.ts';
+import { CAST, CLIENT, type Family, type Lab, MAIL_SERVER, openLab, ROGUE, WORLD_MX } from './lab.ts';
 
 const obstacle = cannotRunAsRoot('softflowd', 'nft', 'tcpdump', 'python3', 'setpriv');
-/** The exporter looks for ended flows once a second; expint cannot be shorter. */
-const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
 const ALERT_WITHIN_MS = 2000;
 const PUBLISHED_WITHIN_MS = 20_000;
-
-/** Who plays which part; NetFlow v5 knows no IPv6. */
-const CAST = {
-  4: { rogue: ROGUE, mailServer: MAIL_SERVER, mx: WORLD_MX[0], otherMx: WORLD_MX[1] },
-  6: { rogue: ROGUE_V6, mailServer: MAIL_SERVER_V6, mx: WORLD_MX_V6, otherMx: WORLD_MX_V6 },
-} as const;
-type Family = keyof typeof CAST;
 
 let lab: Lab | null = null;
 afterEach(async () => {
@@ -52,40 +29,20 @@ interface SeenAlert {
   readonly atMs: number;
 }
 
-interface DecodedRecord {
-  readonly src_addr: string;
-  readonly dst_port: number;
-  readonly received_at: string;
-}
-
 describe.skipIf(obstacle !== null)(
   `the main job, in namespaces${obstacle === null ? '' : ` (skipped: ${obstacle})`}`,
   () => {
     it.each([
+      // It knows no IPv6.
       { name: 'NetFlow v5', version: '5', port: 2055, families: [4] },
       { name: 'NetFlow v9', version: '9', port: 2055, families: [4, 6] },
       { name: 'IPFIX', version: '10', port: 4739, families: [4, 6] },
     ] as const)('from $name: alert, ACL, and the packets stop', async ({ name, version, port, families }) => {
       lab = await openLab();
-      const configFile = join(lab.directory, 'rogue-smtp.yaml');
-      writeFileSync(
-        configFile,
-        `collector: { listen: ["${COLLECTOR}:${port}"], exporters: [${ROUTER}] }
-networks: { internal: [192.0.2.0/24, "2001:db8:1::/64"] }
-senders: [{ name: mail, hosts: [${MAIL_SERVER}, "${MAIL_SERVER_V6}"] }]
-block: { mode: publish }
-http: { listen: "127.0.0.1:${await freeTcpPort()}" }
-log: { level: warn }
-data: ${join(lab.directory, 'data')}
-`,
-      );
-      const service = lab.start('here', process.execPath, MAIN, 'run', '--config', configFile);
-      const client = createClient(loadConfig({ file: configFile }).config);
-      await client.waitUntilReady(service.failure);
-
-      const exportsFile = join(lab.directory, 'exports.pcap');
-      const observer = await lab.observeExports(port, exportsFile);
-      await lab.startSoftflowd({ version, port, timeouts: TIMEOUTS });
+      const service = await lab.startService('block: { mode: publish }');
+      const { client, configFile } = service;
+      const observer = await lab.observeExports(port);
+      await lab.startSoftflowd({ version, port });
 
       const stop = new AbortController();
       const seen: SeenAlert[] = [];
@@ -117,12 +74,7 @@ data: ${join(lab.directory, 'data')}
 
       // The exports as an independent observer on the router caught them, with its times: what was innocent, too.
       await sleep(3000);
-      await observer.stop();
-      const records = decodeFile(exportsFile);
-      const sentAt = (host: string) =>
-        records
-          .filter((record) => record.src_addr === host && record.dst_port === 25)
-          .map((record) => Date.parse(record.received_at));
+      const sentAt = await observer.mailRecords();
       for (const rogue of rogues) {
         const alerted = seen.find(
           ({ alert }) => alert.host === rogue && gradeAtLeast(alert.grade, 'conversed'),
@@ -146,17 +98,6 @@ data: ${join(lab.directory, 'data')}
     });
   },
 );
-
-function decodeFile(file: string): DecodedRecord[] {
-  const text = execFileSync(process.execPath, [MAIN, 'decode', file], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as DecodedRecord);
-}
 
 /** The ruleset, with sessions of both open while the router loads it. */
 async function stopsOnlyTheRogue(inLab: Lab, configFile: string, family: Family): Promise<void> {
