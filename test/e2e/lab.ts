@@ -46,11 +46,11 @@ const TUNNEL_PORT = 4500;
 const PLACES = ['lan', 'router', 'world'] as const;
 type Place = (typeof PLACES)[number];
 
-/** softflowd looks for ended flows once a second; expint cannot be shorter. */
+/** Both exporters look for ended flows once a second; expint cannot be shorter. */
 const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=3', 'tcp=3', 'general=3', 'udp=3'];
 
-interface Softflowd {
-  /** As softflowd counts: 10 is IPFIX. */
+interface Exporter {
+  /** As the programs count: 10 is IPFIX. */
   readonly version: '5' | '9' | '10';
   readonly port: number;
 }
@@ -79,8 +79,9 @@ export interface Lab extends Namespaces<Place> {
   holdSession(place: Place, from: string, to: string): Promise<Running>;
   /** The service, where it is told who is who and where to listen besides this configuration; resolves when it is ready. */
   startService(config: string): Promise<Service>;
-  /** Resolves when it exports what it sees to COLLECTOR. */
-  startSoftflowd(settings: Softflowd): Promise<Running>;
+  /** Resolve when they export what they see to COLLECTOR. */
+  startSoftflowd(exporter: Exporter): Promise<Running>;
+  startPmacctd(exporter: Exporter): Promise<Running>;
   /** Catches what the router exports to this port; resolves when it sees packets. */
   observeExports(port: number): Promise<Observer>;
 }
@@ -132,6 +133,27 @@ data: ${join(lab.directory, 'data')}
       await softflowd.printed(/Exporting flows/);
       return softflowd;
     },
+    async startPmacctd({ version, port }) {
+      const file = join(lab.directory, `pmacctd-${version}.conf`);
+      const settings = {
+        daemonize: 'false',
+        pcap_interface: 'lan0',
+        aggregate: 'src_host,dst_host,src_port,dst_port,proto,tos,tcpflags',
+        plugins: 'nfprobe',
+        nfprobe_receiver: `${COLLECTOR}:${port}`,
+        nfprobe_version: version,
+        nfprobe_timeouts: TIMEOUTS.join(':'),
+      };
+      writeFileSync(
+        file,
+        Object.entries(settings)
+          .map(([key, value]) => `${key}: ${value}\n`)
+          .join(''),
+      );
+      const pmacctd = lab.start('router', 'pmacctd', '-f', file);
+      await pmacctd.printed(/Exporting flows/);
+      return pmacctd;
+    },
     async observeExports(port) {
       const file = join(lab.directory, 'exports.pcap');
       const where = ['-i', 'mgmt0', 'udp', 'dst', 'port', String(port)];
@@ -174,8 +196,9 @@ function decodeFile(file: string): DecodedRecord[] {
 async function startServers(lab: Lab): Promise<void> {
   const server = (place: Place, ...sockets: string[]) => lab.start(place, 'python3', SMTP_SERVER, ...sockets);
   const mail = [...WORLD_MX, `[${WORLD_MX_V6}]`].map((address) => `${address}:25`);
+  const others = [WORLD_MX[0], `[${WORLD_MX_V6}]`].flatMap((address) => [`${address}:80`, `${address}:587`]);
   const servers = [
-    server('world', ...mail, `${WORLD_MX[0]}:80`, `${WORLD_MX[0]}:587`),
+    server('world', ...mail, ...others),
     server('lan', `${MAIL_SERVER}:25`, `[${MAIL_SERVER_V6}]:25`),
     server('router', `sink/${ROUTER_WORLD}:${TUNNEL_PORT}`),
   ];
