@@ -61,6 +61,12 @@ interface Part {
   readonly pending: { readonly alerts: Alert[]; readonly incidents: Incident[] };
 }
 
+/** All decisions about a host are in one partition. */
+interface PlacedDecision {
+  readonly decision: Decision;
+  readonly offset: number;
+}
+
 export function createDetectRole(dependencies: DetectRoleDependencies): DetectRole {
   const { stream, detectors, log, now, onAlertLatency } = dependencies;
   const counters = { corruptMessages: 0 };
@@ -68,9 +74,10 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   let reloaded: DetectorOptions | null = null;
   /**
    * The newest decision about each host that came since the start, of whatever partition: what comes while a partition is
-   * being restored must not be lost.
+   * being restored must not be lost. The newest by its place in the stream: those who decide may have clocks that differ,
+   * and a restart goes by the place, too.
    */
-  const decisions = new Map<string, Decision>();
+  const decisions = new Map<string, PlacedDecision>();
   let subscription: Subscription | null = null;
   let decisionsSubscription: Subscription | null = null;
   let ticker: NodeJS.Timeout | null = null;
@@ -90,7 +97,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     await restore(fresh);
     await restoreDecisions(partitions);
     // From here to the end nothing waits, so that no decision falls in between.
-    for (const decision of decisions.values()) fresh.get(partitionOf(decision))?.decide(decision);
+    for (const { decision } of decisions.values()) fresh.get(partitionOf(decision))?.decide(decision);
     for (const [partition, detector] of fresh) {
       // The policy may have changed while incidents were restored.
       if (reloaded !== null) detector.reload(reloaded);
@@ -146,8 +153,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     }
     const key = hostStreamKey(decision);
     const known = decisions.get(key);
-    if (known !== undefined && known.decided_at > decision.decided_at) return null;
-    decisions.set(key, decision);
+    if (known !== undefined && known.offset > message.offset) return null;
+    decisions.set(key, { decision, offset: message.offset });
     return decision;
   }
 

@@ -53,8 +53,8 @@ export interface Detector {
    */
   reload(options: DetectorOptions): void;
   /**
-   * Takes in what a person decided about a host of the partition: now, and again after a restart. An older decision than
-   * the known one is ignored; the same one changes nothing.
+   * Takes in what a person decided about a host of the partition: now, and again after a restart, in the order of the
+   * stream. It replaces the known one, whatever their clocks say; the same one changes nothing.
    */
   decide(decision: Decision): void;
   /** The newest offset of the partition that may be committed, -1 for none: what lies behind is read again. */
@@ -186,8 +186,6 @@ export function createDetector(options: DetectorOptions): Detector {
       if (!parsed.ok || site < 0) return;
       const address = parsed.prefix.bytes;
       const key = hostKey(site, address, 0);
-      const known = decisions.get(key);
-      if (known !== undefined && known.decided_at > decision.decided_at) return;
       decisions.set(key, decision);
       const host = hosts.find(site, address, 0);
       if (host !== undefined && blocks.applyDecision(host)) life.schedule(host);

@@ -4,7 +4,7 @@ import { createLogger } from '../../src/app/logger.ts';
 import { createDetectorPartitions } from '../../src/detect/detector-partitions.ts';
 import { encodeNative } from '../../src/flow/native.ts';
 import { alertSchema } from '../../src/messages/alert.ts';
-import { detect, detectorFor, OUTSIDE, ROGUE } from '../support/detecting.ts';
+import { decision, detect, detectorFor, OUTSIDE, ROGUE } from '../support/detecting.ts';
 import { createDrivenStream, type DrivenStream, jsonMessage } from '../support/driven-stream.ts';
 import { batchOf, type Flow, HOUR, SECOND, sequenced, T0 } from '../support/flows.ts';
 
@@ -115,6 +115,27 @@ describe('the detect role', () => {
     );
     expect(role.counters.corruptMessages).toBe(1);
     expect(alertsOf(stream)).toEqual([]);
+  });
+
+  it('takes decisions in the order of the stream, whatever the clocks of those who decided; before a restart and after', async () => {
+    const before = detect([session(1), session(2, SECOND)]);
+    const [incident] = before.incidents;
+    const reject = decision('reject', incident, { by: 'bob' });
+    const approve = decision('approve', incident, { decided_at: new Date(T0 + 1).toISOString() });
+    const approved = { state: 'published', approved_by: 'ada' };
+    const stream = createDrivenStream();
+    stream.kept = [jsonMessage(incident)];
+    const first = await started(stream);
+    await stream.deliver('decisions', [jsonMessage(reject)], 0);
+    expect(first.detector.openIncidents()[0].block.state).toBe('refused');
+    await stream.deliver('decisions', [jsonMessage(approve)], 1);
+    expect(first.detector.openIncidents()[0].block).toMatchObject(approved);
+    await first.role.stop();
+
+    stream.keptDecisions = [jsonMessage(reject), jsonMessage(approve)];
+    const second = await started(stream);
+    expect(second.detector.openIncidents()[0].block).toMatchObject(approved);
+    await second.role.stop();
   });
 
   it('closes quiet incidents by its own clock while no mail comes', async () => {

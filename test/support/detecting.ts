@@ -5,7 +5,8 @@ import { createDetector, type Detector } from '../../src/detect/detector.ts';
 import { compilePolicy } from '../../src/detect/policy.ts';
 import type { FlowBatch } from '../../src/flow/batch.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../../src/messages/alert.ts';
-import { batchOf, type Flow, T0 } from './flows.ts';
+import type { Decision } from '../../src/messages/decision.ts';
+import { batchOf, type Flow, HOUR, MINUTE, T0 } from './flows.ts';
 
 export const ROGUE = '10.0.0.66';
 export const MAIL_SERVER = '10.0.0.25';
@@ -64,5 +65,27 @@ export function detect(
     of: (host) => [...incidents.values()].filter((incident) => incident.host === host).at(-1),
     kinds: (host) =>
       alerts.filter((alert) => host === undefined || alert.host === host).map((alert) => alert.kind),
+  };
+}
+
+/** What somebody decided about an incident a minute after T0; a release is for five hours. */
+export function decision(
+  action: Decision['action'],
+  incident: Incident,
+  fields: Partial<Decision> = {},
+): Decision {
+  return {
+    schema: 'rogue-smtp.decision',
+    schema_version: 1,
+    decision_id: 'd',
+    host: incident.host,
+    site: incident.site,
+    action,
+    incident_id: incident.incident_id,
+    until: action === 'release' ? new Date(T0 + 5 * HOUR).toISOString() : null,
+    by: 'ada',
+    reason: 'looked at it',
+    decided_at: new Date(T0 + MINUTE).toISOString(),
+    ...fields,
   };
 }
