@@ -32,7 +32,7 @@ const FAMILIES: readonly AclFamily[] = ['4', '6'];
 
 export interface ListPublisherDependencies {
   readonly config: () => Config;
-  /** Newest state of each host's incident. */
+  /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing is written then. */
   readonly incidents: () => readonly Incident[];
   readonly audit: AuditLog;
   readonly log: Logger;
@@ -60,7 +60,7 @@ export interface ListPublisher {
   open(): Promise<void>;
   /** Brings all lists up to date. What goes wrong is logged. */
   publish(): Promise<void>;
-  /** Incidents whose host the lists may name. */
+  /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
   listed(): readonly Incident[];
   /** The hosts that a list of a family names, in numerical order. */
   hosts(family: AclFamily): readonly string[];
@@ -142,7 +142,11 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     return blockedOf(config(), incidents(), now());
   }
 
-  const listed = () => blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
+  /** Without what is remembered, "nobody" would let go of everybody. */
+  function listed(): readonly Incident[] {
+    opened();
+    return blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
+  }
 
   function render(target: AclTargetConfig, family: AclFamily): TargetList {
     return renderBuilt(target, builtOf(target, family), (other) => builtOf(target, other));

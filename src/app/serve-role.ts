@@ -32,7 +32,10 @@ export interface ServeRole {
   incidents(): readonly Incident[];
   /** The newest alerts since the start, oldest first; a few hundred. */
   recentAlerts(): readonly Alert[];
-  /** Incidents whose host is in the block lists now. */
+  /**
+   * Incidents whose host is in the block lists now. This, `hosts` and `targetText` throw RogueSmtpError `unavailable`
+   * until all incidents are known: an empty list would be taken for one by a router.
+   */
   blocked(): readonly Incident[];
   /** When the lists took in the host of an incident; undefined while they have not. */
   listedSince(incident: Incident): IncidentReport['listed'];
@@ -84,7 +87,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   const teller = createAlertTeller(stream, log);
   const publisher = createListPublisher({
     config: () => config,
-    incidents: () => [...newest.values()],
+    incidents: allIncidents,
     audit,
     log,
     now,
@@ -103,7 +106,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   const desk = createBlockDesk({
     config: () => config,
     stream,
-    incidents: () => [...newest.values()],
+    incidents: allIncidents,
     publisher,
     audit,
     now,
@@ -114,6 +117,14 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
   let stopped = false;
+  let complete = false;
+
+  /** Half of the incidents would let go of the other half, and tell a person who decides that there is nothing to decide. */
+  function allIncidents(): readonly Incident[] {
+    if (complete) return [...newest.values()];
+    const why = 'the incidents are still being read: try again in a moment';
+    throw new RogueSmtpError('unavailable', why, { transient: true });
+  }
 
   /** Detectors that hand over a partition may publish a state that is older than what is known. */
   function remember(incident: Incident): void {
@@ -168,6 +179,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   }
 
   function publishInTurn(): void {
+    if (!complete) return;
     publishing = publisher.publish();
   }
 
@@ -195,8 +207,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
         sharing: 'alone',
         onDelivery: onAlerts,
       });
-      // A list from half of the incidents would let go of the other half.
       void Promise.all([incidentsSubscription.assigned, alertsSubscription.assigned]).then(() => {
+        complete = true;
         firstAssigned();
         if (stopped) return;
         regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
@@ -208,7 +220,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       if (soon !== null) clearTimeout(soon);
       if (regularly !== null) clearInterval(regularly);
       await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
-      if (regularly !== null) publishInTurn();
+      publishInTurn();
       await publishing;
       await hooks.stop();
       await teller.settled();
@@ -240,8 +252,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
         );
       }
       config = next;
-      // Before all incidents are known a list would let go of those that are not.
-      if (regularly !== null) publishInTurn();
+      publishInTurn();
     },
     onAlert(listener) {
       listeners.add(listener);

@@ -293,6 +293,7 @@ describe('lists', () => {
     await role.start();
     await role.stop();
     expect(file()).toBe(before);
+    expect(() => role.hosts('4')).toThrow('not there yet');
     await expect(role.desk.overview()).rejects.toThrow('not there yet');
   });
 });

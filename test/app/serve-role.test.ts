@@ -45,9 +45,14 @@ interface Served {
   clock: number;
 }
 
-async function serve(input: ConfigInput = {}, kept: Uint8Array[] = []): Promise<Served> {
+async function serve(
+  input: ConfigInput = {},
+  kept: Uint8Array[] = [],
+  assigned = Promise.resolve(),
+): Promise<Served> {
   const stream = createDrivenStream();
   stream.kept = kept;
+  stream.assigned = assigned;
   const logged: { level: string; text: string }[] = [];
   const log = createLogger('silent');
   for (const level of ['info', 'warn', 'error'] as const)
@@ -85,6 +90,31 @@ describe('the serve role', () => {
     const { role } = await serve({}, [jsonMessage(incident), Buffer.from('{')]);
     await role.stop();
     expect(fileText('edge.4.txt')).toContain(`deny tcp host ${ROGUE} any eq 25`);
+  });
+
+  it('gives no list and takes no decision before all incidents are known, and leaves the files as they are', async () => {
+    const before = await serve({}, [jsonMessage(incident)]);
+    await before.role.stop();
+    let assign = () => {};
+    const assigned = new Promise<void>((resolve) => {
+      assign = resolve;
+    });
+    const { role } = await serve({}, [], assigned);
+    const unknown = /still being read/;
+    const ADA = { by: 'ada', reason: '' };
+    expect(() => role.hosts('4')).toThrow(unknown);
+    expect(() => role.blocked()).toThrow(unknown);
+    await expect(role.targetText('edge', '4')).rejects.toThrow(unknown);
+    await expect(role.desk.overview()).rejects.toThrow(unknown);
+    await expect(role.desk.approve({ hosts: [], ...ADA })).rejects.toThrow(unknown);
+    await expect(role.desk.reject({ hosts: [ROGUE], ...ADA })).rejects.toThrow(unknown);
+    await role.desk.follow({ targets: [], ...ADA });
+    expect(fileText('edge.4.txt')).toContain(ROGUE);
+    assign();
+    await role.assigned;
+    expect(role.hosts('4')).toEqual([]);
+    await role.stop();
+    expect(fileText('edge.4.txt')).not.toContain(ROGUE);
   });
 
   it('takes a host off the lists when its block ends, by its own clock', async () => {

@@ -20,6 +20,8 @@ export interface DrivenStream extends Stream {
   /** What `latest` gives of incidents, and of decisions. */
   kept: Uint8Array[];
   keptDecisions: Uint8Array[];
+  /** When readers get their partitions. */
+  assigned: Promise<void>;
   /** Hands messages to whoever reads the stream; rejects when it does. */
   deliver(stream: StreamName, values: readonly Uint8Array[], firstOffset: number): Promise<void>;
 }
@@ -40,6 +42,7 @@ export function createDrivenStream(): DrivenStream {
     answers: {},
     kept: [],
     keptDecisions: [],
+    assigned: Promise.resolve(),
     counters: { published: counts(), dropped: counts(), spoolBytes: 0 },
     async start() {},
     async stop() {},
@@ -60,7 +63,7 @@ export function createDrivenStream(): DrivenStream {
         },
         lag: () => 0,
         isUpToDate: () => true,
-        assigned: Promise.resolve(),
+        assigned: driven.assigned,
         async stop() {
           for (const stream of options.streams) readers.delete(stream);
         },
