@@ -16,6 +16,8 @@ export interface AuditLog {
   append(entry: AuditEntry): Promise<void>;
   /** The newest so many, oldest of them first. */
   tail(limit: number): Promise<readonly AuditEntry[]>;
+  /** Of these decisions, those that have no line. */
+  missing(decisionIds: ReadonlySet<string>): Promise<ReadonlySet<string>>;
 }
 
 const FILE = 'audit.ndjson';
@@ -30,6 +32,19 @@ export function createAuditLog(directory: string): AuditLog {
         await appendFile(file, `${JSON.stringify(entry)}\n`, { mode: 0o640, flush: true });
       } catch (error) {
         throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
+      }
+    },
+    async missing(decisionIds) {
+      const missing = new Set(decisionIds);
+      const handle = await open(file, 'r').catch(() => null);
+      if (handle === null) return missing;
+      try {
+        for await (const line of handle.readLines({ autoClose: false }))
+          for (const { decision_id } of entryOf(line))
+            if (decision_id !== undefined) missing.delete(decision_id);
+        return missing;
+      } finally {
+        await handle.close();
       }
     },
     async tail(limit) {

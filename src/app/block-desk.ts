@@ -1,9 +1,9 @@
 /**
  * The desk where people decide about blocks: what waits, and what becomes of it.
  *
- * A decision is written to the audit log, then published on its stream, from which the detector of the host takes it:
- * nothing here changes a block by itself. It must never promise what an interlock will refuse: what cannot be approved
- * is said at once.
+ * A decision is published on its stream, from which the detector of the host takes it, and is in the audit log before it
+ * is answered: nothing here changes a block by itself. It must never promise what an interlock will refuse: what cannot
+ * be approved is said at once.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -17,6 +17,7 @@ import type { Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { DecisionNotes } from './decision-notes.ts';
 import type { ListPublisher } from './list-publisher.ts';
 
 export interface BlockDeskDependencies {
@@ -24,12 +25,13 @@ export interface BlockDeskDependencies {
   readonly stream: Pick<Stream, 'publish' | 'partitions'>;
   readonly incidents: () => readonly Incident[];
   readonly publisher: ListPublisher;
-  readonly audit: AuditLog;
+  readonly audit: Pick<AuditLog, 'tail'>;
+  readonly notes: DecisionNotes;
   readonly now: () => number;
 }
 
 export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
-  const { config, stream, incidents, publisher, audit, now } = dependencies;
+  const { config, stream, incidents, publisher, audit, notes, now } = dependencies;
 
   function row(incident: Incident, listed: ReadonlySet<string>): BlockRow {
     const { host, site, incident_id, grade, last_seen, block } = incident;
@@ -93,10 +95,9 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
         decided_at,
       }),
     );
-    for (const { host } of decisions)
-      await audit.append({ at: decided_at, by, what: action, why: reason, host });
     const { dropped } = await stream.publish('decisions', decisions.map(message));
     if (dropped > 0) throw new RogueSmtpError('stream', 'the decision was refused: the spool is full');
+    await notes.note(decisions);
   }
 
   function message(decision: Decision) {

@@ -14,6 +14,7 @@ import { type Incident, incidentSchema } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
+import { createDecisionNotes } from './decision-notes.ts';
 import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
@@ -54,7 +55,15 @@ export async function withOfflineDesk<Result>(
     });
     await publisher.open();
     return await use(
-      createBlockDesk({ config: () => config, stream, incidents, publisher, audit, now: Date.now }),
+      createBlockDesk({
+        config: () => config,
+        stream,
+        incidents,
+        publisher,
+        audit,
+        notes: createDecisionNotes(audit),
+        now: Date.now,
+      }),
     );
   } finally {
     await stream.stop();

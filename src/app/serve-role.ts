@@ -1,5 +1,6 @@
 /**
- * The serve role's memory and hands: the newest state of every incident, and the ACL files that follow from it.
+ * The serve role's memory and hands: the newest state of every incident, the ACL files that follow from it, and the log
+ * of what people decided.
  *
  * Incidents come from the compacted stream, not from the store, so that blocks are right even while the store is away.
  * Files are rendered after each change and once a minute (a block that ends must leave the file); an unchanged list
@@ -13,11 +14,12 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclDesk } from '../http/acl-desk.ts';
 import type { IncidentReport } from '../http/read-model.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
-import { hostStreamKey } from '../messages/decision.ts';
-import type { Delivery, Stream, Subscription } from '../stream/stream.ts';
+import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
+import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { createAlertTeller } from './alert-teller.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
+import { createDecisionNotes } from './decision-notes.ts';
 import { createListHooks } from './list-hook.ts';
 import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
@@ -83,6 +85,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   });
   const recentAlerts: Alert[] = [];
   const audit = createAuditLog(config.data);
+  const notes = createDecisionNotes(audit);
   // A word about the lists themselves.
   const teller = createAlertTeller(stream, log);
   const publisher = createListPublisher({
@@ -109,10 +112,12 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     incidents: allIncidents,
     publisher,
     audit,
+    notes,
     now,
   });
   let incidentsSubscription: Subscription | null = null;
   let alertsSubscription: Subscription | null = null;
+  let decisionsSubscription: Subscription | null = null;
   let soon: NodeJS.Timeout | null = null;
   let regularly: NodeJS.Timeout | null = null;
   let publishing: Promise<void> = Promise.resolve();
@@ -178,6 +183,18 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
   }
 
+  /** A serve role that was killed may have published one and not noted it; others publish, too. */
+  async function restoreDecisions(partitions: readonly number[]): Promise<void> {
+    const kept: Decision[] = [];
+    for await (const message of stream.latest('decisions', partitions)) kept.push(...decisionsOf([message]));
+    await notes.note(kept);
+  }
+
+  async function onDecisions(delivery: Delivery): Promise<void> {
+    await notes.note(decisionsOf(delivery.messages));
+    await decisionsSubscription?.commit('decisions', delivery.partition, delivery.lastOffset);
+  }
+
   function publishInTurn(): void {
     if (!complete) return;
     publishing = publisher.publish();
@@ -207,6 +224,14 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
         sharing: 'alone',
         onDelivery: onAlerts,
       });
+      decisionsSubscription = await stream.subscribe({
+        streams: ['decisions'],
+        group: 'serve',
+        unit: 'message',
+        sharing: 'alone',
+        onAssigned: restoreDecisions,
+        onDelivery: onDecisions,
+      });
       void Promise.all([incidentsSubscription.assigned, alertsSubscription.assigned]).then(() => {
         complete = true;
         firstAssigned();
@@ -219,7 +244,11 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       stopped = true;
       if (soon !== null) clearTimeout(soon);
       if (regularly !== null) clearInterval(regularly);
-      await Promise.all([incidentsSubscription?.stop(), alertsSubscription?.stop()]);
+      await Promise.all([
+        incidentsSubscription?.stop(),
+        alertsSubscription?.stop(),
+        decisionsSubscription?.stop(),
+      ]);
       publishInTurn();
       await publishing;
       await hooks.stop();
@@ -259,6 +288,11 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** What cannot be read is told by the detectors, who would have to act on it. */
+function decisionsOf(messages: readonly ReceivedMessage[]): readonly Decision[] {
+  return messages.flatMap(({ value }) => parseMessage(decisionSchema, value) ?? []);
 }
 
 /** Of two incidents of a host. */

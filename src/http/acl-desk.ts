@@ -44,6 +44,8 @@ export interface AuditEntry {
     | 'hook_failed';
   readonly why: string;
   readonly host?: string;
+  /** Of a decision about the host. */
+  readonly decision_id?: string;
   readonly target?: string;
   readonly family?: '4' | '6';
   readonly revision?: string;

@@ -10,8 +10,8 @@ import { createServeRole, type ServeRole } from '../../src/app/serve-role.ts';
 import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { alertSchema } from '../../src/messages/alert.ts';
-import { decisionSchema } from '../../src/messages/decision.ts';
-import { detect, OUTSIDE, STRICT } from '../support/detecting.ts';
+import { type Decision, decisionSchema } from '../../src/messages/decision.ts';
+import { decision, detect, OUTSIDE, STRICT } from '../support/detecting.ts';
 import { createDrivenStream, type DrivenStream, jsonMessage } from '../support/driven-stream.ts';
 import { SECOND, T0 } from '../support/flows.ts';
 
@@ -38,9 +38,14 @@ function incidents(count: number, mode: 'propose' | 'publish' = 'publish'): Inci
   return detect(flows, { config: { ...STRICT, block: { mode } } }).incidents;
 }
 
-async function serve(kept: readonly Incident[], input: ConfigInput = {}) {
+async function serve(
+  kept: readonly Incident[],
+  input: ConfigInput = {},
+  keptDecisions: readonly Decision[] = [],
+) {
   const stream: DrivenStream = createDrivenStream();
   stream.kept = kept.map(jsonMessage);
+  stream.keptDecisions = keptDecisions.map(jsonMessage);
   const seconds: number[] = [];
   const config = configSchema.parse({
     ...STRICT,
@@ -110,6 +115,38 @@ describe('the desk', () => {
     const log = await role.desk.log(100);
     expect(log.filter(({ what }) => what === 'approve')).toHaveLength(3);
     expect(log.at(-1)).toMatchObject({ by: 'ada', what: 'release', why: 'said so', host: '10.0.0.101' });
+    await role.stop();
+  });
+
+  it('notes no decision that could not be published', async () => {
+    const { role, stream } = await serve(incidents(1, 'propose'), { block: { mode: 'propose' } });
+    for (const answer of ['fail', 'refuse'] as const) {
+      stream.answers.decisions = answer;
+      await expect(role.desk.approve({ hosts: ['10.0.0.100'], ...ADA })).rejects.toThrow();
+    }
+    expect((await role.desk.log(100)).filter(({ what }) => what === 'approve')).toEqual([]);
+    await role.stop();
+  });
+
+  it('notes once what others published, and what a process before it published and had no time to note', async () => {
+    const [one, two] = incidents(2);
+    const earlier = decision('release', one, { decision_id: 'earlier' });
+    const others = decision('reject', two, { decision_id: 'others', by: 'bob' });
+    for (const start of ['first', 'second']) {
+      const { role, stream } = await serve([one, two], {}, [earlier]);
+      await role.desk.reject({ hosts: [one.host], by: 'ada', reason: start });
+      const own = decisions(stream).map(jsonMessage);
+      await stream.deliver('decisions', [jsonMessage(others), ...own, Buffer.from('{')], 0);
+      await role.stop();
+    }
+    const { role } = await serve([one, two]);
+    const log = (await role.desk.log(100)).filter(({ decision_id }) => decision_id !== undefined);
+    expect(log.map(({ what, by, host, why }) => [what, by, host, why])).toEqual([
+      ['release', 'ada', one.host, 'looked at it'],
+      ['reject', 'ada', one.host, 'first'],
+      ['reject', 'bob', two.host, 'looked at it'],
+      ['reject', 'ada', one.host, 'second'],
+    ]);
     await role.stop();
   });
 
