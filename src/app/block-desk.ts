@@ -23,6 +23,7 @@ import type { ListPublisher } from './list-publisher.ts';
 export interface BlockDeskDependencies {
   readonly config: () => Config;
   readonly stream: Pick<Stream, 'publish' | 'partitions'>;
+  /** Throws RogueSmtpError `unavailable` while not all are known: nothing can be decided then. */
   readonly incidents: () => readonly Incident[];
   readonly publisher: ListPublisher;
   readonly audit: Pick<AuditLog, 'tail'>;
@@ -72,6 +73,9 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${address}`);
     return found;
   }
+
+  /** What is answered with success is in the files by then, for whoever pushes them; that takes all incidents. */
+  const mustKnowIncidents = () => void incidents();
 
   async function decide(
     action: Decision['action'],
@@ -154,14 +158,19 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       await decide('release', chosen, request, until);
       return chosen.map(({ host }) => `${host} is released, and not blocked before ${until}`);
     },
-    rollback: ({ target, to, by, reason }) =>
-      publisher.rollback({
+    async rollback({ target, to, by, reason }) {
+      mustKnowIncidents();
+      return publisher.rollback({
         by,
         reason,
         ...(target !== undefined && { target }),
         ...(to !== undefined && { to }),
-      }),
-    follow: ({ targets, by, reason }) => publisher.follow(targets, by, reason),
+      });
+    },
+    async follow({ targets, by, reason }) {
+      mustKnowIncidents();
+      return publisher.follow(targets, by, reason);
+    },
   };
 }
 

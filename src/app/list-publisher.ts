@@ -307,6 +307,12 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     });
   }
 
+  /** What is decided about a list holds, but whoever pushes its file now would send another. */
+  function butTrouble(key: string): string {
+    const trouble = troubles.get(key);
+    return trouble === undefined ? '' : `, but its file is left as it was: ${trouble}`;
+  }
+
   async function modelOf(target: AclTargetConfig, family: AclFamily, text: string): Promise<AclModel | null> {
     const kept = await keptRevision(fileOf(target, family), revisionOf(text));
     return kept === null || kept.model === null ? null : decodeModel(kept.model);
@@ -447,7 +453,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
             revision: pin.revision,
           });
         await publishAll();
-        return found.map(({ key, pin }) => `${key} is held at revision ${pin.revision}`);
+        return found.map(({ key, pin }) => `${key} is held at revision ${pin.revision}${butTrouble(key)}`);
       }),
     follow: (names, by, reason) =>
       inTurn(async () => {
@@ -463,7 +469,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
         for (const key of held)
           await audit.append({ at: iso(), by, what: 'rollback_end', why: reason, target: key });
         await publishAll();
-        return held.map((key) => `${key} follows the incidents again`);
+        return held.map((key) => `${key} follows the incidents again${butTrouble(key)}`);
       }),
     hookFailed(key, reason) {
       const why = `the hook of the list ${key} failed, and is tried again: ${reason}`;

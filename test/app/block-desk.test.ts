@@ -306,6 +306,22 @@ describe('lists', () => {
     await second.role.stop();
   });
 
+  it('say so when what was decided about them could not be written', async () => {
+    const [one, two] = incidents(2);
+    const { role, deliver } = await serve([one]);
+    await deliver(two);
+    await expect.poll(file).toContain('host 10.0.0.101');
+    await role.desk.rollback({ target: 'edge', ...ADA });
+    const data = { ...STRICT, acl: { targets: [{ name: 'edge', platform: 'cisco-ios' }] }, data: directory };
+    role.reload({ ...configSchema.parse(data), missingLists: ['provider'] });
+    const [line] = await role.desk.follow({ targets: ['edge'], ...ADA });
+    expect(line).toMatch(/^edge.4 follows the incidents again, but its file is left as it was: .*"provider"/);
+    expect(file()).not.toContain('host 10.0.0.101');
+    role.reload(configSchema.parse(data));
+    await role.stop();
+    expect(file()).toContain('host 10.0.0.101');
+  });
+
   it('measure the time from the first record to the block', async () => {
     const { role, seconds } = await serve(incidents(1));
     expect(seconds).toEqual([300]);

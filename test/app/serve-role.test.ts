@@ -108,7 +108,8 @@ describe('the serve role', () => {
     await expect(role.desk.overview()).rejects.toThrow(unknown);
     await expect(role.desk.approve({ hosts: [], ...ADA })).rejects.toThrow(unknown);
     await expect(role.desk.reject({ hosts: [ROGUE], ...ADA })).rejects.toThrow(unknown);
-    await role.desk.follow({ targets: [], ...ADA });
+    await expect(role.desk.rollback(ADA)).rejects.toThrow(unknown);
+    await expect(role.desk.follow({ targets: [], ...ADA })).rejects.toThrow(unknown);
     expect(fileText('edge.4.txt')).toContain(ROGUE);
     assign();
     await role.assigned;
