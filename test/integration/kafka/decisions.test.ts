@@ -257,8 +257,10 @@ log: { level: warn }
       // Also of attempts whose answer was lost: those that were made are noted, once, and no others.
       expect(log.map(({ why }) => why).sort()).toEqual([...published].sort());
       for (const { host, incident_id, block } of last) {
-        const { incident } = await store.client.incident(incident_id);
-        expect(incident.block).toMatchObject({ state: block.state, reason: block.reason });
+        const stored = async () => (await store.client.incident(incident_id)).incident.block;
+        await expect
+          .poll(stored, { timeout: 30_000 })
+          .toMatchObject({ state: block.state, reason: block.reason });
         const made = attempts.filter((one) => one.host === host);
         if (made.length === 0)
           expect(block).toMatchObject({ state: 'proposed', reason: 'waits for approval' });
