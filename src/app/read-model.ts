@@ -49,7 +49,8 @@ export function createLiveModel(engine: Engine, config: () => Config, live: Live
       await live.refreshExporters();
       return queries.exporters(engine);
     },
-    renderAcl: async (request) => renderFor(config(), live.blocked(), request, Date.now()),
+    renderAcl: async (request) =>
+      renderFor(config(), request.kind === 'policy' ? [] : live.blocked(), request, Date.now()),
   };
 }
 

@@ -183,7 +183,7 @@ export function createService(
   ]);
   const stopping = new AbortController();
   const model = createLiveModel(engine, () => reloader.config, {
-    blocked: () => serveRole?.blocked() ?? [],
+    blocked: serveRole?.blocked ?? noList,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
     listed: (incident) => serveRole?.listedSince(incident),
     refreshExporters: async () => exporterAccount?.refresh(),
@@ -216,7 +216,7 @@ export function createService(
     metrics: metrics.render,
     notReady: () => [...waitingFor],
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
-    blockedHosts: (family) => serveRole?.hosts(family) ?? [],
+    blockedHosts: serveRole?.hosts ?? noList,
     desk: serveRole?.desk ?? null,
     aclTarget: serveRole?.targetText ?? noTarget,
     onError,
@@ -321,8 +321,13 @@ export function createService(
   };
 }
 
-async function noTarget(): Promise<never> {
+/** An empty list would be taken for one by a router. */
+function noList(): never {
   throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
+}
+
+async function noTarget(): Promise<never> {
+  return noList();
 }
 
 const NOTHING_LOST: Losses = { kernel_drops: 0, not_decoded: 0, not_kept: 0 };

@@ -110,6 +110,10 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
       expect(essence(followed)).toEqual(expected);
       stop.abort();
       await following;
+      // Nobody who asks the wrong process takes its silence for an empty list.
+      await expect(
+        collect.client.renderAcl({ platform: 'cisco-ios', kind: 'offenders', family: '4' }),
+      ).rejects.toThrow('ask the one that runs the role serve');
       const acl = await serve.client.renderAcl({ platform: 'cisco-ios', kind: 'offenders', family: '4' });
       expect(acl.text).toContain('deny tcp host 192.0.2.55 any eq 25');
       await expect(collect.client.offenders()).rejects.toThrow(/has no store/);
