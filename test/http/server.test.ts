@@ -1,50 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { RogueSmtpError } from '../../src/errors.ts';
-import type { HttpListener } from '../../src/http/listener.ts';
-import type { ReadModel } from '../../src/http/read-model.ts';
 import { createHttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
 import type { Alert } from '../../src/messages/alert.ts';
+import { startHttpServer as start, stopHttpServers } from '../support/http-server.ts';
 
-const servers: HttpListener[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.stop();
-});
-
-const model: ReadModel = {
-  status: async () => {
-    throw new Error('secret detail');
-  },
-  offenders: async () => [],
-  alerts: async () => [],
-  incident: async (id) => {
-    throw new RogueSmtpError('not_found', `there is no incident or host "${id}"`);
-  },
-  inventory: async () => [],
-  exporters: async () => [],
-  query: async () => new Uint8Array(),
-  renderAcl: async (request) => ({ text: JSON.stringify(request), entries: 0, leftOut: [] }),
-};
-
-async function start(token?: string, overrides: Partial<HttpServerDependencies> = {}): Promise<string> {
-  const server = createHttpServer(
-    { listen: { host: '127.0.0.1', port: 0 }, token },
-    {
-      model,
-      metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain' }),
-      notReady: () => [],
-      onAlert: () => () => undefined,
-      blockedHosts: (family) => (family === '4' ? ['192.0.2.55'] : ['2001:db8:1::55']),
-      aclTarget: async () => 'permit ip any any\n',
-      desk: null,
-      clickhouse: (request) => new Response(`asked ${new URL(request.url).pathname}`),
-      onError: () => undefined,
-      ...overrides,
-    },
-  );
-  servers.push(server);
-  const { port } = await server.start();
-  return `http://127.0.0.1:${port}`;
-}
+afterEach(stopHttpServers);
 
 describe('the HTTP server', () => {
   it('serves block lists per family, with a comment line so that an empty list is no failed download', async () => {
