@@ -4,8 +4,10 @@
  * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
  */
 
-import type { AclInput } from '../acl/build.ts';
+import { type AclInput, buildAcl } from '../acl/build.ts';
+import type { AclFamily } from '../acl/model.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
+import { deniedHosts } from '../acl/stored-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { ownHosts } from '../detect/own-hosts.ts';
 import { missingListsReason } from '../detect/policy.ts';
@@ -55,6 +57,19 @@ export function blockedOf(
   nowMs: number,
 ): readonly Incident[] {
   return incidents.filter((incident) => isBlocked(config, incident, nowMs));
+}
+
+/**
+ * The hosts and prefixes that a list of these offenders names, in numerical order, whatever the platform. Throws
+ * RogueSmtpError `refused` as `aclInputOf` does.
+ */
+export function namedHosts(
+  config: Config,
+  offenders: readonly Incident[],
+  family: AclFamily,
+  nowMs: number,
+): readonly string[] {
+  return deniedHosts(buildAcl(requestFor(config, offenders, { kind: 'offenders', family }, nowMs)).model);
 }
 
 /** What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. */

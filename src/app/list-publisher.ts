@@ -8,7 +8,7 @@
 
 import { join } from 'node:path';
 import { type Admissions, admit } from '../acl/admission.ts';
-import { type BuiltAcl, buildAcl, type LeftOut } from '../acl/build.ts';
+import type { BuiltAcl, LeftOut } from '../acl/build.ts';
 import type { AclFamily, AclModel } from '../acl/model.ts';
 import { type AclFile, aclRevisions, keptRevision, publishAcl, publishedAcl } from '../acl/publish.ts';
 import { builtFor, renderAcl, renderBuilt } from '../acl/render.ts';
@@ -22,7 +22,7 @@ import type { TargetState } from '../http/acl-desk.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
-import { blockedOf, requestFor, requestOf } from './acl-request.ts';
+import { blockedOf, namedHosts, requestFor, requestOf } from './acl-request.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { HookCall } from './list-hook.ts';
 import { type ListState, type Pin, readListState, writeListState } from './list-state.ts';
@@ -387,10 +387,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     },
     publish: () => inTurn(publishAll),
     listed,
-    hosts: (family) =>
-      deniedHosts(
-        buildAcl({ ...requestFor(config(), listed(), { kind: 'offenders', family }, now()) }).model,
-      ),
+    hosts: (family) => namedHosts(config(), listed(), family, now()),
     admissions: () => admissions,
     render,
     async diff(name) {
