@@ -217,7 +217,6 @@ const INDEX = `rogue-smtp
 /events   /metrics   /healthz   /readyz   /clickhouse?query=SELECT+...
 `;
 
-/** One address a line. The comment line is always there: some firewalls take an empty file for a failed download. */
 /** Answers 304 to a client that has these bytes already (RFC 9110 section 13.1.2). */
 function conditional(context: Context, text: string): Response {
   const tag = `"${createHash('sha256').update(text).digest('hex')}"`;
