@@ -66,7 +66,9 @@ export function readMikrotik(text: string): Judge {
       // Of IPv4 we mean single hosts only; of IPv6 a list may hold networks, too.
       const lengths = family === 4 ? /\/32$/ : /\/(?:6[4-9]|[7-9]\d|1[01]\d|12[0-8])$/;
       if (family === null || !lengths.test(entry[2])) throw new Error(`too wide: ${entry[2]}`);
-      lists.set(entry[1], [...(lists.get(entry[1]) ?? []), inPrefix(entry[2], family)]);
+      const list = lists.get(entry[1]) ?? [];
+      list.push(inPrefix(entry[2], family));
+      lists.set(entry[1], list);
     } else if (chain !== null) {
       expect(new RegExp(`^  remove \\[find chain="${chain[1]}"\\]$`));
       while (lines[at] !== '}') addRule(expect(new RegExp(`^  add (chain="${chain[1]}" .+)$`))[1]);
