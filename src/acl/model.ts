@@ -15,6 +15,12 @@ export type AclFamily = '4' | '6';
 /** The only port that is ever blocked. Submission (465, 587) is how mail clients are meant to send. */
 export const BLOCKED_PORT = 25;
 
+/**
+ * Most hosts that a list of offenders can be configured to name (`block.max_entries`). The sets of ipset are made for
+ * as many: a bound, not a reservation.
+ */
+export const MAX_OFFENDERS = 262_144;
+
 /** One access control entry on TCP port 25. */
 export interface AclRule {
   readonly action: 'permit' | 'deny';

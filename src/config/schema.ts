@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod';
+import { MAX_OFFENDERS } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import { brokerAddress, duration, isListUrl, prefix, size, socketAddress } from './values.ts';
@@ -176,7 +177,7 @@ const block = z.strictObject({
   never: z.array(prefix).prefault([]),
   /** Names of `lists` whose entries never get into an ACL either. */
   never_lists: z.array(name).default([]),
-  max_entries: positive.default(500),
+  max_entries: positive.max(MAX_OFFENDERS).default(500),
   max_new_per_hour: positive.default(50),
   /** New hosts that the lists take in at once. More are held back until they are approved by hand. */
   max_change: positive.default(50),

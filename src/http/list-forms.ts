@@ -5,20 +5,17 @@
  * download and keep the old list; a script empties its set.
  */
 
-import type { AclFamily } from '../acl/model.ts';
+import { type AclFamily, MAX_OFFENDERS } from '../acl/model.ts';
 
 /** For PAN-OS, FortiOS, pfSense, OPNsense: comments stand on lines of their own, nothing follows an address. */
 export function textList(hosts: readonly string[]): string {
   return `# rogue-smtp: hosts blocked on TCP port 25\n${hosts.map((host) => `${host}\n`).join('')}`;
 }
 
-/** Entries a set takes: more than any list may hold. */
-const MAX_ELEMENTS = 65_536;
-
 /** For `ipset restore`: the new set is filled beside the one in force and swapped with it. */
 export function ipsetScript(hosts: readonly string[], family: AclFamily): string {
   const name = `rogue-smtp${family}`;
-  const kind = `hash:net family ${family === '4' ? 'inet' : 'inet6'} maxelem ${MAX_ELEMENTS} -exist`;
+  const kind = `hash:net family ${family === '4' ? 'inet' : 'inet6'} maxelem ${MAX_OFFENDERS} -exist`;
   return [
     `# rogue-smtp: hosts blocked on TCP port 25. apply: ipset restore < FILE; match with -m set --match-set ${name} src`,
     `create ${name} ${kind}`,

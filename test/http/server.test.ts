@@ -20,8 +20,8 @@ describe('the HTTP server', () => {
     const get = (name: string) => fetch(`${base}/v1/lists/offenders.${name}`);
     const script = await (await get('v4.ipset')).text();
     expect(script.split('\n').slice(1)).toEqual([
-      'create rogue-smtp4 hash:net family inet maxelem 65536 -exist',
-      'create rogue-smtp4-new hash:net family inet maxelem 65536 -exist',
+      'create rogue-smtp4 hash:net family inet maxelem 262144 -exist',
+      'create rogue-smtp4-new hash:net family inet maxelem 262144 -exist',
       'flush rogue-smtp4-new',
       'add rogue-smtp4-new 192.0.2.55',
       'swap rogue-smtp4-new rogue-smtp4',

@@ -8,12 +8,9 @@
 
 import { formatAddress } from '../../flow/address.ts';
 import { judgedSources } from '../groups.ts';
-import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
+import { type AclModel, type AclRule, BLOCKED_PORT, MAX_OFFENDERS } from '../model.ts';
 import { revisionOf } from '../revision.ts';
 import { artefact, assertLinuxInterface, cidr, forwarding, interfaceSuffix } from './artefact.ts';
-
-/** A bound, not a reservation: ipset takes memory as the set grows. */
-const MAX_ELEMENTS = 262_144;
 
 /** Throws RogueSmtpError `refused` for an interface that Linux cannot have, and for a policy that has no bounds. */
 export function renderIptables(model: AclModel): string {
@@ -80,7 +77,7 @@ function policyRules(model: AclModel, chain: string): readonly string[] {
 }
 
 function setLines(model: AclModel, set: string): readonly string[] {
-  const type = `hash:ip family ${model.family === '4' ? 'inet' : 'inet6'} hashsize 1024 maxelem ${MAX_ELEMENTS} comment`;
+  const type = `hash:ip family ${model.family === '4' ? 'inet' : 'inet6'} hashsize 1024 maxelem ${MAX_OFFENDERS} comment`;
   return [
     "ipset restore <<'SET'",
     `create -exist ${set} ${type}`,

@@ -5,6 +5,7 @@
  * an operator would have written for this network is built from the same list.
  */
 
+import { MAX_OFFENDERS } from '../../../src/acl/model.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
 import { formatAddress, parseAddress } from '../../../src/flow/address.ts';
 import type { Chance } from './chance.ts';
@@ -149,7 +150,7 @@ export function createNetwork(hosts: number, mix: Mix, chance: Chance): Network 
       networks: { internal: ['10.0.0.0/8', '2001:db8:1::/48'] },
       senders: senders.filter((sender) => sender.hosts.length > 0),
       // The caps would hide wrong blocks behind right ones.
-      block: { mode: 'publish', max_entries: 1_000_000, max_new_per_hour: 1_000_000 },
+      block: { mode: 'publish', max_entries: MAX_OFFENDERS, max_new_per_hour: 1_000_000 },
     },
   };
 }
