@@ -43,12 +43,39 @@ const stateSchema = z.strictObject({
   pins: z.record(z.string(), pinSchema),
   hooked: z.record(z.string(), z.string()),
 });
-export type ListState = z.infer<typeof stateSchema>;
+type ListState = z.infer<typeof stateSchema>;
 
 const FILE = 'lists.json';
 
+/** The state in memory, and in its file whenever it is saved. */
+export interface ListMemory {
+  /** Throws RogueSmtpError `io`. */
+  open(): Promise<void>;
+  isOpen(): boolean;
+  /** To be changed in place, then saved. Throws RogueSmtpError `unavailable` before it was opened. */
+  state(): ListState;
+  /** Throws RogueSmtpError `io`. */
+  save(): Promise<void>;
+}
+
+export function createListMemory(directory: () => string): ListMemory {
+  let known: ListState | null = null;
+  const state = () => {
+    if (known === null) throw new RogueSmtpError('unavailable', 'the lists are not there yet');
+    return known;
+  };
+  return {
+    async open() {
+      known = await readListState(directory());
+    },
+    isOpen: () => known !== null,
+    state,
+    save: () => writeListState(directory(), state()),
+  };
+}
+
 /** Throws RogueSmtpError `io`. */
-export async function readListState(directory: string): Promise<ListState> {
+async function readListState(directory: string): Promise<ListState> {
   const file = join(directory, FILE);
   let text: string;
   try {
@@ -70,7 +97,7 @@ export async function readListState(directory: string): Promise<ListState> {
 }
 
 /** Throws RogueSmtpError `io`; the old state is then still there. */
-export async function writeListState(directory: string, state: ListState): Promise<void> {
+async function writeListState(directory: string, state: ListState): Promise<void> {
   const file = join(directory, FILE);
   try {
     await replaceFile(file, JSON.stringify(state), `${file}.tmp`);

@@ -16,6 +16,7 @@ import type { IncidentReport } from '../http/read-model.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
+import { targetNamed } from './acl-target.ts';
 import { createAlertTeller } from './alert-teller.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
@@ -265,8 +266,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     },
     hosts: publisher.hosts,
     async targetText(name, family, revision) {
-      const target = config.acl.targets.find((candidate) => candidate.name === name);
-      if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
+      const target = targetNamed(config, name);
       return revision === undefined
         ? publisher.render(target, family).text
         : publisher.textOf(target, family, revision);

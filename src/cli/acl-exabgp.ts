@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exabgpHosts } from '../acl/platforms/exabgp.ts';
+import { directoryOf, FAMILIES, targetNamed } from '../app/acl-target.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parsePrefix } from '../flow/prefix.ts';
@@ -22,12 +23,10 @@ const ANSWER_MS = 2000;
 
 /** Ends when ExaBGP closes stdin. Throws RogueSmtpError `not_found`, `config` or `io` before anything was announced. */
 export async function aclExabgpCommand({ config }: LoadedConfig, name: string): Promise<void> {
-  const target = config.acl.targets.find((candidate) => candidate.name === name);
-  if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
+  const target = targetNamed(config, name);
   if (target.platform !== 'exabgp')
     throw new RogueSmtpError('config', `the ACL target "${name}" is for ${target.platform}, not for exabgp`);
-  const directory = target.path ?? join(config.data, 'acl');
-  const files = ['4', '6'].map((family) => join(directory, `${target.name}.${family}.txt`));
+  const files = FAMILIES.map((family) => join(directoryOf(config, target), `${target.name}.${family}.txt`));
   const stateFile = join(config.data, 'push', `exabgp-${target.name}.json`);
   // process.stdout writes to a pipe synchronously: a reader that stopped would stop this process with it.
   const stdout = createWriteStream('', { fd: 1, autoClose: false });

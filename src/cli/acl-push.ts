@@ -6,9 +6,9 @@
  */
 
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import type { AclFamily } from '../acl/model.ts';
 import { publishedAcl } from '../acl/publish.ts';
+import { directoryOf, fileOf, targetNamed } from '../app/acl-target.ts';
 import { pushRequest, whyNotPushed } from '../app/list-push.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -31,17 +31,15 @@ export async function aclPushCommand(
   streams: ReportStreams,
 ): Promise<number> {
   const { config } = loaded;
-  const target = config.acl.targets.find((candidate) => candidate.name === name);
-  if (target === undefined) throw new RogueSmtpError('not_found', `there is no ACL target "${name}"`);
+  const target = targetNamed(config, name);
   const why = whyNotPushed(config, target.kind);
   if (why !== null && !dryRun) throw new RogueSmtpError('refused', `nothing is sent: ${why}`);
   // What the service wrote after all interlocks, pins and limits, and nothing else.
-  const directory = target.path ?? join(config.data, 'acl');
-  const text = await publishedAcl({ directory, target: name, family });
+  const text = await publishedAcl(fileOf(config, target, family));
   if (text === null)
     throw new RogueSmtpError(
       'not_found',
-      `there is no list in ${directory} yet: the service writes it (rogue-smtp run)`,
+      `there is no list in ${directoryOf(config, target)} yet: the service writes it (rogue-smtp run)`,
     );
   const request = pushRequest(target, family, text);
   const archive = createPushArchive(config.data, Date.now);

@@ -1,0 +1,118 @@
+/**
+ * Who is in the lists of this process: every list is made of the same admitted hosts.
+ *
+ * Too many new hosts at once wait for a person. It must never let a host slip in that it could not remember having held
+ * back.
+ */
+
+import { type Admissions, admit } from '../acl/admission.ts';
+import type { Config } from '../config/schema.ts';
+import type { Incident } from '../messages/alert.ts';
+import { hostStreamKey } from '../messages/decision.ts';
+import { blockedOf } from './acl-request.ts';
+import type { ListNotices } from './list-notices.ts';
+import type { ListMemory } from './list-state.ts';
+
+export interface ListAdmissionsDependencies {
+  readonly config: () => Config;
+  /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing changes then. */
+  readonly incidents: () => readonly Incident[];
+  readonly memory: ListMemory;
+  readonly notices: ListNotices;
+  readonly now: () => number;
+  /** Seconds from the first record of a host that was blocked without a person to the lists that name it. */
+  readonly onBlocked?: ((seconds: number) => void) | undefined;
+}
+
+export interface ListAdmissions {
+  current(): Admissions;
+  /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
+  listed(): readonly Incident[];
+  /** Those that a person could approve. */
+  waiting(): readonly Incident[];
+  /** Takes over what is remembered. */
+  restore(): void;
+  /** Lets in those that may. Throws RogueSmtpError `io` where that could not be remembered; nobody is let in then. */
+  update(): Promise<void>;
+  /** The lists with them are written. Throws RogueSmtpError `io`. */
+  noteListed(): Promise<void>;
+}
+
+export function createListAdmissions(dependencies: ListAdmissionsDependencies): ListAdmissions {
+  const { config, incidents, memory, notices, now } = dependencies;
+  let admissions: Admissions = { admitted: new Map(), held: new Map() };
+  const iso = () => new Date(now()).toISOString();
+
+  const blocked = () => blockedOf(config(), incidents(), now());
+
+  function listed(): readonly Incident[] {
+    // Without what is remembered, "nobody" would let go of everybody.
+    memory.state();
+    return blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
+  }
+
+  async function remember(next: Admissions): Promise<void> {
+    admissions = next;
+    memory.state().admissions = {
+      admitted: Object.fromEntries(next.admitted),
+      held: Object.fromEntries(next.held),
+    };
+    await memory.save();
+  }
+
+  return {
+    current: () => admissions,
+    listed,
+    waiting: () =>
+      incidents().filter(
+        (incident) => incident.block.state === 'proposed' || admissions.held.has(hostStreamKey(incident)),
+      ),
+    restore() {
+      const kept = memory.state().admissions;
+      if (kept === null) return;
+      admissions = {
+        admitted: new Map(Object.entries(kept.admitted)),
+        held: new Map(Object.entries(kept.held)),
+      };
+    },
+    async update() {
+      const before = memory.state().admissions === null ? null : admissions;
+      const candidates = blocked().map((incident) => ({
+        key: hostStreamKey(incident),
+        approved: incident.block.approved_by !== undefined,
+      }));
+      const maxChange = config().block.max_change;
+      const next = admit(candidates, before, maxChange, iso());
+      const newlyHeld = [...next.held.keys()].filter((key) => before?.held.has(key) !== true);
+      const unchanged =
+        before !== null && sameKeys(before.admitted, next.admitted) && sameKeys(before.held, next.held);
+      if (unchanged) return;
+      const last = admissions;
+      try {
+        await remember(next);
+      } catch (error) {
+        admissions = last;
+        throw error;
+      }
+      if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
+    },
+    async noteListed() {
+      const at = iso();
+      const admitted = new Map(admissions.admitted);
+      let changed = false;
+      for (const incident of listed()) {
+        const key = hostStreamKey(incident);
+        if (admitted.get(key)?.listed_at !== null) continue;
+        const time_to_block_ms = Math.max(0, now() - Date.parse(incident.first_seen));
+        admitted.set(key, { listed_at: at, time_to_block_ms });
+        changed = true;
+        if (incident.block.approved_by === undefined) dependencies.onBlocked?.(time_to_block_ms / 1000);
+      }
+      if (changed) await remember({ ...admissions, admitted });
+    },
+  };
+}
+
+function sameKeys(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  return a.size === b.size && [...a.keys()].every((key) => b.has(key));
+}
