@@ -3,7 +3,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeCommand } from '../../src/cli/decode.ts';
@@ -20,6 +19,7 @@ import {
   udp4,
   udpHeader,
 } from '../support/capture-builder.ts';
+import { collected } from '../support/collected.ts';
 import { ipfix, set, TUPLE, template, tuple } from '../support/datagrams.ts';
 
 let directory = '';
@@ -34,18 +34,6 @@ beforeAll(async () => {
   await writeFile(join(directory, 'config.yaml'), `${config.join('\n')}\n`);
 });
 afterAll(() => rm(directory, { recursive: true }));
-
-function collected(isTTY = false) {
-  let text = '';
-  const stream = new Writable({
-    decodeStrings: false,
-    write(chunk, _encoding, done) {
-      text += chunk;
-      done();
-    },
-  });
-  return { stream: Object.assign(stream, { isTTY }), text: () => text };
-}
 
 async function fileOf(name: string, bytes: Uint8Array | string): Promise<string> {
   const path = join(directory, name);

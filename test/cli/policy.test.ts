@@ -3,10 +3,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { policyCheckCommand } from '../../src/cli/policy.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { collected } from '../support/collected.ts';
 
 let directory = '';
 let file = '';
@@ -38,13 +38,7 @@ block:
 afterAll(() => rmSync(directory, { recursive: true }));
 
 function check(source: string, destination: string, port = 25, environment: Record<string, string> = {}) {
-  let text = '';
-  const stdout = new Writable({
-    write(chunk, _encoding, done) {
-      text += String(chunk);
-      done();
-    },
-  });
+  const { stream: stdout, text } = collected();
   policyCheckCommand(
     loadConfig({ file, environment }),
     source,
@@ -53,7 +47,7 @@ function check(source: string, destination: string, port = 25, environment: Reco
     { json: true },
     { stdout },
   );
-  const { outcome, reasons } = JSON.parse(text);
+  const { outcome, reasons } = JSON.parse(text());
   return {
     outcome,
     reasons: reasons.map(
