@@ -1,0 +1,353 @@
+/**
+ * What `acl list`, `diff`, `log`, `approve`, `reject`, `release` and `rollback` print and leave behind: asked of a running
+ * instance, and on the data directory of one that has stopped. Both say the same.
+ */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { revisionOf } from '../../src/acl/revision.ts';
+import { incidentMessage } from '../../src/app/detect-role.ts';
+import { createLogger } from '../../src/app/logger.ts';
+import { parseMessage } from '../../src/app/parse-message.ts';
+import { createServeRole } from '../../src/app/serve-role.ts';
+import { createStream } from '../../src/app/stream.ts';
+import {
+  aclApproveCommand,
+  aclDiffCommand,
+  aclListCommand,
+  aclLogCommand,
+  aclRejectCommand,
+  aclReleaseCommand,
+  aclRollbackCommand,
+} from '../../src/cli/acl-desk.ts';
+import type { ReportStreams } from '../../src/cli/reports.ts';
+import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import type { Incident } from '../../src/messages/alert.ts';
+import { decisionSchema } from '../../src/messages/decision.ts';
+import { NOW_MS, offender } from '../support/acl-requests.ts';
+import { collected } from '../support/collected.ts';
+import { startHttpServer, stopHttpServers } from '../support/http-server.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-desk-'));
+});
+afterEach(async () => {
+  await stopHttpServers();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const ME = userInfo().username;
+
+interface Settings {
+  readonly listen?: string;
+  readonly targets?: string;
+  readonly maxChange?: number;
+  readonly mode?: 'propose' | 'publish';
+}
+
+/** Nothing answers at the address if no other is said. */
+function configured({
+  listen = '127.0.0.1:1',
+  targets = '[{ name: edge, platform: cisco-ios }]',
+  maxChange = 50,
+  mode = 'propose',
+}: Settings = {}): LoadedConfig {
+  const file = join(directory, 'c.yaml');
+  writeFileSync(
+    file,
+    `data: ${join(directory, 'data')}\nhttp: { listen: "${listen}" }\nlog: { level: fatal }\n` +
+      'networks: { internal: [10.0.0.0/8, "2001:db8:1::/48"] }\nsenders: [{ name: mail, hosts: [10.0.0.25] }]\n' +
+      `block: { mode: ${mode}, max_change: ${maxChange} }\nacl: { targets: ${targets} }\n`,
+  );
+  return loadConfig({ file });
+}
+
+const incident = (host: string, block: Partial<Incident['block']>): Incident =>
+  offender(host, {
+    incident_id: `of-${host}`,
+    first_seen: '2026-03-01T10:00:00.000Z',
+    block: { ...offender(host).block, ...block },
+  });
+const approved = (host: string) =>
+  incident(host, { approved_by: 'ada', reason: 'the grade is conversed', until: '2099-01-01T00:00:00.000Z' });
+const blocked = (host: string) => incident(host, { reason: 'the grade is conversed' });
+const proposed = (host: string, reason = 'waits for approval') =>
+  incident(host, { state: 'proposed', reason, since: null });
+
+type Instance = 'a running instance' | 'the data of one that has stopped';
+const INSTANCES: readonly Instance[] = ['a running instance', 'the data of one that has stopped'];
+
+interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+type Command<Args extends readonly unknown[]> = (
+  loaded: LoadedConfig,
+  ...args: [...Args, ReportStreams]
+) => Promise<unknown>;
+
+/** An instance that has been told of the incidents in so many rounds, and has written its lists after each. */
+async function prepared(
+  instance: Instance,
+  rounds: readonly (Incident | readonly Incident[])[],
+  settings: Settings = {},
+) {
+  let loaded = configured(settings);
+  const log = createLogger('silent');
+  const { stream } = createStream(loaded.config, false, log);
+  await stream.start();
+  const role = createServeRole(loaded.config, {
+    stream,
+    log,
+    now: () => NOW_MS,
+    policyVersion: () => 'v',
+  });
+  const stop = async () => {
+    await role.stop();
+    await stream.stop();
+  };
+  await role.start();
+  await role.assigned;
+  for (const round of rounds.map((one) => [one].flat())) {
+    const known = role.incidents().length;
+    const messages = round.map((one) => ({ ...incidentMessage(one), partition: 0 }));
+    await stream.publish('incidents', messages);
+    await expect.poll(() => role.incidents().length).toBe(known + round.length);
+    const isDone = async () =>
+      (await role.desk.overview()).hosts.every(
+        ({ block, listed, held_since }) => (listed || held_since !== null) === (block.state === 'published'),
+      );
+    await expect.poll(isDone).toBe(true);
+  }
+  if (instance === 'a running instance') {
+    onTestFinished(stop);
+    const base = await startHttpServer(undefined, { desk: role.desk });
+    loaded = configured({ ...settings, listen: new URL(base).host });
+  } else {
+    await stop();
+  }
+  const run = async <Args extends readonly unknown[]>(
+    command: Command<Args>,
+    ...args: Args
+  ): Promise<Result> => {
+    const [stdout, stderr] = [collected(), collected()];
+    const code = await command(loaded, ...args, { stdout: stdout.stream, stderr: stderr.stream });
+    return { code: typeof code === 'number' ? code : 0, stdout: stdout.text(), stderr: stderr.text() };
+  };
+  return { run, stop };
+}
+
+const file = (family: '4' | '6') =>
+  readFileSync(join(directory, 'data', 'acl', `edge.${family}.txt`), 'utf8');
+const timeless = (text: string) => text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, 'YYYY-MM-DD hh:mm:ss');
+const said = (stdout: string): Result => ({ code: 0, stdout, stderr: '' });
+
+describe.each(INSTANCES)('on %s', (instance) => {
+  it('acl list shows who waits, who is in the lists and since when, and every list', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), proposed('10.0.0.67')]);
+    const { code, stdout, stderr } = await run(aclListCommand, {});
+    expect([code, stderr]).toEqual([0, '']);
+    const [four, six] = (['4', '6'] as const).map((family) => revisionOf(file(family)));
+    expect(timeless(stdout).split('\n')).toEqual([
+      'Mode propose. 1 host(s) in the lists, 1 waiting for approval.',
+      '',
+      'HOST       GRADE      BLOCK      IN LISTS  UNTIL                  AFTER  WHY                     EFFECT',
+      '10.0.0.67  conversed  proposed                                           waits for approval',
+      '10.0.0.66  conversed  published  yes       YYYY-MM-DD hh:mm:ss  120 min  the grade is conversed',
+      '',
+      'LIST    PLATFORM   KIND       REVISION  SINCE                EARLIER   HELD  TROUBLE',
+      expect.stringMatching(
+        new RegExp(`^edge\\.4  cisco-ios  offenders  ${four}  YYYY-MM-DD hh:mm:ss  [0-9a-f]{8}$`),
+      ),
+      `edge.6  cisco-ios  offenders  ${six}  YYYY-MM-DD hh:mm:ss`,
+      '',
+    ]);
+  });
+
+  it('acl list shows who is held back for coming with too many others; they can be approved', async () => {
+    const together = ['10.0.0.67', '10.0.0.68'].map(blocked);
+    const settings = { maxChange: 1, mode: 'publish' } as const;
+    const { run } = await prepared(instance, [blocked('10.0.0.66'), together], settings);
+    const { stdout } = await run(aclListCommand, {});
+    expect(stdout).toMatch(/^Mode publish\. 1 host\(s\) in the lists, 2 waiting for approval\.$/m);
+    expect(stdout.match(/^10\..* published .*$/gm)).toEqual([
+      expect.stringMatching(/^10\.0\.0\.6[78] .* held back .* the grade is conversed$/),
+      expect.stringMatching(/^10\.0\.0\.6[78] .* held back /),
+      expect.stringMatching(/^10\.0\.0\.66 .* yes .*120 min /),
+    ]);
+    expect(await run(aclApproveCommand, ['10.0.0.68'], {})).toEqual(said('10.0.0.68 is approved\n'));
+  });
+
+  it('acl list --json is one line for a program', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66')]);
+    const { stdout } = await run(aclListCommand, { json: true });
+    expect(stdout.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      mode: 'propose',
+      hosts: [{ host: '10.0.0.66', listed: true, waiting: false, time_to_block_ms: 7_200_000 }],
+      targets: [{ target: 'edge', family: '4', pin: null, trouble: null }, { family: '6' }],
+    });
+  });
+
+  it('acl list is short where nothing is', async () => {
+    const { run } = await prepared(instance, [], { targets: '[]' });
+    expect(await run(aclListCommand, {})).toEqual(
+      said('Mode propose. 0 host(s) in the lists, 0 waiting for approval.\n'),
+    );
+  });
+
+  it('no command lets through what could move a cursor', async () => {
+    const block = { state: 'published', reason: 'a\u001b[2J\r', approved_by: 'ada' } as const;
+    const { run } = await prepared(instance, [incident('10.0.0.66', block)]);
+    const { stdout: list } = await run(aclListCommand, {});
+    const { stdout: answer } = await run(aclApproveCommand, ['10.0.0.66'], {});
+    expect(list).toContain('a?[2J?');
+    expect(answer).toContain('(a?[2J?)');
+    expect((list + answer).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+
+  it('acl diff prints what an approval of all would change and ends with 1, without a difference with 0', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), proposed('10.0.0.67')]);
+    const { code, stdout, stderr } = await run(aclDiffCommand, undefined);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(stdout).toMatch(/^--- edge\.4 published\n\+\+\+ edge\.4 with everything approved\n@@ /);
+    expect(stdout.match(/^[+-] \d+ deny .*$/gm)).toEqual(['+ 20 deny tcp host 10.0.0.67 any eq 25']);
+    expect(stdout).not.toContain('edge.6');
+    expect(await run(aclDiffCommand, 'edge')).toEqual({ code, stdout, stderr });
+    await expect(run(aclDiffCommand, 'nowhere')).rejects.toThrow('there is no ACL target "nowhere"');
+  });
+
+  it('acl diff says that nothing waits', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66')]);
+    expect(await run(aclDiffCommand, undefined)).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'Nothing waits: every list would stay as it is.\n',
+    });
+  });
+
+  it('acl approve tells what came of each host, and the log who said so and why', async () => {
+    const { run } = await prepared(instance, [
+      approved('10.0.0.66'),
+      proposed('10.0.0.67'),
+      proposed('10.0.0.68'),
+    ]);
+    expect(await run(aclApproveCommand, ['10.0.0.67', '10.0.0.66'], { reason: 'a bot' })).toEqual(
+      said(
+        '10.0.0.67 is approved\n' +
+          '10.0.0.66 does not wait for approval: its block is published (the grade is conversed)\n',
+      ),
+    );
+    const all = await run(aclApproveCommand, [], {});
+    expect(all.stdout.split('\n').sort()).toEqual(['', '10.0.0.67 is approved', '10.0.0.68 is approved']);
+    await expect(run(aclApproveCommand, ['10.0.0.99'], {})).rejects.toThrow(
+      'there is no incident of 10.0.0.99',
+    );
+    const { stdout } = await run(aclLogCommand, { limit: 3 });
+    expect(timeless(stdout).split('\n')[0]).toBe(`YYYY-MM-DD hh:mm:ss ${ME} approve 10.0.0.67: a bot`);
+    const { stdout: json } = await run(aclLogCommand, { limit: 1, json: true });
+    expect(JSON.parse(json)).toMatchObject({ by: ME, what: 'approve', why: '' });
+  });
+
+  it('acl approve says so when nobody waits', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66')]);
+    expect(await run(aclApproveCommand, [], {})).toEqual(said('Nothing was to be done.\n'));
+  });
+
+  it('acl reject and acl release tell for how long', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), proposed('10.0.0.67')]);
+    expect(await run(aclRejectCommand, ['10.0.0.67'], { reason: 'ours' })).toEqual(
+      said('10.0.0.67 is rejected, as long as this incident lasts\n'),
+    );
+    const { stdout } = await run(aclReleaseCommand, ['10.0.0.66'], { for: 3_600_000 });
+    expect(stdout).toMatch(/^10\.0\.0\.66 is released, and not blocked before \d{4}-\d\d-\d\dT[\d:.]+Z\n$/);
+    await expect(run(aclRejectCommand, ['mail.example'], {})).rejects.toThrow(
+      '"mail.example" is not an address',
+    );
+  });
+
+  it('acl rollback holds a list at the revision before, as acl list and the file show, until it is let go', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
+    const now = file('4');
+    expect(now).toContain('host 10.0.0.67');
+    const done = await run(aclRollbackCommand, 'edge', { reason: 'a customer' });
+    const held = revisionOf(file('4'));
+    expect(done).toEqual(said(`edge.4 is held at revision ${held}\n`));
+    expect(file('4')).toContain('host 10.0.0.66');
+    expect(file('4')).not.toContain('host 10.0.0.67');
+    const { stdout: list } = await run(aclListCommand, {});
+    expect(list).toMatch(new RegExp(`^edge\\.4 .* ${held} .*  at ${held} by ${ME}: a customer$`, 'm'));
+    expect(list).toMatch(/^edge\.6 .*:\d\d$/m);
+
+    expect(await run(aclRollbackCommand, 'edge', { release: true })).toEqual(
+      said('edge.4 follows the incidents again\n'),
+    );
+    expect(file('4')).toBe(now);
+    expect(await run(aclRollbackCommand, undefined, { release: true })).toEqual(
+      said('Nothing was to be done.\n'),
+    );
+    expect(await run(aclRollbackCommand, 'edge', { to: held })).toEqual(done);
+  });
+
+  it('acl rollback refuses what is not kept, and a target that is none', async () => {
+    const { run } = await prepared(instance, []);
+    await expect(run(aclRollbackCommand, undefined, {})).rejects.toThrow(
+      'an earlier revision with its rules is not kept',
+    );
+    await expect(run(aclRollbackCommand, 'edge', { to: '0123abcd' })).rejects.toThrow(
+      'a revision "0123abcd" with its rules is not kept',
+    );
+    await expect(run(aclRollbackCommand, 'nowhere', {})).rejects.toThrow('there is no ACL target "nowhere"');
+  });
+});
+
+describe('without a running instance', () => {
+  it('a decision waits on its stream for the detector of the next one', async () => {
+    const { run } = await prepared('the data of one that has stopped', [proposed('10.0.0.67')]);
+    await run(aclApproveCommand, ['10.0.0.67'], { reason: 'a bot' });
+    const { stream } = createStream(configured().config, false, createLogger('silent'));
+    await stream.start();
+    onTestFinished(() => stream.stop());
+    const decisions = [];
+    for await (const { value } of stream.latest('decisions', [0]))
+      decisions.push(parseMessage(decisionSchema, value));
+    expect(decisions).toMatchObject([
+      { action: 'approve', host: '10.0.0.67', incident_id: 'of-10.0.0.67', by: ME, reason: 'a bot' },
+    ]);
+  });
+
+  it('a rollback holds nobody back where the state of the lists was removed, as damage asks for', async () => {
+    const hosts = ['10.0.0.66', '10.0.0.67'].map(blocked);
+    const { run } = await prepared('the data of one that has stopped', hosts, {
+      maxChange: 1,
+      mode: 'publish',
+    });
+    rmSync(join(directory, 'data', 'lists.json'));
+    await run(aclRollbackCommand, 'edge', {});
+    const { stdout } = await run(aclListCommand, {});
+    expect(stdout).toMatch(/^Mode publish\. 2 host\(s\) in the lists, 0 waiting for approval\.$/m);
+  });
+
+  it('nothing is done where there is no data, and none is made', async () => {
+    const streams = { stdout: collected().stream, stderr: collected().stream };
+    const data = join(directory, 'data');
+    await expect(aclListCommand(configured(), {}, streams)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: `no running instance answers, and there is no data in ${data}; start one with: rogue-smtp run`,
+    });
+    expect(existsSync(data)).toBe(false);
+  });
+
+  it('nothing is done beside one that runs and does not answer', async () => {
+    await prepared('a running instance', [proposed('10.0.0.67')]);
+    const streams = { stdout: collected().stream, stderr: collected().stream };
+    await expect(aclApproveCommand(configured(), ['10.0.0.67'], {}, streams)).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+  });
+});
