@@ -7,10 +7,13 @@
  */
 
 import { userInfo } from 'node:os';
+import { z } from 'zod';
 import { createLogger } from '../app/logger.ts';
 import { withOfflineDesk } from '../app/offline-desk.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../http/acl-desk.ts';
+import { valid } from '../http/valid.ts';
+import { decisionAuthor, decisionReason } from '../messages/decision.ts';
 import { createClient } from './client.ts';
 import type { ReportStreams } from './reports.ts';
 import { formatTable, printable, shortTime } from './table.ts';
@@ -22,9 +25,14 @@ async function withDesk(loaded: LoadedConfig, use: (desk: AclDesk) => Promise<vo
   await withOfflineDesk(loaded, createLogger(loaded.config.log.level), use);
 }
 
-/** Whoever runs the command; the API's audit log has no better name for them. */
-function author(reason: string | undefined): Author {
-  return { by: userInfo().username, reason: reason ?? '' };
+const authorWords = z.object({ by: decisionAuthor, reason: decisionReason });
+
+/**
+ * Whoever runs the command; the API's audit log has no better name for them. Throws RogueSmtpError `usage` for what the API
+ * would refuse: a detector would not take such a decision.
+ */
+function author(reason = ''): Author {
+  return valid(authorWords, { by: userInfo().username, reason });
 }
 
 export interface JsonFlag {

@@ -210,6 +210,17 @@ describe.each(INSTANCES)('on %s', (instance) => {
     expect((list + answer).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
 
+  it.each([
+    ['moves a cursor', 'b\u009b2J', 'use no line breaks or control characters'],
+    ['is a page', 'b'.repeat(201), '<=200'],
+  ])('a reason that %s is refused, since no detector would take the decision', async (_what, reason, why) => {
+    const { run } = await prepared(instance, [proposed('10.0.0.66')]);
+    const refused = { code: 'usage', message: expect.stringMatching(`^reason: .*${why}`) };
+    await expect(run(aclApproveCommand, ['10.0.0.66'], { reason })).rejects.toMatchObject(refused);
+    await expect(run(aclRollbackCommand, undefined, { reason })).rejects.toMatchObject(refused);
+    expect((await run(aclLogCommand, { limit: 100 })).stdout).not.toMatch(/ approve | rollback /);
+  });
+
   it('acl diff prints what an approval of all would change and ends with 1, without a difference with 0', async () => {
     const { run } = await prepared(instance, [approved('10.0.0.66'), proposed('10.0.0.67')]);
     const { code, stdout, stderr } = await run(aclDiffCommand, undefined);
