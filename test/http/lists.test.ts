@@ -256,13 +256,13 @@ describe.skipIf(noIpset !== null)(named('ipset takes the .ipset list', noIpset),
     ['was cut off', (text: string) => text.slice(0, text.indexOf('swap'))],
   ])('and keeps the one in force when the next %s, until there is a right one', async (_name, spoil) => {
     const first = file('first.ipset', await fetched('v4.ipset', [offender(host4(1))]));
-    const right = await fetched('v4.ipset', [offender(host4(2)), offender(host4(3))]);
-    expect(spoil(right)).not.toBe(right);
-    const spoiled = file('spoiled.ipset', spoil(right));
-    const lines = [`ipset restore < ${first}`, `ipset restore < ${spoiled}`];
+    const next = await fetched('v4.ipset', [offender(host4(2)), offender(host4(3))]);
+    expect(spoil(next)).not.toBe(next);
+    const lines = [`ipset restore < ${first}`, `ipset restore < ${file('spoiled.ipset', spoil(next))}`];
     expect(after('4', ...lines).members).toEqual([host4(1)]);
-    expect(after('4', ...lines, `ipset restore < ${file('right.ipset', right)}`)).toMatchObject({
-      members: [host4(2), host4(3)],
+    const right = file('right.ipset', await fetched('v4.ipset', [offender(host4(3))]));
+    expect(after('4', ...lines, `ipset restore < ${right}`)).toMatchObject({
+      members: [host4(3)],
       sets: ['rogue-smtp4'],
     });
   });
@@ -276,7 +276,7 @@ describe('RouterOS finds in the .rsc list', () => {
   it.each(EVERY)('$what, IPv$family, and nothing else', async ({ family, incidents }) => {
     const listed = incidents(family).map(({ host }) => host);
     const text = await fetched(`v${family}.rsc`, incidents(family));
-    expect(text).toMatch(/^[\x20-\x7e\n]*\n$/);
+    expect(text).toMatch(/^(?:#[\x20-\x7e]*\n)+\n?(?:[^#\n][\x20-\x7e]*\n)+$/);
     const verdict = judge(text, 'mikrotik');
     expect(entries(text)).toEqual(listed.map((host) => `${host}/${family === '4' ? 32 : 128}`));
     for (const host of [...listed.slice(0, 1), ...listed.slice(-1)]) expect(verdict(flow(host))).toBe('deny');
@@ -295,9 +295,9 @@ describe('RouterOS finds in the .rsc list', () => {
  * neither an address nor a prefix they look up as a name (pfSense), skip with a word in the log, or refuse the list for.
  */
 const READERS: Readonly<Record<string, (line: string) => string>> = {
-  // One entry, a blank, a comment; a line that begins with # is taken for nothing but a comment.
+  // One entry, a blank, a comment. That a line may be a comment alone is assumed, not documented.
   'PAN-OS': (line) => (line.startsWith('#') ? '' : line.split(' ')[0]),
-  // The whole line.
+  // The whole line. That it may be a comment is documented for FortiMail only.
   FortiOS: (line) => (line.startsWith('#') ? '' : line),
   // Cut at the first # or blank; $ and ; begin a comment, too (pfsense-utils.inc).
   pfSense: (line) => line.replace(/^[$;]/, '#').split(/[# ]/)[0],
