@@ -128,7 +128,7 @@ export async function startCluster(nodes: number, secure?: SecureAccess): Promis
     };
   }
   const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-kafka-'));
-  const clusterId = randomBytes(16).toString('base64url');
+  const clusterId = randomClusterId();
   const ports: { client: number; controller: number; secure: number }[] = [];
   for (let i = 0; i < nodes; i++)
     ports.push({
@@ -251,6 +251,12 @@ export async function startCluster(nodes: number, secure?: SecureAccess): Promis
     await cluster.stop();
     throw error;
   }
+}
+
+/** One that does not look like an option to the tool that is given it. */
+function randomClusterId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? randomClusterId() : id;
 }
 
 const KEYSTORE = 'broker.p12';
