@@ -10,10 +10,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
-import { createKafkaStream } from '../../src/stream/kafka/kafka-stream.ts';
 import { cannotHaveKafka, startCluster } from '../integration/kafka/broker.ts';
-import { kafkaConfig } from '../integration/kafka/support.ts';
-import { keptLog } from '../stream/support.ts';
+import { kafkaConfig, makeTopics } from '../integration/kafka/support.ts';
 import { cpuSecondsOf } from '../support/processes.ts';
 import { freeUdpPort, startService } from '../support/service.ts';
 import { createPools } from './exports.ts';
@@ -92,10 +90,7 @@ export async function benchFirstLeg(
 
   async function collect(prefix: string): Promise<Subject> {
     const topics = { flows: { partitions: PARTITIONS }, mail: { partitions: PARTITIONS } };
-    const stream = createKafkaStream({ config: kafkaConfig(cluster, prefix, { topics }), log: keptLog() });
-    await stream.start();
-    await stream.checkTopics(true);
-    await stream.stop();
+    await makeTopics(kafkaConfig(cluster, prefix, { topics }));
     const service = await startService({
       directory,
       name: prefix,

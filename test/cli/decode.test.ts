@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeCommand } from '../../src/cli/decode.ts';
 import { ethernet, pcap, udp4 } from '../support/capture-builder.ts';
+import { collected } from '../support/collected.ts';
 import {
   type Field,
   set,
@@ -32,19 +33,12 @@ async function captureOf(...datagrams: readonly Buffer[]): Promise<string> {
 }
 
 function collect() {
-  let text = '';
-  const stream = new Writable({
-    decodeStrings: false,
-    write(chunk, _encoding, done) {
-      text += chunk;
-      done();
-    },
-  });
+  const { stream, text } = collected();
   return {
     stream,
-    text: () => text,
+    text,
     records: () =>
-      text
+      text()
         .split('\n')
         .filter(Boolean)
         .map((line) => JSON.parse(line)),

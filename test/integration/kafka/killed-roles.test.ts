@@ -8,12 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createKafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
-import { keptLog } from '../../stream/support.ts';
 import { v5 } from '../../support/datagrams.ts';
 import { type RunningService, sendDatagrams, startService } from '../../support/service.ts';
 import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig } from './support.ts';
+import { comesTrue, freshPrefix, kafkaConfig, makeTopics } from './support.ts';
 
 const reason = await cannotHaveKafka();
 const ROGUES = 40;
@@ -54,10 +52,7 @@ describe.skipIf(reason !== null)(`roles that are killed${reason === null ? '' : 
   it('lose no published flow, store none twice, and alert once per event', async () => {
     const prefix = freshPrefix();
     const topics = { flows: { partitions: 2 }, mail: { partitions: 4 } };
-    const admin = createKafkaStream({ config: kafkaConfig(cluster, prefix, { topics }), log: keptLog() });
-    await admin.start();
-    await admin.checkTopics(true);
-    await admin.stop();
+    await makeTopics(kafkaConfig(cluster, prefix, { topics }));
     const config = `networks: { internal: [10.0.0.0/8] }
 senders: [{ name: mail, hosts: [10.0.0.25] }]
 kafka: { brokers: ["${cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: ${JSON.stringify(topics)} }

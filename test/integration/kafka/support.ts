@@ -27,6 +27,14 @@ export async function startKafkaStream(
   return { ...stream, lines: log.lines };
 }
 
+/** Makes the topics of a configuration, before several roles would each find them missing. */
+export async function makeTopics(config: KafkaConfig): Promise<void> {
+  const stream = createKafkaStream({ config, log: keptLog() });
+  await stream.start();
+  await stream.checkTopics(true);
+  await stream.stop();
+}
+
 /** Comes true within a minute: brokers that were killed take their time. */
 export async function comesTrue(
   holds: () => boolean | Promise<boolean>,
