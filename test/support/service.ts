@@ -79,17 +79,20 @@ data: ${join(settings.directory, name)}
     ask: async (sql, format) => Buffer.from(await client.query({ sql, format })).toString(),
     log: () => log,
     metrics,
-    async metric(name, labels = '') {
-      return (await metrics())
-        .split('\n')
-        .filter((line) => new RegExp(`^${name}(\\{[^}]*${labels}[^}]*\\})? `).test(line))
-        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
-    },
+    metric: async (name, labels) => metricOf(await metrics(), name, labels),
     async end(signal) {
       child.kill(signal);
       await ended;
     },
   };
+}
+
+/** Value of a metric in what a service told at one moment, summed over its labels where they are not given. */
+export function metricOf(text: string, name: string, labels = ''): number {
+  return text
+    .split('\n')
+    .filter((line) => new RegExp(`^${name}(\\{[^}]*${labels}[^}]*\\})? `).test(line))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 export async function freeTcpPort(): Promise<number> {

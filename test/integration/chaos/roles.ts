@@ -11,7 +11,7 @@ import { loadConfig } from '../../../src/config/load.ts';
 import type { KafkaConfig } from '../../../src/config/schema.ts';
 import { MAIL_SERVER } from '../../support/network-load.ts';
 import { cpuSecondsOf } from '../../support/processes.ts';
-import { type RunningService, startService } from '../../support/service.ts';
+import { metricOf, type RunningService, startService } from '../../support/service.ts';
 import type { Cluster } from '../kafka/broker.ts';
 import { startChaosClickHouse } from './clickhouse.ts';
 
@@ -76,12 +76,11 @@ log: { level: warn }
   }
 
   async function droppedBy(name: RoleName): Promise<number> {
-    const one = service(name);
-    const [decoded, published, pending] = await Promise.all([
-      one.metric('rogue_smtp_flows_decoded_total'),
-      one.metric('rogue_smtp_flows_published_total', 'stream="flows"'),
-      one.metric('rogue_smtp_flows_pending', 'stream="flows"'),
-    ]);
+    // All of one moment: a batch that is answered for in between would look dropped.
+    const told = await service(name).metrics();
+    const decoded = metricOf(told, 'rogue_smtp_flows_decoded_total');
+    const published = metricOf(told, 'rogue_smtp_flows_published_total', 'stream="flows"');
+    const pending = metricOf(told, 'rogue_smtp_flows_pending', 'stream="flows"');
     // Of a process that goes on: what is pending may still be published.
     return Math.max(0, decoded - published - pending);
   }
