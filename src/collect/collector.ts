@@ -114,7 +114,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     ),
   );
   let listeners: Listener[] = [];
-  /** Flows of the largest datagram so far, up to a quarter of a batch: so much room is kept, so that none is divided. */
+  /**
+   * Flows of the largest datagram so far, up to a quarter of a batch. More room is kept, so that none is divided, nor fills
+   * the batch: it would leave before the sequence of its last datagram was noted.
+   */
   let largest = 0;
   /** What the streams have yet to answer for of the batch that leaves. */
   let sent: Promise<void>[] = [];
@@ -142,7 +145,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     } catch (error) {
       onDecoderFailure(error, bytes, address);
     }
-    if (sink.batch.length + largest > batchRows) flush();
+    if (sink.batch.length + largest >= batchRows) flush();
     ageTimer ??= setTimeout(onAge, settings.batch_age);
   }
 

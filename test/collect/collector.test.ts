@@ -368,6 +368,18 @@ describe('sequences over a restart', () => {
     expect(lostBy(second)).toEqual([[0, 0]]);
   });
 
+  test('what is noted as safe is all of a batch, also of one that its last datagram would fill', async () => {
+    const { collector, port } = await start(configOf({ batch_rows: 60, batch_age: '10s' }));
+    const flows = Array.from({ length: 15 }, () => flow);
+    for (let i = 0; i < 4; i++) await send(port, v5(flows, { sequence: 15 * i }));
+    await until(() => collector.counters.flows === 60);
+    const file = join(directory, 'sequences.ndjson');
+    await until(() => existsSync(file) && readFileSync(file, 'utf8').includes('"next":'));
+    const sent = stream.messages.filter(({ stream: name }) => name === 'flows');
+    const rows = sent.reduce((sum, { message }) => sum + message.rows, 0);
+    expect(readFileSync(file, 'utf8')).toContain(`"next":${rows},`);
+  });
+
   test('no datagram is divided between two batches', async () => {
     const { collector, port } = await start(configOf({ batch_rows: 64, batch_age: '10s' }));
     const datagram = (sequence: number) =>
