@@ -72,11 +72,12 @@ try {
   ]);
   const log = faults ? await breakThings(sending) : [];
   const datagrams = await sending;
-  await newcomers.stop();
   const sendSeconds = (Date.now() - loadStarted) / 1000;
-  note('all sent; waiting for what is under way');
-  const account = await settle();
   const busy = roles.cpuSeconds();
+  const storedThen = await roles.number('SELECT count() FROM flows');
+  await newcomers.stop();
+  note('all sent; waiting for what is under way');
+  const account = { ...(await settle()), storedThen };
   report(datagrams[0] + datagrams[1], newcomers, account, log, busy, cpuBefore, sendSeconds, alerts);
 } catch (error) {
   failed = true;
@@ -140,13 +141,15 @@ async function breakThings(sending: Promise<unknown>): Promise<string[]> {
 
 interface Account {
   readonly stored: number;
+  /** When the last datagram had just been sent. */
+  readonly storedThen: number;
   readonly identities: number;
   readonly lost: number;
   readonly dropped: number;
 }
 
 /** Stored flows once nothing changes any more. */
-async function settle(): Promise<Account> {
+async function settle(): Promise<Omit<Account, 'storedThen'>> {
   let before = -1;
   for (let quiet = 0; quiet < 3; ) {
     await sleep(3000);
@@ -179,7 +182,7 @@ async function countIdentities(): Promise<number> {
 function report(
   datagrams: number,
   newcomers: { readonly begun: ReadonlyMap<string, number>; readonly flows: () => number },
-  { stored, identities, lost, dropped }: Account,
+  { stored, storedThen, identities, lost, dropped }: Account,
   log: readonly string[],
   busy: ReadonlyMap<string, number>,
   cpuBefore: ReadonlyMap<string, number>,
@@ -207,6 +210,7 @@ function report(
   say('| --- | --- |');
   say(`| sent in ${sendSeconds.toFixed(0)} s (${Math.round(sent / sendSeconds)} a second) | ${sent} |`);
   say(`| stored | ${stored} |`);
+  say(`| of these stored when the last was sent | ${storedThen} |`);
   say(`| stored twice | ${stored - identities} |`);
   say(
     `| lost by sequence numbers: while a collector was dead, or taken and not yet safe when it was killed | ${lost} |`,
