@@ -52,12 +52,10 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
   }
 
   async function remember(next: Admissions): Promise<void> {
+    await memory.change({
+      admissions: { admitted: Object.fromEntries(next.admitted), held: Object.fromEntries(next.held) },
+    });
     admissions = next;
-    memory.state().admissions = {
-      admitted: Object.fromEntries(next.admitted),
-      held: Object.fromEntries(next.held),
-    };
-    await memory.save();
   }
 
   return {
@@ -87,18 +85,13 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       const unchanged =
         before !== null && sameKeys(before.admitted, next.admitted) && sameKeys(before.held, next.held);
       if (unchanged) return;
-      const last = admissions;
-      try {
-        await remember(next);
-      } catch (error) {
-        admissions = last;
-        throw error;
-      }
+      await remember(next);
       if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
     },
     async noteListed() {
       const at = iso();
       const admitted = new Map(admissions.admitted);
+      const seconds: number[] = [];
       let changed = false;
       for (const incident of listed()) {
         const key = hostStreamKey(incident);
@@ -106,9 +99,11 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
         const time_to_block_ms = Math.max(0, now() - Date.parse(incident.first_seen));
         admitted.set(key, { listed_at: at, time_to_block_ms });
         changed = true;
-        if (incident.block.approved_by === undefined) dependencies.onBlocked?.(time_to_block_ms / 1000);
+        if (incident.block.approved_by === undefined) seconds.push(time_to_block_ms / 1000);
       }
-      if (changed) await remember({ ...admissions, admitted });
+      if (!changed) return;
+      await remember({ ...admissions, admitted });
+      for (const one of seconds) dependencies.onBlocked?.(one);
     },
   };
 }

@@ -41,11 +41,11 @@ export interface ListPins {
    */
   rules(target: AclTargetConfig, family: AclFamily): BuiltAcl | null;
   /**
-   * Holds lists at the revision before, or the one named; those held, by name. Throws RogueSmtpError `not_found`, or
-   * `refused` where an interlock forbids all of it.
+   * Holds lists at the revision before, or the one named; those held, by name. Throws RogueSmtpError `not_found`, `refused`
+   * where an interlock forbids all of it, or `io` where that could not be remembered; nothing is held then.
    */
   hold(request: RollbackRequest): Promise<readonly { readonly list: string; readonly pin: Pin }[]>;
-  /** Lets the lists of these targets go, or all; the names of the lists. Throws RogueSmtpError `not_found`. */
+  /** Lets the lists of these targets go, or all; the names of the lists. Throws RogueSmtpError `not_found` or `io`. */
   letGo(targets: readonly string[], by: string, reason: string): Promise<readonly string[]>;
 }
 
@@ -110,11 +110,9 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
         const what = request.to === undefined ? 'an earlier revision' : `a revision "${request.to}"`;
         throw new RogueSmtpError('not_found', `${what} with its rules is not kept`);
       }
-      for (const { list, pin, model } of found) {
-        memory.state().pins[list] = pin;
-        models.set(list, model);
-      }
-      await memory.save();
+      const pinned = Object.fromEntries(found.map(({ list, pin }) => [list, pin]));
+      await memory.change({ pins: { ...memory.state().pins, ...pinned } });
+      for (const { list, model } of found) models.set(list, model);
       for (const { list, pin } of found)
         await audit.append({
           at: pin.at,
@@ -128,15 +126,13 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
     },
     async letGo(targets, by, reason) {
       for (const name of targets) targetNamed(config(), name);
-      const { pins } = memory.state();
+      const pins = { ...memory.state().pins };
       const held = Object.keys(pins).filter(
         (list) => targets.length === 0 || targets.some((name) => list.slice(0, -2) === name),
       );
-      for (const list of held) {
-        delete pins[list];
-        models.delete(list);
-      }
-      await memory.save();
+      for (const list of held) delete pins[list];
+      await memory.change({ pins });
+      for (const list of held) models.delete(list);
       for (const list of held)
         await audit.append({ at: iso(), by, what: 'rollback_end', why: reason, target: list });
       return held;

@@ -280,8 +280,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     hooked: (list) => memory.state().hooked[list],
     noteHooked: (list, revision) =>
       inTurn(async () => {
-        memory.state().hooked[list] = revision;
-        await memory.save();
+        await memory.change({ hooked: { ...memory.state().hooked, [list]: revision } });
       }),
   };
 }

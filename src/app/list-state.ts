@@ -43,19 +43,19 @@ const stateSchema = z.strictObject({
   pins: z.record(z.string(), pinSchema),
   hooked: z.record(z.string(), z.string()),
 });
-type ListState = z.infer<typeof stateSchema>;
+type ListState = Readonly<z.infer<typeof stateSchema>>;
 
 const FILE = 'lists.json';
 
-/** The state in memory, and in its file whenever it is saved. */
+/** The state as its file has it: what cannot be written is not so. */
 export interface ListMemory {
   /** Throws RogueSmtpError `io`. */
   open(): Promise<void>;
   isOpen(): boolean;
-  /** To be changed in place, then saved. Throws RogueSmtpError `unavailable` before it was opened. */
+  /** Throws RogueSmtpError `unavailable` before it was opened. */
   state(): ListState;
-  /** Throws RogueSmtpError `io`. */
-  save(): Promise<void>;
+  /** Throws RogueSmtpError `io`; nothing has changed then. One change at a time. */
+  change(parts: Partial<Omit<ListState, 'v'>>): Promise<void>;
 }
 
 export function createListMemory(directory: () => string): ListMemory {
@@ -70,7 +70,11 @@ export function createListMemory(directory: () => string): ListMemory {
     },
     isOpen: () => known !== null,
     state,
-    save: () => writeListState(directory(), state()),
+    async change(parts) {
+      const next = { ...state(), ...parts };
+      await writeListState(directory(), next);
+      known = next;
+    },
   };
 }
 

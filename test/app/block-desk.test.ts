@@ -1,6 +1,6 @@
 /** People decide: what is approved, released, rolled back, and what of it a restart remembers. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -326,6 +326,31 @@ describe('lists', () => {
     const { role, seconds } = await serve(incidents(1));
     expect(seconds).toEqual([300]);
     expect(role.listedSince(incidents(1)[0])).toMatchObject({ time_to_block_ms: 300_000 });
+    await role.stop();
+  });
+
+  it('take everybody in the first time, also after what is remembered of them could not be written', async () => {
+    const obstacle = join(directory, 'lists.json.tmp');
+    mkdirSync(obstacle);
+    const config = configSchema.parse({
+      ...STRICT,
+      block: { mode: 'publish', max_change: 1 },
+      acl: { targets: [{ name: 'edge', platform: 'cisco-ios' }] },
+      data: directory,
+    });
+    const stream = createDrivenStream();
+    stream.kept = incidents(3).map(jsonMessage);
+    const tried: string[] = [];
+    const log = createLogger('silent');
+    log.error = ((_fields: object, text: string) => void tried.push(text)) as typeof log.error;
+    const role = createServeRole(config, { stream, log, now: () => T0, policyVersion: () => 'v' });
+    await role.start();
+    await expect.poll(() => tried).toEqual(['the lists are left as they were']);
+    expect(role.hosts('4')).toEqual([]);
+    rmSync(obstacle, { recursive: true });
+    role.reload(config);
+    await expect.poll(() => role.hosts('4')).toEqual(['10.0.0.100', '10.0.0.101', '10.0.0.102']);
+    expect((await role.desk.overview()).hosts.filter(({ held_since }) => held_since !== null)).toEqual([]);
     await role.stop();
   });
 
