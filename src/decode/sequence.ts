@@ -248,20 +248,18 @@ export class ExporterSequence {
 
   #judge(counts: SequenceCounts): void {
     this.#seen = 0;
-    const most = this.#best();
-    const sure = most.foretold >= TRIAL_DATAGRAMS / 2;
-    const best = sure ? most : this.#told();
-    const ways = waysOf(this.#version, counts);
-    if (!sure && this.#ways.length < ways.length) {
+    const best = this.#best();
+    const sure = best.foretold >= TRIAL_DATAGRAMS / 2;
+    const told = sure ? best : this.#told();
+    const others = this.#ways.filter((way) => way !== told);
+    if (!sure && this.#ways.length < COUNTINGS[this.#version].length) {
       const followed = this.#ways.map(({ counting }) => counting);
-      this.#ways.push(...ways.filter(({ counting }) => !followed.includes(counting)));
-    } else {
-      const enough = most.foretold / 2;
-      this.#ways = this.#ways.filter((way) => way === best || way.foretold >= enough);
-    }
+      const givenUp = waysOf(this.#version, counts).filter(({ counting }) => !followed.includes(counting));
+      this.#ways = [told, ...others, ...givenUp];
+    } else this.#ways = [told, ...others.filter(({ foretold }) => foretold >= best.foretold / 2)];
+    for (const way of this.#ways) way.foretold = 0;
+    told.foretold = 1;
     this.#tried = true;
-    this.#ways = [best, ...this.#ways.filter((way) => way !== best)];
-    for (const way of this.#ways) way.foretold = way === best ? 1 : 0;
   }
 }
 
