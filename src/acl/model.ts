@@ -10,7 +10,8 @@ import { compareAddresses, isIPv4 } from '../flow/address.ts';
 import { type Prefix, prefixContains } from '../flow/prefix.ts';
 import type { AclKind } from './platforms.ts';
 
-export type AclFamily = '4' | '6';
+export const ACL_FAMILIES = ['4', '6'] as const;
+export type AclFamily = (typeof ACL_FAMILIES)[number];
 
 /** The only port that is ever blocked. Submission (465, 587) is how mail clients are meant to send. */
 export const BLOCKED_PORT = 25;

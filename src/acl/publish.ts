@@ -89,9 +89,14 @@ function fileName({ target, family }: Pick<AclFile, 'target' | 'family'>): strin
   return `${target}.${family}.txt`;
 }
 
+/** Where it lies. Throws RogueSmtpError `refused` for a name that is none for a file. */
+export function aclPath(file: AclFile): string {
+  return join(file.directory, fileName(file));
+}
+
 /** The text that lies there; null when there is none. Throws RogueSmtpError `io`. */
 export async function publishedAcl(file: AclFile): Promise<string | null> {
-  const text = await currentText(join(file.directory, fileName(file)));
+  const text = await currentText(aclPath(file));
   return text === null ? null : text.toString('utf8');
 }
 

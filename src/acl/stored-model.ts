@@ -10,7 +10,7 @@ import { RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import type { LeftOut } from './build.ts';
 import { assertSafe, createInterlock, createPrefixInterlock, type InterlockInput } from './interlocks.ts';
-import { type AclModel, isHost } from './model.ts';
+import { ACL_FAMILIES, type AclModel, isHost } from './model.ts';
 import { ACL_KINDS } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
 
@@ -24,7 +24,7 @@ const prefix = z.string().transform((text, context): Prefix => {
 const storedModel = z.strictObject({
   v: z.literal(1),
   kind: z.enum(ACL_KINDS),
-  family: z.enum(['4', '6']),
+  family: z.enum(ACL_FAMILIES),
   interface: z.string().nullable(),
   internal: z.array(prefix),
   rules: z.array(

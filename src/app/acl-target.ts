@@ -6,8 +6,6 @@ import type { AclFile } from '../acl/publish.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 
-export const FAMILIES: readonly AclFamily[] = ['4', '6'];
-
 /** Throws RogueSmtpError `not_found`. */
 export function targetNamed(config: Config, name: string): AclTargetConfig {
   const target = config.acl.targets.find((candidate) => candidate.name === name);
@@ -19,9 +17,6 @@ export function targetNamed(config: Config, name: string): AclTargetConfig {
 export const listName = (target: Pick<AclTargetConfig, 'name'>, family: AclFamily) =>
   `${target.name}.${family}`;
 
-export const directoryOf = (config: Config, target: AclTargetConfig) =>
-  target.path ?? join(config.data, 'acl');
-
 export function fileOf(config: Config, target: AclTargetConfig, family: AclFamily): AclFile {
-  return { directory: directoryOf(config, target), target: target.name, family };
+  return { directory: target.path ?? join(config.data, 'acl'), target: target.name, family };
 }

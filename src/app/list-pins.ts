@@ -6,13 +6,13 @@
  */
 
 import type { BuiltAcl } from '../acl/build.ts';
-import type { AclFamily, AclModel } from '../acl/model.ts';
+import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
 import { aclRevisions, keptRevision } from '../acl/publish.ts';
 import { decodeModel, encodeModel, recheckModel } from '../acl/stored-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { requestFor, requestOf } from './acl-request.ts';
-import { FAMILIES, fileOf, listName, targetNamed } from './acl-target.ts';
+import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { ListMemory, Pin } from './list-state.ts';
 
@@ -101,7 +101,7 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
         request.target === undefined ? config().acl.targets : [targetNamed(config(), request.target)];
       const found: FoundPin[] = [];
       for (const target of targets) {
-        for (const family of FAMILIES) {
+        for (const family of ACL_FAMILIES) {
           const one = await find(target, family, request);
           if (one !== null) found.push(one);
         }

@@ -9,7 +9,7 @@
 
 import type { Admissions } from '../acl/admission.ts';
 import type { BuiltAcl, LeftOut } from '../acl/build.ts';
-import type { AclFamily, AclModel } from '../acl/model.ts';
+import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
 import { aclRevisions, keptRevision, publishAcl, publishedAcl } from '../acl/publish.ts';
 import { builtFor, renderAcl, renderBuilt } from '../acl/render.ts';
 import { revisionOf } from '../acl/revision.ts';
@@ -22,7 +22,7 @@ import type { TargetState } from '../http/acl-desk.ts';
 import type { Incident } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { namedHosts, requestFor, requestOf } from './acl-request.ts';
-import { FAMILIES, fileOf, listName, targetNamed } from './acl-target.ts';
+import { fileOf, listName, targetNamed } from './acl-target.ts';
 import { createListAdmissions } from './list-admissions.ts';
 import type { HookCall } from './list-hook.ts';
 import { createListNotices, type ListNoticesDependencies, MAX_NAMED } from './list-notices.ts';
@@ -113,7 +113,8 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     if (missing !== null) {
       // No host may count as listed either.
       for (const target of config().acl.targets)
-        for (const family of FAMILIES) reportTrouble(target, family, new RogueSmtpError('refused', missing));
+        for (const family of ACL_FAMILIES)
+          reportTrouble(target, family, new RogueSmtpError('refused', missing));
       return;
     }
     try {
@@ -124,7 +125,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       return;
     }
     for (const target of config().acl.targets) {
-      for (const family of FAMILIES) {
+      for (const family of ACL_FAMILIES) {
         try {
           await publishTarget(target, family);
           troubles.delete(listName(target, family));
@@ -234,13 +235,14 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     async diff(name) {
       const targets = name === undefined ? config().acl.targets : [targetNamed(config(), name)];
       const diffs: string[] = [];
-      for (const target of targets) for (const family of FAMILIES) diffs.push(await diffOf(target, family));
+      for (const target of targets)
+        for (const family of ACL_FAMILIES) diffs.push(await diffOf(target, family));
       return diffs.join('');
     },
     async targets() {
       const states: TargetState[] = [];
       for (const target of config().acl.targets) {
-        for (const family of FAMILIES) {
+        for (const family of ACL_FAMILIES) {
           const pin = pins.of(target, family);
           states.push({
             target: target.name,

@@ -6,7 +6,7 @@
  */
 
 import { buildAcl } from '../acl/build.ts';
-import type { AclRule } from '../acl/model.ts';
+import { ACL_FAMILIES, type AclRule } from '../acl/model.ts';
 import { ACL_KINDS, type AclKind } from '../acl/platforms.ts';
 import type { Config } from '../config/schema.ts';
 import { createDetector, type Detector } from '../detect/detector.ts';
@@ -140,7 +140,7 @@ function aclDifferences(before: Side, after: Side, nowMs: number): AclDifference
   const kinds = ACL_KINDS.filter((kind) => asked.length === 0 || asked.includes(kind));
   const differences: AclDifference[] = [];
   for (const kind of kinds) {
-    for (const family of ['4', '6'] as const) {
+    for (const family of ACL_FAMILIES) {
       const [a, b] = [before, after].map((side) => linesOf(side, kind, family, nowMs));
       differences.push({
         kind,

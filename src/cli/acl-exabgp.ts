@@ -10,8 +10,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ACL_FAMILIES } from '../acl/model.ts';
 import { exabgpHosts } from '../acl/platforms/exabgp.ts';
-import { directoryOf, FAMILIES, targetNamed } from '../app/acl-target.ts';
+import { aclPath } from '../acl/publish.ts';
+import { fileOf, targetNamed } from '../app/acl-target.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parsePrefix } from '../flow/prefix.ts';
@@ -26,7 +28,7 @@ export async function aclExabgpCommand({ config }: LoadedConfig, name: string): 
   const target = targetNamed(config, name);
   if (target.platform !== 'exabgp')
     throw new RogueSmtpError('config', `the ACL target "${name}" is for ${target.platform}, not for exabgp`);
-  const files = FAMILIES.map((family) => join(directoryOf(config, target), `${target.name}.${family}.txt`));
+  const files = ACL_FAMILIES.map((family) => aclPath(fileOf(config, target, family)));
   const stateFile = join(config.data, 'push', `exabgp-${target.name}.json`);
   // process.stdout writes to a pipe synchronously: a reader that stopped would stop this process with it.
   const stdout = createWriteStream('', { fd: 1, autoClose: false });

@@ -8,7 +8,7 @@
 import { userInfo } from 'node:os';
 import type { AclFamily } from '../acl/model.ts';
 import { publishedAcl } from '../acl/publish.ts';
-import { directoryOf, fileOf, targetNamed } from '../app/acl-target.ts';
+import { fileOf, targetNamed } from '../app/acl-target.ts';
 import { pushRequest, whyNotPushed } from '../app/list-push.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -35,11 +35,12 @@ export async function aclPushCommand(
   const why = whyNotPushed(config, target.kind);
   if (why !== null && !dryRun) throw new RogueSmtpError('refused', `nothing is sent: ${why}`);
   // What the service wrote after all interlocks, pins and limits, and nothing else.
-  const text = await publishedAcl(fileOf(config, target, family));
+  const place = fileOf(config, target, family);
+  const text = await publishedAcl(place);
   if (text === null)
     throw new RogueSmtpError(
       'not_found',
-      `there is no list in ${directoryOf(config, target)} yet: the service writes it (rogue-smtp run)`,
+      `there is no list in ${place.directory} yet: the service writes it (rogue-smtp run)`,
     );
   const request = pushRequest(target, family, text);
   const archive = createPushArchive(config.data, Date.now);

@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { ROLES, type Role } from '../app/roles.ts';
@@ -252,7 +253,7 @@ acl
   .addOption(new Option('--platform <name>', 'router platform').choices(ACL_PLATFORMS).makeOptionMandatory())
   .addOption(new Option('--form <form>', 'where the platform reads more than one (junos)').choices(ACL_FORMS))
   .addOption(new Option('--kind <kind>', 'who is denied').choices(ACL_KINDS).makeOptionMandatory())
-  .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
+  .addOption(new Option('--family <family>', 'IP version').choices(ACL_FAMILIES).default('4'))
   .option('--interface <name>', 'LAN-facing interface, as the router calls it')
   .addHelpText('after', examples('acl render --platform nftables --kind offenders | nft -c -f -'))
   .action(async (flags: AclRenderRequest) => {
@@ -266,7 +267,7 @@ acl
     'a list to its router over SSH, on trial until it was seen in force; needs "push" of the target',
   )
   .argument('<target>', 'name of an ACL target')
-  .addOption(new Option('--family <family>', 'IP version').choices(['4', '6']).default('4'))
+  .addOption(new Option('--family <family>', 'IP version').choices(ACL_FAMILIES).default('4'))
   .option('--dry-run', 'show what the router has and what would change; change nothing')
   .addHelpText('after', examples('acl push border --dry-run', 'acl push border --family 6'))
   .action(async (target: string, flags: AclPushFlags) => {

@@ -3,6 +3,8 @@
 import { constants } from 'node:fs';
 import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ACL_FAMILIES } from '../acl/model.ts';
+import { aclPath } from '../acl/publish.ts';
 import { renderFor, requestOf } from '../app/acl-request.ts';
 import { makeDirectory } from '../app/directory.ts';
 import { createLogger } from '../app/logger.ts';
@@ -84,8 +86,8 @@ async function writeResult(
     await writeFile(join(directory, 'incidents.ndjson'), ndjson(result.incidents));
     await writeFile(join(directory, 'summary.json'), `${JSON.stringify(result.summary, null, 2)}\n`);
     for (const target of loaded.config.acl.targets) {
-      for (const family of ['4', '6'] as const) {
-        const file = join(directory, 'acl', `${target.name}.${family}.txt`);
+      for (const family of ACL_FAMILIES) {
+        const file = aclPath({ directory: join(directory, 'acl'), target: target.name, family });
         try {
           const { text } = renderFor(
             loaded.config,

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -46,7 +47,6 @@ export interface HttpServerDependencies {
   readonly onError: (path: string, error: unknown) => void;
 }
 
-const FAMILIES = ['4', '6'] as const;
 const MAX_EVENT_CLIENTS = 64;
 /** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
 const MAX_EVENTS_WAITING = 1000;
@@ -63,7 +63,7 @@ const renderQuery = z.strictObject({
   platform: z.enum(ACL_PLATFORMS),
   form: z.enum(ACL_FORMS).optional(),
   kind: z.enum(ACL_KINDS),
-  family: z.enum(['4', '6']).default('4'),
+  family: z.enum(ACL_FAMILIES).default('4'),
   interface: z.string().max(63).optional(),
   site: z.string().max(63).optional(),
 });
@@ -132,7 +132,7 @@ export function createHttpServer(
       );
     const [, plain, digit, form] = match;
     if (plain !== undefined) {
-      const families = plain === 'all' ? FAMILIES : plain === 'v4' ? (['4'] as const) : (['6'] as const);
+      const families = plain === 'all' ? ACL_FAMILIES : plain === 'v4' ? (['4'] as const) : (['6'] as const);
       return conditional(context, textList(families.flatMap((family) => dependencies.blockedHosts(family))));
     }
     const family = digit === '4' ? '4' : '6';
@@ -141,7 +141,7 @@ export function createHttpServer(
     return conditional(context, (await model.renderAcl({ platform, kind: 'offenders', family })).text);
   });
   app.get('/v1/acl/:target', async (context) => {
-    const family = valid(z.enum(['4', '6']).default('4'), context.req.query('family'));
+    const family = valid(z.enum(ACL_FAMILIES).default('4'), context.req.query('family'));
     const revision = valid(z.string().max(64).optional(), context.req.query('rev'));
     return conditional(context, await dependencies.aclTarget(context.req.param('target'), family, revision));
   });
