@@ -220,14 +220,19 @@ const machine = () => [
   `Load of the machine: ${loads[0].toFixed(1)} before, ${median(loads).toFixed(1)} in the median, ${Math.max(...loads).toFixed(1)} at most`,
 ];
 
-const goflow2IfWanted = async (): Promise<Goflow2> =>
-  flags.quick ? { kind: 'missing', why: 'left out by --quick' } : buildGoflow2(directory);
+let goflow2: Promise<Goflow2> | null = null;
+
+/** Built once, which takes a minute or two. */
+async function goflow2IfWanted(): Promise<Goflow2> {
+  if (flags.quick) return { kind: 'missing', why: 'left out by --quick' };
+  goflow2 ??= buildGoflow2(directory);
+  return goflow2;
+}
 
 async function reportReceiving(): Promise<string> {
   const wanted = flags.versions === '' ? null : flags.versions.split(',');
   const pools = createPools().filter((pool) => wanted === null || wanted.includes(pool.version));
-  const goflow2 = await goflow2IfWanted();
-  const kinds = receiverKinds(goflow2);
+  const kinds = receiverKinds(await goflow2IfWanted());
   const sender = await createSender(directory);
   const receiveBuffer = await receiveBufferLimit();
   const filter = benchMailFilter(DECODE_SECONDS);
