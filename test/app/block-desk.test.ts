@@ -11,7 +11,7 @@ import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { alertSchema } from '../../src/messages/alert.ts';
 import { type Decision, decisionSchema } from '../../src/messages/decision.ts';
-import { decision, detect, OUTSIDE, STRICT } from '../support/detecting.ts';
+import { decision, detect, STRICT, sendersFrom } from '../support/detecting.ts';
 import { createDrivenStream, type DrivenStream, jsonMessage } from '../support/driven-stream.ts';
 import { SECOND, T0 } from '../support/flows.ts';
 
@@ -26,16 +26,7 @@ const PUBLISH_DELAY_MS = 250;
 const ADA = { by: 'ada', reason: 'said so' };
 
 function incidents(count: number, mode: 'propose' | 'publish' = 'publish'): Incident[] {
-  const flows = Array.from({ length: 2 * count }, (_, i) => ({
-    from: `10.0.0.${100 + (i >> 1)}`,
-    to: OUTSIDE,
-    fromPort: 40_000 + i,
-    flags: 'SPAF',
-    packets: 20,
-    bytes: 4000,
-    at: i * SECOND,
-  }));
-  return detect(flows, { config: { ...STRICT, block: { mode } } }).incidents;
+  return detect(sendersFrom(100, count), { config: { ...STRICT, block: { mode } } }).incidents;
 }
 
 async function serve(

@@ -8,7 +8,7 @@ import { createServeRole, type ServeRole } from '../../src/app/serve-role.ts';
 import { aclPushCommand } from '../../src/cli/acl-push.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type CliRouter, createCliRouter } from '../support/cli-router.ts';
-import { detect, OUTSIDE, STRICT } from '../support/detecting.ts';
+import { detect, STRICT, sendersFrom } from '../support/detecting.ts';
 import { createDrivenStream, jsonMessage } from '../support/driven-stream.ts';
 import { SECOND, T0 } from '../support/flows.ts';
 import { createPushBench, listFor, type PushBench } from '../support/pushing.ts';
@@ -87,18 +87,7 @@ it('is refused in mode observe, and without a file', async () => {
 });
 
 it('after a rollback the revision that is held goes to the router, over a restart of the service, until it is let go', async () => {
-  const { incidents } = detect(
-    [1, 1, 2, 2, 3, 3].map((n, i) => ({
-      from: `10.0.0.10${n}`,
-      to: OUTSIDE,
-      fromPort: 40_000 + i,
-      flags: 'SPAF',
-      packets: 20,
-      bytes: 4000,
-      at: i * SECOND,
-    })),
-    { config: STRICT },
-  );
+  const { incidents } = detect(sendersFrom(101, 3), { config: STRICT });
   const file = await configFile('publish');
   const { config } = loadConfig({ file });
   const serve = async (known: number): Promise<ServeRole> => {

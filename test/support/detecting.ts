@@ -6,7 +6,7 @@ import { compilePolicy } from '../../src/detect/policy.ts';
 import type { FlowBatch } from '../../src/flow/batch.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../../src/messages/alert.ts';
 import type { Decision } from '../../src/messages/decision.ts';
-import { batchOf, type Flow, HOUR, MINUTE, T0 } from './flows.ts';
+import { batchOf, type Flow, HOUR, MINUTE, SECOND, T0 } from './flows.ts';
 
 export const ROGUE = '10.0.0.66';
 export const MAIL_SERVER = '10.0.0.25';
@@ -66,6 +66,19 @@ export function detect(
     kinds: (host) =>
       alerts.filter((alert) => host === undefined || alert.host === host).map((alert) => alert.kind),
   };
+}
+
+/** So many hosts from 10.0.0.`first` on, one after the other, each with two conversations with the world. */
+export function sendersFrom(first: number, count: number): readonly Flow[] {
+  return Array.from({ length: 2 * count }, (_, i) => ({
+    from: `10.0.0.${first + (i >> 1)}`,
+    to: OUTSIDE,
+    fromPort: 40_000 + i,
+    flags: 'SPAF',
+    packets: 20,
+    bytes: 4000,
+    at: i * SECOND,
+  }));
 }
 
 /** What somebody decided about an incident a minute after T0; a release is for five hours. */

@@ -4,11 +4,11 @@
  * the audit log; nothing else is in force.
  */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AuditEntry, BlockRow } from '../../../src/http/acl-desk.ts';
 import { decisionSchema } from '../../../src/messages/decision.ts';
 import { createKafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
@@ -16,23 +16,14 @@ import { keptLog } from '../../stream/support.ts';
 import { runCommandLine } from '../../support/command.ts';
 import { v5 } from '../../support/datagrams.ts';
 import { sendDatagrams, startService } from '../../support/service.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, kafkaConfig, oneBroker } from './support.ts';
 
 const reason = await cannotHaveKafka();
 const ROGUES = 16;
 const host = (n: number) => `10.0.1.${n}`;
 
-let cluster: Cluster;
-let directory: string;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-decisions-'));
-  if (reason === null) cluster = await startCluster(1);
-}, 120_000);
-afterAll(async () => {
-  await cluster?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const broker = oneBroker(reason);
 
 /** A mail session of every rogue host, with ports of their own. */
 function datagram(sequence: number): Buffer {
@@ -67,7 +58,10 @@ describe.skipIf(reason !== null)(`decisions${reason === null ? '' : ` (${reason}
   it('are in force once answered, whoever is killed, and nothing else is', async () => {
     const prefix = freshPrefix();
     const topics = { flows: { partitions: 2 }, mail: { partitions: 4 } };
-    const admin = createKafkaStream({ config: kafkaConfig(cluster, prefix, { topics }), log: keptLog() });
+    const admin = createKafkaStream({
+      config: kafkaConfig(broker.cluster, prefix, { topics }),
+      log: keptLog(),
+    });
     await admin.start();
     await admin.checkTopics(true);
     const published: string[] = [];
@@ -86,10 +80,11 @@ describe.skipIf(reason !== null)(`decisions${reason === null ? '' : ` (${reason}
 senders: [{ name: mail, hosts: [10.0.0.25] }]
 block: { mode: propose, max_new_per_hour: 1000 }
 acl: { targets: [{ name: edge, platform: cisco-ios }] }
-kafka: { brokers: ["${cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: ${JSON.stringify(topics)} }
+kafka: { brokers: ["${broker.cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: ${JSON.stringify(topics)} }
 log: { level: warn }
 `;
-    const start = (command: string, name: string) => startService({ directory, name, command, config });
+    const start = (command: string, name: string) =>
+      startService({ directory: broker.directory, name, command, config });
     let [collect, detect1, detect2, store, serve] = await Promise.all([
       start('collect', 'collect'),
       start('detect', 'detect1'),
@@ -209,7 +204,7 @@ log: { level: warn }
         answered: true,
       };
       const asked = ['acl', 'approve', byHand.host, '--reason', byHand.reason];
-      const done = await runCommandLine([...asked, '--config', serve.configFile], { cwd: directory });
+      const done = await runCommandLine([...asked, '--config', serve.configFile], { cwd: broker.directory });
       expect(done.stdout).toBe(`${byHand.host} is approved\n`);
       attempts.push(byHand);
       wanted.set(byHand.host, byHand.action);
@@ -243,10 +238,10 @@ log: { level: warn }
 
       const listed = [...wanted].filter(([, action]) => action === 'approve').map(([host]) => host);
       const inFile = /deny tcp host (\S+) any eq 25/g;
-      const file = readFileSync(join(directory, 'serve', 'acl', 'edge.4.txt'), 'utf8');
+      const file = readFileSync(join(broker.directory, 'serve', 'acl', 'edge.4.txt'), 'utf8');
       expect([...file.matchAll(inFile)].map(([, host]) => host).sort()).toEqual([...listed].sort());
 
-      const log = readFileSync(join(directory, 'serve', 'audit.ndjson'), 'utf8')
+      const log = readFileSync(join(broker.directory, 'serve', 'audit.ndjson'), 'utf8')
         .trim()
         .split('\n')
         .map((line): AuditEntry => JSON.parse(line))

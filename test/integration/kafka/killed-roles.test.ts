@@ -3,30 +3,18 @@
  * flow that was published is stored once, every rogue host is alerted once per event, nobody else is.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { v5 } from '../../support/datagrams.ts';
 import { type RunningService, sendDatagrams, startService } from '../../support/service.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig, makeTopics } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, kafkaConfig, makeTopics, oneBroker } from './support.ts';
 
 const reason = await cannotHaveKafka();
 const ROGUES = 40;
 const FLOWS = 20;
 
-let cluster: Cluster;
-let directory: string;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-killed-roles-'));
-  if (reason === null) cluster = await startCluster(1);
-}, 120_000);
-afterAll(async () => {
-  await cluster?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const broker = oneBroker(reason);
 
 /** A mail session of a rogue host, one of the mail server, and web traffic, all with ports of their own. */
 function datagram(sequence: number): Buffer {
@@ -52,13 +40,14 @@ describe.skipIf(reason !== null)(`roles that are killed${reason === null ? '' : 
   it('lose no published flow, store none twice, and alert once per event', async () => {
     const prefix = freshPrefix();
     const topics = { flows: { partitions: 2 }, mail: { partitions: 4 } };
-    await makeTopics(kafkaConfig(cluster, prefix, { topics }));
+    await makeTopics(kafkaConfig(broker.cluster, prefix, { topics }));
     const config = `networks: { internal: [10.0.0.0/8] }
 senders: [{ name: mail, hosts: [10.0.0.25] }]
-kafka: { brokers: ["${cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: ${JSON.stringify(topics)} }
+kafka: { brokers: ["${broker.cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: ${JSON.stringify(topics)} }
 log: { level: warn }
 `;
-    const start = (command: string, name: string) => startService({ directory, name, command, config });
+    const start = (command: string, name: string) =>
+      startService({ directory: broker.directory, name, command, config });
     let [one, two, detect1, detect2, store] = await Promise.all([
       start('collect', 'one'),
       start('collect', 'two'),

@@ -4,31 +4,21 @@
  */
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readCapture } from '../../../src/collect/capture/read-capture.ts';
 import type { Alert } from '../../../src/messages/alert.ts';
 import { MAIN, type RunningService, sendDatagrams, startService } from '../../support/service.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, oneBroker } from './support.ts';
 
 const reason = await cannotHaveKafka();
 const DEMO = new URL('../../../deploy/demo/', import.meta.url).pathname;
 const run = promisify(execFile);
 
-let cluster: Cluster;
-let directory: string;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-roles-'));
-  if (reason === null) cluster = await startCluster(1);
-}, 120_000);
-afterAll(async () => {
-  await cluster?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const broker = oneBroker(reason);
 
 /** The demo's configuration without what the test says itself. */
 function demoConfig(): string {
@@ -37,7 +27,7 @@ function demoConfig(): string {
 }
 
 const kafkaSection = (prefix: string) =>
-  `kafka: { brokers: [${cluster.brokers.map((broker) => `"${broker}"`).join(', ')}], topic_prefix: ${prefix}, topics: { flows: { partitions: 2 }, mail: { partitions: 4 } } }\nlog: { level: info }\n`;
+  `kafka: { brokers: [${broker.cluster.brokers.map((broker) => `"${broker}"`).join(', ')}], topic_prefix: ${prefix}, topics: { flows: { partitions: 2 }, mail: { partitions: 4 } } }\nlog: { level: info }\n`;
 
 async function datagrams(): Promise<Buffer[]> {
   const found: Buffer[] = [];
@@ -59,7 +49,7 @@ async function alertsOf(service: RunningService): Promise<readonly Alert[]> {
 describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${reason})`}`, () => {
   it('find what `run` finds, with two detectors, and store every flow once', async () => {
     const capture = await datagrams();
-    const alone = await startService({ directory, name: 'alone', config: demoConfig() });
+    const alone = await startService({ directory: broker.directory, name: 'alone', config: demoConfig() });
     await sendDatagrams(alone.udpPort, capture, 5);
     await comesTrue(async () => (await alone.client.offenders()).length > 0, 'an offender in run');
     let expected: string[] = [];
@@ -74,12 +64,13 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
 
     const prefix = freshPrefix();
     const config = demoConfig() + kafkaSection(prefix);
-    const migrated = join(directory, 'migrate.yaml');
-    writeFileSync(migrated, `${config}data: ${join(directory, 'migrate')}\n`);
+    const migrated = join(broker.directory, 'migrate.yaml');
+    writeFileSync(migrated, `${config}data: ${join(broker.directory, 'migrate')}\n`);
     const { stdout } = await run(process.execPath, [MAIN, 'migrate', '--config', migrated]);
     expect(stdout).toContain(`created  topic ${prefix}.mail`);
 
-    const start = (command: string, name = command) => startService({ directory, name, command, config });
+    const start = (command: string, name = command) =>
+      startService({ directory: broker.directory, name, command, config });
     const [collect, detect, spare, store, serve] = await Promise.all([
       start('collect'),
       start('detect'),
@@ -128,7 +119,7 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
   it('run in one process on Kafka too, which makes its topics itself', async () => {
     const prefix = freshPrefix();
     const service = await startService({
-      directory,
+      directory: broker.directory,
       name: 'run-on-kafka',
       config: demoConfig() + kafkaSection(prefix),
     });
@@ -144,11 +135,11 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
 
   it('end with what differs when a topic is not what the configuration says', async () => {
     const prefix = freshPrefix();
-    const file = join(directory, 'differs.yaml');
+    const file = join(broker.directory, 'differs.yaml');
     const write = (partitions: number) =>
       writeFileSync(
         file,
-        `${demoConfig()}kafka: { brokers: ["${cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: { mail: { partitions: ${partitions} } } }\nhttp: { listen: "127.0.0.1:0" }\ndata: ${join(directory, 'differs')}\n`,
+        `${demoConfig()}kafka: { brokers: ["${broker.cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: { mail: { partitions: ${partitions} } } }\nhttp: { listen: "127.0.0.1:0" }\ndata: ${join(broker.directory, 'differs')}\n`,
       );
     write(2);
     await run(process.execPath, [MAIN, 'migrate', '--config', file]);
@@ -164,8 +155,8 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
 
 describe('a role by itself', () => {
   it('is refused without Kafka, with the reason', async () => {
-    const file = join(directory, 'no-kafka.yaml');
-    writeFileSync(file, `data: ${join(directory, 'no-kafka')}\n`);
+    const file = join(broker.directory, 'no-kafka.yaml');
+    writeFileSync(file, `data: ${join(broker.directory, 'no-kafka')}\n`);
     await expect(run(process.execPath, [MAIN, 'detect', '--config', file])).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('needs kafka.brokers'),

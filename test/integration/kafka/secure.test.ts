@@ -1,40 +1,35 @@
 /** TLS and SASL against a real broker: who has the password and the certificate gets in, nobody else does. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { KafkaConfig } from '../../../src/config/schema.ts';
 import { createKafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
 import { keptLog, message } from '../../stream/support.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { freshPrefix } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { freshPrefix, oneBroker } from './support.ts';
 
 const reason =
   (await cannotHaveKafka()) ??
   (process.env.KAFKA_BROKERS === undefined ? null : 'brokers of KAFKA_BROKERS have users of their own');
 const ACCESS = { username: 'rogue-smtp', password: 'a password: "of" the test'.replaceAll('"', '') };
 
-let cluster: Cluster;
-let directory: string;
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-secure-'));
-  if (reason === null) cluster = await startCluster(1, ACCESS);
-}, 120_000);
-afterAll(async () => {
-  await cluster?.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+const broker = oneBroker(reason, ACCESS);
 
 function config(mechanism: string, more: object = {}, sasl: object = {}): KafkaConfig {
-  const file = join(directory, 'rogue-smtp.yaml');
-  writeFileSync(join(directory, 'password'), `${ACCESS.password}\n`);
+  const file = join(broker.directory, 'rogue-smtp.yaml');
+  writeFileSync(join(broker.directory, 'password'), `${ACCESS.password}\n`);
   const kafka = {
-    brokers: cluster.secure?.brokers,
+    brokers: broker.cluster.secure?.brokers,
     topic_prefix: freshPrefix(),
-    ssl: { ca: cluster.secure?.authority },
-    sasl: { mechanism, username: ACCESS.username, password_file: join(directory, 'password'), ...sasl },
+    ssl: { ca: broker.cluster.secure?.authority },
+    sasl: {
+      mechanism,
+      username: ACCESS.username,
+      password_file: join(broker.directory, 'password'),
+      ...sasl,
+    },
     ...more,
   };
   // JSON is YAML.

@@ -1,16 +1,15 @@
 /** What schemas/README.md shows to somebody who reads the topics with tools of their own, run as it stands there. */
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodeNative } from '../../../src/flow/native.ts';
 import { alertMessage, chdbInstalled, flowBatch } from '../../store/fixture.ts';
 import { missingTools } from '../../support/requirements.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig, startKafkaStream } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, kafkaConfig, oneBroker, startKafkaStream } from './support.ts';
 
 const run = promisify(execFile);
 const ROOT = new URL('../../../', import.meta.url).pathname;
@@ -31,20 +30,11 @@ const SHOWN = readFileSync(join(ROOT, 'schemas/README.md'), 'utf8')
   .map((line) => line.trim());
 
 describe.skipIf(reason !== null)(`a stranger${reason === null ? '' : ` (${reason})`}`, () => {
-  let cluster: Cluster;
-  let directory = '';
-  beforeAll(async () => {
-    cluster = await startCluster(1);
-    directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-stranger-'));
-  }, 180_000);
-  afterAll(async () => {
-    await cluster?.stop();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  const broker = oneBroker(reason);
 
   it('reads flows and alerts with what the page shows', async () => {
     const prefix = freshPrefix();
-    const stream = await startKafkaStream(kafkaConfig(cluster, prefix));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, prefix));
     const publish = (name: 'flows' | 'alerts', value: Uint8Array, rows: number, key: string) =>
       comesTrue(
         () =>
@@ -69,10 +59,10 @@ describe.skipIf(reason !== null)(`a stranger${reason === null ? '' : ` (${reason
     const printed: string[] = [];
     for (const line of SHOWN) {
       const command = line
-        .replaceAll('kafka-1.example.net:9092', cluster.brokers.join(','))
+        .replaceAll('kafka-1.example.net:9092', broker.cluster.brokers.join(','))
         .replaceAll('rogue-smtp.', `${prefix}.`);
       const { stdout } = await run('bash', ['-c', `set -eo pipefail; ${command}`], {
-        cwd: directory,
+        cwd: broker.directory,
         env: { ...process.env, NODE_PATH: join(ROOT, 'node_modules') },
         timeout: 60_000,
       });

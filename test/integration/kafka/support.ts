@@ -1,12 +1,48 @@
 /** What the tests against a real broker share: streams on topics of their own, and a log that is kept. */
 
 import { randomBytes } from 'node:crypto';
-import { onTestFinished } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import type { KafkaConfig } from '../../../src/config/schema.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { createKafkaStream, type KafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
 import { keptLog, type LoggedLine } from '../../stream/support.ts';
-import type { Cluster } from './broker.ts';
+import { type Cluster, type SecureAccess, startCluster } from './broker.ts';
+
+export interface OneBroker {
+  readonly cluster: Cluster;
+  /** A directory of the tests' own. */
+  readonly directory: string;
+}
+
+/** A broker and a directory for all tests of a file; nothing where there is a reason why not. */
+export function oneBroker(reason: string | null, secure?: SecureAccess): OneBroker {
+  let cluster: Cluster | null = null;
+  let directory: string | null = null;
+  beforeAll(async () => {
+    if (reason !== null) return;
+    directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-kafka-test-'));
+    cluster = await startCluster(1, secure);
+  }, 120_000);
+  afterAll(async () => {
+    await cluster?.stop();
+    if (directory !== null) rmSync(directory, { recursive: true, force: true });
+  });
+  const there = <Thing>(thing: Thing | null): Thing => {
+    if (thing === null) throw new Error('the broker is there while tests run only');
+    return thing;
+  };
+  return {
+    get cluster() {
+      return there(cluster);
+    },
+    get directory() {
+      return there(directory);
+    },
+  };
+}
 
 export const freshPrefix = () => `t${randomBytes(4).toString('hex')}`;
 
