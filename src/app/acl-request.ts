@@ -16,15 +16,18 @@ import type { AclRenderRequest } from '../http/read-model.ts';
 import type { Incident } from '../messages/alert.ts';
 
 /**
- * A published block that has not ended. With no sender configured, or in mode `observe`, never; in mode `propose` only one
- * that was approved by hand.
+ * A block was published. With no sender configured, or in mode `observe`, that is never of consequence; in mode `propose`
+ * only when it was approved by hand.
  */
-function isBlocked(config: Config, incident: Incident, nowMs: number): boolean {
+function wasBlocked(config: Config, { block }: Incident): boolean {
   const { mode } = config.block;
   if (mode === 'observe' || config.senders.length === 0) return false;
-  const { state, until, approved_by } = incident.block;
-  if (mode === 'propose' && approved_by === undefined) return false;
-  return state === 'published' && (until === null || Date.parse(until) > nowMs);
+  if (mode === 'propose' && block.approved_by === undefined) return false;
+  return block.state === 'published';
+}
+
+function hasEnded({ block }: Incident, nowMs: number): boolean {
+  return block.until !== null && Date.parse(block.until) <= nowMs;
 }
 
 /** What a configured target asks of the renderer. */
@@ -40,14 +43,32 @@ export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRender
   };
 }
 
-/** Throws RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender. */
+/**
+ * The list as it is to be now, and beside it which blocks have ended: of flows that are days old all of them have. Throws
+ * RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender.
+ */
 export function renderFor(
   config: Config,
   incidents: readonly Incident[],
   request: AclRenderRequest,
   nowMs: number,
 ): RenderedAcl {
-  return renderAcl(requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs));
+  const rendered = renderAcl(requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs));
+  if (request.kind === 'policy') return rendered;
+  const ended = incidents.filter(
+    (incident) =>
+      wasBlocked(config, incident) &&
+      hasEnded(incident, nowMs) &&
+      (request.site === undefined || incident.site === request.site) &&
+      incident.host.includes(':') === (request.family === '6'),
+  );
+  return {
+    ...rendered,
+    leftOut: [
+      ...rendered.leftOut,
+      ...ended.map(({ host, block }) => ({ host, reason: `its block ended at ${block.until}` })),
+    ],
+  };
 }
 
 /** Those of the incidents whose host is to be denied. */
@@ -56,7 +77,7 @@ export function blockedOf(
   incidents: readonly Incident[],
   nowMs: number,
 ): readonly Incident[] {
-  return incidents.filter((incident) => isBlocked(config, incident, nowMs));
+  return incidents.filter((incident) => wasBlocked(config, incident) && !hasEnded(incident, nowMs));
 }
 
 /**

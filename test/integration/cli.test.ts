@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACL_KINDS, ACL_PLATFORMS } from '../../src/acl/platforms.ts';
+import { ethernet, pcap, udp4 } from '../support/capture-builder.ts';
 import { runCommandLine } from '../support/command.ts';
+import { v5 } from '../support/datagrams.ts';
 
 const DEMO = new URL('../../deploy/demo/', import.meta.url).pathname;
 const CAPTURE = join(DEMO, 'exports.pcap');
@@ -234,8 +236,28 @@ describe('replay', () => {
       stderr: `rogue-smtp: there is no incident or host "${'x'.repeat(64)}..."\n`,
     });
     const acl = await run('acl', 'render', '--platform', 'nftables', '--kind', 'offenders');
-    expect(acl.stdout).toContain('192.0.2.55');
+    expect(acl.stdout).not.toContain('192.0.2.55');
+    // The capture is old, and a block is for a day.
+    expect(acl.stderr).toMatch(/^left out: 192\.0\.2\.55: its block ended at 2026-11-25T/m);
     expect(await run('alerts', '--follow')).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('of flows of today leaves a store whose offenders an ACL denies', async () => {
+    const [data, capture] = [join(directory, 'today'), join(directory, 'today.pcap')];
+    const env = { ROGUE_SMTP__DATA: data, ROGUE_SMTP__HTTP__LISTEN: '127.0.0.1:1' };
+    const run = (...args: string[]) =>
+      runCommandLine([...args, '--config', DEMO_CONFIG], { cwd: directory, env });
+    const now = Date.now();
+    const packets = [0, 1].map((sequence) => {
+      const flow = { src: '192.0.2.66', dst: '198.51.100.25', srcPort: 30_000 + sequence };
+      const payload = v5([flow], { sequence, seconds: Math.floor(now / 1000) });
+      return { bytes: ethernet(udp4({ payload })), timeMs: now };
+    });
+    writeFileSync(capture, pcap(packets));
+    expect(await run('replay', capture, '--data', data)).toMatchObject({ code: 0 });
+    const acl = await run('acl', 'render', '--platform', 'nftables', '--kind', 'offenders');
+    expect(acl).toMatchObject({ code: 0, stdout: expect.stringContaining('192.0.2.66') });
+    expect(acl.stderr).not.toContain('left out');
   });
 });
 
