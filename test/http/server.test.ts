@@ -104,6 +104,18 @@ describe('the HTTP server', () => {
     expect((await fetch(`${base}/clickhousex`)).status).toBe(401);
   });
 
+  it('hands on the body of a request, whatever Node made of it', async () => {
+    const base = await start(undefined, {
+      clickhouse: async (request) => new Response(`asked ${await request.text()}`),
+    });
+    const body = 'SELECT 1';
+    const stream = new Blob([body]).stream();
+    for (const init of [{ body }, { body: stream, duplex: 'half' }] as RequestInit[])
+      expect(await (await fetch(`${base}/clickhouse/`, { method: 'POST', ...init })).text()).toBe(
+        'asked SELECT 1',
+      );
+  });
+
   it('tells readiness with the reason', async () => {
     let waiting = ['the store'];
     const base = await start(undefined, { notReady: () => waiting });
