@@ -28,6 +28,7 @@ import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
+import { allowHeapGrowth } from './heap-growth.ts';
 import { createListFetcher } from './list-fetcher.ts';
 import { createListPush } from './list-push.ts';
 import type { Logger } from './logger.ts';
@@ -269,9 +270,11 @@ export function createService(
   }
 
   let opened: Promise<unknown> = Promise.resolve();
+  let leaveHeapToV8 = () => {};
 
   return {
     async start() {
+      leaveHeapToV8 = allowHeapGrowth();
       await makeDirectory(config.data, 'data directory');
       await stream.start();
       const streamOpen = openStream();
@@ -317,6 +320,7 @@ export function createService(
       await Promise.all([http.stop(), sqlListener?.stop()]);
       await engine.stop();
       await stream.stop();
+      leaveHeapToV8();
     },
   };
 }
