@@ -6,6 +6,7 @@
  */
 
 import { type Field, integer, ipfix, ipv4, set, template, u16, u32, v5, v9 } from '../support/datagrams.ts';
+import { type RandomBelow, randomBelow } from '../support/random.ts';
 
 export interface ExportPool {
   readonly name: 'v5' | 'v9' | 'ipfix' | 'ipfix, 60 fields' | 'sflow';
@@ -65,16 +66,7 @@ function fields(first: number, last: number, timeBytes: number): readonly Field[
   ];
 }
 
-/** A generator with a known beginning (Numerical Recipes' constants), since Math.random has none. */
-function createRandom(): (below: number) => number {
-  let state = 1;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state >>> 8) % below;
-  };
-}
-
-function record(random: (below: number) => number, times: Buffer): Buffer {
+function record(random: RandomBelow, times: Buffer): Buffer {
   const port = random(20) === 0 ? 25 : [443, 80, 53, 8443][random(4)];
   return Buffer.concat([
     u32(40 + random(100_000), 1 + random(100)),
@@ -91,7 +83,7 @@ function record(random: (below: number) => number, times: Buffer): Buffer {
 }
 
 /** Ethernet, IPv4, TCP: the first 128 bytes of a frame, as a switch samples it. */
-function sample(random: (below: number) => number): Buffer {
+function sample(random: RandomBelow): Buffer {
   const port = random(20) === 0 ? 25 : 443;
   const header = Buffer.concat([
     Buffer.alloc(12, 2),
@@ -112,7 +104,7 @@ function sample(random: (below: number) => number): Buffer {
 }
 
 export function createPools(datagrams = DATAGRAMS): readonly ExportPool[] {
-  const random = createRandom();
+  const random = randomBelow(1);
   const repeat = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
   const uptimes = () => u32(999_000 - random(5000), 990_000 - random(5000));
   const absolute = () => Buffer.concat([integer(1_767_225_590_000, 8), integer(1_767_225_580_000, 8)]);

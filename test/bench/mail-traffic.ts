@@ -9,6 +9,7 @@
 import { parseAddress } from '../../src/flow/address.ts';
 import { createFlowBatch, type FlowBatch, type FlowColumns, writeWide } from '../../src/flow/batch.ts';
 import { FLOW_VERSION, PRESENT } from '../../src/flow/columns.ts';
+import { randomBelow } from '../support/random.ts';
 
 export const MAIL_SERVERS = ['10.0.0.25', '10.0.0.26', '10.0.0.27', '10.0.0.28'];
 
@@ -50,11 +51,7 @@ export function createMailTraffic(options: TrafficOptions): MailTraffic {
   const serverBase = 0x0a00_0019;
   let made = 0;
   let sessions = 0;
-  let random = 12345;
-  const below = (limit: number): number => {
-    random = (Math.imul(random, 1664525) + 1013904223) >>> 0;
-    return Math.floor((random / 4294967296) * limit);
-  };
+  const below = randomBelow(12345);
 
   for (let row = 0; row < rows; row++) {
     batch.columns.exporter.set(exporter, 16 * row);

@@ -36,8 +36,9 @@ export interface PipelineResult {
 }
 
 const RECORDS = 30;
-/** So often the number of stored flows is the same, a second apart, before it counts as final. */
-const SETTLED_LOOKS = 4;
+/** So often the number of stored flows is the same, so long apart, before it counts as final. */
+const SETTLED_LOOKS = 15;
+const LOOK_MS = 200;
 
 async function withService<Result>(
   archive: 'all' | 'mail',
@@ -69,9 +70,10 @@ export function benchPipeline(
 ): Promise<PipelineResult> {
   return withService(archive, async (service, directory) => {
     const pid = service.process.pid ?? 0;
+    const load = createLoad().v5;
     const cpuBefore = cpuSecondsOf(pid);
     const started = performance.now();
-    const datagrams = await sender.send(service.udpPort, offered / RECORDS, seconds, createLoad().v5);
+    const datagrams = await sender.send(service.udpPort, offered / RECORDS, seconds, load);
     const sentAt = performance.now();
     let stored = -1;
     let storedAt = sentAt;
@@ -83,7 +85,7 @@ export function benchPipeline(
         stored = now;
         storedAt = performance.now();
       }
-      await sleep(1000);
+      await sleep(LOOK_MS);
     }
     const received = await service.metric('rogue_smtp_flows_decoded_total');
     return {

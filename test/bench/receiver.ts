@@ -5,6 +5,7 @@
  */
 
 import pino from 'pino';
+import { allowHeapGrowth } from '../../src/app/heap-growth.ts';
 import { createCollector } from '../../src/collect/collector.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createFakeStream } from '../support/fake-stream.ts';
@@ -14,6 +15,8 @@ const config = configSchema.parse({
   data: directory,
   collector: { listen: [`127.0.0.1:${port}`], receive_buffer: `${receiveBuffer}B`, archive },
 });
+// As the service does.
+allowHeapGrowth();
 const stream = createFakeStream();
 stream.publish = async (_name, messages) => ({
   accepted: messages.reduce((sum, message) => sum + message.rows, 0),

@@ -11,16 +11,14 @@ import {
 } from '../../src/flow/batch.ts';
 import { FLOW_COLUMN_NAMES, FLOW_COLUMNS, FLOW_ROW_BYTES } from '../../src/flow/columns.ts';
 import { decodeNative, encodeNative } from '../../src/flow/native.ts';
+import { randomBelow } from '../support/random.ts';
 
 function randomBatch(rows: number, seed: number): FlowBatch {
   const batch = createFlowBatch(rows);
-  let state = seed | 1;
+  const random = randomBelow(seed);
   for (const name of FLOW_COLUMN_NAMES) {
     const column = batch.columns[name];
-    for (let i = 0; i < column.length; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) | 0;
-      column[i] = state >>> 3;
-    }
+    for (let i = 0; i < column.length; i++) column[i] = random(2 ** 29);
   }
   batch.length = rows;
   return batch;

@@ -8,30 +8,54 @@
 
 import { createSocket } from 'node:dgram';
 import type { ExportPool } from '../bench/exports.ts';
-import { type Field, integer, ipfix, set, TUPLE, template, tuple, type V5Flow, v5 } from './datagrams.ts';
+import {
+  type Field,
+  integer,
+  ipfix,
+  set,
+  TUPLE,
+  template,
+  tuple,
+  UPTIME_MS,
+  type V5Flow,
+  v5,
+} from './datagrams.ts';
+import { type RandomBelow, randomBelow } from './random.ts';
 
 export const MAIL_SERVER = '10.0.0.25';
 const RECORDS = 30;
-const DATAGRAMS = 60;
+/** So many different ones that neither what is stored nor what is sent compresses by their repetition. */
+const DATAGRAMS = 4000;
 /** So many rogue hosts send from the beginning. */
 const STEADY_ROGUES = 40;
+/** Of the datagrams, one in so many brings the template, as exporters send it again and again. */
+const TEMPLATE_EVERY = 60;
 
-/** Of the records of a datagram: one of a rogue host, one of the mail server, the others web traffic. */
-function flowsOf(datagram: number): V5Flow[] {
-  return Array.from({ length: RECORDS }, (_, i) => ({
-    src:
-      i === 0
-        ? `10.0.1.${1 + (datagram % STEADY_ROGUES)}`
-        : i === 1
-          ? MAIL_SERVER
-          : `10.0.${2 + (datagram % 60)}.${i}`,
-    dst: `198.51.100.${1 + ((datagram * 7 + i) % 250)}`,
-    srcPort: 20_000 + datagram * RECORDS + i,
-    dstPort: i < 2 ? 25 : 443,
-    packets: 20,
-    bytes: 6000,
-    flags: 0x1b,
-  }));
+/** Of the records of a datagram: one of a rogue host, one of the mail server, the others of 15,000 hosts that surf. */
+function flowsOf(datagram: number, random: RandomBelow): V5Flow[] {
+  return Array.from({ length: RECORDS }, (_, i) => {
+    const packets = 1 + random(100);
+    const last = UPTIME_MS - random(5000);
+    const measured = { packets, bytes: packets * (40 + random(1400)), first: last - random(60_000), last };
+    if (i >= 2)
+      return {
+        ...measured,
+        src: `10.0.${2 + random(60)}.${1 + random(250)}`,
+        dst: `198.18.${random(256)}.${1 + random(250)}`,
+        srcPort: 1024 + random(60_000),
+        dstPort: [443, 443, 443, 80][random(4)],
+      };
+    return {
+      ...measured,
+      src: i === 0 ? `10.0.1.${1 + (datagram % STEADY_ROGUES)}` : MAIL_SERVER,
+      dst: `198.51.100.${1 + ((datagram * 7 + i) % 250)}`,
+      srcPort: 20_000 + datagram,
+      dstPort: 25,
+      packets: 12 + packets,
+      bytes: 4000 + measured.bytes,
+      flags: 0x1b,
+    };
+  });
 }
 
 const FIELDS: readonly Field[] = [...TUPLE, [152, 8], [153, 8]];
@@ -48,14 +72,15 @@ function ipfixRecord({ src, dst, srcPort, dstPort, packets, bytes }: V5Flow): Bu
 
 /** Each datagram of the round is another, and the sender numbers them on from round to round. */
 export function createLoad(): { readonly v5: ExportPool; readonly ipfix: ExportPool } {
-  const numbers = Array.from({ length: DATAGRAMS }, (_, i) => i);
+  const random = randomBelow(1);
+  const flows = Array.from({ length: DATAGRAMS }, (_, i) => flowsOf(i, random));
   return {
     v5: {
       name: 'v5',
       version: 'v5',
       records: RECORDS,
       templates: [],
-      datagrams: numbers.map((i) => v5(flowsOf(i))),
+      datagrams: flows.map((of) => v5(of)),
       sequenceOffset: 16,
       sequenceStep: RECORDS,
     },
@@ -64,10 +89,9 @@ export function createLoad(): { readonly v5: ExportPool; readonly ipfix: ExportP
       version: 'ipfix',
       records: RECORDS,
       templates: [],
-      // The template comes again in every round, as exporters do.
-      datagrams: numbers.map((i) => {
-        const data = set(TEMPLATE_ID, ...flowsOf(i).map(ipfixRecord));
-        return ipfix(i === 0 ? [set(2, template(TEMPLATE_ID, FIELDS)), data] : [data]);
+      datagrams: flows.map((of, i) => {
+        const data = set(TEMPLATE_ID, ...of.map(ipfixRecord));
+        return ipfix(i % TEMPLATE_EVERY === 0 ? [set(2, template(TEMPLATE_ID, FIELDS)), data] : [data]);
       }),
       sequenceOffset: 8,
       sequenceStep: RECORDS,

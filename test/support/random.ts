@@ -9,3 +9,11 @@ export function randomNumbers(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** Whole numbers from 0 that are below what is asked for each time. */
+export type RandomBelow = (limit: number) => number;
+
+export function randomBelow(seed: number): RandomBelow {
+  const next = randomNumbers(seed);
+  return (limit) => Math.floor(next() * limit);
+}
