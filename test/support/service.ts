@@ -40,6 +40,12 @@ export interface ServiceSettings {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const running = new Set<ChildProcess>();
+/** A test that fails half-way must not leave a service behind. */
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
   const udpPort = settings.udpPort ?? (await freeUdpPort());
   const httpPort = await freeTcpPort();
@@ -62,8 +68,8 @@ data: ${join(settings.directory, name)}
     log = (log + String(chunk)).slice(-1_000_000);
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // A test that fails half-way must not leave a service behind.
-  process.once('exit', () => child.kill('SIGKILL'));
+  running.add(child);
+  void ended.then(() => running.delete(child));
   const failure = ended.then((): never => {
     throw new Error(`the service ended by itself:\n${log}`);
   });

@@ -5,30 +5,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeNative } from '../../../src/flow/native.ts';
 import { statementsOf } from '../../../src/store/migrate.ts';
 import { chdbInstalled, flowBatch, openTestStore, type TestStore } from '../../store/fixture.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig, startKafkaStream } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, kafkaConfig, oneBroker, startKafkaStream } from './support.ts';
 
 const reason = (await cannotHaveKafka()) ?? (chdbInstalled ? null : 'chdb is not installed');
 const DDL = new URL('../../../schemas/clickhouse/kafka-engine.sql', import.meta.url);
 const NOW = Date.UTC(2026, 2, 1, 10);
+const broker = oneBroker(reason);
 
 describe.skipIf(reason !== null)(
   `the Kafka engine of ClickHouse${reason === null ? '' : ` (${reason})`}`,
   () => {
-    let cluster: Cluster;
     let store: TestStore;
     beforeAll(async () => {
-      cluster = await startCluster(1);
       store = await openTestStore();
-    }, 180_000);
-    afterAll(async () => {
-      await store?.close();
-      await cluster?.stop();
     });
+    afterAll(() => store?.close());
 
     it('takes every flow of the topic into the tables and rollups, and sets aside what is no block', async () => {
       const prefix = freshPrefix();
-      const config = kafkaConfig(cluster, prefix, { topics: { flows: { partitions: 2 } } });
+      const config = kafkaConfig(broker.cluster, prefix, { topics: { flows: { partitions: 2 } } });
       const stream = await startKafkaStream(config);
       const block = (batch: number, rows: number) =>
         encodeNative(
@@ -56,7 +52,7 @@ describe.skipIf(reason !== null)(
       };
       for (let i = 0; i < 10; i++) await publish(block(i, 100), 100, i % 2);
       const text = readFileSync(DDL, 'utf8')
-        .replaceAll('kafka-1.example.net:9092', cluster.brokers.join(','))
+        .replaceAll('kafka-1.example.net:9092', broker.cluster.brokers.join(','))
         .replaceAll("'rogue-smtp.", `'${prefix}.`);
       for (const statement of statementsOf(text)) await store.engine.command(statement);
       const numbers = async () => {

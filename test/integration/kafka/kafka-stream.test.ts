@@ -1,24 +1,20 @@
 /** The stream over Kafka against a real broker: what it promises in stream.ts. */
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { KafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
 import type { Subscription } from '../../../src/stream/stream.ts';
 import { collector, message, textOf } from '../../stream/support.ts';
-import { type Cluster, cannotHaveKafka, startCluster } from './broker.ts';
-import { comesTrue, freshPrefix, kafkaConfig, startKafkaStream } from './support.ts';
+import { cannotHaveKafka } from './broker.ts';
+import { comesTrue, freshPrefix, kafkaConfig, oneBroker, startKafkaStream } from './support.ts';
 
 const reason = await cannotHaveKafka();
-let cluster: Cluster;
-beforeAll(async () => {
-  if (reason === null) cluster = await startCluster(1);
-}, 120_000);
-afterAll(() => cluster?.stop());
+const broker = oneBroker(reason);
 
 const small = { topics: { flows: { partitions: 2 }, mail: { partitions: 3 } } };
 
 describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : ` (${reason})`}`, () => {
   it('delivers what was published before and after the subscription, in order, with all that belongs to it', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     await stream.publish(
       'mail',
       ['a', 'b'].map((text) => message(text, { key: 'k' })),
@@ -34,7 +30,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('puts a message into the partition it names', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     for (const partition of [2, 0, 1, 2]) {
       await stream.publish('mail', [{ ...message(`p${partition}`), partition }]);
     }
@@ -47,7 +43,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('goes on behind the committed offset after a restart', async () => {
-    const config = kafkaConfig(cluster, freshPrefix(), small);
+    const config = kafkaConfig(broker.cluster, freshPrefix(), small);
     const first = await startKafkaStream(config);
     await first.publish(
       'mail',
@@ -73,7 +69,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('delivers the same again after a rejection, and nothing behind it meanwhile', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     const attempts: string[][] = [];
     await stream.subscribe({
       streams: ['mail'],
@@ -93,7 +89,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('assigns partitions before their first delivery, and again what could not be taken over', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     await stream.publish('mail', [{ ...message('a'), partition: 0 }]);
     const order: string[] = [];
     const subscription = await stream.subscribe({
@@ -119,7 +115,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('takes a message that was published twice once, also over a restart in between', async () => {
-    const config = kafkaConfig(cluster, freshPrefix(), small);
+    const config = kafkaConfig(broker.cluster, freshPrefix(), small);
     const publish = (stream: KafkaStream, sequences: readonly number[]) =>
       stream.publish(
         'flows',
@@ -156,7 +152,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('gives one that reads alone every partition, from its assignment on, whoever else reads', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     await stream.publish('incidents', [{ ...message('old', { key: 'h' }), partition: 1 }]);
     const readers = [collector(), collector()];
     for (const { onDelivery } of readers) {
@@ -178,7 +174,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('finds the newest message of every key in the partitions asked for', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     const publish = (key: string, text: string, partition: number) =>
       stream.publish('incidents', [{ ...message(text, { key }), partition }]);
     await publish('a', 'a1', 0);
@@ -193,7 +189,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('divides the partitions between the consumers of a group, and tells each what comes and goes', async () => {
-    const config = kafkaConfig(cluster, freshPrefix(), small);
+    const config = kafkaConfig(broker.cluster, freshPrefix(), small);
     const stream = await startKafkaStream(config);
     const held = [new Set<number>(), new Set<number>()];
     const seen = [collector(), collector()];
@@ -225,7 +221,7 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
   });
 
   it('stores values in LZ4 and gives back the same bytes', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     const value = Buffer.alloc(3 << 20, 'flow records ');
     await stream.publish('flows', [{ key: '', id: '', rows: 1, value, partition: 0 }]);
     const { onDelivery, messages } = collector();
@@ -238,12 +234,12 @@ describe.skipIf(reason !== null)(`the stream over Kafka${reason === null ? '' : 
 describe.skipIf(reason !== null)('topics', () => {
   it('are created as configured, found right the next time, and an error where they differ', async () => {
     const prefix = freshPrefix();
-    const config = kafkaConfig(cluster, prefix, small);
+    const config = kafkaConfig(broker.cluster, prefix, small);
     const stream = await startKafkaStream(config);
     expect((await stream.checkTopics(false)).checked).toEqual(
       ['flows', 'mail', 'alerts', 'incidents', 'decisions'].map((name) => `${prefix}.${name}`),
     );
-    const other = kafkaConfig(cluster, prefix, { topics: { mail: { partitions: 5 } } });
+    const other = kafkaConfig(broker.cluster, prefix, { topics: { mail: { partitions: 5 } } });
     const error = await startKafkaStream(other).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'stream', transient: false });
     expect(String(error)).toContain(
@@ -252,9 +248,9 @@ describe.skipIf(reason !== null)('topics', () => {
   });
 
   it('are an error where they are missing and not to be created', async () => {
-    const stream = await startKafkaStream(kafkaConfig(cluster, freshPrefix(), small));
+    const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix(), small));
     void stream;
-    const missing = kafkaConfig(cluster, freshPrefix(), small);
+    const missing = kafkaConfig(broker.cluster, freshPrefix(), small);
     const { createKafkaStream } = await import('../../../src/stream/kafka/kafka-stream.ts');
     const { keptLog } = await import('../../stream/support.ts');
     const bare = createKafkaStream({ config: missing, log: keptLog() });
