@@ -26,6 +26,7 @@ import {
   disjoint,
   isWithin,
   orAny,
+  prefixFamily,
 } from './model.ts';
 import type { AclKind } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
@@ -42,6 +43,8 @@ export interface AclInput extends InterlockInput {
   readonly ipv6?: 'hosts' | 'prefix';
   /** Those whose block is in force. */
   readonly offenders: readonly Incident[];
+  /** Those whose block has ended: told beside a list of offenders, never in it. */
+  readonly ended?: readonly Incident[];
 }
 
 /** Who should be in the list and is not. */
@@ -160,6 +163,11 @@ function buildOffenders(input: AclInput): Rules {
     if (known === undefined || compareBadness(candidate, known) < 0) worst.set(host, candidate);
   }
 
+  for (const { host, block } of input.ended ?? []) {
+    const parsed = parsePrefix(host);
+    if (parsed.ok && prefixFamily(parsed.prefix) === input.family)
+      leftOut.push({ host, reason: `its block ended at ${block.until}` });
+  }
   for (const incident of input.offenders) {
     const bytes = parseAddress(incident.host);
     if (bytes !== null) {

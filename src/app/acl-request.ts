@@ -53,22 +53,11 @@ export function renderFor(
   request: AclRenderRequest,
   nowMs: number,
 ): RenderedAcl {
-  const rendered = renderAcl(requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs));
-  if (request.kind === 'policy') return rendered;
-  const ended = incidents.filter(
-    (incident) =>
-      wasBlocked(config, incident) &&
-      hasEnded(incident, nowMs) &&
-      (request.site === undefined || incident.site === request.site) &&
-      incident.host.includes(':') === (request.family === '6'),
-  );
-  return {
-    ...rendered,
-    leftOut: [
-      ...rendered.leftOut,
-      ...ended.map(({ host, block }) => ({ host, reason: `its block ended at ${block.until}` })),
-    ],
-  };
+  const ended = incidents.filter((incident) => wasBlocked(config, incident) && hasEnded(incident, nowMs));
+  return renderAcl({
+    ...requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs),
+    ended: ofSite(ended, request.site),
+  });
 }
 
 /** Those of the incidents whose host is to be denied. */
@@ -100,8 +89,11 @@ export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'fami
   { site, ...request }: Request,
   nowMs: number,
 ): Omit<Request, 'site'> & Omit<AclInput, 'kind' | 'family'> {
-  const ofSite = site === undefined ? offenders : offenders.filter((incident) => incident.site === site);
-  return { ...request, ...aclInputOf(config, ofSite, nowMs) };
+  return { ...request, ...aclInputOf(config, ofSite(offenders, site), nowMs) };
+}
+
+function ofSite(incidents: readonly Incident[], site: string | undefined): readonly Incident[] {
+  return site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
 }
 
 /**

@@ -47,4 +47,12 @@ it('tells of blocks that have ended, which are not in the list', () => {
   expect(late.text).not.toContain('192.0.2.55');
   expect(render('offenders', '6', until).leftOut.map(({ host }) => host)).toEqual(['2001:db8::55']);
   expect(render('policy', '4', until).leftOut).toEqual([]);
+  // One list of both families.
+  const asa = renderFor(
+    config,
+    incidents,
+    { platform: 'cisco-asa', kind: 'offenders', family: '4' },
+    Date.parse(until),
+  );
+  expect(asa.leftOut.map(({ host }) => host)).toEqual(['192.0.2.55', '2001:db8::55']);
 });
