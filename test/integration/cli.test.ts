@@ -207,10 +207,9 @@ describe('replay', () => {
   });
 
   it('fills a store that the reading commands then answer from, without a service', async () => {
-    const env = { ROGUE_SMTP__DATA: join(directory, 'kept'), ROGUE_SMTP__HTTP__LISTEN: '127.0.0.1:1' };
-    const run = (...args: string[]) =>
-      runCommandLine([...args, '--config', DEMO_CONFIG], { cwd: directory, env });
-    expect(await run('replay', CAPTURE, '--data', join(directory, 'kept'))).toMatchObject({ code: 0 });
+    const data = join(directory, 'kept');
+    const run = onStore(data);
+    expect(await run('replay', CAPTURE, '--data', data)).toMatchObject({ code: 0 });
 
     const offenders = await run('offenders', '--json');
     expect(
@@ -244,9 +243,7 @@ describe('replay', () => {
 
   it('of flows of today leaves a store whose offenders an ACL denies', async () => {
     const [data, capture] = [join(directory, 'today'), join(directory, 'today.pcap')];
-    const env = { ROGUE_SMTP__DATA: data, ROGUE_SMTP__HTTP__LISTEN: '127.0.0.1:1' };
-    const run = (...args: string[]) =>
-      runCommandLine([...args, '--config', DEMO_CONFIG], { cwd: directory, env });
+    const run = onStore(data);
     const now = Date.now();
     const packets = [0, 1].map((sequence) => {
       const flow = { src: '192.0.2.66', dst: '198.51.100.25', srcPort: 30_000 + sequence };
@@ -260,6 +257,12 @@ describe('replay', () => {
     expect(acl.stderr).not.toContain('left out');
   });
 });
+
+/** The command line with the demo's configuration on a store that no service runs on. */
+function onStore(data: string) {
+  const env = { ROGUE_SMTP__DATA: data, ROGUE_SMTP__HTTP__LISTEN: '127.0.0.1:1' };
+  return (...args: string[]) => runCommandLine([...args, '--config', DEMO_CONFIG], { cwd: directory, env });
+}
 
 /** Every file below a directory, by its path there. */
 function contents(root: string): Record<string, string> {
