@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { readUdpSockets } from '../../src/collect/kernel-drops.ts';
+import { atExit } from '../support/at-exit.ts';
 import { cpuSecondsOf, peakMemoryOf } from '../support/processes.ts';
 import { missingTools } from '../support/requirements.ts';
 import type { ExportPool } from './exports.ts';
@@ -144,12 +145,6 @@ function absent(tool: string): string | null {
   return missingTools(tool).length === 0 ? null : `${tool} is not installed`;
 }
 
-/** Groups that are still there. They are not the benchmark's own, so that an interrupt does not reach them. */
-const groups = new Set<number>();
-process.on('exit', () => {
-  for (const pid of groups) killGroup(pid);
-});
-
 const READY_MS = 10_000;
 
 export async function startReceiver(kind: ReceiverKind, at: Place): Promise<RunningReceiver> {
@@ -158,7 +153,8 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
   const [command, ...args] = await kind.command(at);
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const pid = child.pid ?? 0;
-  groups.add(pid);
+  // A group of its own, which an interrupt does not reach.
+  const forget = atExit(() => killGroup(pid));
   let output = '';
   let errors = '';
   child.stdout.on('data', (text) => {
@@ -182,7 +178,7 @@ export async function startReceiver(kind: ReceiverKind, at: Place): Promise<Runn
       clearTimeout(timer);
       // nfacctd's plugin outlives it.
       killGroup(pid);
-      groups.delete(pid);
+      forget();
       await closed;
       return output;
     },

@@ -9,6 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit } from '../support/at-exit.ts';
 import { launch, type Running } from './launch.ts';
 
 const FIXTURES = new URL('../fixtures/', import.meta.url).pathname;
@@ -54,10 +55,10 @@ export function openNamespaces<Place extends string>(
   ];
   const started: Running[] = [];
   // When the process exits with an error that no test sees, nobody calls close.
-  const atExit = () => {
+  const remove = () => {
     for (const place of places) removeNamespace(name(place));
   };
-  process.once('exit', atExit);
+  const forget = atExit(remove);
   const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-e2e-'));
   for (const place of places) {
     ip('netns', 'add', name(place));
@@ -76,8 +77,8 @@ export function openNamespaces<Place extends string>(
     },
     async close() {
       await Promise.all(started.map((running) => running.stop()));
-      atExit();
-      process.off('exit', atExit);
+      remove();
+      forget();
       rmSync(directory, { recursive: true, force: true });
     },
   };

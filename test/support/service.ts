@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Client, createClient } from '../../src/cli/client.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { atExit } from './at-exit.ts';
 
 export const MAIN = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
@@ -40,12 +41,6 @@ export interface ServiceSettings {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const running = new Set<ChildProcess>();
-/** A test that fails half-way must not leave a service behind. */
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
   const udpPort = settings.udpPort ?? (await freeUdpPort());
   const httpPort = await freeTcpPort();
@@ -68,8 +63,7 @@ data: ${join(settings.directory, name)}
     log = (log + String(chunk)).slice(-1_000_000);
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  running.add(child);
-  void ended.then(() => running.delete(child));
+  void ended.then(atExit(() => child.kill('SIGKILL')));
   const failure = ended.then((): never => {
     throw new Error(`the service ended by itself:\n${log}`);
   });

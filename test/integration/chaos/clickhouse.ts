@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { atExit } from '../../support/at-exit.ts';
 import { cpuSecondsOf } from '../../support/processes.ts';
 
 const PROGRAM = fileURLToPath(new URL('./clickhouse-process.ts', import.meta.url));
@@ -39,7 +40,7 @@ export async function startChaosClickHouse(): Promise<ChaosClickHouse> {
   const signal = (name: NodeJS.Signals) => {
     if (pid > 1 && child.exitCode === null && child.signalCode === null) process.kill(-pid, name);
   };
-  process.once('exit', () => signal('SIGKILL'));
+  void ended.then(atExit(() => signal('SIGKILL')));
   const [line] = await Promise.race([
     new Promise<string[]>((resolve) => createInterface(child.stdout).once('line', (text) => resolve([text]))),
     ended.then((): string[] => {
