@@ -12,6 +12,7 @@ import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
 import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+import { firstOf, settled } from '../waiting.ts';
 
 export interface Client extends ReadModel {
   readonly acl: AclDesk;
@@ -27,6 +28,7 @@ export interface Client extends ReadModel {
 }
 
 const READY_WAIT_MS = 60_000;
+const READY_RETRY_MS = 100;
 /** A service that does not answer this question so fast is stuck. */
 const HEALTH_WAIT_MS = 5000;
 
@@ -103,6 +105,20 @@ export function createClient(config: Config): Client {
     follow: (asked) => act('follow', asked),
   };
 
+  async function askUntilReady(signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + READY_WAIT_MS;
+    while (!signal.aborted) {
+      try {
+        await request('/readyz');
+        return;
+      } catch (error) {
+        if (Date.now() > deadline)
+          throw new RogueSmtpError('unavailable', `the service did not get ready: ${messageOf(error)}`);
+      }
+      await sleep(READY_RETRY_MS);
+    }
+  }
+
   return {
     acl,
     status: () => get<Status>('/api/v1/status'),
@@ -128,16 +144,11 @@ export function createClient(config: Config): Client {
       }
     },
     async waitUntilReady(failure) {
-      const deadline = Date.now() + READY_WAIT_MS;
-      for (let reason = ''; ; await Promise.race([sleep(100), failure])) {
-        try {
-          await request('/readyz');
-          return;
-        } catch (error) {
-          reason = messageOf(error);
-        }
-        if (Date.now() > deadline)
-          throw new RogueSmtpError('unavailable', `the service did not get ready: ${reason}`);
+      const over = new AbortController();
+      try {
+        await firstOf<void>(settled<void>(failure), settled(askUntilReady(over.signal)));
+      } finally {
+        over.abort();
       }
     },
     async follow(signal) {

@@ -16,6 +16,7 @@ import type { Decoder, DecoderOptions, ExporterState, FlowSink } from '../decode
 import { messageOf } from '../errors.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
 import type { Stream } from '../stream/stream.ts';
+import { elapsed, firstOf, settled } from '../waiting.ts';
 import { createBatchPublisher } from './batch-publisher.ts';
 import type { CollectorCounters } from './collector-counters.ts';
 import { decoderOptions, mailPorts } from './decoder-options.ts';
@@ -377,7 +378,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       // Data that waits for its template is lost with this process; templates that came with it are kept.
       decoder.expire(Number.POSITIVE_INFINITY);
       await keepTemplates();
-      await Promise.race([Promise.all([flows.settled(), mail.settled(), marking]), waitMs(SETTLE_MS)]);
+      await firstOf<unknown>(
+        settled(Promise.all([flows.settled(), mail.settled(), marking])),
+        elapsed(SETTLE_MS, null, { ref: false }),
+      );
       await sequences.close();
       report();
       if (counters.pending.flows + counters.pending.mail > 0)
@@ -388,8 +392,4 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function waitMs(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

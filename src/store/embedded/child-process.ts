@@ -7,9 +7,9 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RogueSmtpError } from '../../errors.ts';
+import { elapsed, firstOf, nextEvent, settled } from '../../waiting.ts';
 import { engineError } from '../failures.ts';
 import type { ReadonlyRules } from '../readonly-sql.ts';
 import type { ChildMessage, ChildOptions, RequestBody } from './protocol.ts';
@@ -86,24 +86,21 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
-  });
-  const first = new Promise<ChildMessage>((resolve) => {
-    child.once('message', (message: ChildMessage) => resolve(message));
-  });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), START_LIMIT_MS);
+    child.once('exit', (code, signal) => resolve(howItEnded(code, signal)));
   });
   child.send(options, () => undefined);
-  const outcome = await Promise.race([first, ended, late]);
-  clearTimeout(timer);
+  const outcome = await firstOf<ChildMessage | string | null>(
+    nextEvent(child, 'message', (message: ChildMessage) => message),
+    nextEvent(child, 'error', (error: Error) => error.message),
+    nextEvent(child, 'exit', howItEnded),
+    elapsed(START_LIMIT_MS, null),
+  );
   if (outcome !== null && typeof outcome !== 'string' && outcome.kind === 'ready') {
     return { ok: true, process: carry(child, outcome.rules, ended) };
   }
   child.kill('SIGKILL');
   // A process that could not even be made has no streams to close.
-  await Promise.race([Promise.all([ended, closed]), sleep(CLOSE_LIMIT_MS)]);
+  await firstOf<unknown>(settled(Promise.all([ended, closed])), elapsed(CLOSE_LIMIT_MS, null));
   // The engine throws "Failed to create connection" and prints why.
   const reason = printed();
   if (LOCKED.test(reason)) return { ok: false, why: 'locked', message: reason };
@@ -113,6 +110,10 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
     return { ok: false, why: 'other', message: `its process ended (${outcome})` };
   if (outcome.kind === 'cannot_start') return { ok: false, why: outcome.why, message: outcome.message };
   return { ok: false, why: 'other', message: 'its process answered out of turn' };
+}
+
+function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exit code ${code}` : `signal ${signal}`;
 }
 
 function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>): EngineProcess {

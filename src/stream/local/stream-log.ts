@@ -8,6 +8,7 @@
 
 import { mkdir } from 'node:fs/promises';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
+import type { Source } from '../../waiting.ts';
 import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
 import { compactableRun, rewriteRun } from './compaction.ts';
 import { NewestKeys } from './newest-keys.ts';
@@ -63,7 +64,8 @@ export class StreamLog {
   #bytes = 0;
   #end = 0;
   #tailReaders = 0;
-  #waiting: (() => void)[] = [];
+  #changes = 0;
+  readonly #waiting = new Set<() => void>();
   #pumping: Promise<void> | null = null;
   #sealDue = false;
   #sealWanted = false;
@@ -460,15 +462,33 @@ export class StreamLog {
     return this.#newest.isNewest(key, offset);
   }
 
-  /** Resolves at the next change: a message, a sealed segment, or the end. */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** How many changes there were: messages, sealed segments, the end. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Those that wait for a change now. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Resolves at the next change after the first `seen` ones. */
+  changed(seen: number): Source<void> {
+    return (resolve) => {
+      if (this.#changes !== seen) {
+        resolve();
+        return () => undefined;
+      }
+      // An object of its own for each wait, should two waits share a function.
+      const wait = () => resolve();
+      this.#waiting.add(wait);
+      return () => this.#waiting.delete(wait);
+    };
   }
 
   #notify(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#changes++;
+    for (const wake of [...this.#waiting]) wake();
   }
 
   /** Writes the publications that wait; takes no more. */

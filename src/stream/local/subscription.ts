@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
+import { aborted, firstOf } from '../../waiting.ts';
 import type { Delivery, ReceivedMessage, StreamName, SubscribeOptions } from '../stream.ts';
 import { createCursor } from './reader.ts';
 import type { Segment } from './segment.ts';
@@ -43,10 +44,6 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
   const { stream, group, unit, streamLog, onDelivery, committed, log } = options;
   const cursor = createCursor(options.from);
   const stopTailReading = unit === 'message' ? streamLog.addTailReader() : () => undefined;
-  const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
   async function fetch(): Promise<Fetched | null> {
     if (unit === 'message') return deliveryOf(await streamLog.read(cursor));
@@ -96,14 +93,14 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
 
   try {
     while (!signal.aborted) {
-      // Asked for before looking, so that what comes in between is not missed.
-      const changed = streamLog.changed();
+      // Noted before looking, so that what comes in between is not missed.
+      const seen = streamLog.changes;
       const before = cursor.offset;
       const fetched = await untilDone(fetch, 'the spool cannot be read');
       if (fetched !== null) await deliver(fetched);
       else if (cursor.offset === before && !signal.aborted) {
         if (unit === 'segment') streamLog.wantSealed();
-        await Promise.race([changed, stopped]);
+        await firstOf(streamLog.changed(seen), aborted(signal, undefined));
       }
     }
   } finally {
