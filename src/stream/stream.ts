@@ -68,6 +68,14 @@ export interface Delivery {
   readonly file?: string;
 }
 
+/** Where a group begins to read a partition, and what is there already. */
+export interface ReadingPlace {
+  /** The first offset that the group has not committed. Null when it has committed nothing: it reads what is kept. */
+  readonly from: number | null;
+  /** The offset that the next message gets: all messages before it were published before the reading began. */
+  readonly end: number;
+}
+
 export interface SubscribeOptions {
   readonly streams: readonly StreamName[];
   /** Positions are kept per group. Consumers of one group share the partitions. */
@@ -84,9 +92,13 @@ export interface SubscribeOptions {
   readonly onDelivery: (delivery: Delivery, signal: AbortSignal) => Promise<void>;
   /**
    * The partitions that this consumer reads from now on, before their first delivery. Called again, with others, when
-   * partitions move between the consumers of the group. When it rejects, it is called again after a pause.
+   * partitions move between the consumers of the group. When it rejects, it is called again after a pause. `placeOf`
+   * says where reading begins in a partition, as it was just before the call.
    */
-  readonly onAssigned?: (partitions: readonly number[]) => Promise<void>;
+  readonly onAssigned?: (
+    partitions: readonly number[],
+    placeOf: (stream: StreamName, partition: number) => ReadingPlace | null,
+  ) => Promise<void>;
   /** Partitions of `onAssigned` that another consumer may have by now: forget what is known of them. */
   readonly onRevoked?: (partitions: readonly number[]) => Promise<void>;
   /**

@@ -198,7 +198,11 @@ describe('bounds', () => {
     // Session timeout 5 min, bulk window 10 min, checkpoint 1 min, lateness twice 1 min; and one message more.
     expect(detector.safeOffset(0)).toBe(39 - 18 - 1);
     expect(detector.safeOffset(1)).toBe(-1);
+    // Time that passes without records proves nothing of what was read.
     detector.advance(T0 + 2 * HOUR);
+    expect(detector.safeOffset(0)).toBe(39 - 18 - 1);
+    const later = batchOf([{ from: '10.0.0.1', to: '198.51.100.1', at: 2 * HOUR }]);
+    detector.observe(later, { partition: 0, offset: 40 });
     expect(detector.safeOffset(0)).toBe(38);
   });
 });

@@ -159,7 +159,11 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
 
     try {
       await positions.register(group, streams, (stream) => logs[stream].start);
-      await onAssigned?.([ONLY_PARTITION]);
+      await onAssigned?.([ONLY_PARTITION], (stream, partition) =>
+        partition === ONLY_PARTITION && streams.includes(stream)
+          ? { from: positions.uncommitted(group, stream), end: logs[stream].end }
+          : null,
+      );
       mustBe('running');
     } catch (error) {
       for (const claim of claims) reading.delete(claim);
