@@ -19,7 +19,11 @@ import type { Logger } from './logger.ts';
 
 export interface CoverageRoleDependencies {
   readonly collector: Pick<Collector, 'exporters'> & {
-    readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'>;
+    readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'> & {
+      readonly decoder: Pick<Collector['counters']['decoder'], 'exportersEvicted'> & {
+        readonly dropped: { readonly exporter_limit: number };
+      };
+    };
   };
   readonly stream: Pick<Stream, 'publish' | 'counters'>;
   readonly policyVersion: string;
@@ -96,6 +100,8 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
     kernelDrops: counters.listeners.reduce((sum, listener) => sum + listener.kernelDrops, 0),
     datagrams: counters.datagrams,
     spoolDropped: { flows, mail },
+    exportersEvicted: counters.decoder.exportersEvicted,
+    exportersRefused: counters.decoder.dropped.exporter_limit,
   };
 }
 
@@ -108,5 +114,6 @@ function exporterSight(state: ExporterState): ExporterSight {
     lastSeenMs: state.lastSeenMs,
     lost: state.sequenceLost,
     received: countsFlows ? state.flows : state.datagrams,
+    templatesRedefined: state.templatesRedefined,
   };
 }

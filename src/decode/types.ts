@@ -73,6 +73,8 @@ export interface ExporterState {
   /** Rates seen (one packet in N). Empty when the exporter never told one. */
   readonly samplingRates: Set<number>;
   templates: number;
+  /** Templates that came again with another layout under the same id. */
+  templatesRedefined: number;
 }
 
 export interface DecoderCounters {
@@ -82,6 +84,9 @@ export interface DecoderCounters {
   readonly dropped: Record<DropReason, number>;
   optionsRecords: number;
   templates: number;
+  templatesRedefined: number;
+  /** Exporters that were heard for a moment only and had to make room for others: see `limits.exporters`. */
+  exportersEvicted: number;
   /** Datagrams handed to `decode`. */
   datagrams: number;
 }

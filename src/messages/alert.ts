@@ -112,6 +112,8 @@ const COVERAGE_CAUSES = [
   'acl_failed',
   'list_stale',
   'tables_full',
+  'exporters_full',
+  'template_redefined',
 ] as const;
 
 export const alertSchema = z.object({

@@ -330,6 +330,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       clockSkewMs: -1500.4,
       samplingRates: new Set([1, 1000]),
       templates: 2,
+      templatesRedefined: 0,
     };
     const { engine } = store;
     await recordExporters(engine, [state], { runStartedAtMs: now, nowMs: now + 60_000 });
