@@ -11,6 +11,7 @@ import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createEngine, storeExists } from '../app/engine.ts';
+import { hostBound, memoryPresent } from '../app/host-bound.ts';
 import { createListWatch } from '../app/list-watch.ts';
 import { createLogger } from '../app/logger.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -46,6 +47,7 @@ export async function checkCommand(
         ]
       : []),
     ...(running ? await instance(client) : listStates(loaded)),
+    hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
@@ -86,6 +88,19 @@ function listFinding({ name, source, state, entries, written_at, error }: ListSt
     };
   const text = `list ${name}: ${entries} entries from ${source} of ${written_at}${state === 'stale' ? ', stale' : ''}${why}`;
   return { level: state === 'fresh' && error === null ? 'ok' : 'warn', text };
+}
+
+function hosts(config: Config): Finding {
+  const memory = memoryPresent();
+  const bound = hostBound(config, memory);
+  const fitting = hostBound({ detection: { ...config.detection, max_hosts: undefined } }, memory);
+  const gib = `${(memory / 2 ** 30).toFixed(1)} GiB of memory`;
+  if (bound <= fitting)
+    return { level: 'ok', text: `detection.max_hosts: ${bound} hosts with incidents are kept (${gib})` };
+  return {
+    level: 'warn',
+    text: `detection.max_hosts: ${bound} hosts may need more than a quarter of ${gib}; ${fitting} would not`,
+  };
 }
 
 async function receiveBuffer(asked: number): Promise<Finding> {

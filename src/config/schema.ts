@@ -157,7 +157,8 @@ const detection = z.strictObject({
   quiet: duration.prefault('24h'),
   /** An open incident is reported at most so often when it merely goes on. */
   update_interval: duration.prefault('1h'),
-  max_hosts: positive.default(1_000_000),
+  /** Hosts with incidents that are kept in memory. Absent: as many as a quarter of the memory holds, at most a million. */
+  max_hosts: positive.optional(),
   max_sessions: positive.default(1_000_000),
 });
 

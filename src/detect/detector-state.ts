@@ -24,6 +24,12 @@ export interface DetectorOptions {
   readonly block: BlockConfig;
 }
 
+/** Where nothing bounds the hosts. */
+const MANY_HOSTS = 1_000_000;
+
+/** How many hosts there may be. */
+export const mostHosts = ({ max_hosts }: DetectionConfig): number => max_hosts ?? MANY_HOSTS;
+
 export interface DetectorCounters {
   /** TCP records on a mail port. */
   mailFlows: number;

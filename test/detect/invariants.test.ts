@@ -185,6 +185,23 @@ describe('bounds', () => {
     expect(alerts.filter(({ kind }) => kind === 'closed')).toHaveLength(20);
   });
 
+  it('hosts invented in one IPv6 /64 push out each other, not those of other networks', () => {
+    const invented = Array.from(
+      { length: 3000 },
+      (_, i): Flow => ({
+        from: `2001:db8:1:1::${i.toString(16)}`,
+        to: '2001:db8:9::1',
+        fromPort: i & 0x7fff,
+      }),
+    );
+    const real = Array.from({ length: 20 }, (_, i): Flow => ({ from: `10.0.1.${i}`, to: '198.51.100.1' }));
+    const { detector, of } = detect([...real, ...invented], {
+      config: { ...STRICT, detection: { max_hosts: 2000 } },
+    });
+    expect(detector.counters).toMatchObject({ hosts: 1024 + 20, evictedHosts: 3000 - 1024 });
+    expect(real.every(({ from }) => of(from)?.state === 'open')).toBe(true);
+  });
+
   it('offsets become safe only when the time that a restart must see again is over', () => {
     const detector = detectorFor(STRICT);
     expect(detector.safeOffset(0)).toBe(-1);
