@@ -189,9 +189,9 @@ describe('bounds', () => {
     const invented = Array.from(
       { length: 3000 },
       (_, i): Flow => ({
-        from: `2001:db8:1:1::${i.toString(16)}`,
+        from: `2001:db8:1:1::${(i + 1).toString(16)}`,
         to: '2001:db8:9::1',
-        fromPort: i & 0x7fff,
+        fromPort: 30_000 + i,
       }),
     );
     const real = Array.from({ length: 20 }, (_, i): Flow => ({ from: `10.0.1.${i}`, to: '198.51.100.1' }));
