@@ -31,6 +31,8 @@ export interface ClickHouseEndpointDependencies {
 const MAX_BODY_BYTES = 256 * 1024;
 /** Requests that are answered or wait. */
 const MAX_UNDER_WAY = 32;
+/** As a ClickHouse server answers it to anyone. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/ping']);
 const DEFAULT_FORMAT = 'TabSeparated';
 /** Fast, and most of what there is to win. */
 const GZIP_LEVEL = 3;
@@ -69,15 +71,18 @@ export function createClickHouseEndpoint(
   const app = new Hono();
   let underWay = 0;
 
-  app.get('/ping', (context) => context.text('Ok.\n'));
   app.use(
-    createGuard(options.token, (context, { why, message }) =>
-      answerException(
-        context,
-        new ClickHouseException(why === 'foreign' ? 403 : 401, 516, 'AUTHENTICATION_FAILED', message),
-      ),
+    createGuard(
+      options.token,
+      (context, { why, message }) =>
+        answerException(
+          context,
+          new ClickHouseException(why === 'foreign' ? 403 : 401, 516, 'AUTHENTICATION_FAILED', message),
+        ),
+      OPEN_PATHS,
     ),
   );
+  app.get('/ping', (context) => context.text('Ok.\n'));
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
