@@ -197,9 +197,14 @@ export function createService(
       open_incidents: incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
-      policy: { version: detection.policy.version, ...reloader.state, lists: reloader.listStates() },
+      policy: policyStatus(),
       lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
+  });
+  const policyStatus = () => ({
+    version: detection.policy.version,
+    ...reloader.state,
+    lists: reloader.listStates(),
   });
   const onError = (path: string, error: unknown) =>
     log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
@@ -219,6 +224,10 @@ export function createService(
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: serveRole?.hosts ?? noList,
     desk: serveRole?.desk ?? null,
+    reload: async (force) => {
+      await reloader.reload({ force });
+      return policyStatus();
+    },
     aclTarget: serveRole?.targetText ?? noTarget,
     onError,
   });

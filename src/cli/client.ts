@@ -9,13 +9,15 @@ import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
-import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
+import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import { firstOf, settled } from '../waiting.ts';
 
 export interface Client extends ReadModel {
   readonly acl: AclDesk;
+  /** Has the instance read its configuration again; `force`: what the file loses is meant. */
+  reload(force: boolean): Promise<PolicyStatus>;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
   /** Resolves when the service is ready; rejects with `failure` or after half a minute. */
@@ -80,15 +82,18 @@ export function createClient(config: Config): Client {
     return (await response.json()) as Value;
   }
 
-  /** A decision; one line of what came of it a host or list. */
-  async function act(path: string, body: object): Promise<readonly string[]> {
-    const response = await request(`/api/v1/acl/${path}`, {
+  async function post<Value>(path: string, body: object): Promise<Value> {
+    const response = await request(path, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: { 'Content-Type': 'application/json' },
     });
-    const { done } = (await response.json()) as { readonly done: readonly string[] };
-    return done;
+    return (await response.json()) as Value;
+  }
+
+  /** A decision; one line of what came of it a host or list. */
+  async function act(path: string, body: object): Promise<readonly string[]> {
+    return (await post<{ readonly done: readonly string[] }>(`/api/v1/acl/${path}`, body)).done;
   }
 
   const acl: AclDesk = {
@@ -121,6 +126,7 @@ export function createClient(config: Config): Client {
 
   return {
     acl,
+    reload: (force) => post<PolicyStatus>('/api/v1/reload', { force }),
     status: () => get<Status>('/api/v1/status'),
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),

@@ -423,6 +423,16 @@ program
   });
 
 program
+  .command('reload')
+  .description('have the running instance read its configuration again; exit code 1 if it refuses')
+  .option('--force', 'also when the file has lost all senders, networks or targets, or is empty')
+  .addHelpText('after', examples('reload', 'reload --force'))
+  .action(async (flags: { force?: boolean }) => {
+    const { reloadCommand } = await import('./reload.ts');
+    process.exitCode = await reloadCommand(settings(), flags, process);
+  });
+
+program
   .command('demo')
   .description('the whole service on a shipped capture of real exports')
   .addHelpText('after', examples('demo', 'demo --once'))

@@ -31,8 +31,7 @@ export function createGuard(
 ): MiddlewareHandler {
   const expected = token === undefined ? null : digest(token);
   return async (context, next) => {
-    const fetchSite = context.req.header('sec-fetch-site');
-    if (fetchSite !== undefined && !OWN_FETCH_SITES.has(fetchSite))
+    if (isForeignFetch(context))
       return answer(context, {
         why: 'foreign',
         message: 'refused: the request comes from a page of another site (Sec-Fetch-Site)',
@@ -55,6 +54,12 @@ export function createGuard(
       message: 'a token is needed: Authorization: Bearer <http.token>',
     });
   };
+}
+
+/** A browser says that a page of another site caused the request. */
+export function isForeignFetch(context: Context): boolean {
+  const site = context.req.header('sec-fetch-site');
+  return site !== undefined && !OWN_FETCH_SITES.has(site);
 }
 
 function presentedToken(header: string | undefined): string | null {

@@ -19,7 +19,8 @@ import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';
 import { ipsetScript, textList } from './list-forms.ts';
 import { createHttpListener, type HttpListener } from './listener.ts';
-import type { AclRenderRequest, ReadModel } from './read-model.ts';
+import { boundedBody, ownRequestsOnly } from './own-requests.ts';
+import type { AclRenderRequest, PolicyStatus, ReadModel } from './read-model.ts';
 import { valid } from './valid.ts';
 
 export interface HttpServerOptions {
@@ -41,6 +42,8 @@ export interface HttpServerDependencies {
   readonly aclTarget: (name: string, family: '4' | '6', revision?: string) => Promise<string>;
   /** Where people decide about blocks; null where this process has no lists. */
   readonly desk: AclDesk | null;
+  /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
+  readonly reload: (force: boolean) => Promise<PolicyStatus>;
   /** Answers what comes under /clickhouse. */
   readonly clickhouse: (request: Request) => Response | Promise<Response>;
   readonly onError: (path: string, error: unknown) => void;
@@ -61,6 +64,9 @@ const renderQuery = z.strictObject({
   interface: z.string().max(63).optional(),
   site: z.string().max(63).optional(),
 });
+
+const reloadBody = z.strictObject({ force: z.boolean().default(false) });
+const MAX_BODY_BYTES = 1024;
 
 export function createHttpServer(
   options: HttpServerOptions,
@@ -112,6 +118,11 @@ export function createHttpServer(
     };
     const { text, entries, leftOut } = await model.renderAcl(request);
     return context.json({ text, entries, left_out: leftOut });
+  });
+
+  app.post('/api/v1/reload', ownRequestsOnly, boundedBody(MAX_BODY_BYTES), async (context) => {
+    const { force } = valid(reloadBody, await context.req.json().catch(() => null));
+    return context.json(await dependencies.reload(force));
   });
 
   if (dependencies.desk !== null) app.route('/api/v1/acl', createAclRoutes(dependencies.desk));
