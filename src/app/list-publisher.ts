@@ -160,6 +160,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       ...fileOf(config(), target, family),
       text,
       model: encodeModel(model),
+      umask: config().acl.umask,
     });
     dependencies.onText?.(target, family, text);
     dependencies.onList?.({ target, family, file, text, revision, previous: previous ?? '' });

@@ -16,6 +16,7 @@ import { createListWatch } from '../app/list-watch.ts';
 import { createLogger } from '../app/logger.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { exposedSecrets } from '../config/secret-files.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
 import type { ListStatus } from '../http/read-model.ts';
@@ -37,7 +38,7 @@ export async function checkCommand(
   const running = await client.isUp();
   const findings: Finding[] = [
     { level: 'ok', text: `configuration ${loaded.file ?? '(defaults, no file)'}` },
-    ...loaded.warnings.map((text): Finding => ({ level: 'warn', text })),
+    ...[...loaded.warnings, ...exposedSecrets(loaded)].map((text): Finding => ({ level: 'warn', text })),
     ...(config.senders.length === 0
       ? [
           {
