@@ -75,12 +75,15 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
       waiting = '';
       try {
         if (handle === null || bytes > MIN_REWRITE_BYTES) await rewriteIfWorthIt();
-        const { bytesWritten } = (await handle?.write(text)) ?? { bytesWritten: 0 };
-        bytes += bytesWritten;
+        await handle?.appendFile(text);
+        bytes += Buffer.byteLength(text);
         failed = false;
       } catch (error) {
         if (!failed) onFailure(messageOf(error));
         failed = true;
+        // Perhaps a line was written in part: the next attempt writes all of them anew.
+        await handle?.close().catch(() => undefined);
+        handle = null;
       }
     }
     writing = null;
@@ -91,14 +94,17 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
     const text = [...lines.values()].join('');
     if (handle !== null && bytes < 4 * Buffer.byteLength(text)) return;
     const temporary = `${path}.new`;
+    let fresh: FileHandle | null = null;
     try {
-      const fresh = await open(temporary, 'w', 0o640);
-      await fresh.write(text);
+      fresh = await open(temporary, 'w', 0o640);
+      await fresh.writeFile(text);
       await rename(temporary, path);
       await handle?.close();
       handle = fresh;
       bytes = Buffer.byteLength(text);
     } catch (error) {
+      // Left open, each attempt on a full disk would leak a descriptor, which Node closes with DEP0137 or not at all.
+      await fresh?.close().catch(() => undefined);
       await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
     }

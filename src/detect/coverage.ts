@@ -29,11 +29,13 @@ export interface Sight {
   /** Datagrams that the kernel dropped and those received, over all listeners. */
   readonly kernelDrops: number;
   readonly datagrams: number;
-  /** Flows (or messages) that the bound of the spool cut, by stream. */
+  /** Flows (or messages) that the spool refused, by stream. */
   readonly spoolDropped: Readonly<Record<string, number>>;
   /** The table of exporters was full: those that made room for others, and datagrams of those that found no room. */
   readonly exportersEvicted?: number;
   readonly exportersRefused?: number;
+  /** Why it refused the newest of them, by stream, in words. Absent: its bound was reached. */
+  readonly spoolRefusedFor?: Readonly<Record<string, string>>;
 }
 
 export interface CoverageWatch {
@@ -222,7 +224,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
     return gaps;
   }
 
-  function cuts(nowMs: number, { spoolDropped }: Sight): Gap[] {
+  function cuts(nowMs: number, { spoolDropped, spoolRefusedFor }: Sight): Gap[] {
     if (!isDue('spool_cut', nowMs)) return [];
     const cut = Object.entries(spoolDropped)
       .map(([stream, total]) => ({ stream, rows: grown(spoolBefore[stream], total) }))
@@ -239,7 +241,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         lost: cut.reduce((sum, { rows }) => sum + rows, 0),
         reasons: cut.map(
           ({ stream, rows }) =>
-            `${rows} rows of ${stream} were not kept: the spool is full (spool.max_bytes)`,
+            `${rows} rows of ${stream} were not kept: ${spoolRefusedFor?.[stream] || 'the spool is full (spool.max_bytes)'}`,
         ),
         identity: [sinceMs, ...cut.flatMap(({ stream, rows }) => [stream, rows])],
       },

@@ -128,8 +128,10 @@ export interface Subscription {
 export interface StreamCounters {
   /** Flow rows (or JSON messages) accepted, by stream. */
   readonly published: Record<StreamName, number>;
-  /** Flow rows (or JSON messages) that the bound of the spool cut, by stream. */
+  /** Flow rows (or JSON messages) that the spool refused, by stream. */
   readonly dropped: Record<StreamName, number>;
+  /** Why the newest of them were, by stream, in words; '' where none was. Absent: only its bound can refuse. */
+  readonly refusedFor?: Record<StreamName, string>;
   /** Bytes on disk that some group has yet to commit. */
   spoolBytes: number;
 }
@@ -152,6 +154,8 @@ export interface Stream {
   /** How many partitions a stream has. Those of `mail`, `incidents` and `decisions` are as many, and hold the same hosts. */
   partitions(stream: StreamName): number;
   readonly counters: StreamCounters;
+  /** What keeps messages from being taken or read at present, in words; empty while all is well. */
+  troubles?(): readonly string[];
   /** Stops subscriptions and closes files; what was published stays. */
   stop(): Promise<void>;
 }

@@ -76,6 +76,9 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
     get dropped() {
       return perStream((stream) => logs[stream].counters.dropped);
     },
+    get refusedFor() {
+      return perStream((stream) => logs[stream].lastRefusal);
+    },
     get repeated() {
       return perStream((stream) => logs[stream].counters.repeated);
     },
@@ -199,6 +202,7 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
   return {
     start,
     counters,
+    troubles: () => STREAM_NAMES.flatMap((stream) => logs[stream].troubles()),
     async publish(stream, messages) {
       // Whoever is stopped may still have something to say.
       mustBe('running', 'stopping');

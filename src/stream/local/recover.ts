@@ -129,7 +129,7 @@ export async function recoverSegments(
   return { segments, cutBytes, damagedFiles };
 }
 
-const OWN_FILES = /^ids(\.1)?$|\.damaged$/;
+const OWN_FILES = /^(ids(\.1)?|probe)$|\.damaged$/;
 /** The mark goes last, so that a second crash still finds it. */
 const REMOVAL_ORDER: readonly SegmentName['kind'][] = ['data', 'index', 'index.new', 'index.old'];
 

@@ -6,7 +6,8 @@
  * and counted. It must never acknowledge what a kill could still take away.
  */
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { Source } from '../../waiting.ts';
 import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
@@ -46,6 +47,11 @@ export interface StreamLogCounters {
 const PIECE: PieceLimits = { bytes: PIECE_BYTES, messages: 10_000 };
 /** About an index line without key and id, for the bound; the exact length is booked after the write. */
 const INDEX_LINE_BYTES = 110;
+const BOUND_REACHED = 'the spool is full (spool.max_bytes)';
+const SLOW_DISK = 'the disk does not keep up';
+/** While messages are refused, it is tried so often whether so much can be written again. */
+const PROBE_MS = 1000;
+const PROBE_BYTES = 64 * 1024;
 /** A full spool counts as relieved below this part of its bound, so that the log does not tell of every refusal. */
 const RELIEVED = 0.9;
 
@@ -71,9 +77,14 @@ export class StreamLog {
   #sealWanted = false;
   #sealTimer: NodeJS.Timeout | null = null;
   #tidyDue = false;
+  #probeDue = false;
   /** Why messages are refused, as long as they are, and how many rows were. */
   #refusing: string | null = null;
   #refused = 0;
+  #lastRefusal = '';
+  #probeTimer: NodeJS.Timeout | null = null;
+  /** Why messages cannot be read, as long as they cannot. */
+  #unreadable: string | null = null;
   #closed = false;
 
   constructor(options: StreamLogOptions) {
@@ -147,7 +158,7 @@ export class StreamLog {
     }
     return new Promise((resolve) => {
       const dropped = this.#queue.add(messages, resolve);
-      if (dropped > 0) this.#refuse(dropped, 'the disk does not keep up');
+      if (dropped > 0) this.#refuse(dropped, SLOW_DISK);
       this.#wake();
     });
   }
@@ -162,7 +173,7 @@ export class StreamLog {
   }
 
   #hasWork(): boolean {
-    return !this.#queue.empty || this.#sealDue || this.#tidyDue;
+    return !this.#queue.empty || this.#sealDue || this.#tidyDue || this.#probeDue;
   }
 
   async #pump(): Promise<void> {
@@ -177,6 +188,10 @@ export class StreamLog {
       if (this.#tidyDue) {
         this.#tidyDue = false;
         await this.#tidyNow();
+      }
+      if (this.#probeDue) {
+        this.#probeDue = false;
+        await this.#probe();
       }
     }
   }
@@ -208,7 +223,7 @@ export class StreamLog {
         for (const { message, publication } of fresh) publication.accepted += message.rows;
         this.#relieve();
       } catch (error) {
-        failure = `it cannot be written: ${messageOf(error)}`;
+        failure = this.#writeFailure(error);
         await this.#writer?.cutBack();
         await this.#seal();
         for (const append of fresh) this.#drop(append, failure);
@@ -241,7 +256,7 @@ export class StreamLog {
       }
       const size = value.length + INDEX_LINE_BYTES + key.length + id.length;
       if (bytes + size > this.#options.maxBytes) {
-        this.#drop(append, 'its bound is reached');
+        this.#drop(append, BOUND_REACHED);
         continue;
       }
       bytes += size;
@@ -259,13 +274,70 @@ export class StreamLog {
   #refuse(rows: number, why: string): void {
     this.counters.dropped += rows;
     this.#refused += rows;
-    if (this.#refusing !== null) return;
+    this.#lastRefusal = why;
+    if (this.#refusing !== null) {
+      // A disk may be full while the bound is reached: what stands in the way last is what to look at.
+      this.#refusing = why;
+      return;
+    }
     this.#refusing = why;
     const { log, stream, maxBytes, groupsBehind } = this.#options;
     log.error(
       { stream, why, bytes: this.#bytes, maxBytes, groupsBehind: groupsBehind() },
       'the spool takes no messages: they are dropped and counted until it does',
     );
+    this.#scheduleProbe();
+  }
+
+  /** In words that name the cause and the place. */
+  #writeFailure(error: unknown): string {
+    const { directory } = this.#options;
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === 'ENOSPC') return `no space is left on the disk of ${directory}`;
+    if (code === 'EDQUOT') return `the disk quota of ${directory} is used up`;
+    return `it cannot be written: ${messageOf(error)}`;
+  }
+
+  /** Nobody may publish for a long time, and the refusal must end when its cause has. */
+  #scheduleProbe(): void {
+    if (this.#probeTimer !== null || this.#closed) return;
+    this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = null;
+      this.#probeDue = true;
+      this.#wake();
+    }, PROBE_MS).unref();
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#refusing === null) return;
+    const file = join(this.#options.directory, 'probe');
+    try {
+      await writeFile(file, Buffer.alloc(PROBE_BYTES));
+      this.#relieve();
+    } catch (error) {
+      this.#refusing = this.#writeFailure(error);
+    }
+    await rm(file, { force: true }).catch(() => undefined);
+    if (this.#refusing !== null) this.#scheduleProbe();
+  }
+
+  /** Why the newest messages that were refused were, in words; '' when none was. */
+  get lastRefusal(): string {
+    return this.#lastRefusal;
+  }
+
+  /** What keeps messages from being taken or read at present. */
+  troubles(): readonly string[] {
+    const { stream } = this.#options;
+    return [
+      ...(this.#refusing === null ? [] : [`the stream ${stream} takes no messages: ${this.#refusing}`]),
+      ...(this.#unreadable === null ? [] : [`the stream ${stream} cannot be read: ${this.#unreadable}`]),
+    ];
+  }
+
+  /** Told by the readers; null when they can read again. */
+  noteReading(failure: string | null): void {
+    this.#unreadable = failure;
   }
 
   /** A write went well. */
@@ -496,6 +568,7 @@ export class StreamLog {
     this.#closed = true;
     if (this.#sealTimer !== null) clearTimeout(this.#sealTimer);
     this.#sealTimer = null;
+    if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
     while (this.#pumping !== null) await this.#pumping;
     await this.#seal();
     this.#notify();

@@ -58,6 +58,17 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
     return deliveryOf(await streamLog.readSegment(cursor, segment));
   }
 
+  async function readNext(): Promise<Fetched | null> {
+    try {
+      const fetched = await fetch();
+      streamLog.noteReading(null);
+      return fetched;
+    } catch (error) {
+      streamLog.noteReading(messageOf(error));
+      throw error;
+    }
+  }
+
   function deliveryOf(messages: readonly ReceivedMessage[]): Fetched | null {
     return messages.length === 0 ? null : { delivery: messageDelivery(stream, messages), segment: null };
   }
@@ -96,7 +107,7 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
       // Noted before looking, so that what comes in between is not missed.
       const seen = streamLog.changes;
       const before = cursor.offset;
-      const fetched = await untilDone(fetch, 'the spool cannot be read');
+      const fetched = await untilDone(readNext, 'the spool cannot be read');
       if (fetched !== null) await deliver(fetched);
       else if (cursor.offset === before && !signal.aborted) {
         if (unit === 'segment') streamLog.wantSealed();
