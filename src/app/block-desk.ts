@@ -177,6 +177,10 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
         ...(to !== undefined && { to }),
       });
     },
+    async forgetLost({ by, reason }) {
+      mustKnowIncidents();
+      return publisher.forgetLost(by, reason);
+    },
     async follow({ targets, by, reason }) {
       mustKnowIncidents();
       return publisher.follow(targets, by, reason);

@@ -28,6 +28,7 @@ import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
+import { createHealth } from './health.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
 import { createListFetcher } from './list-fetcher.ts';
 import { createListPush } from './list-push.ts';
@@ -57,6 +58,9 @@ interface RunningService {
 /** How long stopping waits for the store to take what is spooled; the rest is stored at the next start. */
 const DRAIN_MS = 10_000;
 const RETRY_MS = 2000;
+/** How long the store may take to answer that it is there. */
+const STORE_PROBE_MS = 2000;
+const EMBEDDED_PROBE_MS = 35_000;
 
 /** Inert until `start`. Throws RogueSmtpError `config` for roles that the configuration does not allow. */
 export function createService(
@@ -183,6 +187,24 @@ export function createService(
     ...(hasEngine ? ['the store'] : []),
   ]);
   const stopping = new AbortController();
+  const health = createHealth({
+    parts: [
+      () => [...waitingFor],
+      () => stream.troubles?.() ?? [],
+      () => serveRole?.troubles() ?? [],
+      () =>
+        writer === null || writer.counters.waitsFor === ''
+          ? []
+          : [`the store takes no rows: ${writer.counters.waitsFor}`],
+    ],
+    askStore: () =>
+      !hasEngine || waitingFor.has('the store')
+        ? null
+        : () => engine.query('SELECT 1', { timeoutMs: STORE_PROBE_MS }),
+    // Two statements of users may keep the embedded engine for half a minute each.
+    storeLimitMs: onServer ? STORE_PROBE_MS : EMBEDDED_PROBE_MS,
+    dataDirectory: config.data,
+  });
   const model = createLiveModel(engine, () => reloader.config, {
     blocked: serveRole?.blocked ?? noList,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
@@ -220,7 +242,7 @@ export function createService(
     model,
     clickhouse: clickhouse.fetch,
     metrics: metrics.render,
-    notReady: () => [...waitingFor],
+    notReady: health.troubles,
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: serveRole?.hosts ?? noList,
     desk: serveRole?.desk ?? null,

@@ -107,6 +107,7 @@ export function createClient(config: Config): Client {
     reject: (asked) => act('reject', asked),
     release: ({ forMs, ...asked }) => act('release', { ...asked, for: `${forMs}ms` }),
     rollback: (asked) => act('rollback', asked),
+    forgetLost: (asked) => act('forget-lost', asked),
     follow: (asked) => act('follow', asked),
   };
 

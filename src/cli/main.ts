@@ -387,6 +387,17 @@ acl
     await aclRollbackCommand(settings(), target, flags, process);
   });
 
+acl
+  .command('forget-lost')
+  .description(
+    'let go of listed hosts whose incidents were lost with damaged data; until then the lists stay',
+  )
+  .requiredOption('--reason <text>', 'for the audit log')
+  .action(async (flags: { reason: string }) => {
+    const { aclForgetLostCommand } = await import('./acl-desk.ts');
+    await aclForgetLostCommand(settings(), flags, process);
+  });
+
 program
   .command('policy')
   .description('the policy of the configuration')

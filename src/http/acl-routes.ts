@@ -38,6 +38,7 @@ const rollbackBody = z.strictObject({
     .optional(),
   ...author,
 });
+const forgetLostBody = z.strictObject(author);
 const followBody = z.strictObject({ targets: z.array(targetName).max(1000).default([]), ...author });
 const logQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(DEFAULT_LOG_ENTRIES) });
 const diffQuery = z.object({ target: targetName.optional() });
@@ -68,6 +69,7 @@ export function createAclRoutes(desk: AclDesk): Hono {
   act('/reject', rejectBody, (body) => desk.reject(body));
   act('/release', releaseBody, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
   act('/rollback', rollbackBody, (body) => desk.rollback(body));
+  act('/forget-lost', forgetLostBody, (body) => desk.forgetLost(body));
   act('/follow', followBody, (body) => desk.follow(body));
   return app;
 }

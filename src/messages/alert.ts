@@ -114,6 +114,7 @@ const COVERAGE_CAUSES = [
   'tables_full',
   'exporters_full',
   'template_redefined',
+  'data_damaged',
 ] as const;
 
 export const alertSchema = z.object({

@@ -115,6 +115,7 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
   return {
     counters,
     waiting,
+    damages: () => [...(spool.damages?.() ?? []), ...(remote.damages?.() ?? [])],
     troubles: () => [...(spool.troubles?.() ?? []), ...(remote.troubles?.() ?? [])],
     partitions: remote.partitions,
     subscribe: remote.subscribe,

@@ -156,6 +156,8 @@ export interface Stream {
   readonly counters: StreamCounters;
   /** What keeps messages from being taken or read at present, in words; empty while all is well. */
   troubles?(): readonly string[];
+  /** What was found damaged or gone since the start, in words. It only grows. */
+  damages?(): readonly string[];
   /** Stops subscriptions and closes files; what was published stays. */
   stop(): Promise<void>;
 }

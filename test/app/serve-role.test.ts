@@ -99,7 +99,8 @@ describe('the serve role', () => {
     const assigned = new Promise<void>((resolve) => {
       assign = resolve;
     });
-    const { role } = await serve({}, [], assigned);
+    const ended = { ...incident, block: { ...incident.block, state: 'expired' as const } };
+    const { role } = await serve({}, [jsonMessage(ended)], assigned);
     const unknown = /still being read/;
     const ADA = { by: 'ada', reason: '' };
     expect(() => role.hosts('4')).toThrow(unknown);

@@ -102,7 +102,8 @@ describe('after a kill', () => {
     const [data, index] = ['ndjson', 'index'].map((end) => join(folder, `${'0'.repeat(15)}.${end}`));
     const compacted = join(folder, `${'0'.repeat(15)}-${'1'.padStart(15, '0')}.1`);
     const line = (await readFile(index, 'utf8')).split('\n')[1];
-    const entry = { ...JSON.parse(line), at: 0, messages: 1, sum: 1 };
+    // As of a version without checksums of lines.
+    const entry = { ...JSON.parse(line), at: 0, messages: 1, sum: 1, check: undefined };
 
     await writeFile(`${compacted}.ndjson`, 'new\n');
     await writeFile(`${compacted}.index.new`, `${JSON.stringify(entry)}\n`);

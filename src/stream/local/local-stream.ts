@@ -202,6 +202,7 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
   return {
     start,
     counters,
+    damages: () => [...positions.damages, ...STREAM_NAMES.flatMap((stream) => logs[stream].damages)],
     troubles: () => STREAM_NAMES.flatMap((stream) => logs[stream].troubles()),
     async publish(stream, messages) {
       // Whoever is stopped may still have something to say.

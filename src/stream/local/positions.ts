@@ -8,6 +8,7 @@
 
 import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkedText, withChecksum } from '../../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import { STREAM_NAMES, type StreamName } from '../stream.ts';
 import type { StreamLogger } from './settings.ts';
@@ -31,6 +32,8 @@ export class GroupPositions {
   readonly #directory: string;
   readonly #log: StreamLogger;
   readonly #groups = new Map<string, Group>();
+  /** What was found damaged, in words. */
+  readonly damages: string[] = [];
 
   constructor(directory: string, log: StreamLogger) {
     this.#directory = directory;
@@ -55,6 +58,7 @@ export class GroupPositions {
         continue;
       }
       await rename(file, `${file}.damaged`);
+      this.damages.push(`${file} is damaged: the group "${name}" starts again at the oldest messages kept`);
       for (const stream of STREAM_NAMES) group.unknown.add(stream);
       this.#log.error(
         { file: `${file}.damaged`, group: name },
@@ -164,7 +168,9 @@ export class GroupPositions {
     const file = join(this.#directory, `${name}.json`);
     try {
       const positions = { ...Object.fromEntries(group.committed), begins: Object.fromEntries(group.begins) };
-      await writeFile(`${file}.new`, `${JSON.stringify(positions)}\n`);
+      // Made anew where somebody removed it: a position that cannot be written would hold up its consumer for ever.
+      await mkdir(this.#directory, { recursive: true });
+      await writeFile(`${file}.new`, withChecksum(`${JSON.stringify(positions)}\n`));
       await rename(`${file}.new`, file);
       group.written = revision;
     } catch (error) {
@@ -178,9 +184,11 @@ export class GroupPositions {
 
 type Positions = Map<StreamName, number>;
 
-function parsePositions(text: string): { readonly committed: Positions; readonly begins: Positions } | null {
+function parsePositions(stored: string): { readonly committed: Positions; readonly begins: Positions } | null {
   let value: unknown;
   try {
+    const text = checkedText(stored);
+    if (text === null) return null;
     value = JSON.parse(text);
   } catch {
     return null;

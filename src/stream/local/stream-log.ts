@@ -6,6 +6,7 @@
  * and counted. It must never acknowledge what a kill could still take away.
  */
 
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
@@ -15,7 +16,14 @@ import { compactableRun, rewriteRun } from './compaction.ts';
 import { NewestKeys } from './newest-keys.ts';
 import { type Append, Publications, settleAll } from './publications.ts';
 import { PublishedIds } from './published-ids.ts';
-import { type Cursor, indexEntries, type PieceLimits, readPiece, segmentFrom } from './reader.ts';
+import {
+  type Cursor,
+  countDamaged,
+  indexEntries,
+  type PieceLimits,
+  readPiece,
+  segmentFrom,
+} from './reader.ts';
 import { recoverSegments, removeSegment } from './recover.ts';
 import { createSegment, type Segment } from './segment.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -47,6 +55,9 @@ export interface StreamLogCounters {
 const PIECE: PieceLimits = { bytes: PIECE_BYTES, messages: 10_000 };
 /** About an index line without key and id, for the bound; the exact length is booked after the write. */
 const INDEX_LINE_BYTES = 110;
+/** It is looked so often whether the files are still there. */
+const LOOK_MS = 1000;
+const MAX_DAMAGES = 50;
 const BOUND_REACHED = 'the spool is full (spool.max_bytes)';
 const SLOW_DISK = 'the disk does not keep up';
 /** While messages are refused, it is tried so often whether so much can be written again. */
@@ -78,6 +89,9 @@ export class StreamLog {
   #sealTimer: NodeJS.Timeout | null = null;
   #tidyDue = false;
   #probeDue = false;
+  #lookDue = false;
+  #watchTimer: NodeJS.Timeout | null = null;
+  readonly #damages: string[] = [];
   /** Why messages are refused, as long as they are, and how many rows were. */
   #refusing: string | null = null;
   #refused = 0;
@@ -97,9 +111,13 @@ export class StreamLog {
   /** Recovers what is on disk. `highestCommitted` is -1 when no group ever committed anything. */
   async open(highestCommitted: number): Promise<void> {
     const { directory, settings, log, stream, now } = this.#options;
+    const existed = existsSync(directory);
     await mkdir(directory, { recursive: true });
-    const { segments } = await recoverSegments(directory, settings, log);
+    const { segments, losses } = await recoverSegments(directory, settings, log);
     this.#segments = segments;
+    for (const { messages, text } of losses) this.#noteDamage(messages, text);
+    if (segments.length === 0 && highestCommitted >= 0 && !existed)
+      this.#noteDamage(0, `${directory} was removed since the last run, with all that was kept in it`);
     for (const segment of segments) this.#bytes += segment.dataBytes + segment.indexBytes;
     await this.#ids.load();
     await this.#readIndexes();
@@ -114,6 +132,10 @@ export class StreamLog {
       );
     }
     this.tidy();
+    this.#watchTimer = setInterval(() => {
+      this.#lookDue = true;
+      this.#wake();
+    }, LOOK_MS).unref();
   }
 
   /** Ids of as many of the newest segments as are worth it; all keys of a compacted stream. */
@@ -173,7 +195,7 @@ export class StreamLog {
   }
 
   #hasWork(): boolean {
-    return !this.#queue.empty || this.#sealDue || this.#tidyDue || this.#probeDue;
+    return !this.#queue.empty || this.#sealDue || this.#tidyDue || this.#probeDue || this.#lookDue;
   }
 
   async #pump(): Promise<void> {
@@ -188,6 +210,10 @@ export class StreamLog {
       if (this.#tidyDue) {
         this.#tidyDue = false;
         await this.#tidyNow();
+      }
+      if (this.#lookDue) {
+        this.#lookDue = false;
+        await this.#noticeVanished();
       }
       if (this.#probeDue) {
         this.#probeDue = false;
@@ -510,17 +536,70 @@ export class StreamLog {
     return messages;
   }
 
+  /** A segment of an earlier run is read against its checksums before it is handed out as a file. */
+  async verify(segment: Segment): Promise<void> {
+    if (segment.verified) return;
+    segment.verified = true;
+    // Message by message the harmed ones are passed over and counted.
+    if ((await countDamaged(segment)) > 0) segment.exact = false;
+  }
+
+  /** Somebody removed files under us: what was in them is gone, and what is written on would be, too. */
+  async #noticeVanished(): Promise<void> {
+    const known = this.#writer === null ? this.#segments : [...this.#segments, this.#writer.segment];
+    const gone = new Set(
+      known.filter(({ dataFile, indexFile }) => !existsSync(dataFile) || !existsSync(indexFile)),
+    );
+    if (gone.size === 0) return;
+    const { directory, settings, stream } = this.#options;
+    const lowest = settings.compacted ? -1 : (this.#options.lowestCommitted() ?? -1);
+    let messages = 0;
+    for (const segment of gone) {
+      if (segment.last > lowest) messages += segment.messages;
+      if (this.#segments.includes(segment)) this.#bytes -= segment.dataBytes + segment.indexBytes;
+      // A reader that still comes to it must not count it again.
+      segment.messages = 0;
+      segment.sealed = true;
+    }
+    this.#segments = this.#segments.filter((segment) => !gone.has(segment));
+    if (this.#writer !== null && gone.has(this.#writer.segment)) {
+      const writer = this.#writer;
+      this.#writer = null;
+      await writer.close();
+    }
+    const text = `${directory}: files of the stream ${stream} were removed while it runs, with ${messages} message(s)`;
+    this.#options.log.error({ stream, directory, messages }, text);
+    this.#noteDamage(messages, text);
+    await mkdir(directory, { recursive: true }).catch(() => undefined);
+    this.#notify();
+  }
+
+  #noteDamage(messages: number, text: string): void {
+    this.counters.damaged += messages;
+    if (this.#damages.length < MAX_DAMAGES) this.#damages.push(text);
+  }
+
+  /** What was found damaged or gone since the start, in words: the first findings. */
+  get damages(): readonly string[] {
+    return this.#damages;
+  }
+
   /** A consumer was to get this segment as a file, and somebody has removed it. */
   countLost(segment: Segment): void {
     this.#countDamage(segment, segment.messages);
   }
 
   #countDamage(segment: Segment, messages: number): void {
-    this.counters.damaged += messages;
+    if (messages === 0) return;
+    this.#noteDamage(
+      messages,
+      `${segment.dataFile}: ${messages} message(s) are damaged or gone, and passed over`,
+    );
     this.#options.log.error(
       { file: segment.dataFile, messages },
       'messages in the spool are damaged or gone, and passed over',
     );
+    if (!existsSync(segment.dataFile)) segment.messages = 0;
   }
 
   /** The sealed segment that holds `offset` or is next behind it; undefined when there is none yet. */
@@ -569,6 +648,7 @@ export class StreamLog {
     if (this.#sealTimer !== null) clearTimeout(this.#sealTimer);
     this.#sealTimer = null;
     if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
+    if (this.#watchTimer !== null) clearInterval(this.#watchTimer);
     while (this.#pumping !== null) await this.#pumping;
     await this.#seal();
     this.#notify();

@@ -49,6 +49,7 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
     if (unit === 'message') return deliveryOf(await streamLog.read(cursor));
     const segment = streamLog.sealedFrom(cursor.offset);
     if (segment === undefined) return null;
+    await streamLog.verify(segment);
     if (segment.base >= cursor.offset && segment.exact) {
       cursor.offset = segment.last + 1;
       segment.pins++;
