@@ -18,6 +18,8 @@ import { createHttpListener } from '../http/listener.ts';
 import { createMetrics } from '../http/metrics.ts';
 import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
+import type { Alert } from '../messages/alert.ts';
+import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createAlertTeller } from './alert-teller.ts';
@@ -37,6 +39,7 @@ import { createLiveModel } from './read-model.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
+import { createSteadyClock } from './steady-clock.ts';
 import { createStream } from './stream.ts';
 
 export interface Service {
@@ -71,7 +74,12 @@ export function createService(
 ): Service {
   const { config } = loaded;
   checkRoles(config, roles);
-  const now = Date.now;
+  const clock = createSteadyClock({
+    directory: config.data,
+    log,
+    onStep: (ms) => teller.tell(clockStepAlert(ms, now(), policyVersion())),
+  });
+  const { now } = clock;
   const startedAt = new Date(now()).toISOString();
   const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
   const onServer = config.clickhouse.url !== '';
@@ -124,7 +132,8 @@ export function createService(
   const teller = createAlertTeller(stream, log);
   const reloader = createReloader(loaded, {
     log,
-    now,
+    // The times of files are the machine's.
+    now: Date.now,
     policyVersion,
     tell: teller.tell,
     problem: (file) => listFetcher.problem(file),
@@ -141,7 +150,7 @@ export function createService(
     lists: () => reloader.lists,
     onChange: () => void reloader.reload(),
     log,
-    now,
+    now: Date.now,
   });
   const findingsRole = roles.has('store')
     ? createFindingsRole({
@@ -307,6 +316,7 @@ export function createService(
     async start() {
       leaveHeapToV8 = allowHeapGrowth();
       await makeDirectory(config.data, 'data directory');
+      clock.start();
       await stream.start();
       const streamOpen = openStream();
       // The stream of a single process is there at once; a broker may take its time.
@@ -351,8 +361,25 @@ export function createService(
       await Promise.all([http.stop(), sqlListener?.stop()]);
       await engine.stop();
       await stream.stop();
+      await clock.stop();
       leaveHeapToV8();
     },
+  };
+}
+
+function clockStepAlert(ms: number, nowMs: number, policy_version: string): Alert {
+  const way = ms > 0 ? 'forward' : 'back';
+  const reason = `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`;
+  return {
+    ...hostlessAlert({
+      kind: 'coverage',
+      identity: ['clock_stepped', nowMs, ms],
+      sinceMs: nowMs,
+      nowMs,
+      reasons: [reason],
+      policy_version,
+    }),
+    coverage: { cause: 'clock_stepped', exporters: 0, lost: 0 },
   };
 }
 

@@ -115,6 +115,7 @@ const COVERAGE_CAUSES = [
   'exporters_full',
   'template_redefined',
   'data_damaged',
+  'clock_stepped',
 ] as const;
 
 export const alertSchema = z.object({

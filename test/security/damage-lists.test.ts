@@ -27,7 +27,8 @@ async function serve(hosts: readonly string[], data = 'data') {
   stream.kept = hosts.map((host) => jsonMessage(offender(host)));
   const errors: string[] = [];
   const log = createLogger('silent');
-  log.error = ((fields: object, text: string) => void errors.push(`${text} ${JSON.stringify(fields)}`)) as never;
+  log.error = ((fields: object, text: string) =>
+    void errors.push(`${text} ${JSON.stringify(fields)}`)) as never;
   const config = configSchema.parse({
     networks: { internal: ['192.0.2.0/24'] },
     senders: [{ name: 'mail', hosts: ['192.0.2.100'] }],
@@ -56,9 +57,7 @@ describe('a list whose host has lost its incident', () => {
     await expect.poll(() => role.troubles().join()).toMatch(/no incident any more \(.*192\.0\.2\.56/);
     expect(() => role.hosts('4')).toThrow(/acl forget-lost/);
     await expect(role.targetText('edge', '4')).rejects.toMatchObject({ code: 'unavailable' });
-    await expect
-      .poll(() => stream.published.filter(({ stream: name }) => name === 'alerts').length)
-      .toBe(1);
+    await expect.poll(() => stream.published.filter(({ stream: name }) => name === 'alerts').length).toBe(1);
     expect(errors.filter((text) => text.includes('no incident'))).toHaveLength(1);
     await role.stop();
     expect(file()).toBe(before);
@@ -80,7 +79,9 @@ describe('a list whose host has lost its incident', () => {
     await first.role.stop();
     const before = file();
     const { role } = await serve([], 'empty');
-    await expect.poll(() => role.troubles().join()).toMatch(/192\.0\.2\.55, 192\.0\.2\.56|192\.0\.2\.56, 192\.0\.2\.55/);
+    await expect
+      .poll(() => role.troubles().join())
+      .toMatch(/192\.0\.2\.55, 192\.0\.2\.56|192\.0\.2\.56, 192\.0\.2\.55/);
     await role.stop();
     expect(file()).toBe(before);
     const again = await serve([], 'empty');
@@ -103,7 +104,8 @@ describe('a list whose host has lost its incident', () => {
       await role.stop();
       expect([bit, file()]).toEqual([bit, before]);
       // The newline at the end may become another blank, and says nothing.
-      if (bit >> 3 < good.length - 1) expect([bit, role.troubles()]).toEqual([bit, [expect.stringContaining('damaged')]]);
+      if (bit >> 3 < good.length - 1)
+        expect([bit, role.troubles()]).toEqual([bit, [expect.stringContaining('damaged')]]);
       rmSync(join(directory, `copy${bit}`), { recursive: true });
     }
   });
