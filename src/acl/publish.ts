@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclFamily } from './model.ts';
 import { revisionOf } from './revision.ts';
@@ -147,9 +148,26 @@ export async function keptRevision(
     .at(-1);
   const isCurrent = current !== null && revisionOf(current) === revision;
   const text = isCurrent ? current : entry === undefined ? null : await readFile(join(history, entry));
-  if (text === null) return null;
-  const model = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
-  return { text: text.toString('utf8'), model };
+  // The name says what was in it.
+  if (text === null || revisionOf(text) !== revision) return null;
+  const stored = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
+  return { text: text.toString('utf8'), model: stored === null ? null : checkedText(stored) };
+}
+
+/** What of a list and its history is damaged, in words; empty when nothing is. */
+export async function damagedRevisions(file: AclFile): Promise<string[]> {
+  const name = fileName(file);
+  const history = join(file.directory, HISTORY);
+  const damages: string[] = [];
+  for (const entry of await readdir(history).catch(() => [])) {
+    const path = join(history, entry);
+    if (isRevisionOf(entry, name)) {
+      if (revisionOf(await readFile(path)) !== entry.slice(-REVISION_DIGITS))
+        damages.push(`${path} is damaged`);
+    } else if (modelRevision(entry, name) !== null && checkedText(await readFile(path, 'utf8')) === null)
+      damages.push(`${path} is damaged`);
+  }
+  return damages;
 }
 
 /** `20260301T100000.000Z` as ISO 8601. */
@@ -261,7 +279,8 @@ async function keepModel(
 ): Promise<void> {
   const history = await historyOf(directory, modes);
   const kept = `${name}.${revision}.json`;
-  if ((await lstatOrNull(join(history, kept))) === null) await replace(history, kept, model, modes);
+  if ((await lstatOrNull(join(history, kept))) === null)
+    await replace(history, kept, withChecksum(model), modes);
 }
 
 function modelRevision(entry: string, name: string): string | null {

@@ -24,6 +24,7 @@ import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createAlertTeller } from './alert-teller.ts';
 import { createCoverageRole } from './coverage-role.ts';
+import { createDamageReport } from './damage-report.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
 import { makeDirectory } from './directory.ts';
@@ -86,7 +87,9 @@ export function createService(
   const hasEngine = roles.has('store') || (onServer && (roles.has('serve') || roles.has('collect')));
   const engine = hasEngine ? createEngine(config, log) : createAbsentEngine();
 
-  const collector = roles.has('collect') ? createCollector(config, { stream, log, now }) : null;
+  const collector = roles.has('collect')
+    ? createCollector(config, { stream, log, now, onDamage: (text) => damage.note(text) })
+    : null;
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
   let detection = detectorOptions(config, stream.partitions('mail'));
@@ -130,6 +133,18 @@ export function createService(
           now,
         });
   const teller = createAlertTeller(stream, log);
+  const damage = createDamageReport({
+    directory: config.data,
+    parts: [
+      ...(config.kafka.brokers.length === 0 ? ['stream'] : roles.has('collect') ? ['spool'] : []),
+      ...(hasEngine && !onServer ? ['store'] : []),
+    ],
+    damages: () => stream.damages?.() ?? [],
+    log,
+    now,
+    tell: teller.tell,
+    policyVersion,
+  });
   const reloader = createReloader(loaded, {
     log,
     // The times of files are the machine's.
@@ -200,6 +215,7 @@ export function createService(
     parts: [
       () => [...waitingFor],
       () => stream.troubles?.() ?? [],
+      damage.troubles,
       () => serveRole?.troubles() ?? [],
       () =>
         writer === null || writer.counters.waitsFor === ''
@@ -317,6 +333,7 @@ export function createService(
       leaveHeapToV8 = allowHeapGrowth();
       await makeDirectory(config.data, 'data directory');
       clock.start();
+      damage.start();
       await stream.start();
       const streamOpen = openStream();
       // The stream of a single process is there at once; a broker may take its time.
@@ -352,6 +369,7 @@ export function createService(
       await opened.catch(() => undefined);
       await findingsRole?.stop();
       await detectRole?.stop();
+      await damage.stop();
       await teller.settled();
       await serveRole?.stop();
       await listPush?.stop();

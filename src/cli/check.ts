@@ -14,6 +14,7 @@ import { createEngine, storeExists } from '../app/engine.ts';
 import { hostBound, memoryPresent } from '../app/host-bound.ts';
 import { createListWatch } from '../app/list-watch.ts';
 import { createLogger } from '../app/logger.ts';
+import { verifyData } from '../app/verify-data.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { exposedSecrets } from '../config/secret-files.ts';
@@ -32,7 +33,9 @@ interface Finding {
 export async function checkCommand(
   loaded: LoadedConfig,
   streams: { readonly stdout: NodeJS.WritableStream },
+  flags: { readonly data?: boolean } = {},
 ): Promise<number> {
+  if (flags.data === true) return print(await dataFindings(loaded), streams);
   const { config } = loaded;
   const client = createClient(config);
   const running = await client.isUp();
@@ -57,9 +60,26 @@ export async function checkCommand(
     // The embedded store belongs to the instance; a server can be asked by anyone.
     ...(running && config.clickhouse.url === '' ? [] : [await store(loaded)]),
   ];
+  return print(findings, streams);
+}
+
+/** Exit code: 1 when something failed. */
+function print(findings: readonly Finding[], streams: { readonly stdout: NodeJS.WritableStream }): number {
   for (const { level, text } of findings)
     streams.stdout.write(printable(`${level.padEnd(4)}  ${text}`).concat('\n'));
   return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
+}
+
+/** The files of a stopped instance; one that runs writes on. */
+async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
+  if (await createClient(loaded.config).isUp())
+    return [{ level: 'FAIL', text: 'an instance is running: stop it, or see its /readyz' }];
+  const findings = await verifyData(loaded);
+  return findings.flatMap(({ what, damages }): Finding[] =>
+    damages.length === 0
+      ? [{ level: 'ok', text: what }]
+      : damages.map((text) => ({ level: 'FAIL', text: `${what}: ${text}` })),
+  );
 }
 
 async function instance(client: Client): Promise<Finding[]> {

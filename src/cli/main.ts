@@ -427,10 +427,14 @@ program
 program
   .command('check')
   .description('validate the configuration and this machine, and say what to change')
-  .addHelpText('after', examples('check', '--config /etc/rogue-smtp/config.yaml check'))
-  .action(async () => {
+  .option(
+    '--data',
+    'read the files of a stopped instance against their checksums; exit code 1 if any is damaged',
+  )
+  .addHelpText('after', examples('check', '--config /etc/rogue-smtp/config.yaml check', 'check --data'))
+  .action(async (flags: { data?: boolean }) => {
     const { checkCommand } = await import('./check.ts');
-    process.exitCode = await checkCommand(settings(), process);
+    process.exitCode = await checkCommand(settings(), process, flags);
   });
 
 program

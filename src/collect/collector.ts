@@ -37,6 +37,8 @@ export interface CollectorDependencies {
   readonly now: () => number;
   /** The real one unless a test brings its own. */
   readonly createDecoder?: (options: DecoderOptions, sink: FlowSink) => Decoder;
+  /** Called with what was found damaged in the data directory, in words. */
+  readonly onDamage?: (text: string) => void;
   /** Where sockets of systemd are looked for; default: the environment of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -108,11 +110,17 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     decoderOptions(settings, mailOnly ? ports : undefined),
     sink,
   );
-  const sequences = createSequenceFile(join(config.data, SEQUENCE_FILE), (reason) =>
-    log.warn(
-      { reason },
-      'where the exporters stood cannot be kept: after a restart its losses are not known',
-    ),
+  const sequences = createSequenceFile(
+    join(config.data, SEQUENCE_FILE),
+    (reason) =>
+      log.warn(
+        { reason },
+        'where the exporters stood cannot be kept: after a restart its losses are not known',
+      ),
+    (lines) =>
+      dependencies.onDamage?.(
+        `${join(config.data, SEQUENCE_FILE)}: ${lines} line(s) are damaged: what these exporters sent while nothing ran may be counted wrongly`,
+      ),
   );
   let listeners: Listener[] = [];
   /**
@@ -263,6 +271,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       log.warn(
         { file: templateFile, reason: loaded.reason },
         'the templates kept from the last run cannot be read; exporters will send them again',
+      );
+      dependencies.onDamage?.(
+        `${templateFile} is damaged (${loaded.reason}): flows cannot be decoded until the exporters send their templates again`,
       );
     } else if (loaded.kind === 'snapshot') {
       const templates = decoder.restore(loaded.snapshot, now());

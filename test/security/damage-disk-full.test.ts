@@ -38,7 +38,7 @@ describe.skipIf(obstacle !== null)(`a full disk${obstacle === null ? '' : ` (${o
   const filler = () => join(disk, 'filler');
   /** Takes every byte that is left. */
   function fill(): void {
-    for (let i = 0; ; i++) {
+    for (;;) {
       try {
         writeFileSync(filler(), Buffer.alloc(512), { flag: 'a' });
       } catch {

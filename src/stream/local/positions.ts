@@ -184,7 +184,10 @@ export class GroupPositions {
 
 type Positions = Map<StreamName, number>;
 
-function parsePositions(stored: string): { readonly committed: Positions; readonly begins: Positions } | null {
+/** Null for what is damaged. */
+export function parsePositions(
+  stored: string,
+): { readonly committed: Positions; readonly begins: Positions } | null {
   let value: unknown;
   try {
     const text = checkedText(stored);
