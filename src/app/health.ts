@@ -25,8 +25,8 @@ export interface Health {
 
 /** An answer of the store counts for so long, so that readiness can be asked for often. */
 const ANSWER_VALID_MS = 2000;
-/** How long an answer of `/readyz` waits for the store or the disk. */
-const WAIT_MS = 2000;
+/** How long an answer of `/readyz` waits for the store or the disk: Kubernetes gives up after a second by default. */
+const WAIT_MS = 800;
 /** Less than the spool and the lists need to write anything of use. */
 const LEAST_FREE_BYTES = 1024 * 1024;
 

@@ -181,5 +181,9 @@ describe('the data of a stream', () => {
     });
     await expect.poll(() => seen.length, { timeout: 5000 }).toBeGreaterThan(0);
     expect(stream.counters.damaged.incidents).toBe(2);
+    // Nothing lay in this one.
+    rmSync(join(directory, 'mail'), { recursive: true });
+    await expect.poll(() => stream.damages?.().join(), { timeout: 5000 }).toMatch(/stream mail were removed/);
+    expect(await stream.publish('mail', [message('', 'x')])).toEqual({ accepted: 1, dropped: 0 });
   });
 });

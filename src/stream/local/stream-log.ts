@@ -379,7 +379,11 @@ export class StreamLog {
     const { directory, settings } = this.#options;
     if (this.#writer === null) {
       const segment = createSegment(directory, settings.format, { base: this.#end });
-      this.#writer = await SegmentWriter.open(segment, settings);
+      this.#writer = await SegmentWriter.open(segment, settings).catch(async (error: unknown) => {
+        if (existsSync(directory)) throw error;
+        await this.#noticeVanished();
+        return SegmentWriter.open(segment, settings);
+      });
     }
     const { segment } = this.#writer;
     const before = segment.dataBytes + segment.indexBytes;
@@ -550,8 +554,9 @@ export class StreamLog {
     const gone = new Set(
       known.filter(({ dataFile, indexFile }) => !existsSync(dataFile) || !existsSync(indexFile)),
     );
-    if (gone.size === 0) return;
     const { directory, settings, stream } = this.#options;
+    // Also where nothing lay in it: no segment could be begun any more.
+    if (gone.size === 0 && existsSync(directory)) return;
     const lowest = settings.compacted ? -1 : (this.#options.lowestCommitted() ?? -1);
     let messages = 0;
     for (const segment of gone) {
