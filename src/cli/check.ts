@@ -85,8 +85,10 @@ async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
 async function instance(client: Client): Promise<Finding[]> {
   try {
     const { version, started_at, policy } = await client.status();
+    const notReady = await client.notReady();
     return [
       { level: 'ok', text: `an instance is running at http.listen: version ${version}, since ${started_at}` },
+      ...(notReady === null ? [] : [{ level: 'FAIL', text: `the instance is ${notReady}` } as const]),
       ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
       ...policy.lists.map(listFinding),
     ];

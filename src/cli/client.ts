@@ -20,6 +20,8 @@ export interface Client extends ReadModel {
   reload(force: boolean): Promise<PolicyStatus>;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
+  /** What keeps it from being ready, in its words; null when nothing does. */
+  notReady(): Promise<string | null>;
   /** Resolves when the service is ready; rejects with `failure` or after half a minute. */
   waitUntilReady(failure: Promise<never>): Promise<void>;
   /**
@@ -150,6 +152,14 @@ export function createClient(config: Config): Client {
         return false;
       }
     },
+    async notReady() {
+      try {
+        await request('/readyz', { signal: AbortSignal.timeout(HEALTH_WAIT_MS) });
+        return null;
+      } catch (error) {
+        return messageOf(error);
+      }
+    },
     async waitUntilReady(failure) {
       const over = new AbortController();
       try {
@@ -217,8 +227,12 @@ function alertOfEvent(event: string): Alert | null {
   return parsed.success ? parsed.data : null;
 }
 
-/** Of our JSON, or of a ClickHouse exception without what is for programs. */
+/** Begins the answer of /readyz of a service that is not. */
+const NOT_READY = 'not ready: ';
+
+/** Of our JSON, of /readyz, or of a ClickHouse exception without what is for programs. */
 function errorText(body: string): string | null {
+  if (body.startsWith(NOT_READY)) return body.trimEnd();
   const exception = /^Code: \d+\. DB::Exception: (.*) \(\w*\)\s*$/s.exec(body);
   if (exception !== null) return exception[1];
   try {

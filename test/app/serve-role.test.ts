@@ -194,6 +194,11 @@ describe('the serve role', () => {
       [jsonMessage(incident)],
     );
     await role.stop();
+    expect(role.troubles()).toEqual(
+      ['4', '6'].map((family) =>
+        expect.stringMatching(`the list lost.${family} is left as it was: .*ENOTDIR`),
+      ),
+    );
     expect(logged.filter(({ level }) => level === 'error')).toHaveLength(2);
     expect(fileText('edge.4.txt')).toContain(`deny tcp host ${ROGUE} any eq 25`);
   });
