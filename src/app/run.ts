@@ -65,6 +65,8 @@ const RETRY_MS = 2000;
 /** How long the store may take to answer that it is there. */
 const STORE_PROBE_MS = 2000;
 const EMBEDDED_PROBE_MS = 35_000;
+/** After so many the embedded store is reported as damaged. */
+const STORE_ATTEMPTS = 3;
 
 /** Inert until `start`. Throws RogueSmtpError `config` for roles that the configuration does not allow. */
 export function createService(
@@ -216,6 +218,7 @@ export function createService(
       () => [...waitingFor],
       () => stream.troubles?.() ?? [],
       damage.troubles,
+      () => (storeTrouble === null ? [] : [storeTrouble]),
       () => serveRole?.troubles() ?? [],
       () =>
         writer === null || writer.counters.waitsFor === ''
@@ -316,7 +319,19 @@ export function createService(
   async function openStore(): Promise<void> {
     if (!hasEngine) return;
     const away = 'the store is away; flows wait in the stream';
-    if (!(await untilThere(() => engine.start(), away))) return;
+    let failures = 0;
+    const open = async () => {
+      try {
+        await engine.start();
+        storeTrouble = null;
+      } catch (error) {
+        storeTrouble = `the store cannot be opened: ${messageOf(error)}`;
+        // A server may be away for a while; files of our own that cannot be opened are damage.
+        if (++failures === STORE_ATTEMPTS && !onServer) damage.note(storeTrouble);
+        throw error;
+      }
+    };
+    if (!(await untilThere(open, away))) return;
     // By itself: an engine that runs must not be started again because a table could not be made.
     if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
     await writer?.start();
@@ -325,6 +340,8 @@ export function createService(
     waitingFor.delete('the store');
   }
 
+  /** Why the store could not be opened at the newest attempt. */
+  let storeTrouble: string | null = null;
   let opened: Promise<unknown> = Promise.resolve();
   let leaveHeapToV8 = () => {};
 
