@@ -19,6 +19,7 @@ import {
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { engineError } from './failures.ts';
+import { withinBounds } from './readonly-sql/settings.ts';
 import { askRules, checkedSql, type ReadonlyRules } from './readonly-sql.ts';
 import { JSON_SETTINGS, parseRows, textOf } from './rows.ts';
 import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, resultFormat } from './sql.ts';
@@ -45,10 +46,12 @@ const TIMEOUT_GRACE_MS = 5000;
 const IDLE_SOCKET_MS = 9500;
 const MAX_CONNECTIONS = 8;
 const RULES_VALID_MS = 600_000;
+/** Seconds for the server. */
+const timeLimit = (timeoutMs: number) => Math.max(1, Math.ceil(timeoutMs / 1000));
+
+const USER_BOUNDS = { max_result_rows: 1_000_000, max_result_bytes: 32 * 1024 * 1024 } as const;
 const USER_LIMITS = {
   readonly: '1',
-  max_result_rows: '1000000',
-  max_result_bytes: String(32 * 1024 * 1024),
   result_overflow_mode: 'throw',
 } as const;
 
@@ -102,7 +105,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         query: `${sql}\nFORMAT ${format}`,
         clickhouse_settings: {
           ...settings,
-          max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+          max_execution_time: timeLimit(timeoutMs),
           ...requestSettings(given.request),
           // Without it an error in the middle of a result would come with status 200.
           wait_end_of_query: 1,
@@ -128,12 +131,23 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     given: QueryOptions = {},
   ): Promise<Uint8Array> {
     if (given.readonly !== true) return fetchResult(sql, format, settings, given);
-    return fetchResult(
-      checkedSql(sql, await readonlyRules()),
-      format,
-      { ...settings, ...USER_LIMITS },
-      given,
-    );
+    const checked = checkedSql(sql, await readonlyRules());
+    const asked = { ...given.request?.settings, ...checked.settings };
+    return fetchResult(checked.sql, format, settings, {
+      ...given,
+      request: {
+        params: given.request?.params ?? {},
+        settings: {
+          ...textSettings(
+            withinBounds(asked, {
+              ...USER_BOUNDS,
+              max_execution_time: timeLimit(given.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+            }),
+          ),
+          ...USER_LIMITS,
+        },
+      },
+    });
   }
 
   /** `body` is called for each attempt, since a stream can be read only once. */
@@ -213,7 +227,7 @@ function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
   return { ...request.settings, ...Object.fromEntries(params) };
 }
 
-function textSettings(settings: Readonly<Record<string, string | number>>): ClickHouseSettings {
+function textSettings(settings: Readonly<Record<string, string | number>>): Record<string, string> {
   return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
 

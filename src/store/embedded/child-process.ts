@@ -9,9 +9,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RogueSmtpError } from '../../errors.ts';
-import { elapsed, firstOf, nextEvent, settled } from '../../waiting.ts';
 import { engineError } from '../failures.ts';
 import type { ReadonlyRules } from '../readonly-sql.ts';
+import type { Confinement } from './confine.ts';
 import type { ChildMessage, ChildOptions, RequestBody } from './protocol.ts';
 
 export interface EngineLog {
@@ -24,6 +24,8 @@ export interface EngineLog {
 export interface EngineProcess {
   readonly pid: number | undefined;
   readonly rules: ReadonlyRules;
+  /** What the kernel keeps it from. */
+  readonly confinement: Confinement;
   /**
    * Resolves with the result. When nothing of the same kind is answered for `limitMs`, be it this call or those
    * before it, the child is taken for stuck and killed.
@@ -36,7 +38,11 @@ export interface EngineProcess {
 
 export type StartResult =
   | { readonly ok: true; readonly process: EngineProcess }
-  | { readonly ok: false; readonly why: 'missing' | 'locked' | 'other'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly why: 'missing' | 'confined' | 'locked' | 'other';
+      readonly message: string;
+    };
 
 /** Opening a large store reads the parts of all tables; a disk that is cold may take long. */
 const START_LIMIT_MS = 120_000;
@@ -52,10 +58,10 @@ interface PendingCall {
   timer: NodeJS.Timeout;
 }
 
-/** The compiled child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
+/** The compiled launcher of the child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
 function childEntry(): { path: string; execArgv: string[] } {
   const source = import.meta.url.endsWith('.ts');
-  const path = fileURLToPath(new URL(source ? './child.ts' : './child.js', import.meta.url));
+  const path = fileURLToPath(new URL(source ? './launcher.ts' : './launcher.js', import.meta.url));
   if (!source) return { path, execArgv: [] };
   const loader = createRequire(import.meta.url).resolve('tsx');
   return { path, execArgv: ['--import', pathToFileURL(loader).href] };
@@ -73,9 +79,13 @@ function childEnvironment(): NodeJS.ProcessEnv {
   return environment;
 }
 
-export async function startEngineProcess(options: ChildOptions, log: EngineLog): Promise<StartResult> {
+export async function startEngineProcess(
+  options: ChildOptions,
+  log: EngineLog,
+  confined: boolean,
+): Promise<StartResult> {
   const entry = childEntry();
-  const child = fork(entry.path, [], {
+  const child = fork(entry.path, confined ? [] : ['free'], {
     cwd: options.directory,
     env: childEnvironment(),
     execArgv: entry.execArgv,
@@ -83,24 +93,15 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
     silent: true,
   });
   const printed = logOutput(child, log);
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(howItEnded(code, signal)));
   });
-  child.send(options, () => undefined);
-  const outcome = await firstOf<ChildMessage | string | null>(
-    nextEvent(child, 'message', (message: ChildMessage) => message),
-    nextEvent(child, 'error', (error: Error) => error.message),
-    nextEvent(child, 'exit', howItEnded),
-    elapsed(START_LIMIT_MS, null),
-  );
+  const outcome = await firstAnswer(child, options);
   if (outcome !== null && typeof outcome !== 'string' && outcome.kind === 'ready') {
-    return { ok: true, process: carry(child, outcome.rules, ended) };
+    return { ok: true, process: carry(child, outcome, ended) };
   }
-  child.kill('SIGKILL');
-  // A process that could not even be made has no streams to close.
-  await firstOf<unknown>(settled(Promise.all([ended, closed])), elapsed(CLOSE_LIMIT_MS, null));
+  await killAndClose(child);
   // The engine throws "Failed to create connection" and prints why.
   const reason = printed();
   if (LOCKED.test(reason)) return { ok: false, why: 'locked', message: reason };
@@ -112,11 +113,51 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
   return { ok: false, why: 'other', message: 'its process answered out of turn' };
 }
 
+/**
+ * Gives the child its options as soon as it is there, and waits for what it answers. A text says how it ended instead; null: too late.
+ * Leaves no listener behind.
+ */
+function firstAnswer(child: ChildProcess, options: ChildOptions): Promise<ChildMessage | string | null> {
+  return new Promise((resolve) => {
+    const done = (outcome: ChildMessage | string | null) => {
+      clearTimeout(timer);
+      child.off('message', onMessage).off('error', onError).off('exit', onExit);
+      resolve(outcome);
+    };
+    const onMessage = (message: ChildMessage) => {
+      if (message.kind === 'here') child.send(options, () => undefined);
+      else done(message);
+    };
+    const onError = (error: Error) => done(error.message);
+    const onExit = (code: number | null, signal: NodeJS.Signals | null) => done(howItEnded(code, signal));
+    const timer = setTimeout(() => done(null), START_LIMIT_MS);
+    child.on('message', onMessage).once('error', onError).once('exit', onExit);
+  });
+}
+
 function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
   return signal === null ? `exit code ${code}` : `signal ${signal}`;
 }
 
-function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>): EngineProcess {
+/** Kills it and waits, not for ever, until all that it printed is read. */
+function killAndClose(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      child.off('close', done);
+      resolve();
+    };
+    const timer = setTimeout(done, CLOSE_LIMIT_MS);
+    child.once('close', done);
+    child.kill('SIGKILL');
+  });
+}
+
+function carry(
+  child: ChildProcess,
+  { rules, confinement }: Extract<ChildMessage, { readonly kind: 'ready' }>,
+  ended: Promise<string>,
+): EngineProcess {
   const calls = new Map<number, PendingCall>();
   const answeredAt = new Map<RequestBody['kind'], number>();
   let nextId = 1;
@@ -145,6 +186,7 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
   return {
     pid: child.pid,
     rules,
+    confinement,
     ended,
     kill: () => child.kill('SIGKILL'),
     call(request, limitMs) {

@@ -12,7 +12,7 @@ import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
-import { checkedSql } from '../readonly-sql.ts';
+import { checkedSql, type ReadonlyRules } from '../readonly-sql.ts';
 import { parseRows } from '../rows.ts';
 import { insertFlowsFromFile, insertJsonHead, insertSettings, resultFormat } from '../sql.ts';
 import type { Engine, QueryOptions } from '../store.ts';
@@ -61,12 +61,22 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   let current: Promise<EngineProcess> | null = null;
   let live: EngineProcess | null = null;
   let reads = 0;
+  /** Until it turns out that this machine's libraries lie where the launcher does not expect them. */
+  let confined = true;
 
   async function startOnce(): Promise<EngineProcess> {
     const deadline = Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS);
     for (;;) {
-      const started = await startEngineProcess({ directory, database, memoryBytes }, log);
+      const started = await startEngineProcess({ directory, database, memoryBytes }, log, confined);
       if (started.ok) return started.process;
+      if (started.why === 'confined') {
+        log.warn(
+          { error: started.message },
+          'the embedded engine does not start confined; starting it without',
+        );
+        confined = false;
+        continue;
+      }
       if (started.why === 'missing')
         throw new RogueSmtpError(
           'unavailable',
@@ -135,11 +145,9 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       return await withProcess((process) => {
         const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
         const request: ReadRequest = {
-          kind: given.readonly === true ? 'readonly' : 'read',
-          sql: given.readonly === true ? checkedSql(sql, process.rules) : sql,
+          ...(given.readonly === true ? userStatement(sql, process.rules, given) : { kind: 'read', sql }),
           format,
           params: given.params,
-          request: given.request,
           rows,
           timeoutMs,
         };
@@ -205,6 +213,23 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       await process.call({ kind: 'stop' }, STOP_LIMIT_MS).catch(() => undefined);
       await process.ended;
       clearTimeout(timer);
+    },
+  };
+}
+
+/** The checked statement, with its own settings among those of the request. */
+function userStatement(
+  sql: string,
+  rules: ReadonlyRules,
+  { request }: QueryOptions,
+): Pick<ReadRequest, 'kind' | 'sql' | 'request'> {
+  const checked = checkedSql(sql, rules);
+  return {
+    kind: 'readonly',
+    sql: checked.sql,
+    request: {
+      params: request?.params ?? {},
+      settings: { ...request?.settings, ...checked.settings },
     },
   };
 }
