@@ -58,7 +58,7 @@ export async function checkCommand(
     ...(await disk(config.data)),
     ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
     // The embedded store belongs to the instance; a server can be asked by anyone.
-    ...(running && config.clickhouse.url === '' ? [] : [await store(loaded)]),
+    ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
   ];
   return print(findings, streams);
 }
@@ -201,7 +201,8 @@ async function topics({ kafka: config }: Config): Promise<Finding> {
   }
 }
 
-async function store(loaded: LoadedConfig): Promise<Finding> {
+/** The store, and the walls around SQL that people type. */
+async function store(loaded: LoadedConfig): Promise<Finding[]> {
   const scratch = storeExists(loaded.config) ? null : await mkdtemp(join(tmpdir(), 'rogue-smtp-check-'));
   const config = scratch === null ? loaded.config : { ...loaded.config, data: scratch };
   const name =
@@ -210,9 +211,13 @@ async function store(loaded: LoadedConfig): Promise<Finding> {
   try {
     await engine.start();
     const [row] = await engine.query<{ version: string }>('SELECT version() AS version');
-    return { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` };
+    const walls = await engine.walls();
+    return [
+      { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` },
+      ...walls.map(({ stands, text }): Finding => ({ level: stands ? 'ok' : 'warn', text })),
+    ];
   } catch (error) {
-    return { level: 'FAIL', text: `${name}: ${messageOf(error)}` };
+    return [{ level: 'FAIL', text: `${name}: ${messageOf(error)}` }];
   } finally {
     await engine.stop().catch(() => undefined);
     if (scratch !== null) await rm(scratch, { recursive: true, force: true });

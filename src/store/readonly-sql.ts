@@ -30,7 +30,7 @@ export async function askRules(read: (sql: string) => Promise<string>): Promise<
 export interface ReadableSql {
   /** The statement, written anew: without comments, a format, settings and a trailing semicolon. */
   readonly sql: string;
-  /** What its SETTINGS said: names from a short list, values to be bounded by `withinBounds`. */
+  /** What its SETTINGS said: names from a short list, values still to be bounded by `settingsWithinBounds`. */
   readonly settings: Readonly<Record<string, string>>;
 }
 

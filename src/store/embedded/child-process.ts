@@ -28,11 +28,15 @@ export interface EngineProcess {
   readonly confinement: Confinement;
   /**
    * Resolves with the result. When nothing of the same kind is answered for `limitMs`, be it this call or those
-   * before it, the child is taken for stuck and killed.
+   * before it, the child is taken for stuck and killed. A statement of a user has its `limitMs` for itself, from when it begins to run:
+   * the engine has no way to end one that does not look at its limit, so it is killed with the child. It fails for good; the other calls
+   * under way fail with `InterruptedError` and can be repeated.
    */
   call(request: RequestBody, limitMs: number): Promise<Uint8Array>;
   /** Resolves when the process is gone, however it went. */
   readonly ended: Promise<string>;
+  /** It was killed because of a statement that did not end. */
+  wasInterrupted(): boolean;
   kill(): void;
 }
 
@@ -47,14 +51,24 @@ export type StartResult =
 /** Opening a large store reads the parts of all tables; a disk that is cold may take long. */
 const START_LIMIT_MS = 120_000;
 
+/** A call that was under way when the child was killed because of another. */
+export class InterruptedError extends RogueSmtpError {
+  constructor() {
+    super('store', 'the embedded engine was ended because of another statement', { transient: true });
+  }
+}
+
 const CLOSE_LIMIT_MS = 1000;
 const LOCKED = /Cannot lock file|Another server instance/;
 const MAX_LINE = 2000;
+/** Of ClickHouse. */
+const TIMEOUT_EXCEEDED = 159;
 
 interface PendingCall {
   resolve(result: Uint8Array): void;
   reject(error: unknown): void;
   readonly kind: RequestBody['kind'];
+  readonly limitMs: number;
   timer: NodeJS.Timeout;
 }
 
@@ -162,6 +176,7 @@ function carry(
   const answeredAt = new Map<RequestBody['kind'], number>();
   let nextId = 1;
   let gone: string | null = null;
+  let interrupted = false;
 
   const settle = (id: number): PendingCall | undefined => {
     const call = calls.get(id);
@@ -171,8 +186,27 @@ function carry(
     answeredAt.set(call.kind, performance.now());
     return call;
   };
+  /** The statement of a user runs: from now on its time is its own. */
+  const begin = (id: number) => {
+    const call = calls.get(id);
+    if (call === undefined) return;
+    clearTimeout(call.timer);
+    answeredAt.set(call.kind, performance.now());
+    call.timer = setTimeout(() => {
+      interrupted = true;
+      settle(id)?.reject(
+        engineError(
+          'the statement did not end within its time and had to be killed',
+          TIMEOUT_EXCEEDED,
+          'TIMEOUT_EXCEEDED',
+        ),
+      );
+      child.kill('SIGKILL');
+    }, call.limitMs);
+  };
   child.on('message', (message: ChildMessage) => {
     if (message.kind === 'done') settle(message.id)?.resolve(message.result);
+    else if (message.kind === 'begun') begin(message.id);
     else if (message.kind === 'failed')
       settle(message.id)?.reject(
         engineError(message.failure.message, message.failure.code, message.failure.name),
@@ -180,7 +214,8 @@ function carry(
   });
   void ended.then((how) => {
     gone = how;
-    for (const id of [...calls.keys()]) settle(id)?.reject(endedError(how));
+    for (const id of [...calls.keys()])
+      settle(id)?.reject(interrupted ? new InterruptedError() : endedError(how));
   });
 
   return {
@@ -188,6 +223,7 @@ function carry(
     rules,
     confinement,
     ended,
+    wasInterrupted: () => interrupted,
     kill: () => child.kill('SIGKILL'),
     call(request, limitMs) {
       return new Promise<Uint8Array>((resolve, reject) => {
@@ -199,7 +235,13 @@ function carry(
           if (waitedMs >= limitMs) child.kill('SIGKILL');
           else call.timer = setTimeout(check, limitMs - waitedMs);
         };
-        const call: PendingCall = { resolve, reject, kind: request.kind, timer: setTimeout(check, limitMs) };
+        const call: PendingCall = {
+          resolve,
+          reject,
+          kind: request.kind,
+          limitMs,
+          timer: setTimeout(check, limitMs),
+        };
         calls.set(id, call);
         child.send({ ...request, id }, (error) => {
           if (error !== null) settle(id)?.reject(endedError(error.message));

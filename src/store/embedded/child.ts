@@ -7,9 +7,8 @@
  * made and thrown away per statement of a user.
  */
 
-import { availableParallelism, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { messageOf } from '../../errors.ts';
-import { withinBounds } from '../readonly-sql/settings.ts';
 import { askRules } from '../readonly-sql.ts';
 import { JSON_SETTINGS, textOf } from '../rows.ts';
 import { INSERT_SETTINGS, quoteName, quoteText } from '../sql.ts';
@@ -19,8 +18,6 @@ import { type Connection, type Connector, openEngine } from './connection.ts';
 import type { ChildMessage, ChildOptions, ReadRequest, Request } from './protocol.ts';
 
 const MAX_READ_BYTES = 128 * 1024 * 1024;
-const MAX_USER_ROWS = 1_000_000;
-const MAX_USER_BYTES = 32 * 1024 * 1024;
 /** Statements of users that run at once; more wait. Each holds a thread of the pool of eight. */
 const USER_STATEMENTS = 2;
 /** About a third of the collector's share when both want a core. */
@@ -105,12 +102,7 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
       await connection.command(`SET profile = ${quoteText(READER_PROFILE)}`);
       await connection.command(
         setStatement({
-          ...withinBounds(settings, {
-            max_execution_time: seconds(request.timeoutMs),
-            max_result_rows: MAX_USER_ROWS,
-            max_result_bytes: MAX_USER_BYTES,
-            max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
-          }),
+          ...settings,
           result_overflow_mode: 'throw',
           max_memory_usage: Math.floor(memoryBytes / 4),
           allow_ddl: 0,
@@ -140,7 +132,10 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
       case 'read':
         return inReader(() => read(request));
       case 'readonly':
-        return inUser(() => readAsUser(request));
+        return inUser(() => {
+          say({ kind: 'begun', id: request.id });
+          return readAsUser(request);
+        });
       case 'stop':
         await inWriter(() => inReader(async () => undefined));
         return NOTHING;

@@ -129,7 +129,8 @@ export async function confineAndReplace(
   const network = refuseSockets(c);
   const confinement = { files, network, missing: missingParts(files, network) };
   if (!files && !network) return confinement;
-  c.fcntl(program.keep, F_SETFD, 0);
+  // Node marks all of them to be closed, what it prints to as well.
+  for (const descriptor of [0, 1, 2, program.keep]) c.fcntl(descriptor, F_SETFD, 0);
   const env = Object.entries(environment(confinement)).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${value}`],
   );

@@ -62,5 +62,7 @@ export type ChildMessage =
       readonly why: 'missing' | 'confined' | 'other';
       readonly message: string;
     }
+  /** A statement of a user has left the queue. */
+  | { readonly kind: 'begun'; readonly id: number }
   | { readonly kind: 'done'; readonly id: number; readonly result: Uint8Array }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure };

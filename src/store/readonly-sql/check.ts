@@ -97,7 +97,12 @@ function headObjection(tokens: readonly Token[], start: number): string | null {
   if (start > 0 && first !== 'select' && first !== 'with') return 'only a SELECT may stand in brackets';
   if (first === 'show') {
     const what = nameOf(tokens[start + 1]);
-    if (!SHOWABLE.has(what) || (what === 'create' && NOT_SHOWABLE_CREATE.test(nameOf(tokens[start + 2]))))
+    const next = nameOf(tokens[start + 2]);
+    if (
+      !SHOWABLE.has(what) ||
+      (what === 'create' && NOT_SHOWABLE_CREATE.test(next)) ||
+      (what === 'full' && next !== 'tables' && next !== 'columns')
+    )
       return 'of SHOW only tables, databases, columns, functions and CREATE of a table are allowed';
   }
   if (first === 'explain') {
@@ -202,7 +207,11 @@ function isClause(tokens: readonly Token[], at: number): boolean {
     (before.kind === 'sign' ? !isOperand(before) : BEFORE_OPERAND.has(wordOf(before)));
   if (!operand) return true;
   if (next === undefined || (next.kind !== 'word' && next.kind !== 'name')) return next?.kind === 'text';
-  return next.kind === 'name' || !AFTER_OPERAND.has(wordOf(next)) || isSign(tokens[at + 2], '=');
+  const after = wordOf(next);
+  // There are settings of these names, and a setting may stand without a value.
+  if (after === 'limit' || after === 'offset')
+    return !/^(number|placeholder)$/.test(tokens[at + 2]?.kind ?? '');
+  return next.kind === 'name' || !AFTER_OPERAND.has(after) || isSign(tokens[at + 2], '=');
 }
 
 /** The end of FROM is where the next clause of the same query begins. */

@@ -12,7 +12,7 @@ export const SHOWABLE = wordsOf('tables databases columns create full functions 
 
 /** What may follow SHOW CREATE; a name of a table may as well. */
 export const NOT_SHOWABLE_CREATE =
-  /^(user|role|row|policy|quota|settings|profile|masking|named|workload|resource|dictionary|database|function)$/;
+  /^(users?|roles?|row|policy|policies|quotas?|settings|profiles?|masking|named|workloads?|resources?|dictionary|database|function|temporary|access)$/;
 
 /** What may stand between EXPLAIN and its query. */
 export const EXPLAINABLE = wordsOf('ast syntax plan pipeline estimate query tree');

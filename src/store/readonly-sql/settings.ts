@@ -1,9 +1,11 @@
 /**
  * Settings that a statement or a request may bring: a short list, each with what its value may be.
  *
- * None names a file, a schema, a server or a limit that could be lifted. Numbers that bound work can only make the bounds tighter
- * (`withinBounds`).
+ * None names a file, a schema, a server or a limit that could be lifted. Numbers that bound work can only make the bounds tighter.
  */
+
+import { availableParallelism } from 'node:os';
+import { RogueSmtpError } from '../../errors.ts';
 
 const FLAG = /^(0|1|true|false)$/;
 const COUNT = /^[1-9]\d{0,15}$/;
@@ -36,10 +38,11 @@ const FLAGS = new Set([
   'output_format_native_write_json_as_string',
 ]);
 
-/** Bounds that a statement may tighten. */
-const BOUNDS = new Set(['max_threads', 'max_execution_time', 'max_result_rows', 'max_result_bytes']);
+/** Rows and bytes of a result for users; of time and threads see `settingsWithinBounds`. */
+const MAX_ROWS = 1_000_000;
+const MAX_BYTES = 32 * 1024 * 1024;
 
-/** Why a setting is refused; null when it is allowed with that value. */
+/** Why a setting is refused; null when it is allowed with that value, or is a bound, which `settingsWithinBounds` looks at. */
 export function settingObjection(name: string, value: string): string | null {
   const allowed = FLAGS.has(name)
     ? FLAG
@@ -52,15 +55,30 @@ export function settingObjection(name: string, value: string): string | null {
   return allowed.test(value) ? null : `the setting "${name}" cannot have this value`;
 }
 
-/** The settings asked for and the bounds together: a number asked for counts where it is smaller than the bound. */
-export function withinBounds(
+const BOUNDS = new Set(['max_threads', 'max_execution_time', 'max_result_rows', 'max_result_bytes']);
+
+/**
+ * The settings asked for, and the bounds for the rest. A number may be smaller than its bound: what is above throws `refused`.
+ * `timeoutMs`: how long the statement may take.
+ */
+export function settingsWithinBounds(
   asked: Readonly<Record<string, string>>,
-  bounds: Readonly<Record<string, number>>,
-): Record<string, string | number> {
-  const settings: Record<string, string | number> = { ...asked };
+  timeoutMs: number,
+): Record<string, string> {
+  const bounds = {
+    max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+    max_result_rows: MAX_ROWS,
+    max_result_bytes: MAX_BYTES,
+    max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+  };
   for (const [name, bound] of Object.entries(bounds)) {
-    const number = Number(asked[name]);
-    settings[name] = number > 0 && number < bound ? number : bound;
+    if (Number(asked[name] ?? bound) > bound)
+      throw new RogueSmtpError('refused', `this statement is not allowed: ${name} may be ${bound} at most`);
   }
-  return settings;
+  return { ...textValues(bounds), ...asked };
+}
+
+/** Numbers as the engine's protocols want them. */
+export function textValues(settings: Readonly<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
