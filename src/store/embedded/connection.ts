@@ -36,8 +36,8 @@ type ClientConnection = NonNullable<ClickHouseClientConfigOptions['connection']>
 const MARK_CACHE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Without bounds chDB takes nine tenths of the machine's memory and marks of up to 5 GB. No server may be called, and what looks for
- * files of users or schemas looks into a directory with nothing in it.
+ * Without bounds chDB takes nine tenths of the machine's memory and marks of up to 5 GB. What looks for files of users or
+ * schemas looks into a directory with nothing in it. (chDB 26.7 takes no notice of remote_url_allow_hosts and access_control_improvements.)
  */
 function configuration(memoryBytes: number, usersFile: string, nothing: string): string {
   return `<clickhouse>
@@ -45,7 +45,6 @@ function configuration(memoryBytes: number, usersFile: string, nothing: string):
   <display_name>rogue-smtp</display_name>
   <user_files_path>${nothing}</user_files_path>
   <format_schema_path>${nothing}</format_schema_path>
-  <remote_url_allow_hosts/>
   <max_server_memory_usage>${memoryBytes}</max_server_memory_usage>
   <mark_cache_size>${MARK_CACHE_BYTES}</mark_cache_size>
   <index_mark_cache_size>${MARK_CACHE_BYTES / 4}</index_mark_cache_size>
