@@ -9,6 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RogueSmtpError } from '../../errors.ts';
+import { elapsed, firstOf, nextEvent } from '../../waiting.ts';
 import { engineError } from '../failures.ts';
 import type { ReadonlyRules } from '../readonly-sql.ts';
 import type { Confinement } from './confine.ts';
@@ -132,21 +133,19 @@ export async function startEngineProcess(
  * Leaves no listener behind.
  */
 function firstAnswer(child: ChildProcess, options: ChildOptions): Promise<ChildMessage | string | null> {
-  return new Promise((resolve) => {
-    const done = (outcome: ChildMessage | string | null) => {
-      clearTimeout(timer);
-      child.off('message', onMessage).off('error', onError).off('exit', onExit);
-      resolve(outcome);
-    };
-    const onMessage = (message: ChildMessage) => {
-      if (message.kind === 'here') child.send(options, () => undefined);
-      else done(message);
-    };
-    const onError = (error: Error) => done(error.message);
-    const onExit = (code: number | null, signal: NodeJS.Signals | null) => done(howItEnded(code, signal));
-    const timer = setTimeout(() => done(null), START_LIMIT_MS);
-    child.on('message', onMessage).once('error', onError).once('exit', onExit);
-  });
+  return firstOf<ChildMessage | string | null>(
+    (resolve) => {
+      const onMessage = (message: ChildMessage) => {
+        if (message.kind === 'here') child.send(options, () => undefined);
+        else resolve(message);
+      };
+      child.on('message', onMessage);
+      return () => child.off('message', onMessage);
+    },
+    nextEvent(child, 'error', (error: Error) => error.message),
+    nextEvent(child, 'exit', howItEnded),
+    elapsed(START_LIMIT_MS, null),
+  );
 }
 
 function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
@@ -154,17 +153,13 @@ function howItEnded(code: number | null, signal: NodeJS.Signals | null): string 
 }
 
 /** Kills it and waits, not for ever, until all that it printed is read. */
-function killAndClose(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      child.off('close', done);
-      resolve();
-    };
-    const timer = setTimeout(done, CLOSE_LIMIT_MS);
-    child.once('close', done);
-    child.kill('SIGKILL');
-  });
+async function killAndClose(child: ChildProcess): Promise<void> {
+  const closed = firstOf<unknown>(
+    nextEvent(child, 'close', () => null),
+    elapsed(CLOSE_LIMIT_MS, null),
+  );
+  child.kill('SIGKILL');
+  await closed;
 }
 
 function carry(
