@@ -137,6 +137,9 @@ export function createPacketFlows(
       if (nowMs - flow.endMs < LINGER_MS) break;
       putOut(flow, ENDED);
     }
+  }
+
+  function makeRoom(): void {
     while (open.size + closing.size >= limits.maxFlows) {
       const [oldest] = closing.size > 0 ? closing.values() : open.values();
       putOut(oldest, NO_ROOM);
@@ -194,7 +197,7 @@ export function createPacketFlows(
     const key = `${protocol}/${sourcePort}/${destinationPort}/${addressesOf(bytes, packet)}`;
     let flow = find(key, flags);
     if (flow === undefined) {
-      expire();
+      makeRoom();
       flow = createFlow(key, bytes, packet, sourcePort, destinationPort, nowMs);
     }
     count(flow, length, flags);
@@ -223,12 +226,12 @@ export function createPacketFlows(
     add(frame) {
       const { bytes, start, end, linkType } = frame;
       nowMs = Math.max(nowMs, frame.timeMs);
+      expire();
       const at = linkType === LINK_IPFIX_MESSAGE ? UNKNOWN_LINK : findIpPacket(linkType, bytes, start, end);
       if (at === UNKNOWN_LINK) skipped.link_type++;
       else if (at === NOT_IP) skipped.not_ip++;
       else if (at === SHORT) skipped.truncated++;
       if (at >= 0 && addPacket(bytes, at, end)) counters.datagrams++;
-      expire();
     },
     end() {
       for (const flow of [...closing.values(), ...open.values()].sort((a, b) => a.endMs - b.endMs)) {

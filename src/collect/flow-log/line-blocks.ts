@@ -17,7 +17,7 @@ const NEWLINE = 10;
  * that are read are ASCII, and positions stay positions. A line of more than MAX_LINE_BYTES comes as its first
  * MAX_LINE_BYTES + 1.
  */
-export async function* lineBlocks(window: ByteWindow): AsyncGenerator<string, void> {
+async function* lineBlocks(window: ByteWindow): AsyncGenerator<string, void> {
   /** Within a line of which the beginning was handed out already. */
   let passing = false;
   let more = true;
