@@ -5,6 +5,7 @@
  * time and no memory. A stream whose end is missing is a CutStream, after all that came before the cut.
  */
 
+import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { unbzip2 } from './bzip2.ts';
@@ -71,7 +72,10 @@ async function* throughZlib(
 }
 
 async function* unxz(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  const { XzReadableStream } = await import('xz-decompress');
+  // A CommonJS bundle whose exports Node does not see when it is imported.
+  const { XzReadableStream }: typeof import('xz-decompress') = createRequire(import.meta.url)(
+    'xz-decompress',
+  );
   let ended = false;
   async function* input(): AsyncGenerator<Buffer, void> {
     yield* file;
