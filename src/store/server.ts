@@ -129,7 +129,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   /** Whether the server knows the role of readers (schemas/clickhouse/reader.sql) and lets our user take it. */
   async function hasReaderRole(): Promise<boolean> {
     try {
-      await fetchResult('SELECT 1', 'Null', {}, {}, READER_ROLE);
+      await fetchResult('SELECT lower(name) FROM system.functions LIMIT 1', 'Null', {}, {}, READER_ROLE);
       return true;
     } catch (error) {
       if (error instanceof RogueSmtpError && error.engine !== undefined && NO_ROLE.has(error.engine.code))
