@@ -1,7 +1,7 @@
 /** What decides whether the soak run fails, on figures that are known. */
 
 import { describe, expect, it } from 'vitest';
-import { growthOf, type Sample } from './soak/growth.ts';
+import { grows, growthOf, type Sample } from './soak/growth.ts';
 
 const samples = (heap: (minute: number) => number): Sample[] =>
   Array.from({ length: 40 }, (_, i) => ({
@@ -14,7 +14,7 @@ const samples = (heap: (minute: number) => number): Sample[] =>
     threads: 12,
   }));
 
-const grown = (all: Sample[]) => growthOf(all).filter(({ slope, allowed }) => slope > allowed);
+const grown = (all: Sample[]) => growthOf(all).filter(grows);
 
 describe('growth over a run', () => {
   it('is that of the second half, whatever the first learned, and whatever comes and goes', () => {

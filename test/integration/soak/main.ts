@@ -23,7 +23,7 @@ import { ipfix, set, TUPLE, template, tuple, v5 } from '../../support/datagrams.
 import { writeSection } from '../../support/readme-section.ts';
 import { freeTcpPort, freeUdpPort } from '../../support/service.ts';
 import { type Cluster, cannotHaveKafka, startCluster } from '../kafka/broker.ts';
-import { growthOf, MEASURES, type Sample } from './growth.ts';
+import { grows, growthOf, MEASURES, type Sample } from './growth.ts';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
 const RECORDS = 30;
@@ -212,9 +212,9 @@ function killEngine(): void {
 
 async function restartBroker(): Promise<void> {
   if (cluster === null || !cluster.ours) return;
-  await cluster.kill(1);
+  await cluster.kill(0);
   await sleep(3000);
-  await cluster.start(1);
+  await cluster.start(0);
   counts.brokers++;
 }
 
@@ -261,7 +261,8 @@ const report = [
   ),
 ];
 console.log(report.join('\n'));
-if (values.write) writeSection(README, `## Soak${values.kafka ? ', through Kafka' : ''}`, report.join('\n'));
-const grown = rows.filter(({ slope, allowed }) => slope > allowed);
+if (values.write)
+  await writeSection(README, `## Soak${values.kafka ? ', through Kafka' : ''}`, report.join('\n'));
+const grown = rows.filter(grows);
 for (const { name } of grown) console.error(`GROWS: ${name}`);
 process.exit(grown.length > 0 || process.exitCode === 1 ? 1 : 0);
