@@ -273,6 +273,8 @@ export async function replayFiles(
   nowMs = Math.max(nowMs, lastLoggedMs);
   decoder.expire(Number.MAX_SAFE_INTEGER);
   await settle(observe);
+  detector.finish();
+  await outcomes();
   // Incidents that merely go on are published now and then; what is told at the end is their state at the end.
   const final = detector.openIncidents();
   for (const incident of final) incidents.set(incident.incident_id, incident);

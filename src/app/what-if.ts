@@ -82,6 +82,7 @@ export async function whatIf(
   }
   for (const side of [sides.before, sides.after]) {
     side.detector.advance(lastMs);
+    side.detector.finish();
     keep(side, side.detector.take().incidents);
     keep(side, side.detector.openIncidents());
   }

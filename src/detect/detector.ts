@@ -42,6 +42,11 @@ export interface Detector {
   /** Moves the clock on while no records come. Never needed for correctness, only for timeliness. */
   advance(nowMs: number): void;
   /**
+   * Nothing more will come: what waits for its other half counts as it is, at the present clock. For files; a stream has
+   * no end.
+   */
+  finish(): void;
+  /**
    * Messages that are due, once. Call between messages of the stream. What was taken must be published before the
    * offset that caused it is committed, alerts before incidents.
    */
@@ -191,6 +196,9 @@ export function createDetector(options: DetectorOptions): Detector {
     },
     advance(nowMs) {
       if (nowMs > state.clockMs) moveClock(nowMs);
+    },
+    finish() {
+      while (halves.size > 0) accounts.releaseHalf(state.clockMs);
     },
     take: outbox.take,
     restore: life.restore,

@@ -202,7 +202,7 @@ export function argusCsv(names: readonly string[], separator: string): FlowLogFo
     return PORT_NAMES.get(text.slice(starts[column], ends[column])) ?? -2;
   }
 
-  return { name: 'Argus CSV', parse };
+  return { name: 'Argus CSV', parse, columns: names };
 }
 
 /** Totals of both directions: all of them where only one side sent, else the least that each side must have sent. */

@@ -151,6 +151,14 @@ function bounded({ name, parse }: FlowLogFormat): FlowLogFormat {
   };
 }
 
+/**
+ * The format whose columns the line names, or, of AWS, a line that needs no header; null for every other line. Logs
+ * that were put together have a header within, which may name the columns in another order than the first did.
+ */
+export function formatOfHeader(line: string): FlowLogFormat | null {
+  return byHeader(line, () => true);
+}
+
 function isZeekConn(lines: readonly string[]): boolean {
   const fields = lines.find((line) => line.startsWith('#fields'));
   // The separator is the text between the directive and the first field.

@@ -134,6 +134,11 @@ export interface FlowLogFormat {
   /** For people. */
   readonly name: string;
   readonly parse: LineParser;
+  /**
+   * Names of the columns, where one line names them all: logs that were put together have such a line again, perhaps
+   * with other columns.
+   */
+  readonly columns?: readonly string[];
 }
 
 interface RejectedLine {

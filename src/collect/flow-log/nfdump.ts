@@ -165,7 +165,7 @@ export function nfdumpCsv(names: readonly string[]): FlowLogFormat {
     return type >= 0 && id >= 0 ? ((type & 255) << 8) | (id & 255) : LOG_DOMAIN.nfdump;
   }
 
-  return { name: 'nfdump CSV', parse };
+  return { name: 'nfdump CSV', parse, columns: names };
 }
 
 /** Seconds, or hours, minutes and seconds as 1.7 prints them, with days before; milliseconds, or -1. */

@@ -9,7 +9,13 @@
 import type { FlowSink } from '../../decode/types.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { ByteWindow } from '../capture/byte-window.ts';
-import { chooseFormat, FLOW_LOG_FORMATS, type FlowLogFormatName, type LogOptions } from './choose-format.ts';
+import {
+  chooseFormat,
+  FLOW_LOG_FORMATS,
+  type FlowLogFormatName,
+  formatOfHeader,
+  type LogOptions,
+} from './choose-format.ts';
 import {
   createLoggedFlow,
   type FlowLogCounters,
@@ -58,7 +64,7 @@ export async function* readFlowLog(
       format = choice.format;
       counters.format = format.name;
     }
-    readBlock(block, format);
+    format = readBlock(block, format);
     yield;
   }
   if (format === null) throw new RogueSmtpError('io', `${path}: the file is empty`);
@@ -67,14 +73,35 @@ export async function* readFlowLog(
     reject('cut_file', '');
   }
 
-  function readBlock(block: string, { parse }: FlowLogFormat): void {
+  /** Returns the format that the lines behind the block have. */
+  function readBlock(block: string, before: FlowLogFormat): FlowLogFormat {
+    let current = before;
     for (let at = 0; at < block.length; ) {
       const newline = block.indexOf('\n', at);
       const end = newline > at && block.charCodeAt(newline - 1) === CARRIAGE_RETURN ? newline - 1 : newline;
       counters.lines++;
-      account(readLine(block, at, end, parse), block, at, end);
+      const verdict = readLine(block, at, end, current.parse);
+      // No header reads as a flow, so that flows need no second look.
+      const next = verdict === 'flow' || end === at ? null : followHeader(block, at, end, current);
+      account(next === null ? verdict : 'header', block, at, end);
+      current = next ?? current;
       at = newline + 1;
     }
+    return current;
+  }
+
+  /**
+   * The format that begins at the line, when it is a header within the log; its columns may be others than those so far.
+   * Rows under a header that cannot be read are refused: under the columns of before, they would say something else.
+   */
+  function followHeader(block: string, start: number, end: number, current: FlowLogFormat): FlowLogFormat | null {
+    if (current.columns === undefined || end - start > MAX_LINE_BYTES) return null;
+    const line = block.slice(start, end);
+    // Rows of AWS in the default format would do as headers of themselves.
+    if (!NAMES_ADDRESS.test(line)) return null;
+    const next = formatOfHeader(line);
+    if (next !== null && !counters.format.includes(next.name)) counters.format += `, ${next.name}`;
+    return next ?? (namesColumns(line, current.columns) ? { ...current, parse: () => 'no_header' } : null);
   }
 
   function readLine(block: string, start: number, end: number, parse: FlowLogFormat['parse']): LineVerdict {
@@ -102,6 +129,15 @@ export async function* readFlowLog(
       text: Buffer.from(latin1, 'latin1').toString('utf8'),
     });
   }
+}
+
+/** A column of addresses by its name, in any of the formats. */
+const NAMES_ADDRESS = /addr|\b[sd]a\b/i;
+
+/** True for a line that holds names of the columns where rows have values. */
+function namesColumns(line: string, columns: readonly string[]): boolean {
+  const words = new Set(line.split(/[\s,;|]+/));
+  return columns.filter((name) => words.has(name)).length > 1;
 }
 
 function unknownFormat(path: string, block: string, { format }: LogOptions): RogueSmtpError {
