@@ -28,6 +28,7 @@ const time = z.number().min(-1e13).max(1e13);
 const lineSchema = z.object({
   exporter: z.string(),
   port: z.number().int().min(0).max(65_535),
+  agent: z.string().optional(),
   version: z.enum(['v5', 'v7', 'v9', 'ipfix', 'sflow']),
   domain: u32,
   seen: z.number().min(0).max(1e13),
@@ -39,6 +40,8 @@ const lineSchema = z.object({
         next: u32.nullable(),
         exportMs: time,
         uptimeMs: time.nullable(),
+        receivedMs: time.optional(),
+        perSecond: z.number().min(0).max(0xffffffff).optional(),
       }),
     )
     .min(1)
@@ -168,14 +171,16 @@ export function damagedLines(text: string): number {
     .filter((line) => line !== '' && parseMark(line) === null).length;
 }
 
-function keyOf({ address, port, version, domain }: SequenceMark): string {
-  return `${formatAddress(address)} ${port} ${version} ${domain}`;
+function keyOf({ address, port, agent, version, domain }: SequenceMark): string {
+  const key = `${formatAddress(address)} ${port} ${version} ${domain}`;
+  return agent === undefined ? key : `${key} ${formatAddress(agent)}`;
 }
 
 /** A mark as its line of the file, ended. */
 export function formatMark({
   address,
   port,
+  agent,
   version,
   domain,
   lastSeenMs,
@@ -183,8 +188,9 @@ export function formatMark({
   marks,
 }: SequenceMark): string {
   const exporter = formatAddress(address);
+  const of = agent === undefined ? {} : { agent: formatAddress(agent) };
   return withChecksum(
-    JSON.stringify({ exporter, port, version, domain, seen: lastSeenMs, lost, next: marks }),
+    JSON.stringify({ exporter, port, ...of, version, domain, seen: lastSeenMs, lost, next: marks }),
   );
 }
 
@@ -201,7 +207,9 @@ export function parseMark(line: string): SequenceMark | null {
   }
   const parsed = lineSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { exporter, seen, next, ...mark } = parsed.data;
+  const { exporter, agent, seen, next, ...mark } = parsed.data;
   const address = parseAddress(exporter);
-  return address === null ? null : { ...mark, address, lastSeenMs: seen, marks: next };
+  const of = agent === undefined ? undefined : parseAddress(agent);
+  if (address === null || of === null) return null;
+  return { ...mark, ...(of !== undefined && { agent: of }), address, lastSeenMs: seen, marks: next };
 }

@@ -5,13 +5,12 @@
  * and keeps account of each exporter; what is behind the header is read elsewhere. It owns no socket and no clock.
  */
 
-import type { AddressBytes } from '../flow/address.ts';
+import { type AddressBytes, isSameAddress } from '../flow/address.ts';
 import { FLOW_VERSION, type FlowVersionName } from '../flow/columns.ts';
 import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
-import type { SequenceUnits } from './sequence.ts';
-import { SetDecoder, viewOf } from './set-decoder.ts';
+import { type DatagramFacts, SetDecoder, viewOf } from './set-decoder.ts';
 import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import type {
@@ -110,6 +109,7 @@ class DatagramDecoder implements Decoder {
     port: number,
     receivedAtMs: number,
     exportMs: number | null,
+    agent: AddressBytes | null = null,
   ): Domain | null {
     const known = this.#sets.table.domain(
       exporter,
@@ -118,6 +118,7 @@ class DatagramDecoder implements Decoder {
       FLOW_VERSION[version],
       domain,
       receivedAtMs,
+      agent,
     );
     if (known === null) return null;
     known.datagrams++;
@@ -126,14 +127,20 @@ class DatagramDecoder implements Decoder {
     return known;
   }
 
-  #account(
-    domain: Domain,
-    sequence: number,
-    units: SequenceUnits,
-    exportMs: number,
-    uptimeMs: number | null,
-  ): void {
-    domain.sequence?.observe(sequence, units, exportMs, uptimeMs, domain);
+  /** Finds out which exporting process sent the datagram, and makes its facts those of what is read next. */
+  #enter(facts: DatagramFacts): void {
+    facts.process = facts.domain.processes.select(facts);
+    this.#sets.enter(facts, 0);
+  }
+
+  /** Behind the datagram: the account of its sequence, and data that waited for what is known by now. */
+  #leave(facts: DatagramFacts, known = true): void {
+    const { domain, process, sequence, exportMs, uptimeMs, receivedAtMs } = facts;
+    const units = this.#sets.units(known);
+    process.sequence?.observe(sequence, units, exportMs, uptimeMs, receivedAtMs, process);
+    domain.processes.sumInto(domain);
+    this.#sets.readRejoined(facts);
+    process.isTouched = true;
     if (domain.isTouched) return;
     domain.isTouched = true;
     this.#sets.table.touched.add(domain);
@@ -161,15 +168,16 @@ class DatagramDecoder implements Decoder {
     const engine = version === 'v5' ? view.getUint16(20) : 0;
     const domain = this.#domain(version, engine, exporter, exporterPort, receivedAtMs, exportMs);
     if (domain === null) return this.#refuse(version, 'exporter_limit');
-    if (version === 'v5') learnV5Sampling(domain, view.getUint16(22));
     const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0);
+    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
+    this.#enter(facts);
+    if (version === 'v5') learnV5Sampling(facts, view.getUint16(22));
     const records = Math.min(count, present);
     this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
     if (count > present) this.#sets.drop('truncated');
     if (count < present) this.#sets.drop('bad_length');
-    this.#account(domain, sequence, this.#sets.units(count === present), exportMs, uptimeMs);
+    this.#leave(facts, count === present);
     return this.#outcome(version);
   }
 
@@ -187,9 +195,10 @@ class DatagramDecoder implements Decoder {
     const domain = this.#domain('v9', view.getUint32(16), exporter, exporterPort, receivedAtMs, exportMs);
     if (domain === null) return this.#refuse('v9', 'exporter_limit');
     // The count of the header is wrong so often in the field that nothing is made of it.
-    const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
+    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
+    this.#enter(facts);
     this.#sets.readSets(facts, bytes, view, V9_HEADER_BYTES, bytes.length);
-    this.#account(domain, sequence, this.#sets.units(), exportMs, uptimeMs);
+    this.#leave(facts);
     return this.#outcome('v9');
   }
 
@@ -207,13 +216,13 @@ class DatagramDecoder implements Decoder {
     const sequence = view.getUint32(8);
     const domain = this.#domain('ipfix', view.getUint32(12), exporter, exporterPort, receivedAtMs, exportMs);
     if (domain === null) return this.#refuse('ipfix', 'exporter_limit');
-    const facts = { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs: null };
+    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, null);
+    this.#enter(facts);
     this.#sets.readSets(facts, bytes, view, IPFIX_HEADER_BYTES, Math.min(length, bytes.length));
     if (length > bytes.length) this.#sets.drop('truncated');
     // Up to three bytes behind the message are somebody's alignment.
     if (bytes.length - length >= 4) this.#sets.drop('bad_length');
-    const units = this.#sets.units(length <= bytes.length);
-    this.#account(domain, sequence, units, exportMs, null);
+    this.#leave(facts, length <= bytes.length);
     return this.#outcome('ipfix');
   }
 
@@ -227,9 +236,12 @@ class DatagramDecoder implements Decoder {
     const header = readSflowHeader(view);
     if (header === null) return this.#refuse('sflow', 'truncated');
     const { sequence, uptimeMs } = header;
-    const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null);
+    // Behind a relay all agents have its address.
+    const agent = isSameAddress(header.agent, exporter) ? null : header.agent;
+    const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null, agent);
     if (domain === null) return this.#refuse('sflow', 'exporter_limit');
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0);
+    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, receivedAtMs, uptimeMs);
+    this.#enter(facts);
     let at = header.begin;
     let left = header.samples;
     for (; left > 0 && at + 8 <= bytes.length; left--) {
@@ -244,7 +256,7 @@ class DatagramDecoder implements Decoder {
       at += 8 + padded(length);
     }
     if (left > 0) this.#sets.drop('truncated');
-    this.#account(domain, sequence, this.#sets.units(), receivedAtMs, uptimeMs);
+    this.#leave(facts);
     return this.#outcome('sflow');
   }
 
@@ -261,35 +273,33 @@ class DatagramDecoder implements Decoder {
     const marks: SequenceMark[] = [];
     for (const domain of touched) {
       domain.isTouched = false;
-      if (domain.sequence === null || (isCrowded && !domain.exporter.proven)) continue;
-      marks.push({
-        address: domain.address,
-        port: domain.exporter.port,
-        version: domain.version,
-        domain: domain.domain,
-        lastSeenMs: domain.lastSeenMs,
-        lost: domain.sequenceLostBefore + domain.sequenceLost,
-        marks: domain.sequence.marks(),
-      });
+      if (!isCrowded || domain.exporter.proven) marks.push(...marksOf(domain));
     }
     touched.clear();
     return marks;
   }
 
   resumeSequences(marks: Iterable<SequenceMark>): void {
-    for (const { address, port, version, domain, lastSeenMs, lost, marks: positions } of marks) {
-      const known = this.#sets.table.domain(
+    const { table } = this.#sets;
+    for (const { address, port, agent, version, domain, lastSeenMs, lost, marks: positions } of marks) {
+      const known = table.domain(
         address,
         port,
         version,
         FLOW_VERSION[version],
         domain,
         lastSeenMs,
+        agent ?? null,
       );
       if (known === null) continue;
       known.lastSeenMs = Math.max(known.lastSeenMs, lastSeenMs);
-      known.sequenceLostBefore = lost;
-      known.sequence?.resume(positions);
+      known.sequenceLostBefore = Math.max(known.sequenceLostBefore, lost);
+      const process = known.processes.ofPort(port);
+      process.lastSeenMs = Math.max(process.lastSeenMs, lastSeenMs);
+      const [{ exportMs, uptimeMs }] = positions;
+      process.lastUptimeMs = uptimeMs;
+      process.bootMs = uptimeMs === null ? null : exportMs - uptimeMs;
+      process.sequence?.resume(positions, lastSeenMs);
     }
   }
 
@@ -308,11 +318,44 @@ function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
   return reader;
 }
 
+function factsOf(
+  domain: Domain,
+  exporterPort: number,
+  sequence: number,
+  receivedAtMs: number,
+  exportMs: number,
+  uptimeMs: number | null,
+): DatagramFacts {
+  const process = domain.processes.current;
+  return { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
+}
+
+/** Of each process that sent since; several of one domain are told apart by their ports. */
+function marksOf(domain: Domain): SequenceMark[] {
+  const { all } = domain.processes;
+  return all.flatMap((process) => {
+    if (!process.isTouched || process.sequence === null) return [];
+    process.isTouched = false;
+    return [
+      {
+        address: domain.address,
+        port: all.length === 1 ? domain.exporter.port : process.ports[0],
+        ...(domain.agent !== null && { agent: domain.agent }),
+        version: domain.version,
+        domain: domain.domain,
+        lastSeenMs: process.lastSeenMs,
+        lost: domain.sequenceLostBefore + domain.sequenceLost,
+        marks: process.sequence.marks(),
+      },
+    ];
+  });
+}
+
 /** Two bits of mode, 14 of interval. Exporters that do not sample leave it zero, as do those that do not tell. */
-function learnV5Sampling(domain: Domain, field: number): void {
+function learnV5Sampling({ domain, process }: DatagramFacts, field: number): void {
   const rate = field & 0x3fff;
-  if (domain.sampling.defaultRate === rate) return;
-  domain.sampling.defaultRate = rate;
+  if (process.sampling.defaultRate === rate) return;
+  process.sampling.defaultRate = rate;
   domain.sawRate(rate);
 }
 

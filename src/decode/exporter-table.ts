@@ -7,10 +7,10 @@
  * addresses pushes out its own. Where all have been heard for longer, it is refused unless one has been silent for long.
  */
 
-import { type AddressBytes, isIPv4 } from '../flow/address.ts';
+import { type AddressBytes, isIPv4, isSameAddress } from '../flow/address.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
-import { SamplingTable } from './sampling.ts';
-import { ExporterSequence, type SequencedVersion } from './sequence.ts';
+import { type ExportProcess, ExportProcesses, type ProcessKeeper } from './export-process.ts';
+import type { SequencedVersion } from './sequence.ts';
 import { isOptions, type Template } from './template.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { DecoderOptions, ExporterState } from './types.ts';
@@ -35,6 +35,15 @@ const NEW_TEMPLATES_PER_SECOND = 100;
 /** Rates seen are shown to people, not used; more of them say nothing. */
 const MAX_RATES_SHOWN = 16;
 
+/** A number, but for sFlow, where agents behind one address are domains of their own. */
+type DomainKey = number | string;
+
+/** Whose template it is. */
+export interface TemplateOwner {
+  readonly domain: Domain;
+  readonly process: ExportProcess;
+}
+
 export interface Exporter {
   readonly key: number | string;
   readonly address: AddressBytes;
@@ -42,9 +51,9 @@ export interface Exporter {
   readonly words: Uint32Array;
   /** 0 unless the scope of templates includes the port. */
   readonly port: number;
-  readonly domains: Map<number, Domain>;
+  readonly domains: Map<DomainKey, Domain>;
   /** Its templates over all domains, the one longest not refreshed first. */
-  readonly templates: Map<Template, Domain>;
+  readonly templates: Map<Template, TemplateOwner>;
   /** The domain of the newest datagram, to find it without a look-up. */
   newest: Domain | null;
   readonly firstSeenMs: number;
@@ -61,12 +70,15 @@ export class Domain implements ExporterState {
   readonly address: AddressBytes;
   readonly domain: number;
   readonly version: FlowVersionName;
-  readonly key: number;
+  /** The agent address of sFlow, where it is not that of the exporter; else null. */
+  readonly agent: AddressBytes | null;
+  readonly key: DomainKey;
   datagrams = 0;
   flows = 0;
   sequenceLost = 0;
   sequenceReordered = 0;
   sequenceResets = 0;
+  sequenceUnknown = 0;
   sequenceLostBefore = 0;
   lastSeenMs = 0;
   /** Whether it is among `ExporterTable.touched`. */
@@ -75,20 +87,31 @@ export class Domain implements ExporterState {
   readonly samplingRates = new Set<number>();
   templates = 0;
   templatesRedefined = 0;
-  readonly byId = new Map<number, Template>();
-  readonly sampling = new SamplingTable();
-  /** Null for v1, which has no sequence number. */
-  readonly sequence: ExporterSequence | null;
-  /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
-  initMs = 0;
+  readonly processes: ExportProcesses;
 
-  constructor(exporter: Exporter, domain: number, version: FlowVersionName, key: number) {
+  constructor(
+    exporter: Exporter,
+    domain: number,
+    version: FlowVersionName,
+    key: DomainKey,
+    agent: AddressBytes | null,
+    keeper: (domain: Domain) => ProcessKeeper,
+  ) {
     this.exporter = exporter;
     this.address = exporter.address;
     this.domain = domain;
     this.version = version;
     this.key = key;
-    this.sequence = isSequenced(version) ? new ExporterSequence(version) : null;
+    this.agent = agent;
+    this.processes = new ExportProcesses(isSequenced(version) ? version : null, keeper(this));
+  }
+
+  get exportProcesses(): number {
+    return this.processes.all.length;
+  }
+
+  get counting(): ExporterState['counting'] {
+    return this.processes.current.sequence?.counting ?? null;
   }
 
   sawRate(rate: number): void {
@@ -100,32 +123,38 @@ function isSequenced(version: FlowVersionName): version is SequencedVersion {
   return version !== 'v1' && version !== 'log';
 }
 
+/** What the table tells of processes that come to an end. */
+export interface ProcessEvents {
+  /** An exporter had to make room for a newcomer. */
+  evicted(): void;
+  /** It goes, with all that waits for it. */
+  forgotten(process: ExportProcess): void;
+  /** What waited for templates of `from` may be read with those of `into`, which has taken over all of them. */
+  joined(domain: Domain, from: ExportProcess, into: ExportProcess): void;
+}
+
 export class ExporterTable {
   /** Domains that sent since somebody last took note of them and emptied this; those forgotten are not in it. */
   readonly touched = new Set<Domain>();
   readonly #exporters = new Map<number | string, Exporter>();
   readonly #limits: DecoderOptions['limits'];
   readonly #withPort: boolean;
-  readonly #onForgotten: (domain: Domain) => void;
   /** Those that are not proven, the one heard longest ago first. */
   readonly #unproven = new Map<number | string, Exporter>();
-  readonly #onEvicted: () => void;
+  readonly #onProcess: ProcessEvents;
   #domains = 0;
+  /** Of all domains, those beyond the first of each. */
+  #moreProcesses = 0;
   #templates = 0;
   #fields = 0;
   #fullUntilMs = 0;
   /** Of the newest datagram: exporters send several at a time, and comparing is cheaper than looking up. */
   #last: Exporter | null = null;
 
-  /**
-   * `onForgotten` is called for every domain that goes, with all that waits for it; `onEvicted` for every exporter that
-   * had to make room for a newcomer.
-   */
-  constructor(options: DecoderOptions, onForgotten: (domain: Domain) => void, onEvicted: () => void) {
-    this.#onEvicted = onEvicted;
+  constructor(options: DecoderOptions, onProcess: ProcessEvents) {
     this.#limits = options.limits;
     this.#withPort = options.templateScope === 'address_port';
-    this.#onForgotten = onForgotten;
+    this.#onProcess = onProcess;
   }
 
   get templates(): number {
@@ -140,19 +169,38 @@ export class ExporterTable {
     versionNumber: number,
     domain: number,
     nowMs: number,
+    agent: AddressBytes | null = null,
   ): Domain | null {
     const exporter = this.#exporter(address, this.#withPort ? port : 0, nowMs);
     if (exporter === null) return null;
-    const key = versionNumber * 4294967296 + domain;
     const newest = exporter.newest;
-    if (newest !== null && newest.key === key) return newest;
+    if (agent === null) {
+      const key = versionNumber * 4294967296 + domain;
+      if (newest !== null && newest.key === key) return newest;
+      return this.#enter(exporter, version, domain, key, null, nowMs);
+    }
+    if (newest?.agent != null && newest.domain === domain && isSameAddress(newest.agent, agent))
+      return newest;
+    const key = `${domain} ${Buffer.from(agent.buffer, agent.byteOffset, 16).toString('latin1')}`;
+    return this.#enter(exporter, version, domain, key, agent, nowMs);
+  }
+
+  #enter(
+    exporter: Exporter,
+    version: FlowVersionName,
+    domain: number,
+    key: DomainKey,
+    agent: AddressBytes | null,
+    nowMs: number,
+  ): Domain {
     let found = exporter.domains.get(key);
     if (found === undefined) {
       const full =
         exporter.domains.size >= DOMAINS_PER_EXPORTER ||
         this.#domains >= this.#limits.exporters * DOMAINS_PER_EXPORTER_MEAN;
       if (full) this.#forgetIdlestDomain(exporter);
-      found = new Domain(exporter, domain, version, key);
+      const copy = agent === null ? null : Uint8Array.from(agent);
+      found = new Domain(exporter, domain, version, key, copy, (owner) => this.#keeperOf(owner));
       found.lastSeenMs = nowMs;
       exporter.domains.set(key, found);
       this.#domains++;
@@ -163,7 +211,7 @@ export class ExporterTable {
 
   #exporter(address: AddressBytes, port: number, nowMs: number): Exporter | null {
     const last = this.#last;
-    if (last !== null && last.port === port && isSame(last.address, address)) {
+    if (last !== null && last.port === port && isSameAddress(last.address, address)) {
       if (last.proven) last.lastSeenMs = nowMs;
       else this.#hearUnproven(last, nowMs);
       return last;
@@ -218,7 +266,7 @@ export class ExporterTable {
     const longestAgo = this.#unproven.values().next();
     if (longestAgo.done) return this.#forgetIdlestExporter(nowMs);
     this.#forgetExporter(longestAgo.value);
-    this.#onEvicted();
+    this.#onProcess.evicted();
     return true;
   }
 
@@ -255,21 +303,52 @@ export class ExporterTable {
 
   #forgetDomain(domain: Domain): void {
     this.touched.delete(domain);
-    this.#onForgotten(domain);
-    for (const template of [...domain.byId.values()]) this.remove(domain, template);
+    const { all } = domain.processes;
+    for (const process of all) this.#forgetProcess(domain, process);
+    this.#moreProcesses -= all.length - 1;
     domain.exporter.domains.delete(domain.key);
     this.#domains--;
     if (domain.exporter.newest === domain) domain.exporter.newest = null;
+  }
+
+  #keeperOf(domain: Domain): ProcessKeeper {
+    return {
+      mayBegin: () => {
+        if (this.#moreProcesses >= this.#limits.exporters) return false;
+        this.#moreProcesses++;
+        return true;
+      },
+      ended: (process) => {
+        this.#forgetProcess(domain, process);
+        this.#moreProcesses--;
+      },
+      joined: (from, into) => {
+        for (const template of [...from.byId.values()]) {
+          this.remove({ domain, process: from }, template);
+          if (!into.byId.has(template.id)) this.add({ domain, process: into }, template);
+        }
+        into.sampling.adopt(from.sampling);
+        if (into.initMs === 0) into.initMs = from.initMs;
+        this.#moreProcesses--;
+        this.#onProcess.joined(domain, from, into);
+      },
+    };
+  }
+
+  #forgetProcess(domain: Domain, process: ExportProcess): void {
+    this.#onProcess.forgotten(process);
+    for (const template of [...process.byId.values()]) this.remove({ domain, process }, template);
   }
 
   /**
    * Puts a template in, in place of one with the same id, if there is room for it; `gone` is how many others of the
    * exporter had to make room.
    */
-  add(domain: Domain, template: Template): { readonly taken: boolean; readonly gone: number } {
+  add(owner: TemplateOwner, template: Template): { readonly taken: boolean; readonly gone: number } {
+    const { domain, process } = owner;
     const { exporter } = domain;
-    const before = domain.byId.get(template.id);
-    if (before !== undefined) this.remove(domain, before);
+    const before = process.byId.get(template.id);
+    if (before !== undefined) this.remove(owner, before);
     let gone = 0;
     while (this.#isFull(exporter, template)) {
       const oldest = exporter.templates.entries().next();
@@ -277,9 +356,9 @@ export class ExporterTable {
       this.remove(oldest.value[1], oldest.value[0]);
       gone++;
     }
-    domain.byId.set(template.id, template);
-    domain.templates = domain.byId.size;
-    exporter.templates.set(template, domain);
+    process.byId.set(template.id, template);
+    domain.templates++;
+    exporter.templates.set(template, { domain, process });
     this.#templates++;
     this.#fields += template.fields.length;
     return { taken: true, gone };
@@ -295,36 +374,32 @@ export class ExporterTable {
   }
 
   /** The exporter sent the same template again. */
-  refresh(domain: Domain, template: Template, nowMs: number): void {
+  refresh({ domain, process }: TemplateOwner, template: Template, nowMs: number): void {
     template.seenMs = nowMs;
-    domain.exporter.templates.delete(template);
-    domain.exporter.templates.set(template, domain);
+    const { templates } = domain.exporter;
+    const owner = templates.get(template) ?? { domain, process };
+    templates.delete(template);
+    templates.set(template, owner);
   }
 
-  remove(domain: Domain, template: Template): void {
+  remove({ domain, process }: TemplateOwner, template: Template): void {
     if (!domain.exporter.templates.delete(template)) return;
-    domain.byId.delete(template.id);
-    domain.templates = domain.byId.size;
+    process.byId.delete(template.id);
+    domain.templates--;
     this.#templates--;
     this.#fields -= template.fields.length;
   }
 
-  /** RFC 7011 section 8.1: all templates of a domain, of one kind. */
-  removeAll(domain: Domain, options: boolean): void {
-    for (const template of [...domain.byId.values()]) {
-      if (isOptions(template.form) === options) this.remove(domain, template);
+  /** RFC 7011 section 8.1: all templates of a process, of one kind. */
+  removeAll(owner: TemplateOwner, options: boolean): void {
+    for (const template of [...owner.process.byId.values()]) {
+      if (isOptions(template.form) === options) this.remove(owner, template);
     }
   }
 
   *domains(): IterableIterator<Domain> {
     for (const exporter of this.#exporters.values()) yield* exporter.domains.values();
   }
-}
-
-function isSame(a: AddressBytes, b: AddressBytes): boolean {
-  // From the end: the beginning of mapped addresses is the same for all.
-  for (let i = 15; i >= 0; i--) if (a[i] !== b[i]) return false;
-  return true;
 }
 
 /** A number for IPv4, which is found faster, else text. */

@@ -5,6 +5,7 @@
  * exporter has a share of the room, so that one that never sends templates cannot take the place of the others.
  */
 
+import type { ExportProcess } from './export-process.ts';
 import type { Domain } from './exporter-table.ts';
 
 /** One exporter may take this part of the room. */
@@ -14,6 +15,7 @@ const ENTRY_BYTES = 256;
 
 export interface PendingSet {
   readonly domain: Domain;
+  readonly process: ExportProcess;
   readonly templateId: number;
   readonly body: Buffer;
   /** Offset of the body in its datagram. */
@@ -28,7 +30,7 @@ export interface PendingSet {
 export class PendingData {
   /** By arrival; what waits longest comes first. */
   readonly #sets = new Set<PendingSet>();
-  readonly #byTemplate = new Map<Domain, Map<number, PendingSet[]>>();
+  readonly #byTemplate = new Map<ExportProcess, Map<number, PendingSet[]>>();
   readonly #capacityBytes: number;
   readonly #ageMs: number;
   #bytes = 0;
@@ -48,10 +50,10 @@ export class PendingData {
     const { exporter } = set.domain;
     if (this.#bytes + cost > this.#capacityBytes) return false;
     if (exporter.pendingBytes + cost > this.#capacityBytes * EXPORTER_SHARE) return false;
-    let templates = this.#byTemplate.get(set.domain);
+    let templates = this.#byTemplate.get(set.process);
     if (templates === undefined) {
       templates = new Map();
-      this.#byTemplate.set(set.domain, templates);
+      this.#byTemplate.set(set.process, templates);
     }
     const waiting = templates.get(set.templateId);
     if (waiting === undefined) templates.set(set.templateId, [set]);
@@ -63,23 +65,19 @@ export class PendingData {
   }
 
   /** Takes out all that waits for a template, oldest first. */
-  take(domain: Domain, templateId: number): readonly PendingSet[] {
-    const templates = this.#byTemplate.get(domain);
+  take(process: ExportProcess, templateId: number): readonly PendingSet[] {
+    const templates = this.#byTemplate.get(process);
     const waiting = templates?.get(templateId);
     if (templates === undefined || waiting === undefined) return [];
     templates.delete(templateId);
-    if (templates.size === 0) this.#byTemplate.delete(domain);
+    if (templates.size === 0) this.#byTemplate.delete(process);
     for (const set of waiting) this.#leave(set);
     return waiting;
   }
 
-  /** Takes out all that waits for a domain; returns how many sets that were. */
-  drop(domain: Domain): number {
-    let dropped = 0;
-    for (const templateId of [...(this.#byTemplate.get(domain)?.keys() ?? [])]) {
-      dropped += this.take(domain, templateId).length;
-    }
-    return dropped;
+  /** Takes out all that waits for a process, by template, oldest first. */
+  takeAll(process: ExportProcess): readonly PendingSet[] {
+    return [...(this.#byTemplate.get(process)?.keys() ?? [])].flatMap((id) => this.take(process, id));
   }
 
   /** Lets go what has waited too long by `nowMs`; returns how many sets that were. */
@@ -87,12 +85,12 @@ export class PendingData {
     let dropped = 0;
     for (const set of this.#sets) {
       if (nowMs - set.receivedAtMs <= this.#ageMs) break;
-      const templates = this.#byTemplate.get(set.domain);
+      const templates = this.#byTemplate.get(set.process);
       const waiting = templates?.get(set.templateId);
       // Sets of one template wait in the order of all: this is the first of them.
       waiting?.shift();
       if (waiting?.length === 0) templates?.delete(set.templateId);
-      if (templates?.size === 0) this.#byTemplate.delete(set.domain);
+      if (templates?.size === 0) this.#byTemplate.delete(set.process);
       this.#leave(set);
       dropped++;
     }

@@ -16,6 +16,13 @@ export class SamplingTable implements SamplerRates {
   readonly samplers = new Map<number, number>();
   readonly selectors = new Map<number, number>();
 
+  /** Takes over what another table knows and this one does not. */
+  adopt(other: SamplingTable): void {
+    if (this.defaultRate === 0) this.defaultRate = other.defaultRate;
+    for (const [id, rate] of other.samplers) if (!this.samplers.has(id)) remember(this.samplers, id, rate);
+    for (const [id, rate] of other.selectors) if (!this.selectors.has(id)) remember(this.selectors, id, rate);
+  }
+
   samplerRate(id: number): number {
     return this.samplers.get(id) ?? 0;
   }

@@ -10,26 +10,59 @@
 export interface SequenceUnits {
   readonly flows: number | null;
   readonly options: number;
+  readonly templates: number;
 }
 
-/** Gaps that late datagrams may still fill. */
+/** Gaps that late datagrams may still fill, and for how long: a network that reorders does so within seconds. */
 const MAX_HOLES = 64;
+const HOLE_MS = 10_000;
 /** How far back, in units, a datagram may come and still be late rather than the first of a new sequence. */
 const LATE_UNITS = 1 << 16;
-/** A jump ahead of more than this is a new sequence, not a loss: an hour at 300 000 units a second. */
-const MAX_LOSS = 1 << 30;
 /** So many datagrams in a row that all seem late but follow each other are a new sequence. */
 const LATE_RUN = 8;
 /** The exporter's clock having moved on by more than this, an earlier number is a new sequence, not a late one. */
 const LATE_EXPORT_MS = 2_000;
 /** Uptime having gone back by more than this is a restart, unless it was about to roll over (after 49.7 days). */
 const UPTIME_BACK_MS = 60_000;
+/** By how much the time at which an exporter booted may seem to differ between two of its datagrams. */
+export const BOOT_TOLERANCE_MS = 60_000;
 const UPTIME_ROLL_OVER_MS = 0xffffffff - 600_000;
+/** A number below this, where a higher one was due, is that of an exporter that began anew. */
+export const BEGINNING = 1 << 16;
+/**
+ * The loss that is believed: what the exporter sends in the time at eight times its fastest second so far, and a little
+ * more. Within its first ten seconds, when its rate is not known yet, whatever comes in a moment from a fast one.
+ */
+const PLAUSIBLE_FACTOR = 8;
+const PLAUSIBLE_UNITS = 256;
+const PLAUSIBLE_UNITS_AT_FIRST = 1 << 16;
+const RATE_KNOWN_AFTER_MS = 10_000;
+/** Where an earlier version of rogue-smtp kept no rate: 300,000 units a second, more than one exporter was seen to send. */
+const UNKNOWN_RATE = 300_000;
+
+/**
+ * True when only a restart explains an uptime: it is behind that of before, and not for rolling over, while the exporter
+ * booted (export time less uptime) at another time than was known; else the datagram is an old one. All in ms.
+ */
+export function hasRestarted(
+  uptimeBeforeMs: number,
+  uptimeMs: number,
+  bootBeforeMs: number,
+  bootMs: number,
+): boolean {
+  return (
+    uptimeBeforeMs <= UPTIME_ROLL_OVER_MS &&
+    uptimeMs + UPTIME_BACK_MS < uptimeBeforeMs &&
+    Math.abs(bootMs - bootBeforeMs) > BOOT_TOLERANCE_MS
+  );
+}
 
 export interface SequenceCounts {
   sequenceLost: number;
   sequenceReordered: number;
   sequenceResets: number;
+  /** Gaps whose size cannot be true: an unknown number of units was lost in them, or none. */
+  sequenceUnknown: number;
 }
 
 /** Where an account stands: what it expects next (null when it cannot know), and the exporter's clocks of then. */
@@ -37,6 +70,19 @@ export interface SequencePosition {
   readonly next: number | null;
   readonly exportMs: number;
   readonly uptimeMs: number | null;
+  /** When we received the datagram, and the most units that came in a second; absent in files of earlier versions. */
+  readonly receivedMs?: number | undefined;
+  readonly perSecond?: number | undefined;
+}
+
+/** How well a number fits an account: not at all, within reach of loss or reorder, or exactly. */
+export const FIT = { none: 0, near: 1, exact: 2 } as const;
+export type Fit = (typeof FIT)[keyof typeof FIT];
+
+interface Hole {
+  readonly begin: number;
+  readonly units: number;
+  readonly seenMs: number;
 }
 
 /** The account by one way of counting. */
@@ -44,90 +90,185 @@ export class SequenceAccount implements SequenceCounts {
   sequenceLost = 0;
   sequenceReordered = 0;
   sequenceResets = 0;
+  sequenceUnknown = 0;
   #next: number | null = null;
+  #last = 0;
   #exportMs = 0;
   #uptimeMs: number | null = null;
+  #receivedMs = -1;
   #lateNext = 0;
   #lateRun = 0;
   /** Begin and length of the gaps seen, oldest first. */
-  #holes: { begin: number; units: number }[] = [];
+  #holes: Hole[] = [];
+  #sinceMs = -1;
+  #secondMs = 0;
+  #secondUnits = 0;
+  #perSecond = 0;
 
   get position(): SequencePosition {
-    return { next: this.#next, exportMs: this.#exportMs, uptimeMs: this.#uptimeMs };
+    return {
+      next: this.#next,
+      exportMs: this.#exportMs,
+      uptimeMs: this.#uptimeMs,
+      receivedMs: Math.max(0, this.#receivedMs),
+      perSecond: Math.max(this.#perSecond, this.#secondUnits),
+    };
   }
 
   /** Goes on where an account of an earlier run stood: what came in between is then a gap like any other. */
-  resume({ next, exportMs, uptimeMs }: SequencePosition): void {
+  resume({ next, exportMs, uptimeMs, receivedMs, perSecond }: SequencePosition, lastSeenMs: number): void {
     this.#next = next;
+    this.#last = next ?? 0;
     this.#exportMs = exportMs;
     this.#uptimeMs = uptimeMs;
+    this.#receivedMs = receivedMs === undefined || receivedMs === 0 ? lastSeenMs : receivedMs;
+    this.#perSecond = perSecond ?? UNKNOWN_RATE;
+  }
+
+  /** How a datagram with number `sequence` would fit, before it is known what it holds. */
+  fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
+    if (this.#receivedMs < 0) return FIT.near;
+    if (this.#wentBack(exportMs, uptimeMs)) return FIT.none;
+    const gap = (sequence - (this.#next ?? this.#last)) | 0;
+    if (gap === 0 && this.#next !== null) return FIT.exact;
+    // Where what the datagram before held is not known, its own number stands for it.
+    if (gap >= 0) return gap <= this.#plausible(nowMs) ? FIT.near : FIT.none;
+    return this.#isLate(gap, exportMs) && sequence !== 0 ? FIT.near : FIT.none;
   }
 
   /**
    * Takes account of a datagram with number `sequence` that holds `units` units, or null when their number cannot be
    * known (data whose template is missing): the next datagram is then believed as it comes. `uptimeMs` is null where
-   * the version has none. Returns true when the number is the one that was expected.
+   * the version has none; `nowMs` is our own clock. Returns true when the number is the one that was expected.
    */
-  observe(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): boolean {
-    const restarted = this.#wentBack(uptimeMs);
+  observe(
+    sequence: number,
+    units: number | null,
+    exportMs: number,
+    uptimeMs: number | null,
+    nowMs: number,
+  ): boolean {
     const expected = this.#next !== null;
-    const gap = this.#next === null ? 0 : (sequence - this.#next) | 0;
-    if (gap === 0) {
-      this.#advance(sequence, units, exportMs, uptimeMs);
-      return expected;
+    if (this.#receivedMs < 0) {
+      this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
+      return false;
     }
-    if (restarted || gap >= MAX_LOSS || gap < -LATE_UNITS) {
-      this.#reset(sequence, units, exportMs, uptimeMs);
-    } else if (gap > 0) {
-      this.sequenceLost += gap;
-      this.#holes.push({ begin: sequence - gap, units: gap });
-      if (this.#holes.length > MAX_HOLES) this.#holes.shift();
-      this.#advance(sequence, units, exportMs, uptimeMs);
-    } else this.#late(sequence, units, exportMs, uptimeMs);
+    const restarted = this.#wentBack(exportMs, uptimeMs);
+    const gap = (sequence - (this.#next ?? this.#last)) | 0;
+    if (restarted) this.#reset(sequence, units, exportMs, uptimeMs, nowMs);
+    else if (gap === 0) {
+      this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
+      return expected;
+    } else if (gap > 0 && gap <= this.#plausible(nowMs)) {
+      if (expected) this.#lose(sequence - gap, gap, nowMs);
+      this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
+    } else if (gap < 0 && -gap <= LATE_UNITS) this.#late(sequence, units, exportMs, uptimeMs, nowMs);
+    else {
+      if (sequence >= BEGINNING) this.sequenceUnknown++;
+      this.#reset(sequence, units, exportMs, uptimeMs, nowMs);
+    }
     return false;
   }
 
-  #wentBack(uptimeMs: number | null): boolean {
+  #wentBack(exportMs: number, uptimeMs: number | null): boolean {
     const before = this.#uptimeMs;
-    if (uptimeMs === null || before === null || before > UPTIME_ROLL_OVER_MS) return false;
-    return uptimeMs + UPTIME_BACK_MS < before;
+    if (uptimeMs === null || before === null) return false;
+    return hasRestarted(before, uptimeMs, this.#exportMs - before, exportMs - uptimeMs);
   }
 
-  #advance(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): void {
+  /** The largest loss that can be true of what came since the last datagram. */
+  #plausible(nowMs: number): number {
+    const seconds = Math.max(0, nowMs - this.#receivedMs) / 1000 + 1;
+    const units = PLAUSIBLE_FACTOR * Math.max(this.#perSecond, this.#secondUnits) * seconds;
+    const isKnown = this.#sinceMs >= 0 && nowMs - this.#sinceMs >= RATE_KNOWN_AFTER_MS;
+    return Math.min(0x7fffffff, units + (isKnown ? PLAUSIBLE_UNITS : PLAUSIBLE_UNITS_AT_FIRST));
+  }
+
+  #isLate(gap: number, exportMs: number): boolean {
+    return -gap <= LATE_UNITS && exportMs <= this.#exportMs + LATE_EXPORT_MS;
+  }
+
+  #advance(
+    sequence: number,
+    units: number | null,
+    exportMs: number,
+    uptimeMs: number | null,
+    nowMs: number,
+  ): void {
     this.#next = units === null ? null : (sequence + units) >>> 0;
+    this.#last = sequence;
     this.#exportMs = exportMs;
     this.#uptimeMs = uptimeMs;
+    this.#receivedMs = nowMs;
     this.#lateRun = 0;
+    if (this.#sinceMs < 0) this.#sinceMs = nowMs;
+    if (nowMs - this.#secondMs >= 1000 || nowMs < this.#secondMs) {
+      if (this.#secondUnits > this.#perSecond) this.#perSecond = this.#secondUnits;
+      this.#secondMs = nowMs;
+      this.#secondUnits = 0;
+    }
+    this.#secondUnits += units ?? 0;
   }
 
-  #reset(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): void {
+  #lose(begin: number, units: number, nowMs: number): void {
+    this.sequenceLost += units;
+    this.#holes.push({ begin, units, seenMs: nowMs });
+    if (this.#holes.length > MAX_HOLES) this.#holes.shift();
+  }
+
+  #reset(
+    sequence: number,
+    units: number | null,
+    exportMs: number,
+    uptimeMs: number | null,
+    nowMs: number,
+  ): void {
     this.sequenceResets++;
     this.#holes = [];
-    this.#advance(sequence, units, exportMs, uptimeMs);
+    this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
   }
 
-  #late(sequence: number, units: number | null, exportMs: number, uptimeMs: number | null): void {
+  #late(
+    sequence: number,
+    units: number | null,
+    exportMs: number,
+    uptimeMs: number | null,
+    nowMs: number,
+  ): void {
     this.#lateRun = this.#lateRun > 0 && sequence === this.#lateNext ? this.#lateRun + 1 : 1;
     this.#lateNext = (sequence + (units ?? 0)) >>> 0;
-    const filled = this.#fill(sequence, units ?? 0);
+    const moved = exportMs > this.#exportMs + LATE_EXPORT_MS;
+    if (moved) this.#abandon(sequence, nowMs);
+    const filled = moved ? 0 : this.#fill(sequence, units ?? 0, nowMs);
     this.sequenceLost -= filled;
     if (filled > 0) this.#lateRun = 0;
-    if (exportMs > this.#exportMs + LATE_EXPORT_MS || this.#lateRun >= LATE_RUN) {
-      this.#reset(sequence, units, exportMs, uptimeMs);
-    } else this.sequenceReordered++;
+    if (moved || this.#lateRun >= LATE_RUN) this.#reset(sequence, units, exportMs, uptimeMs, nowMs);
+    else this.sequenceReordered++;
+  }
+
+  /**
+   * The sequence goes on within the newest gap: the number that made the gap was a stray, and what lies ahead of the
+   * sequence was never sent.
+   */
+  #abandon(sequence: number, nowMs: number): void {
+    const hole = this.#holes.at(-1);
+    if (hole === undefined || nowMs - hole.seenMs > HOLE_MS) return;
+    const before = (sequence - hole.begin) | 0;
+    if (before >= 0 && before < hole.units) this.sequenceLost -= hole.units - before;
   }
 
   /** Closes what a late datagram covers of the holes, and returns how many units of them that were. */
-  #fill(sequence: number, units: number): number {
+  #fill(sequence: number, units: number, nowMs: number): number {
     for (let i = 0; i < this.#holes.length; i++) {
       const hole = this.#holes[i];
       const before = (sequence - hole.begin) | 0;
-      if (before < 0 || before >= hole.units) continue;
+      if (before < 0 || before >= hole.units || nowMs - hole.seenMs > HOLE_MS) continue;
       const filled = Math.min(units, hole.units - before);
       const behind = hole.units - before - filled;
+      const { seenMs } = hole;
       const parts = [
-        { begin: hole.begin, units: before },
-        { begin: (sequence + filled) | 0, units: behind },
+        { begin: hole.begin, units: before, seenMs },
+        { begin: (sequence + filled) | 0, units: behind, seenMs },
       ].filter((part) => part.units > 0);
       this.#holes.splice(i, 1, ...parts);
       return filled;
@@ -136,31 +277,53 @@ export class SequenceAccount implements SequenceCounts {
   }
 }
 
-export const COUNTING_NAMES = ['datagrams', 'flows', 'flows_with_own', 'records'] as const;
-type CountingName = (typeof COUNTING_NAMES)[number];
+export const COUNTING_NAMES = [
+  'datagrams',
+  'flows',
+  'flows_with_own',
+  'records',
+  'records_and_templates',
+  'nothing',
+] as const;
+export type CountingName = (typeof COUNTING_NAMES)[number];
 
 /** A way of counting: what a unit is, and whether the number of a datagram already counts its own. */
 interface Counting {
   readonly name: CountingName;
-  readonly unit: 'datagrams' | 'flows' | 'records';
   readonly withOwn: boolean;
+  /** By so many numbers foretold it must be more than ahead: rare ways need more than one number that fits by chance. */
+  readonly lead: 0 | 1;
+  unitsOf(units: SequenceUnits): number | null;
 }
 
-const datagrams: Counting = { name: 'datagrams', unit: 'datagrams', withOwn: false };
-const flowsBefore: Counting = { name: 'flows', unit: 'flows', withOwn: false };
-const flowsWithOwn: Counting = { name: 'flows_with_own', unit: 'flows', withOwn: true };
-const recordsBefore: Counting = { name: 'records', unit: 'records', withOwn: false };
+const flowsOf = ({ flows }: SequenceUnits) => flows;
+const datagrams: Counting = { name: 'datagrams', withOwn: false, lead: 0, unitsOf: () => 1 };
+const flowsBefore: Counting = { name: 'flows', withOwn: false, lead: 0, unitsOf: flowsOf };
+const flowsWithOwn: Counting = { name: 'flows_with_own', withOwn: true, lead: 0, unitsOf: flowsOf };
+const recordsBefore: Counting = { name: 'records', withOwn: false, lead: 0, unitsOf: recordsOf };
+const recordsAndTemplates: Counting = {
+  name: 'records_and_templates',
+  withOwn: false,
+  lead: 1,
+  unitsOf: (units) => {
+    const records = recordsOf(units);
+    return records === null ? null : records + units.templates;
+  },
+};
+/** The number is always the same: nothing can be known of losses. */
+const nothing: Counting = { name: 'nothing', withOwn: false, lead: 1, unitsOf: () => 0 };
 
 /**
  * Ways of counting by version, that of the specification first. The others are met in the field: softflowd numbers an
- * IPFIX message with the flows up to and including its own, and some v9 exporters count flows.
+ * IPFIX message with the flows up to and including its own, some v9 exporters count flows or what the header calls
+ * records, some IPFIX exporters count template records too, and some never count.
  */
 const COUNTINGS = {
-  v5: [flowsBefore],
-  v7: [flowsBefore],
-  v9: [datagrams, flowsBefore, flowsWithOwn],
-  ipfix: [recordsBefore, flowsBefore, flowsWithOwn, datagrams],
-  sflow: [datagrams],
+  v5: [flowsBefore, flowsWithOwn, datagrams, nothing],
+  v7: [flowsBefore, flowsWithOwn, datagrams, nothing],
+  v9: [datagrams, flowsBefore, flowsWithOwn, recordsBefore, recordsAndTemplates, nothing],
+  ipfix: [recordsBefore, flowsBefore, flowsWithOwn, datagrams, recordsAndTemplates, nothing],
+  sflow: [datagrams, nothing],
 } as const;
 
 export type SequencedVersion = keyof typeof COUNTINGS;
@@ -170,6 +333,8 @@ export type SequenceMarks = readonly (SequencePosition & { readonly counting: Co
 
 /** After so many datagrams the ways that foretold less than half of what the best did are followed no further. */
 const TRIAL_DATAGRAMS = 64;
+/** So many foretold numbers show that the sequence is understood. */
+const PROVEN_DATAGRAMS = 3;
 
 interface Way {
   readonly counting: Counting;
@@ -192,10 +357,35 @@ export class ExporterSequence {
   #ways: Way[];
   #tried = false;
   #seen = 0;
+  /** Whether most numbers of the trial before were foretold. */
+  #sure = false;
 
   constructor(version: SequencedVersion) {
     this.#version = version;
     this.#ways = waysOf(version);
+  }
+
+  /** How the exporter counts, as far as is known by now. */
+  get counting(): CountingName {
+    return this.#told().counting.name;
+  }
+
+  /** True when its numbers can be foretold, so that one that does not fit says something. */
+  get isProven(): boolean {
+    const { foretold } = this.#told();
+    return this.#sure || (foretold >= PROVEN_DATAGRAMS && 2 * foretold >= this.#seen);
+  }
+
+  /** As `SequenceAccount.fit`, by the ways of counting that are still followed. */
+  fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
+    let best: Fit = FIT.none;
+    for (const { counting, account } of this.#ways) {
+      const fit = account.fit(sequence, exportMs, uptimeMs, nowMs);
+      // Whether a number that counts its own records fits exactly is not known before they are read.
+      const known = counting.withOwn && fit === FIT.exact ? FIT.near : fit;
+      if (known > best) best = known;
+    }
+    return best;
   }
 
   /** As `SequenceAccount.observe`; the counts by the best way so far go to `counts`. */
@@ -204,18 +394,20 @@ export class ExporterSequence {
     units: SequenceUnits,
     exportMs: number,
     uptimeMs: number | null,
+    nowMs: number,
     counts: SequenceCounts,
   ): void {
     for (const way of this.#ways) {
-      const { unit, withOwn } = way.counting;
-      const own = unit === 'datagrams' ? 1 : unit === 'flows' ? units.flows : recordsOf(units);
-      const first = withOwn && own !== null ? (sequence - own) >>> 0 : sequence;
-      if (way.account.observe(first, own, exportMs, uptimeMs)) way.foretold++;
+      const { counting, account } = way;
+      const own = counting.unitsOf(units);
+      const first = counting.withOwn && own !== null ? (sequence - own) >>> 0 : sequence;
+      if (account.observe(first, own, exportMs, uptimeMs, nowMs)) way.foretold++;
     }
     const { account, before } = this.#told();
     counts.sequenceLost = before.sequenceLost + account.sequenceLost;
     counts.sequenceReordered = before.sequenceReordered + account.sequenceReordered;
     counts.sequenceResets = before.sequenceResets + account.sequenceResets;
+    counts.sequenceUnknown = before.sequenceUnknown + account.sequenceUnknown;
     if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(counts);
   }
 
@@ -226,15 +418,16 @@ export class ExporterSequence {
   }
 
   /** Goes on at the marks of an earlier run; those that this version does not know are passed over. */
-  resume(marks: SequenceMarks): void {
+  resume(marks: SequenceMarks, lastSeenMs: number): void {
     const ways = marks.flatMap(({ counting, ...position }) => {
       const way = waysOf(this.#version).find((candidate) => candidate.counting.name === counting);
-      way?.account.resume(position);
+      way?.account.resume(position, lastSeenMs);
       return way ?? [];
     });
     if (ways.length === 0) return;
     ways[0].foretold = 1;
     this.#ways = ways;
+    this.#sure = true;
   }
 
   #told(): Way {
@@ -243,13 +436,16 @@ export class ExporterSequence {
 
   /** The way that has foretold most, of equals the first. */
   #best(): Way {
-    return this.#ways.reduce((best, way) => (way.foretold > best.foretold ? way : best));
+    let best = this.#ways[0];
+    for (const way of this.#ways) if (way.foretold > best.foretold + way.counting.lead) best = way;
+    return best;
   }
 
   #judge(counts: SequenceCounts): void {
     this.#seen = 0;
     const best = this.#best();
     const sure = best.foretold >= TRIAL_DATAGRAMS / 2;
+    this.#sure = sure;
     const told = sure ? best : this.#told();
     const others = this.#ways.filter((way) => way !== told);
     if (!sure && this.#ways.length < COUNTINGS[this.#version].length) {
@@ -263,7 +459,12 @@ export class ExporterSequence {
   }
 }
 
-const NOTHING: SequenceCounts = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+const NOTHING: SequenceCounts = {
+  sequenceLost: 0,
+  sequenceReordered: 0,
+  sequenceResets: 0,
+  sequenceUnknown: 0,
+};
 
 function waysOf(version: SequencedVersion, { ...before }: SequenceCounts = NOTHING): Way[] {
   return COUNTINGS[version].map((counting) => ({

@@ -8,7 +8,8 @@
 
 import type { FlowBatch } from '../flow/batch.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
-import { type Domain, ExporterTable } from './exporter-table.ts';
+import type { ExportProcess } from './export-process.ts';
+import { type Domain, ExporterTable, type TemplateOwner } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
 import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
@@ -25,6 +26,7 @@ const MAX_READERS = 1024;
 /** The facts of a datagram that its records need. Times in ms; `uptimeMs` is null where the header has none. */
 export interface DatagramFacts {
   readonly domain: Domain;
+  process: ExportProcess;
   readonly exporterPort: number;
   readonly sequence: number;
   readonly receivedAtMs: number;
@@ -43,6 +45,7 @@ export class SetDecoder {
   /** Flow and options records in the datagram under way itself, and whether that is all of them. */
   #flowRecords = 0;
   #optionsRecords = 0;
+  #templateRecords = 0;
   #recordsKnown = true;
 
   readonly #options: DecoderOptions;
@@ -50,6 +53,8 @@ export class SetDecoder {
   readonly #pending: PendingData;
   readonly #readers: ReaderCache;
   readonly #context: ReaderContext;
+  /** Sets of processes that turned out to be another, to be read once the datagram under way is. */
+  #rejoined: PendingSet[] = [];
   #batch: FlowBatch | null = null;
   #columns: WritableColumns | null = null;
 
@@ -60,13 +65,15 @@ export class SetDecoder {
     this.#readers = new ReaderCache(MAX_READERS, options.portsOnly !== undefined);
     this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []));
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
-    this.table = new ExporterTable(
-      options,
-      (domain) => this.drop('no_template', this.#pending.drop(domain)),
-      () => {
+    this.table = new ExporterTable(options, {
+      forgotten: (process) => this.drop('no_template', this.#pending.takeAll(process).length),
+      joined: (_domain, from, into) => {
+        for (const set of this.#pending.takeAll(from)) this.#rejoined.push({ ...set, process: into });
+      },
+      evicted: () => {
         counters.exportersEvicted++;
       },
-    );
+    });
   }
 
   get maxFields(): number {
@@ -81,13 +88,14 @@ export class SetDecoder {
     this.dropped = 0;
     this.#flowRecords = 0;
     this.#optionsRecords = 0;
+    this.#templateRecords = 0;
     this.#recordsKnown = true;
   }
 
   /** What the datagram under way holds, for the account of its sequence; `known` is what its header says of it. */
   units(known = true): SequenceUnits {
     const flows = known && this.#recordsKnown ? this.#flowRecords : null;
-    return { flows, options: this.#optionsRecords };
+    return { flows, options: this.#optionsRecords, templates: this.#templateRecords };
   }
 
   drop(reason: DropReason, units = 1): void {
@@ -101,7 +109,7 @@ export class SetDecoder {
 
   /** Makes the facts of a datagram those of the records read next. `origin` is where it begins in their view. */
   enter(facts: DatagramFacts, origin: number): void {
-    const { domain } = facts;
+    const { domain, process } = facts;
     const context = this.#context;
     const words = domain.exporter.words;
     context.receivedLow = facts.receivedAtMs >>> 0;
@@ -116,15 +124,15 @@ export class SetDecoder {
     context.sequence = facts.sequence;
     context.origin = origin;
     context.exportMs = facts.exportMs;
-    context.rates = domain.sampling;
+    context.rates = process.sampling;
     context.seenRate = 0;
     this.#setUptime(facts);
   }
 
-  #setUptime({ domain, exportMs, uptimeMs }: DatagramFacts): void {
+  #setUptime({ process, exportMs, uptimeMs }: DatagramFacts): void {
     const context = this.#context;
-    context.uptimeKnown = uptimeMs !== null || domain.initMs > 0;
-    context.uptimeMs = uptimeMs ?? (exportMs - domain.initMs) >>> 0;
+    context.uptimeKnown = uptimeMs !== null || process.initMs > 0;
+    context.uptimeMs = uptimeMs ?? (exportMs - process.initMs) >>> 0;
   }
 
   /** Reads the sets from `at` to `end` of a datagram of v9 or IPFIX. */
@@ -163,11 +171,12 @@ export class SetDecoder {
     let at = begin;
     while (at + 4 <= end && at < contentEnd) {
       const record = readTemplateRecord(bytes, at, end, form, this.maxFields);
+      this.#templateRecords++;
       if (record.kind === 'refused') this.drop(record.reason);
-      else if (record.kind === 'withdrawal') this.#withdraw(facts.domain, record.id, isOptions(form));
+      else if (record.kind === 'withdrawal') this.#withdraw(facts, record.id, isOptions(form));
       else {
         const definition = bytes.subarray(at, record.next);
-        const known = facts.domain.byId.get(record.id);
+        const known = facts.process.byId.get(record.id);
         const same = known !== undefined && known.form === form && known.definition.equals(definition);
         if (known !== undefined && !same) {
           // RFC 7011 section 8.1: an id in use gets another layout only after a withdrawal, or a restart.
@@ -175,13 +184,13 @@ export class SetDecoder {
           facts.domain.templatesRedefined++;
         }
         if (known !== undefined && same) {
-          this.table.refresh(facts.domain, known, facts.receivedAtMs);
+          this.table.refresh(facts, known, facts.receivedAtMs);
           this.#countTemplate();
         } else if (!facts.domain.exporter.newTemplates.take(facts.receivedAtMs)) {
           this.drop('template_limit');
           // It said that the layout is another now: better no reading than a wrong one.
-          if (known !== undefined) this.table.remove(facts.domain, known);
-        } else if (this.define(facts.domain, createTemplate(record, form, definition, facts.receivedAtMs))) {
+          if (known !== undefined) this.table.remove(facts, known);
+        } else if (this.define(facts, createTemplate(record, form, definition, facts.receivedAtMs))) {
           this.#countTemplate();
           this.#readPending(facts, record.id);
         }
@@ -197,32 +206,43 @@ export class SetDecoder {
   }
 
   /** Takes a template up; false when it is none, or there is no room for it. */
-  define(domain: Domain, template: Template | null): boolean {
+  define(owner: TemplateOwner, template: Template | null): boolean {
     if (template === null) {
       this.drop('bad_template');
       return false;
     }
-    const { taken, gone } = this.table.add(domain, template);
+    const { taken, gone } = this.table.add(owner, template);
     this.drop('template_limit', gone + (taken ? 0 : 1));
     return taken;
   }
 
-  #withdraw(domain: Domain, id: number, options: boolean): void {
-    if (id === (options ? 3 : 2)) this.table.removeAll(domain, options);
+  #withdraw(owner: TemplateOwner, id: number, options: boolean): void {
+    if (id === (options ? 3 : 2)) this.table.removeAll(owner, options);
     else if (id < 256) this.drop('bad_template');
     else {
-      const template = domain.byId.get(id);
-      if (template !== undefined && isOptions(template.form) === options) this.table.remove(domain, template);
+      const template = owner.process.byId.get(id);
+      if (template !== undefined && isOptions(template.form) === options) this.table.remove(owner, template);
     }
   }
 
   #readPending(facts: DatagramFacts, id: number): void {
-    const sets = this.#pending.take(facts.domain, id);
+    this.#readWaiting(facts, this.#pending.take(facts.process, id));
+  }
+
+  /** Reads what waited for a process that turned out to be another one, if anything did. Call behind the datagram. */
+  readRejoined(facts: DatagramFacts): void {
+    if (this.#rejoined.length === 0) return;
+    const sets = this.#rejoined;
+    this.#rejoined = [];
+    this.#readWaiting(facts, sets);
+  }
+
+  #readWaiting(facts: DatagramFacts, sets: readonly PendingSet[]): void {
     if (sets.length === 0) return;
     const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
     for (const set of sets) {
       this.enter(set, -set.offset);
-      this.#readData(set, set.body, viewOf(set.body), id, 0, set.body.length);
+      this.#readData(set, set.body, viewOf(set.body), set.templateId, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
     [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] = before;
@@ -230,7 +250,7 @@ export class SetDecoder {
   }
 
   #readData(facts: DatagramFacts, bytes: Buffer, view: DataView, id: number, at: number, end: number): void {
-    const template = facts.domain.byId.get(id);
+    const template = facts.process.byId.get(id);
     if (template === undefined) this.#wait(facts, id, bytes, at, end);
     else if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
     else {
@@ -241,9 +261,10 @@ export class SetDecoder {
 
   #wait(facts: DatagramFacts, templateId: number, bytes: Buffer, at: number, end: number): void {
     this.#recordsKnown = false;
-    const { domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
+    const { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
     const set: PendingSet = {
       domain,
+      process,
       templateId,
       body: Buffer.from(bytes.subarray(at, end)),
       offset: at,
@@ -358,16 +379,16 @@ export class SetDecoder {
   }
 
   #learn(facts: DatagramFacts, template: Template, fields: OptionsFields): void {
-    const { domain } = facts;
+    const { domain, process } = facts;
     if (template.informative) {
       const get = (id: number) => {
         const value = fields[elementName(0, id)];
         return typeof value === 'number' ? value : undefined;
       };
-      domain.sawRate(domain.sampling.learn(get));
+      domain.sawRate(process.sampling.learn(get));
       const initMs = get(IE.systemInitTimeMilliseconds);
       if (initMs !== undefined && initMs > 0) {
-        domain.initMs = initMs;
+        process.initMs = initMs;
         this.#setUptime(facts);
       }
     }

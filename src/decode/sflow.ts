@@ -6,12 +6,15 @@
  * Counter samples and samples of other kinds carry no flow; they are counted, not read.
  */
 
+import type { AddressBytes } from '../flow/address.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { readEthernet, readIp, writeIpv4, writeIpv6 } from './packet-header.ts';
 import type { ReaderContext, WritableColumns } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 
 export interface SflowHeader {
+  /** 16 bytes, IPv4 mapped. */
+  readonly agent: AddressBytes;
   readonly subAgent: number;
   readonly sequence: number;
   readonly uptimeMs: number;
@@ -28,12 +31,20 @@ export function readSflowHeader(view: DataView): SflowHeader | null {
   const at = 8 + addressBytes;
   if (addressBytes === 0 || view.byteLength < at + 16) return null;
   return {
+    agent: agentAddress(view, addressBytes),
     subAgent: view.getUint32(at),
     sequence: view.getUint32(at + 4),
     uptimeMs: view.getUint32(at + 8),
     samples: view.getUint32(at + 12),
     begin: at + 16,
   };
+}
+
+function agentAddress(view: DataView, bytes: number): AddressBytes {
+  const address = new Uint8Array(16);
+  if (bytes === 4) address.fill(0xff, 10, 12);
+  for (let i = 0; i < bytes; i++) address[16 - bytes + i] = view.getUint8(8 + i);
+  return address;
 }
 
 export type SampleKind = 'flow' | 'expanded-flow' | 'counters' | 'other';

@@ -9,6 +9,7 @@
 import { z } from 'zod';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
+import type { ExportProcess } from './export-process.ts';
 import type { Domain, ExporterTable } from './exporter-table.ts';
 import { remember, type SamplingTable } from './sampling.ts';
 import type { SetDecoder } from './set-decoder.ts';
@@ -34,6 +35,9 @@ const domainSchema = z.object({
   version: z.enum(['v9', 'ipfix']),
   domain: u32,
   seen_ms: time,
+  /** Absent in snapshots of earlier versions. */
+  uptime_ms: u32.nullable().optional(),
+  boot_ms: z.number().min(-1e13).max(1e13).nullable().optional(),
   init_ms: time,
   default_rate: u32,
   samplers: rates,
@@ -47,32 +51,42 @@ const snapshotSchema = z.object({ format: z.literal(FORMAT), domains: z.array(z.
 export function takeSnapshot(table: ExporterTable): z.infer<typeof snapshotSchema> {
   const crowded = table.isCrowded;
   const domains = [...table.domains()].filter(
-    ({ byId, version, exporter }) => byId.size > 0 && isTemplated(version) && (exporter.proven || !crowded),
+    ({ version, exporter }) => isTemplated(version) && (exporter.proven || !crowded),
   );
-  return { format: FORMAT, domains: domains.map(domainOf) };
+  return { format: FORMAT, domains: domains.flatMap(processesOf) };
 }
 
 function isTemplated(version: string): version is 'v9' | 'ipfix' {
   return version === 'v9' || version === 'ipfix';
 }
 
-function domainOf(domain: Domain) {
-  return {
-    exporter: formatAddress(domain.address),
-    port: domain.exporter.port,
-    version: domain.version,
-    domain: domain.domain,
-    seen_ms: domain.lastSeenMs,
-    init_ms: domain.initMs,
-    default_rate: domain.sampling.defaultRate,
-    samplers: [...domain.sampling.samplers],
-    selectors: [...domain.sampling.selectors],
-    templates: [...domain.byId.values()].map(({ form, definition, seenMs }) => ({
-      form,
-      definition: definition.toString('base64'),
-      seen_ms: seenMs,
-    })),
-  };
+/** An entry for each process; of several with one port only for the one heard last. */
+function processesOf(domain: Domain) {
+  const { processes, exporter } = domain;
+  const single = processes.all.length === 1;
+  const byPort = new Map<number, ExportProcess>();
+  for (const process of [...processes.all].sort((a, b) => a.lastSeenMs - b.lastSeenMs))
+    byPort.set(single ? exporter.port : process.ports[0], process);
+  return [...byPort]
+    .filter(([, { byId }]) => byId.size > 0)
+    .map(([port, { byId, sampling, initMs, lastSeenMs, lastUptimeMs, bootMs }]) => ({
+      exporter: formatAddress(domain.address),
+      port,
+      version: domain.version,
+      domain: domain.domain,
+      seen_ms: lastSeenMs,
+      uptime_ms: lastUptimeMs,
+      boot_ms: bootMs,
+      init_ms: initMs,
+      default_rate: sampling.defaultRate,
+      samplers: [...sampling.samplers],
+      selectors: [...sampling.selectors],
+      templates: [...byId.values()].map(({ form, definition, seenMs }) => ({
+        form,
+        definition: definition.toString('base64'),
+        seen_ms: seenMs,
+      })),
+    }));
 }
 
 /** Takes over what is valid, fits and is young enough at `nowMs`; returns the number of templates. */
@@ -105,16 +119,20 @@ function restoreDomain(sets: SetDecoder, saved: z.infer<typeof domainSchema>, no
     lastSeenMs,
   );
   if (domain === null) return 0;
-  domain.lastSeenMs = lastSeenMs;
-  domain.initMs = saved.init_ms;
-  restoreSampling(domain, domain.sampling, saved);
+  domain.lastSeenMs = Math.max(domain.lastSeenMs, lastSeenMs);
+  const process = domain.processes.ofPort(saved.port);
+  process.lastSeenMs = lastSeenMs;
+  process.lastUptimeMs = saved.uptime_ms ?? null;
+  process.bootMs = saved.boot_ms ?? null;
+  process.initMs = saved.init_ms;
+  restoreSampling(domain, process.sampling, saved);
   let restored = 0;
   for (const { form, definition, seen_ms: seenMs } of fresh) {
     const bytes = Buffer.from(definition, 'base64');
     if (bytes.length < 4) continue;
     const record = readTemplateRecord(bytes, 0, bytes.length, form, sets.maxFields);
     if (record.kind !== 'template' || record.next !== bytes.length) continue;
-    if (sets.define(domain, createTemplate(record, form, bytes, seenMs))) restored++;
+    if (sets.define({ domain, process }, createTemplate(record, form, bytes, seenMs))) restored++;
   }
   return restored;
 }

@@ -8,7 +8,7 @@
 import type { AddressBytes } from '../flow/address.ts';
 import type { FlowBatch } from '../flow/batch.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
-import type { SequenceMarks } from './sequence.ts';
+import type { CountingName, SequenceMarks } from './sequence.ts';
 
 /** Where decoded rows go. `batch` always has room for one row; who fills it up calls `flush`, which must make room. */
 export interface FlowSink {
@@ -57,6 +57,12 @@ export interface ExporterState {
   readonly address: AddressBytes;
   readonly domain: number;
   readonly version: FlowVersionName;
+  /** The agent address of sFlow, where it is not `address`: a relay stands between; else null. */
+  readonly agent: AddressBytes | null;
+  /** Exporting processes that are told apart: restarts not yet confirmed, probes on one host. */
+  readonly exportProcesses: number;
+  /** What its sequence numbers count, as far as is known; `nothing` where they never change, null for v1. */
+  readonly counting: CountingName | null;
   datagrams: number;
   flows: number;
   /** Units lost by the rules of the version: flows for v5 and IPFIX (data records), datagrams for v9 and sFlow. */
@@ -65,6 +71,8 @@ export interface ExporterState {
   sequenceReordered: number;
   /** The exporter started its sequence anew. */
   sequenceResets: number;
+  /** Gaps of unknown size: what the numbers claim is more than the exporter can have sent. */
+  sequenceUnknown: number;
   /** Units lost in earlier runs, where their account was kept. */
   sequenceLostBefore: number;
   /** Receive time of the newest datagram, and how far the exporter's own clock is from ours (ours minus its), in ms. */
@@ -122,12 +130,14 @@ export interface DecoderOptions {
 /** Where the sequence of one exporter and domain stood, to be kept over a restart. */
 export interface SequenceMark {
   readonly address: AddressBytes;
-  /** 0 unless the scope of templates includes the port. */
+  /** 0 unless the scope of templates includes the port, or the domain has several exporting processes. */
   readonly port: number;
+  /** Of sFlow, where it is not `address`. */
+  readonly agent?: AddressBytes | undefined;
   readonly version: FlowVersionName;
   readonly domain: number;
   readonly lastSeenMs: number;
-  /** Units lost until then, in all runs. */
+  /** Units lost until then by the domain, in all runs. */
   readonly lost: number;
   readonly marks: SequenceMarks;
 }

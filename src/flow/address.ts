@@ -63,6 +63,13 @@ export function formatAddress(bytes: Uint8Array, offset = 0): string {
   return text;
 }
 
+/** Compares two addresses of 16 bytes. */
+export function isSameAddress(a: AddressBytes, b: AddressBytes): boolean {
+  // From the end: the beginning of mapped addresses is the same for all.
+  for (let i = 15; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** Orders addresses numerically: negative, zero or positive, as for Array.sort. IPv4 comes first in mapped form. */
 export function compareAddresses(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < 16; i++) {

@@ -8,7 +8,7 @@ function account(
 ) {
   const sequence = new SequenceAccount();
   for (const [number, units, exportMs = 0, uptimeMs] of datagrams) {
-    sequence.observe(number, units, exportMs, uptimeMs ?? null);
+    sequence.observe(number, units, exportMs, uptimeMs ?? null, 0);
   }
   return [sequence.sequenceLost, sequence.sequenceReordered, sequence.sequenceResets];
 }
@@ -102,9 +102,9 @@ describe('ways of counting', () => {
     datagrams: [sequence: number, flows: number | null, options?: number][],
   ) {
     const sequence = new ExporterSequence(version);
-    const out = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0 };
+    const out = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0, sequenceUnknown: 0 };
     for (const [number, flows, options = 0] of datagrams) {
-      sequence.observe(number, { flows, options }, 0, null, out);
+      sequence.observe(number, { flows, options, templates: 0 }, 0, null, 0, out);
     }
     return [out.sequenceLost, out.sequenceReordered, out.sequenceResets];
   }

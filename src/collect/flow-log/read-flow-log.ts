@@ -94,7 +94,12 @@ export async function* readFlowLog(
    * The format that begins at the line, when it is a header within the log; its columns may be others than those so far.
    * Rows under a header that cannot be read are refused: under the columns of before, they would say something else.
    */
-  function followHeader(block: string, start: number, end: number, current: FlowLogFormat): FlowLogFormat | null {
+  function followHeader(
+    block: string,
+    start: number,
+    end: number,
+    current: FlowLogFormat,
+  ): FlowLogFormat | null {
     if (current.columns === undefined || end - start > MAX_LINE_BYTES) return null;
     const line = block.slice(start, end);
     // Rows of AWS in the default format would do as headers of themselves.

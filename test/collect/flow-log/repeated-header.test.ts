@@ -67,7 +67,8 @@ describe('a header within a flow log', () => {
   });
 
   it('of AWS with exchanged columns is followed', async () => {
-    const row = (a: string, b: string) => `eni-1 ${a} ${b} 40000 25 6 20 3000 1772359200 1772359205 ACCEPT OK`;
+    const row = (a: string, b: string) =>
+      `eni-1 ${a} ${b} 40000 25 6 20 3000 1772359200 1772359205 ACCEPT OK`;
     const rest = 'srcport dstport protocol packets bytes start end action log-status';
     const { flows } = await flowsOf(
       `interface-id srcaddr dstaddr ${rest}`,

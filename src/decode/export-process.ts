@@ -1,0 +1,343 @@
+/**
+ * The exporting processes behind one exporter address and observation domain, told apart by what their datagrams say.
+ *
+ * Templates, samplers and sequence numbers belong to a process, not to an address: an exporter that restarted is
+ * another process, and so are two probes on one host, or two exporters behind one relay. Each datagram goes to the
+ * process whose numbers it continues; one that continues none begins a process of its own, which knows no template and no
+ * sampler yet, so that what an earlier process said never decides. A datagram that was forged, or came very late,
+ * therefore changes nothing for the others. Bounded: the process longest not heard makes room.
+ */
+
+import { SamplingTable } from './sampling.ts';
+import {
+  BEGINNING,
+  BOOT_TOLERANCE_MS,
+  ExporterSequence,
+  FIT,
+  type Fit,
+  hasRestarted,
+  type SequenceCounts,
+  type SequencedVersion,
+} from './sequence.ts';
+import type { Template } from './template.ts';
+
+/** More of them behind one address and domain are somebody's invention. */
+const MAX_PROCESSES = 64;
+/** Ports of one process that are remembered: some exporters send from several, or from a new one each time. */
+const MAX_PORTS = 4;
+/** So many numbers that go on somewhere, or nowhere, are no chance. */
+const EVIDENCE = 3;
+/** For how many datagrams an exporter whose numbers make no sense is not asked for sense again. */
+const LENIENT_DATAGRAMS = 64;
+/** A number that began something and was not continued for so long was a stray. */
+const STRAY_MS = 60_000;
+
+/** The head of a datagram as far as it tells who sent it. Times in ms; `uptimeMs` is null where the version has none. */
+export interface DatagramHead {
+  readonly exporterPort: number;
+  readonly sequence: number;
+  readonly exportMs: number;
+  readonly uptimeMs: number | null;
+  readonly receivedAtMs: number;
+}
+
+/** What a process was taken for when its first datagram came; null for one that continues another's work openly. */
+interface Beginning {
+  /** The process of the same port that this one took the place of: a restart, unless that one is heard again. */
+  readonly replaces: ExportProcess | null;
+  /** Whether uptime or number are those of a beginning; else nobody knows what happened. */
+  readonly isRestart: boolean;
+  /** The process of another port whose numbers this one could go on from, with some lost: a port that changed. */
+  readonly follows: ExportProcess | null;
+}
+
+export class ExportProcess implements SequenceCounts {
+  sequenceLost = 0;
+  sequenceReordered = 0;
+  sequenceResets = 0;
+  sequenceUnknown = 0;
+  /** Templates by id. */
+  readonly byId = new Map<number, Template>();
+  readonly sampling = new SamplingTable();
+  /** Null for v1, which has no sequence number. */
+  readonly sequence: ExporterSequence | null;
+  /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
+  initMs = 0;
+  /** Source ports, the newest first; a first port of 0 stands for whatever comes (a process of an earlier run). */
+  readonly ports: number[];
+  beginning: Beginning | null = null;
+  datagrams = 0;
+  lastSeenMs = 0;
+  lastUptimeMs: number | null = null;
+  /** Export time less uptime of the newest datagram; null where the version has no uptime. */
+  bootMs: number | null = null;
+  /** Numbers that would have continued another process exactly, and numbers that continued this one. */
+  crossings = 0;
+  continued = 0;
+  /** So many numbers more that fit nothing are taken for its own. */
+  leniency = 0;
+  /** Whether it sent since its position was taken last. */
+  isTouched = false;
+
+  constructor(version: SequencedVersion | null, port: number) {
+    this.sequence = version === null ? null : new ExporterSequence(version);
+    this.ports = [port];
+  }
+
+  fit(head: DatagramHead): Fit {
+    if (this.sequence === null) return FIT.exact;
+    if (this.#isOfBefore && this.hasRestarted(head)) return FIT.none;
+    return this.sequence.fit(head.sequence, head.exportMs, head.uptimeMs, head.receivedAtMs);
+  }
+
+  /** Known from an earlier run of ours only. */
+  get #isOfBefore(): boolean {
+    return this.datagrams === 0;
+  }
+
+  /**
+   * The uptime in the head is behind that of before. Where we were away, it must have gone on for at least half of that
+   * time: else the exporter restarted meanwhile.
+   */
+  hasRestarted({ exportMs, uptimeMs, receivedAtMs }: DatagramHead): boolean {
+    const { lastUptimeMs, bootMs } = this;
+    if (lastUptimeMs === null || bootMs === null || uptimeMs === null) return false;
+    const awayMs = this.#isOfBefore ? Math.max(0, receivedAtMs - this.lastSeenMs) / 2 : 0;
+    return hasRestarted(lastUptimeMs + awayMs, uptimeMs, bootMs, exportMs - uptimeMs);
+  }
+
+  sendsFrom(port: number): boolean {
+    return this.ports[0] === 0 || this.ports.includes(port);
+  }
+
+  note({ exporterPort, receivedAtMs, exportMs, uptimeMs }: DatagramHead): void {
+    this.datagrams++;
+    this.lastSeenMs = receivedAtMs;
+    this.lastUptimeMs = uptimeMs;
+    this.bootMs = uptimeMs === null ? null : exportMs - uptimeMs;
+    if (this.ports[0] === exporterPort) return;
+    const at = this.ports[0] === 0 ? 0 : this.ports.indexOf(exporterPort);
+    if (at >= 0) this.ports.splice(at, 1);
+    this.ports.unshift(exporterPort);
+    if (this.ports.length > MAX_PORTS) this.ports.pop();
+  }
+
+  /** Whether the uptime in the head can be that of this process. */
+  bootedWith({ exportMs, uptimeMs }: DatagramHead): boolean {
+    if (uptimeMs === null || this.bootMs === null) return true;
+    return Math.abs(exportMs - uptimeMs - this.bootMs) <= BOOT_TOLERANCE_MS;
+  }
+}
+
+/** What becomes of the templates and the waiting data of a process, and whether there is room for one more. */
+export interface ProcessKeeper {
+  mayBegin(): boolean;
+  /** It is not followed any more: its templates and what waits for it go. */
+  ended(process: ExportProcess): void;
+  /** Both are one: `from` gives its templates and what waits for it to `into`, whose own templates stay. */
+  joined(from: ExportProcess, into: ExportProcess): void;
+}
+
+export class ExportProcesses {
+  readonly #version: SequencedVersion | null;
+  readonly #keeper: ProcessKeeper;
+  readonly #all: ExportProcess[] = [];
+  /** Of processes that are gone. */
+  readonly #gone: SequenceCounts = {
+    sequenceLost: 0,
+    sequenceReordered: 0,
+    sequenceResets: 0,
+    sequenceUnknown: 0,
+  };
+  /** Numbers that continued a process exactly from a port that it had not sent from. */
+  #newPorts = 0;
+  current: ExportProcess;
+
+  constructor(version: SequencedVersion | null, keeper: ProcessKeeper) {
+    this.#version = version;
+    this.#keeper = keeper;
+    this.current = new ExportProcess(version, 0);
+    this.#all.push(this.current);
+  }
+
+  get all(): readonly ExportProcess[] {
+    return this.#all;
+  }
+
+  /** The process of a port, for what an earlier run kept of it; port 0 is that of an exporter with one process only. */
+  ofPort(port: number): ExportProcess {
+    const known = this.#all.find(({ ports }) => ports[0] === port);
+    if (known !== undefined) return known;
+    const [first] = this.#all;
+    if (first.datagrams > 0 || first.ports[0] !== 0) return this.#begin(port);
+    first.ports[0] = port;
+    return first;
+  }
+
+  /** Sums over all processes, those that are gone included. */
+  sumInto(counts: SequenceCounts): void {
+    counts.sequenceLost = this.#gone.sequenceLost;
+    counts.sequenceReordered = this.#gone.sequenceReordered;
+    counts.sequenceResets = this.#gone.sequenceResets;
+    counts.sequenceUnknown = this.#gone.sequenceUnknown;
+    for (const process of this.#all) addCounts(counts, process);
+  }
+
+  /** The process that sent the datagram; it is `current` then, and has taken note of the head. */
+  select(head: DatagramHead): ExportProcess {
+    const { current } = this;
+    const isNext = current.ports[0] === head.exporterPort && current.fit(head) === FIT.exact;
+    const selected = isNext ? current : this.#search(head);
+    if (isNext && current.beginning !== null) this.#confirm(current);
+    this.current = selected;
+    selected.note(head);
+    return selected;
+  }
+
+  #search(head: DatagramHead): ExportProcess {
+    const own = this.#best(head, (process) => process.sendsFrom(head.exporterPort));
+    const fit = own?.fit(head) ?? FIT.none;
+    if (own !== null && fit === FIT.exact) return this.#resume(own, true);
+    const other = this.#best(head, (process) => process !== own && process.bootedWith(head));
+    const otherFit = other?.fit(head) ?? FIT.none;
+    if (own === null) return this.#fromNewPort(head, other, otherFit);
+    const crosses = other !== null && otherFit === FIT.exact && other.sequence?.isProven === true;
+    if (fit === FIT.near) {
+      if (!crosses || ++own.crossings < EVIDENCE) return this.#resume(own, false);
+      // One sequence over several ports.
+      this.#newPorts = EVIDENCE;
+      this.#join(own, other);
+      return other;
+    }
+    return crosses ? this.#resume(other, true) : this.#jump(head, own);
+  }
+
+  /** A process that had begun in the place of this one, or from its numbers, did not. */
+  #resume(process: ExportProcess, isExact: boolean): ExportProcess {
+    for (const other of this.#all) {
+      const { beginning } = other;
+      if (beginning === null || (beginning.replaces !== process && beginning.follows !== process)) continue;
+      other.beginning = null;
+    }
+    if (isExact && process.beginning !== null) this.#confirm(process);
+    return process;
+  }
+
+  #fromNewPort(head: DatagramHead, other: ExportProcess | null, fit: Fit): ExportProcess {
+    if (other !== null && fit === FIT.exact) {
+      if (this.#newPorts < EVIDENCE) this.#newPorts++;
+      return this.#resume(other, true);
+    }
+    if (other !== null && fit === FIT.near && this.#newPorts >= EVIDENCE) return this.#resume(other, false);
+    const begun = this.#begin(head.exporterPort);
+    begun.beginning = {
+      replaces: null,
+      isRestart: false,
+      follows: fit === FIT.near ? other : null,
+    };
+    return begun;
+  }
+
+  /** The number goes on from nothing that came from this port. */
+  #jump(head: DatagramHead, own: ExportProcess): ExportProcess {
+    const { exporterPort, receivedAtMs } = head;
+    const restarted = own.hasRestarted(head);
+    // An exporter whose numbers were never understood says nothing by another one, unless its uptime does.
+    if (own.sequence?.isProven !== true && !restarted) return own;
+    if (own.leniency > 0) {
+      own.leniency--;
+      return own;
+    }
+    const strays = this.#all.filter(
+      ({ beginning, datagrams, lastSeenMs }) =>
+        beginning !== null && datagrams === 1 && receivedAtMs - lastSeenMs < STRAY_MS,
+    );
+    const known = this.#all.filter((process) => !strays.includes(process) && process.sendsFrom(exporterPort));
+    const oldest = known.reduce<ExportProcess | null>(
+      (best, process) => (best === null || process.datagrams > best.datagrams ? process : best),
+      null,
+    );
+    // Nothing that began was continued: the numbers of this exporter cannot be understood after all.
+    if (strays.length >= EVIDENCE && oldest !== null) {
+      for (const stray of strays) this.#join(stray, oldest);
+      oldest.leniency = LENIENT_DATAGRAMS;
+      return oldest;
+    }
+    const begun = this.#begin(exporterPort);
+    const isRestart = restarted || head.sequence < BEGINNING;
+    begun.beginning = { replaces: oldest ?? own, isRestart, follows: null };
+    return begun;
+  }
+
+  /** Its numbers were continued: once there is no doubt, what it took the place of goes. */
+  #confirm(process: ExportProcess): void {
+    const { beginning } = process;
+    if (beginning === null || ++process.continued < EVIDENCE) return;
+    process.beginning = null;
+    const { replaces, follows, isRestart } = beginning;
+    if (replaces !== null && this.#all.includes(replaces)) {
+      this.#gone.sequenceResets++;
+      if (!isRestart) this.#gone.sequenceUnknown++;
+      this.#end(replaces);
+    }
+    if (follows !== null && this.#all.includes(follows)) {
+      // Some were lost while the port changed, but how many is not known.
+      this.#gone.sequenceUnknown++;
+      this.#join(follows, process);
+    }
+  }
+
+  #begin(port: number): ExportProcess {
+    const begun = new ExportProcess(this.#version, port);
+    if (this.#all.length >= MAX_PROCESSES || !this.#keeper.mayBegin()) {
+      const quietest = this.#all.reduce((best, process) => (isQuieter(process, best) ? process : best));
+      this.#end(quietest);
+    }
+    this.#all.push(begun);
+    return begun;
+  }
+
+  #join(from: ExportProcess, into: ExportProcess): void {
+    this.#keeper.joined(from, into);
+    this.#remove(from);
+  }
+
+  #end(process: ExportProcess): void {
+    this.#keeper.ended(process);
+    addCounts(this.#gone, process);
+    this.#remove(process);
+  }
+
+  #remove(process: ExportProcess): void {
+    const at = this.#all.indexOf(process);
+    if (at >= 0) this.#all.splice(at, 1);
+  }
+
+  #best(head: DatagramHead, suits: (process: ExportProcess) => boolean): ExportProcess | null {
+    let best: ExportProcess | null = null;
+    let bestFit = -1;
+    for (const process of this.#all) {
+      if (!suits(process)) continue;
+      const fit = process.fit(head);
+      const isBetter =
+        fit > bestFit || (fit === bestFit && best !== null && process.datagrams > best.datagrams);
+      if (!isBetter) continue;
+      best = process;
+      bestFit = fit;
+    }
+    return best;
+  }
+}
+
+/** What was heard once only goes before what was heard more often, and then what was silent longest. */
+function isQuieter(a: ExportProcess, b: ExportProcess): boolean {
+  const once = Number(a.datagrams <= 1) - Number(b.datagrams <= 1);
+  return once === 0 ? a.lastSeenMs < b.lastSeenMs : once > 0;
+}
+
+function addCounts(sum: SequenceCounts, counts: SequenceCounts): void {
+  sum.sequenceLost += counts.sequenceLost;
+  sum.sequenceReordered += counts.sequenceReordered;
+  sum.sequenceResets += counts.sequenceResets;
+  sum.sequenceUnknown += counts.sequenceUnknown;
+}
