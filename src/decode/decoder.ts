@@ -128,8 +128,9 @@ class DatagramDecoder implements Decoder {
   }
 
   /** Finds out which exporting process sent the datagram, and makes its facts those of what is read next. */
-  #enter(facts: DatagramFacts): void {
+  #enter(facts: DatagramFacts, v5Sampling: number | null = null): void {
     facts.process = facts.domain.processes.select(facts);
+    if (v5Sampling !== null) learnV5Sampling(facts, v5Sampling);
     this.#sets.enter(facts, 0);
   }
 
@@ -170,8 +171,7 @@ class DatagramDecoder implements Decoder {
     if (domain === null) return this.#refuse(version, 'exporter_limit');
     const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
     const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
-    this.#enter(facts);
-    if (version === 'v5') learnV5Sampling(facts, view.getUint16(22));
+    this.#enter(facts, version === 'v5' ? view.getUint16(22) : null);
     const records = Math.min(count, present);
     this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.

@@ -12,8 +12,11 @@ import type { FlowColumn } from '../flow/columns.ts';
 export interface SamplerRates {
   /** The rate of records that name no sampler. */
   readonly defaultRate: number;
+  /** Whether interfaces have rates of their own. */
+  readonly hasInterfaces: boolean;
   samplerRate(id: number): number;
   selectorRate(id: number): number;
+  interfaceRate(ingress: number, egress: number, direction: number): number;
 }
 
 export class ReaderContext {
@@ -36,6 +39,8 @@ export class ReaderContext {
   uptimeMs = 0;
   uptimeKnown = false;
   rates: SamplerRates;
+  /** The rate of records of the set under way that nothing else tells the rate of. */
+  rate = 0;
   /** By port, 1 where TCP records with it are wanted; only readers that pass over the others look at it. */
   ports: Uint8Array;
   /** Set by the reader: position behind the last record read, whether the one there runs past the end, a rate seen. */

@@ -122,7 +122,7 @@ class ReaderSource {
       ...declarations,
       'const want=x.ports,r0=x.receivedLow,r1=x.receivedHigh,e0=x.exporter0,e1=x.exporter1,e2=x.exporter2,e3=x.exporter3,',
       'port=x.exporterPort,domain=x.domain,version=x.version,sequence=x.sequence,origin=x.origin,',
-      'ex=x.exportMs,rate=x.rates.defaultRate;',
+      'ex=x.exportMs,rate=x.rate,byInterface=x.rates.hasInterfaces;',
       'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,passed=0,t=0,d=0,i=0,m=0,w=0,s=0,sampler=-1,samplerRate=0;',
       'x.overrun=false;',
       `while(n<max&&at+${this.#layout.minLength}<=end){`,
@@ -373,7 +373,8 @@ class ReaderSource {
   }
 
   /**
-   * Sets `s`: the record's own interval, else what its sampler or selector was said to do, else the domain's rate.
+   * Sets `s`: the record's own interval, else what its sampler or selector was said to do, else the rate at its interface,
+   * else that of its template or of the whole exporter.
    * Before all else, so that records that are passed over tell their rate too.
    */
   #rate(): void {
@@ -386,7 +387,7 @@ class ReaderSource {
     ] as const;
     const named = samplers.find(([slot]) => slot !== undefined);
     if (!interval && !packets && !named) {
-      this.#lines.push('s=rate;');
+      this.#lines.push(`s=${this.#rateOfInterface()};`);
       return;
     }
     this.#lines.push(`s=${interval ? low32(interval) : 0};`);
@@ -400,7 +401,17 @@ class ReaderSource {
         `if(s===0){d=${low32(slot)};if(d!==sampler){sampler=d;samplerRate=x.rates.${look}(d);}s=samplerRate;}`,
       );
     }
-    this.#lines.push('if(s===0)s=rate;else x.seenRate=s;');
+    this.#lines.push(`if(s===0)s=${this.#rateOfInterface()};else x.seenRate=s;`);
+  }
+
+  /** What options say of the interface that the record names, else the rate of the set. */
+  #rateOfInterface(): string {
+    const ingress = this.#shared([IE.ingressInterface, IE.ingressPhysicalInterface]);
+    const egress = this.#shared([IE.egressInterface, IE.egressPhysicalInterface]);
+    if (!ingress && !egress) return 'rate';
+    const direction = this.#shared([IE.flowDirection]);
+    const [to, from, way] = [ingress, egress, direction].map((slot) => (slot ? low32(slot) : '0'));
+    return `byInterface?x.rates.interfaceRate(${to},${from},${way})||rate:rate`;
   }
 }
 

@@ -11,16 +11,41 @@ import { IE } from './template-field.ts';
 const MAX_SAMPLERS = 256;
 const MAX_RATE = 0xffffffff;
 
+/** Chassis have this many interfaces; beyond it the oldest go. */
+const MAX_INTERFACES = 4096;
+/** The egress side of an interface stands beside its ingress side, which has the number itself. */
+const EGRESS_SIDE = 4294967296;
+const EGRESS = 1;
+
+/**
+ * What an options record is about, by its scope fields (RFC 3954 section 6.1, RFC 7011 section 3.4.2.1); undefined is
+ * what is not in its scope. Without any of these, and for the whole system, it is about all flows of the process.
+ */
+export interface OptionsScope {
+  /** An interface; `ingress` or `egress` where the record means one side of it only. */
+  readonly interface?: { readonly id: number; readonly side: 'ingress' | 'egress' | 'both' };
+  /** Flows of one template. */
+  readonly template?: number;
+  /** A line card, a cache or another part of the exporter, of which flows do not say that they are its. */
+  readonly part?: string;
+}
+
 export class SamplingTable implements SamplerRates {
   defaultRate = 0;
   readonly samplers = new Map<number, number>();
   readonly selectors = new Map<number, number>();
+  /** By interface, the egress side at 2^32 more. */
+  readonly interfaces = new Map<number, number>();
+  readonly templates = new Map<number, number>();
+  readonly parts = new Map<string, number>();
+  /** Whether a record told the rate of the whole. */
+  #isWholeKnown = false;
 
   /** Takes over what another table knows and this one does not. */
   adopt(other: SamplingTable): void {
     if (this.defaultRate === 0) this.defaultRate = other.defaultRate;
-    for (const [id, rate] of other.samplers) if (!this.samplers.has(id)) remember(this.samplers, id, rate);
-    for (const [id, rate] of other.selectors) if (!this.selectors.has(id)) remember(this.selectors, id, rate);
+    for (const table of ['samplers', 'selectors', 'interfaces', 'templates'] as const)
+      for (const [id, rate] of other[table]) if (!this[table].has(id)) remember(this[table], id, rate);
   }
 
   samplerRate(id: number): number {
@@ -31,27 +56,65 @@ export class SamplingTable implements SamplerRates {
     return this.selectors.get(id) ?? 0;
   }
 
+  get hasInterfaces(): boolean {
+    return this.interfaces.size > 0;
+  }
+
+  /**
+   * The rate at the interface where the flow was sampled: that of its ingress, but of its egress for a flow that says
+   * so (IE 61), or whose ingress is not sampled by itself. 0 where neither has a rate of its own.
+   */
+  interfaceRate(ingress: number, egress: number, direction: number): number {
+    const { interfaces } = this;
+    const entering = interfaces.get(ingress) ?? 0;
+    const leaving = interfaces.get(egress + EGRESS_SIDE) ?? 0;
+    return direction === EGRESS ? leaving || entering : entering || leaving;
+  }
+
+  /** The rate of flows of a template that nothing else tells the rate of. */
+  templateRate(id: number): number {
+    return this.templates.get(id) ?? this.defaultRate;
+  }
+
   /**
    * Takes over what an options record tells, if it tells a rate at all; returns that rate or 0. `get` gives the number
-   * in the record's element, undefined where it has none. Without a sampler or selector id the rate is the domain's.
+   * in the record's element, undefined where it has none. A record about the whole tells the rate of all flows that
+   * have no other; parts of an exporter do so only while they are all alike.
    */
-  learn(get: (id: number) => number | undefined): number {
+  learn(get: (id: number) => number | undefined, scope: OptionsScope = {}): number {
     const rate = rateOf(get);
     if (rate === 0) return 0;
     const sampler = get(IE.samplerId);
     const selector = get(IE.selectorId);
     if (sampler !== undefined) remember(this.samplers, sampler, rate);
     if (selector !== undefined) remember(this.selectors, selector, rate);
-    if (sampler === undefined && selector === undefined) this.defaultRate = rate;
+    if (scope.interface !== undefined) {
+      const { id, side } = scope.interface;
+      if (side !== 'egress') remember(this.interfaces, id, rate, MAX_INTERFACES);
+      if (side !== 'ingress') remember(this.interfaces, id + EGRESS_SIDE, rate, MAX_INTERFACES);
+    } else if (scope.template !== undefined) remember(this.templates, scope.template, rate);
+    else if (sampler === undefined && selector === undefined) this.#learnWhole(rate, scope.part);
     return rate;
+  }
+
+  #learnWhole(rate: number, part: string | undefined): void {
+    if (part === undefined) {
+      this.#isWholeKnown = true;
+      this.defaultRate = rate;
+      return;
+    }
+    remember(this.parts, part, rate);
+    if (this.#isWholeKnown) return;
+    const alike = [...this.parts.values()].every((other) => other === rate);
+    this.defaultRate = alike ? rate : 0;
   }
 }
 
 /** Puts an entry in, at the cost of the oldest when there are too many. */
-export function remember(table: Map<number, number>, id: number, rate: number): void {
+export function remember<Id>(table: Map<Id, number>, id: Id, rate: number, most = MAX_SAMPLERS): void {
   table.delete(id);
   table.set(id, rate);
-  if (table.size <= MAX_SAMPLERS) return;
+  if (table.size <= most) return;
   for (const oldest of table.keys()) {
     table.delete(oldest);
     return;

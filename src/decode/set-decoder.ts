@@ -11,6 +11,7 @@ import { FLOW_VERSION } from '../flow/columns.ts';
 import type { ExportProcess } from './export-process.ts';
 import { type Domain, ExporterTable, type TemplateOwner } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
+import { optionsScope } from './options-scope.ts';
 import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -125,6 +126,7 @@ export class SetDecoder {
     context.origin = origin;
     context.exportMs = facts.exportMs;
     context.rates = process.sampling;
+    context.rate = process.sampling.defaultRate;
     context.seenRate = 0;
     this.#setUptime(facts);
   }
@@ -255,6 +257,7 @@ export class SetDecoder {
     else if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
     else {
       const reader = this.#readers.readerOf(template);
+      this.#context.rate = facts.process.sampling.templateRate(id);
       if (reader !== null) this.readRows(facts.domain, reader, view, at, end);
     }
   }
@@ -352,7 +355,8 @@ export class SetDecoder {
       this.#countOptions(count);
       if (count === 0 || !this.#wanted(template)) return;
       const records = bytes.subarray(at, at + count * minLength);
-      for (const fields of readOptions(records)) this.#learn(facts, template, fields);
+      let record = 0;
+      for (const fields of readOptions(records)) this.#learn(facts, template, fields, records, minLength * record++);
       return;
     }
     let position = at;
@@ -363,7 +367,7 @@ export class SetDecoder {
         return;
       }
       this.#countOptions(1);
-      if (this.#wanted(template)) this.#learn(facts, template, record.fields);
+      if (this.#wanted(template)) this.#learn(facts, template, record.fields, bytes, position);
       position = record.next;
     }
   }
@@ -378,14 +382,15 @@ export class SetDecoder {
     return template.informative || this.#options.onOptions !== undefined;
   }
 
-  #learn(facts: DatagramFacts, template: Template, fields: OptionsFields): void {
+  /** `at` is where the record begins. */
+  #learn(facts: DatagramFacts, template: Template, fields: OptionsFields, bytes: Buffer, at: number): void {
     const { domain, process } = facts;
     if (template.informative) {
       const get = (id: number) => {
         const value = fields[elementName(0, id)];
         return typeof value === 'number' ? value : undefined;
       };
-      domain.sawRate(process.sampling.learn(get));
+      domain.sawRate(process.sampling.learn(get, optionsScope(template, bytes, at, domain.domain)));
       const initMs = get(IE.systemInitTimeMilliseconds);
       if (initMs !== undefined && initMs > 0) {
         process.initMs = initMs;

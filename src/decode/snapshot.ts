@@ -42,6 +42,9 @@ const domainSchema = z.object({
   default_rate: u32,
   samplers: rates,
   selectors: rates,
+  /** Absent in snapshots of earlier versions. */
+  interfaces: z.array(z.tuple([z.number().min(0), u32])).max(4096).optional(),
+  template_rates: rates.optional(),
   templates: z.array(z.unknown()),
 });
 
@@ -81,6 +84,8 @@ function processesOf(domain: Domain) {
       default_rate: sampling.defaultRate,
       samplers: [...sampling.samplers],
       selectors: [...sampling.selectors],
+      interfaces: [...sampling.interfaces],
+      template_rates: [...sampling.templates],
       templates: [...byId.values()].map(({ form, definition, seenMs }) => ({
         form,
         definition: definition.toString('base64'),
@@ -147,9 +152,11 @@ function restoreSampling(domain: Domain, table: SamplingTable, saved: z.infer<ty
   for (const [own, entries] of [
     [table.samplers, saved.samplers],
     [table.selectors, saved.selectors],
+    [table.interfaces, saved.interfaces ?? []],
+    [table.templates, saved.template_rates ?? []],
   ] as const) {
     for (const [id, rate] of entries) {
-      remember(own, id, rate);
+      remember(own, id, rate, 4096);
       domain.sawRate(rate);
     }
   }

@@ -22,6 +22,8 @@ export interface Template {
   readonly minLength: number;
   /** v9 options only: the library's reader of the data. */
   readonly readOptions: OptionsReader | null;
+  /** How many of the fields, from the first, are scope; 0 for data templates. */
+  readonly scopeFields: number;
   /** True when options data may tell a sampling rate or the time the exporter started. */
   readonly informative: boolean;
   /** Receive time of the datagram that brought it last. */
@@ -57,6 +59,7 @@ export function createTemplate(
     fields,
     minLength: fields.reduce((sum, { length }) => sum + (length === VARIABLE_LENGTH ? 1 : length), 0),
     readOptions,
+    scopeFields: record.scopeFields,
     informative: fields.some(
       ({ pen, id }) => pen === 0 && (SAMPLING_ELEMENTS.includes(id) || id === IE.systemInitTimeMilliseconds),
     ),

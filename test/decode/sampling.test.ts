@@ -162,4 +162,73 @@ describe('sampling rates', () => {
     expect(saved.length).toBeLessThan(10_000);
     expect([...decoder.exporters()][0]?.samplingRates.size).toBeLessThanOrEqual(16);
   });
+
+  describe('told by options apply within their scope', () => {
+    const INTERFACES: readonly Field[] = [...TUPLE, [10, 4], [14, 4], [61, 1]];
+    const flow = (ingress: number, egress: number, direction = 0) =>
+      Buffer.concat([tuple(), u32(ingress, egress), Buffer.from([direction])]);
+
+    function v9Rates(scope: Field, records: readonly Buffer[]) {
+      const { decode, rows } = collector();
+      decode(v9([set(1, v9OptionsTemplate(300, [scope], [[34, 4]])), set(300, ...records)]));
+      decode(v9([set(0, template(256, INTERFACES), template(257, INTERFACES))], { sequence: 1 }));
+      return (id: number, ...flows: Buffer[]) => {
+        decode(v9([set(id, ...flows)], { sequence: 2 }));
+        return rows().map((row) => row.sampling_rate);
+      };
+    }
+
+    it('of a v9 interface, on either side', () => {
+      const rates = v9Rates([2, 4], [u32(1, 1000), u32(2, 1)]);
+      const flows = [flow(1, 2), flow(2, 1), flow(3, 1), flow(1, 2, 1), flow(3, 4)];
+      expect(rates(256, ...flows)).toEqual([1000, 1, 1000, 1, 0]);
+    });
+
+    it('of a v9 interface of two bytes', () => {
+      const rates = v9Rates([2, 2], [Buffer.concat([Buffer.from([0, 1]), u32(1000)])]);
+      expect(rates(256, flow(1, 9), flow(7, 9))).toEqual([1000, 0]);
+    });
+
+    it('of a v9 template', () => {
+      const rates = v9Rates([5, 2], [Buffer.concat([Buffer.from([1, 1]), u32(50)])]);
+      rates(256, flow(1, 2));
+      expect(rates(257, flow(1, 2))).toEqual([0, 50]);
+    });
+
+    it.each([3, 4])('of v9 scope %i, a part of the router, only while all parts are alike', (scope) => {
+      expect(v9Rates([scope, 4], [u32(1, 100)])(256, flow(1, 2))).toEqual([100]);
+      expect(v9Rates([scope, 4], [u32(1, 100), u32(2, 100)])(256, flow(1, 2))).toEqual([100]);
+      expect(v9Rates([scope, 4], [u32(1, 100), u32(2, 1)])(256, flow(1, 2))).toEqual([0]);
+    });
+
+    it('of the v9 system to all that have no other', () => {
+      const { decode, rows } = collector();
+      decode(v9([set(1, v9OptionsTemplate(300, [[1, 4]], [[34, 4]])), set(300, u32(0, 64))]));
+      decode(v9([set(1, v9OptionsTemplate(301, [[2, 4]], [[34, 4]])), set(301, u32(5, 7))], { sequence: 1 }));
+      decode(v9([set(0, template(256, INTERFACES)), set(256, flow(5, 1), flow(6, 1))], { sequence: 2 }));
+      expect(rows().map((row) => row.sampling_rate)).toEqual([7, 64]);
+    });
+
+    function ipfixRates(scope: Field, records: readonly Buffer[], ...flows: Buffer[]) {
+      const { decode, rows } = collector();
+      decode(ipfix([set(3, ipfixOptionsTemplate(300, [scope], [[305, 4]])), set(300, ...records)]));
+      decode(ipfix([set(2, template(256, INTERFACES)), set(256, ...flows)], { sequence: records.length }));
+      return rows().map((row) => row.sampling_rate);
+    }
+
+    it('of an IPFIX interface, on the side that the scope names', () => {
+      const flows = [flow(1, 2), flow(2, 1)];
+      expect(ipfixRates([10, 4], [u32(1, 1000), u32(2, 1)], ...flows)).toEqual([1000, 1]);
+      expect(ipfixRates([14, 4], [u32(1, 1000)], ...flows)).toEqual([0, 1000]);
+    });
+
+    it('of an IPFIX template, process, line card or other domain', () => {
+      expect(ipfixRates([145, 2], [Buffer.concat([Buffer.from([1, 0]), u32(50)])], flow(1, 2))).toEqual([50]);
+      expect(ipfixRates([145, 2], [Buffer.concat([Buffer.from([1, 1]), u32(50)])], flow(1, 2))).toEqual([0]);
+      for (const part of [138, 141, 143, 144])
+        expect(ipfixRates([part, 4], [u32(1, 50), u32(2, 5)], flow(1, 2))).toEqual([0]);
+      expect(ipfixRates([149, 4], [u32(0, 50)], flow(1, 2))).toEqual([50]);
+      expect(ipfixRates([149, 4], [u32(7, 50), u32(8, 5)], flow(1, 2))).toEqual([0]);
+    });
+  });
 });
