@@ -138,8 +138,13 @@ class DatagramDecoder implements Decoder {
   #leave(facts: DatagramFacts, known = true): void {
     const { domain, process, sequence, exportMs, uptimeMs, receivedAtMs } = facts;
     const units = this.#sets.units(known);
-    process.sequence?.observe(sequence, units, exportMs, uptimeMs, receivedAtMs, process);
-    domain.processes.sumInto(domain);
+    const { sequence: account } = process;
+    if (account !== null) {
+      const foretold = account.observe(sequence, units, exportMs, uptimeMs, receivedAtMs, process);
+      domain.processes.sumInto(domain);
+      const overall = domain.overall();
+      overall?.observe(domain, foretold, sequence, units, exportMs, uptimeMs, receivedAtMs);
+    }
     this.#sets.readRejoined(facts);
     process.isTouched = true;
     if (domain.isTouched) return;

@@ -27,6 +27,8 @@ const MAX_PROCESSES = 64;
 const MAX_PORTS = 4;
 /** So many numbers that go on somewhere, or nowhere, are no chance. */
 const EVIDENCE = 3;
+/** A gap in the numbers, in units, that is rather one than a restart. */
+const MAX_GAP = 1 << 24;
 /** For how many datagrams an exporter whose numbers make no sense is not asked for sense again. */
 const LENIENT_DATAGRAMS = 64;
 /** A number that began something and was not continued for so long was a stray. */
@@ -122,6 +124,16 @@ export class ExportProcess implements SequenceCounts {
     if (this.ports.length > MAX_PORTS) this.ports.pop();
   }
 
+  /**
+   * Whether a head that fits nothing shows a gap in what we saw rather than a restart: the exporter has been up as long
+   * as it should, or, without uptime, its number is ahead by less than a restart would make likely.
+   */
+  isStillUp(head: DatagramHead, isRestart: boolean): boolean {
+    if (head.uptimeMs !== null) return this.bootedWith(head) && !this.hasRestarted(head);
+    const ahead = this.sequence?.distance(head.sequence) ?? 0;
+    return !isRestart && ahead > 0 && ahead <= MAX_GAP;
+  }
+
   /** Whether the uptime in the head can be that of this process. */
   bootedWith({ exportMs, uptimeMs }: DatagramHead): boolean {
     if (uptimeMs === null || this.bootMs === null) return true;
@@ -134,6 +146,8 @@ export interface ProcessKeeper {
   mayBegin(): boolean;
   /** It is not followed any more: its templates and what waits for it go. */
   ended(process: ExportProcess): void;
+  /** `to` begins with the templates and samplers that `from` has. */
+  copied(from: ExportProcess, to: ExportProcess): void;
   /** Both are one: `from` gives its templates and what waits for it to `into`, whose own templates stay. */
   joined(from: ExportProcess, into: ExportProcess): void;
 }
@@ -266,6 +280,7 @@ export class ExportProcesses {
     const begun = this.#begin(exporterPort);
     const isRestart = restarted || head.sequence < BEGINNING;
     begun.beginning = { replaces: oldest ?? own, isRestart, follows: null };
+    if (own.isStillUp(head, isRestart)) this.#keeper.copied(own, begun);
     return begun;
   }
 

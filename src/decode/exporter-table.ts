@@ -10,6 +10,7 @@
 import { type AddressBytes, isIPv4, isSameAddress } from '../flow/address.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
 import { type ExportProcess, ExportProcesses, type ProcessKeeper } from './export-process.ts';
+import { OverallSequence } from './overall-sequence.ts';
 import type { SequencedVersion } from './sequence.ts';
 import { isOptions, type Template } from './template.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -61,6 +62,8 @@ export interface Exporter {
   /** It was heard over more than a moment. */
   proven: boolean;
   pendingBytes: number;
+  /** By version, for exporters with several domains; null where each is known to count for itself. */
+  readonly overall: Map<FlowVersionName, OverallSequence | null>;
   readonly newTemplates: TokenBucket;
 }
 
@@ -112,6 +115,24 @@ export class Domain implements ExporterState {
 
   get counting(): ExporterState['counting'] {
     return this.processes.current.sequence?.counting ?? null;
+  }
+
+  /** The account over all domains of the exporter and version, while it may be theirs; null when there is none. */
+  overall(): OverallSequence | null {
+    const { exporter, version } = this;
+    // Sub-agents of sFlow count for themselves, and behind a relay they are not even one device's.
+    if (exporter.domains.size < 2 || !isSequenced(version) || version === 'sflow') return null;
+    const known = exporter.overall.get(version);
+    if (known !== undefined) {
+      if (known?.isRefuted !== true) return known;
+      exporter.overall.set(version, null);
+      return null;
+    }
+    const domains = [...exporter.domains.values()].filter((domain) => domain.version === version);
+    if (domains.length < 2) return null;
+    const overall = new OverallSequence(version, domains);
+    exporter.overall.set(version, overall);
+    return overall;
   }
 
   sawRate(rate: number): void {
@@ -238,6 +259,7 @@ export class ExporterTable {
       lastSeenMs: nowMs,
       proven: false,
       pendingBytes: 0,
+      overall: new Map(),
       newTemplates: new TokenBucket(
         Math.max(NEW_TEMPLATES_AT_ONCE, this.#limits.templatesPerExporter),
         NEW_TEMPLATES_PER_SECOND,
@@ -306,6 +328,7 @@ export class ExporterTable {
     const { all } = domain.processes;
     for (const process of all) this.#forgetProcess(domain, process);
     this.#moreProcesses -= all.length - 1;
+    domain.exporter.overall.get(domain.version)?.forget(domain);
     domain.exporter.domains.delete(domain.key);
     this.#domains--;
     if (domain.exporter.newest === domain) domain.exporter.newest = null;
@@ -321,6 +344,11 @@ export class ExporterTable {
       ended: (process) => {
         this.#forgetProcess(domain, process);
         this.#moreProcesses--;
+      },
+      copied: (from, to) => {
+        for (const template of from.byId.values()) this.add({ domain, process: to }, { ...template });
+        to.sampling.adopt(from.sampling);
+        to.initMs = from.initMs;
       },
       joined: (from, into) => {
         for (const template of [...from.byId.values()]) {

@@ -30,11 +30,11 @@ const UPTIME_ROLL_OVER_MS = 0xffffffff - 600_000;
 /** A number below this, where a higher one was due, is that of an exporter that began anew. */
 export const BEGINNING = 1 << 16;
 /**
- * The loss that is believed: what the exporter sends in the time at eight times its fastest second so far, and a little
+ * The loss that is believed: what the exporter sends in the time at four times its fastest second so far, and a little
  * more. Within its first ten seconds, when its rate is not known yet, whatever comes in a moment from a fast one.
  */
-const PLAUSIBLE_FACTOR = 8;
-const PLAUSIBLE_UNITS = 256;
+const PLAUSIBLE_FACTOR = 4;
+const PLAUSIBLE_UNITS = 128;
 const PLAUSIBLE_UNITS_AT_FIRST = 1 << 16;
 const RATE_KNOWN_AFTER_MS = 10_000;
 /** Where an earlier version of rogue-smtp kept no rate: 300,000 units a second, more than one exporter was seen to send. */
@@ -133,7 +133,14 @@ export class SequenceAccount implements SequenceCounts {
     if (gap === 0 && this.#next !== null) return FIT.exact;
     // Where what the datagram before held is not known, its own number stands for it.
     if (gap >= 0) return gap <= this.#plausible(nowMs) ? FIT.near : FIT.none;
-    return this.#isLate(gap, exportMs) && sequence !== 0 ? FIT.near : FIT.none;
+    if (!this.#isLate(gap, exportMs) || sequence === 0) return FIT.none;
+    // Late datagrams that go on and on are no late ones.
+    return this.#lateRun >= LATE_RUN - 1 && sequence === this.#lateNext ? FIT.none : FIT.near;
+  }
+
+  /** By how many units a number is ahead of what is due, or behind it when negative; 0 when that is not known. */
+  distance(sequence: number): number {
+    return this.#receivedMs < 0 ? 0 : (sequence - (this.#next ?? this.#last)) | 0;
   }
 
   /**
@@ -376,19 +383,26 @@ export class ExporterSequence {
     return this.#sure || (foretold >= PROVEN_DATAGRAMS && 2 * foretold >= this.#seen);
   }
 
-  /** As `SequenceAccount.fit`, by the ways of counting that are still followed. */
+  /** As `SequenceAccount.fit`, by the way of counting that is known, or by that which it fits best. */
   fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
+    if (this.isProven) return fitOf(this.#told(), sequence, exportMs, uptimeMs, nowMs);
     let best: Fit = FIT.none;
-    for (const { counting, account } of this.#ways) {
-      const fit = account.fit(sequence, exportMs, uptimeMs, nowMs);
-      // Whether a number that counts its own records fits exactly is not known before they are read.
-      const known = counting.withOwn && fit === FIT.exact ? FIT.near : fit;
-      if (known > best) best = known;
+    for (const way of this.#ways) {
+      const fit = fitOf(way, sequence, exportMs, uptimeMs, nowMs);
+      if (fit > best) best = fit;
     }
     return best;
   }
 
-  /** As `SequenceAccount.observe`; the counts by the best way so far go to `counts`. */
+  /** As `SequenceAccount.distance`, by the best way so far. */
+  distance(sequence: number): number {
+    return this.#told().account.distance(sequence);
+  }
+
+  /**
+   * As `SequenceAccount.observe`; the counts by the best way so far go to `counts`. True when that way, of those followed
+   * until now, foretold the number.
+   */
   observe(
     sequence: number,
     units: SequenceUnits,
@@ -396,7 +410,9 @@ export class ExporterSequence {
     uptimeMs: number | null,
     nowMs: number,
     counts: SequenceCounts,
-  ): void {
+  ): boolean {
+    const told = this.#told();
+    const foretoldBefore = told.foretold;
     for (const way of this.#ways) {
       const { counting, account } = way;
       const own = counting.unitsOf(units);
@@ -408,7 +424,9 @@ export class ExporterSequence {
     counts.sequenceReordered = before.sequenceReordered + account.sequenceReordered;
     counts.sequenceResets = before.sequenceResets + account.sequenceResets;
     counts.sequenceUnknown = before.sequenceUnknown + account.sequenceUnknown;
+    const isForetold = told.foretold > foretoldBefore;
     if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(counts);
+    return isForetold;
   }
 
   marks(): SequenceMarks {
@@ -457,6 +475,18 @@ export class ExporterSequence {
     told.foretold = 1;
     this.#tried = true;
   }
+}
+
+function fitOf(
+  { counting, account }: Way,
+  sequence: number,
+  exportMs: number,
+  uptimeMs: number | null,
+  nowMs: number,
+): Fit {
+  const fit = account.fit(sequence, exportMs, uptimeMs, nowMs);
+  // Whether a number that counts its own records fits exactly is not known before they are read.
+  return counting.withOwn && fit === FIT.exact ? FIT.near : fit;
 }
 
 const NOTHING: SequenceCounts = {

@@ -69,7 +69,8 @@ export class SetDecoder {
     this.table = new ExporterTable(options, {
       forgotten: (process) => this.drop('no_template', this.#pending.takeAll(process).length),
       joined: (_domain, from, into) => {
-        for (const set of this.#pending.takeAll(from)) this.#rejoined.push({ ...set, process: into });
+        const sets = [...this.#pending.takeAll(from), ...this.#pending.takeAll(into)];
+        for (const set of sets) this.#rejoined.push({ ...set, process: into });
       },
       evicted: () => {
         counters.exportersEvicted++;
@@ -356,7 +357,8 @@ export class SetDecoder {
       if (count === 0 || !this.#wanted(template)) return;
       const records = bytes.subarray(at, at + count * minLength);
       let record = 0;
-      for (const fields of readOptions(records)) this.#learn(facts, template, fields, records, minLength * record++);
+      for (const fields of readOptions(records))
+        this.#learn(facts, template, fields, records, minLength * record++);
       return;
     }
     let position = at;

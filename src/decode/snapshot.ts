@@ -43,7 +43,10 @@ const domainSchema = z.object({
   samplers: rates,
   selectors: rates,
   /** Absent in snapshots of earlier versions. */
-  interfaces: z.array(z.tuple([z.number().min(0), u32])).max(4096).optional(),
+  interfaces: z
+    .array(z.tuple([z.number().min(0), u32]))
+    .max(4096)
+    .optional(),
   template_rates: rates.optional(),
   templates: z.array(z.unknown()),
 });

@@ -1,5 +1,6 @@
 /** sFlow version 5 datagrams made by hand: samples of raw headers, as agents send them. */
 
+import { parseAddress } from '../../src/flow/address.ts';
 import { ipv4, u16, u32 } from './datagrams.ts';
 
 function padded(bytes: Buffer): Buffer {
@@ -22,9 +23,11 @@ export function flowSample(records: readonly Buffer[], { rate = 512, input = 7, 
 
 export function sflow(
   samples: readonly Buffer[],
-  { sequence = 0, subAgent = 2, count = samples.length, uptimeMs = 60_000 } = {},
+  { sequence = 0, subAgent = 2, count = samples.length, uptimeMs = 60_000, agent = '192.0.2.7' } = {},
 ): Buffer {
-  return Buffer.concat([u32(5, 1), ipv4('192.0.2.7'), u32(subAgent, sequence, uptimeMs, count), ...samples]);
+  const v6 = agent.includes(':');
+  const address = v6 ? Buffer.from(parseAddress(agent) ?? []) : ipv4(agent);
+  return Buffer.concat([u32(5, v6 ? 2 : 1), address, u32(subAgent, sequence, uptimeMs, count), ...samples]);
 }
 
 /** Ether type and IP header before a transport header; the addresses are 4 or 16 bytes. */
