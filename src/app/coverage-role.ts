@@ -92,12 +92,15 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
 
 /** Received units are those that the version's sequence counts: see ExporterState.sequenceLost. */
 function exporterSight(state: ExporterState): ExporterSight {
-  const countsFlows = state.version === 'v5' || state.version === 'ipfix';
+  const { counting } = state;
+  const countsFlows = counting !== null && counting !== 'datagrams' && counting !== 'nothing';
   return {
     address: formatAddress(state.address),
+    ...(state.agent !== null && { agent: formatAddress(state.agent) }),
     domain: state.domain,
     lastSeenMs: state.lastSeenMs,
     lost: state.sequenceLost,
+    unknown: state.sequenceUnknown,
     received: countsFlows ? state.flows : state.datagrams,
     templatesRedefined: state.templatesRedefined,
   };

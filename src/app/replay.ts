@@ -67,6 +67,10 @@ interface ReplaySummary {
     readonly datagrams: number;
     readonly flows: number;
     readonly sequence_lost: number;
+    /** Gaps in which an unknown number was lost. */
+    readonly sequence_unknown: number;
+    /** Of sFlow, where a relay stands between. */
+    readonly agent?: string;
     readonly sampling: readonly number[];
   }[];
   /** The flow logs, each with its account: `lines` = `flows` + all of `skipped` and `rejected`. */
@@ -306,6 +310,8 @@ export async function replayFiles(
         datagrams: exporter.datagrams,
         flows: exporter.flows,
         sequence_lost: exporter.sequenceLost,
+        sequence_unknown: exporter.sequenceUnknown,
+        ...(exporter.agent !== null && { agent: formatAddress(exporter.agent) }),
         sampling: [...exporter.samplingRates].sort((a, b) => a - b),
       })),
       logs,

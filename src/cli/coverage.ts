@@ -27,6 +27,17 @@ export function describeCoverage(
   const lines = [
     `Seen through ${lastSeen.size} exporter(s); ${lost} lost flows or datagrams by their sequence numbers.`,
   ];
+  for (const { exporter, domain, sequence_unknown: unknown } of exporters) {
+    if (Number(unknown ?? 0) > 0)
+      lines.push(
+        `An unknown number was lost of ${exporter} domain ${domain}: its sequence numbers jumped ${unknown} time(s) by more than it can have sent.`,
+      );
+  }
+  const uncounted = [
+    ...new Set(exporters.filter(({ counting }) => counting === 'nothing').map((row) => row.exporter)),
+  ];
+  if (uncounted.length > 0)
+    lines.push(`Losses are not known of ${uncounted.join(', ')}: the sequence numbers never change.`);
   for (const [exporter, lastMs] of lastSeen) {
     if (nowMs - lastMs >= config.silent_after)
       lines.push(`Nothing from ${exporter} since ${new Date(lastMs).toISOString().slice(0, 19)}Z.`);

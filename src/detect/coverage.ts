@@ -16,7 +16,11 @@ type CoverageConfig = Config['coverage'];
 export interface ExporterSight {
   readonly address: string;
   readonly domain: number;
+  /** The agent of sFlow, where a relay stands between. */
+  readonly agent?: string;
   readonly lastSeenMs: number;
+  /** Gaps in the sequence numbers in which an unknown number was lost. */
+  readonly unknown?: number;
   /** Units lost by the sequence numbers, and units received: the same units. */
   readonly lost: number;
   readonly received: number;
@@ -89,7 +93,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   const counters = { alerts: 0 };
   /** Figures at the beginning of the present window of losses. */
   let windowMs = startedAtMs;
-  let lossBefore = new Map<string, { lost: number; received: number }>();
+  let lossBefore = new Map<string, { lost: number; unknown: number; received: number }>();
   let kernelBefore = { drops: 0, datagrams: 0 };
   let spoolBefore: Readonly<Record<string, number>> = {};
   let spoolToldMs = startedAtMs;
@@ -174,16 +178,19 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   function losses(nowMs: number, sight: Sight, exporters: readonly ExporterSight[]): Gap[] {
     if (nowMs - windowMs < config.interval) return [];
     const now = new Map(
-      exporters.map(({ address, domain, lost, received }) => [
-        `${address} ${domain}`,
-        { address, domain, lost, received },
+      exporters.map(({ address, domain, agent, lost, unknown = 0, received }) => [
+        `${address} ${domain} ${agent ?? ''}`,
+        { address, domain, agent, lost, unknown, received },
       ]),
     );
-    const lossy = [...now].flatMap(([key, { address, domain, lost, received }]) => {
+    const lossy = [...now].flatMap(([key, { address, domain, agent, lost, unknown, received }]) => {
       const before = lossBefore.get(key);
       const newlyLost = grown(before?.lost, lost);
+      const newlyUnknown = grown(before?.unknown, unknown);
       const share = newlyLost / Math.max(1, newlyLost + grown(before?.received, received));
-      return newlyLost >= MIN_LOST && share >= config.loss ? [{ address, domain, newlyLost, share }] : [];
+      const isLossy = newlyLost >= MIN_LOST && share >= config.loss;
+      if (!isLossy && newlyUnknown === 0) return [];
+      return [{ address, domain, agent, newlyLost: isLossy ? newlyLost : 0, newlyUnknown, share }];
     });
     const drops = grown(kernelBefore.drops, sight.kernelDrops);
     const dropShare = drops / Math.max(1, drops + grown(kernelBefore.datagrams, sight.datagrams));
@@ -198,14 +205,24 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         exporters: lossy,
         sinceMs,
         lost: lossy.reduce((sum, { newlyLost }) => sum + newlyLost, 0),
-        reasons: named(
-          lossy,
-          ({ address, domain, newlyLost, share }) =>
-            `exporter ${address} domain ${domain}: ${newlyLost} lost by its sequence numbers (${percent(share)}) in ${minutes(nowMs - sinceMs)}`,
-        ),
+        reasons: named(lossy, ({ address, domain, agent, newlyLost, newlyUnknown, share }) => {
+          const who = `exporter ${address}${agent === undefined ? '' : ` agent ${agent}`} domain ${domain}`;
+          const lost =
+            newlyLost === 0 ? [] : [`${newlyLost} lost by its sequence numbers (${percent(share)})`];
+          const unknown =
+            newlyUnknown === 0
+              ? []
+              : [`an unknown number lost: its sequence numbers jumped by more than it can have sent`];
+          return `${who}: ${[...lost, ...unknown].join(', and ')} in ${minutes(nowMs - sinceMs)}`;
+        }),
         identity: [
           sinceMs,
-          ...lossy.flatMap(({ address, domain, newlyLost }) => [address, domain, newlyLost]),
+          ...lossy.flatMap(({ address, domain, newlyLost, newlyUnknown }) => [
+            address,
+            domain,
+            newlyLost,
+            ...(newlyUnknown === 0 ? [] : [`unknown ${newlyUnknown}`]),
+          ]),
         ],
       });
     }

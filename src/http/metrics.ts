@@ -160,6 +160,17 @@ function describeCollector(registry: Registry, collector: NonNullable<MetricsSou
         (a, b) => a + b,
       ),
   );
+  counter(
+    registry,
+    'sequence_unknown_total',
+    'Gaps in the sequence numbers in which an unknown number was lost: more is claimed than the exporter can have sent',
+    'exporter',
+    () =>
+      perExporter(
+        (exporter) => exporter.sequenceUnknown,
+        (a, b) => a + b,
+      ),
+  );
   gauge(
     registry,
     'exporter_last_seen_seconds',

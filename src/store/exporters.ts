@@ -23,7 +23,7 @@ export async function recordExporters(
 ): Promise<void> {
   const storedAt = Math.floor(nowMs / 1000);
   const rows: string[] = [];
-  for (const state of states) {
+  for (const state of joined(states)) {
     rows.push(
       JSON.stringify({
         exporter: `${formatAddress(state.address)}`,
@@ -38,12 +38,45 @@ export async function recordExporters(
         sequence_lost: state.sequenceLost,
         sequence_reordered: state.sequenceReordered,
         sequence_resets: state.sequenceResets,
+        sequence_unknown: state.sequenceUnknown,
+        counting: state.counting,
         clock_skew_ms: state.clockSkewMs === null ? null : Math.round(state.clockSkewMs),
         stored_at: storedAt,
       }),
     );
   }
   await engine.insertJson('exporters', rows, { token: `exporters-${runStartedAtMs}-${nowMs}` });
+}
+
+/** Agents behind one relay have its address, and their rows would have one key: they are one row. */
+function joined(states: Iterable<ExporterState>): Iterable<ExporterState> {
+  const byKey = new Map<string, ExporterState>();
+  for (const state of states) {
+    const key = `${formatAddress(state.address)} ${state.domain} ${state.version}`;
+    const other = byKey.get(key);
+    byKey.set(key, other === undefined ? state : sumOf(other, state));
+  }
+  return byKey.values();
+}
+
+function sumOf(a: ExporterState, b: ExporterState): ExporterState {
+  return {
+    ...b,
+    address: a.address,
+    domain: a.domain,
+    version: a.version,
+    agent: null,
+    exportProcesses: a.exportProcesses + b.exportProcesses,
+    counting: a.counting,
+    datagrams: a.datagrams + b.datagrams,
+    flows: a.flows + b.flows,
+    sequenceLost: a.sequenceLost + b.sequenceLost,
+    sequenceReordered: a.sequenceReordered + b.sequenceReordered,
+    sequenceResets: a.sequenceResets + b.sequenceResets,
+    sequenceUnknown: a.sequenceUnknown + b.sequenceUnknown,
+    lastSeenMs: Math.max(a.lastSeenMs, b.lastSeenMs),
+    samplingRates: new Set([...a.samplingRates, ...b.samplingRates]),
+  };
 }
 
 /** As the engine reads it without settings: no `T`, no zone. */

@@ -73,6 +73,10 @@ export interface ExporterRow {
   readonly sequence_lost: WideNumber;
   readonly sequence_reordered: WideNumber;
   readonly sequence_resets: WideNumber;
+  /** Gaps in the numbers in which an unknown number was lost; absent in answers of earlier versions. */
+  readonly sequence_unknown?: WideNumber;
+  /** What its sequence numbers count: `nothing` where they never change. */
+  readonly counting?: string | null;
   readonly sampling_rates: readonly number[];
   readonly clock_skew_ms: WideNumber | null;
 }
@@ -180,7 +184,8 @@ export async function exporters(engine: Engine): Promise<ExporterRow[]> {
       min(first_seen) AS first_seen, max(last_seen) AS last_seen,
       sum(flows_stored) AS flows_stored, sum(flows) AS flows, sum(datagrams) AS datagrams,
       sum(sequence_lost) AS sequence_lost, sum(sequence_reordered) AS sequence_reordered,
-      sum(sequence_resets) AS sequence_resets,
+      sum(sequence_resets) AS sequence_resets, sum(sequence_unknown) AS sequence_unknown,
+      argMaxIf(counting, run, counting IS NOT NULL) AS counting,
       arraySort(groupUniqArrayArray(sampling_rates)) AS sampling_rates,
       argMaxIf(clock_skew_ms, run, clock_skew_ms IS NOT NULL) AS clock_skew_ms
     FROM (SELECT exporter, domain, version, run,
@@ -188,6 +193,7 @@ export async function exporters(engine: Engine): Promise<ExporterRow[]> {
         sum(exporters.flows_stored) AS flows_stored, max(exporters.flows) AS flows,
         max(exporters.datagrams) AS datagrams, max(exporters.sequence_lost) AS sequence_lost,
         max(exporters.sequence_reordered) AS sequence_reordered, max(exporters.sequence_resets) AS sequence_resets,
+        max(exporters.sequence_unknown) AS sequence_unknown, anyLast(exporters.counting) AS counting,
         groupUniqArrayArray(exporters.sampling_rates) AS sampling_rates, anyLast(exporters.clock_skew_ms) AS clock_skew_ms
       FROM exporters GROUP BY exporter, domain, version, run)
     GROUP BY exporter, domain, version

@@ -1,0 +1,143 @@
+/**
+ * What stale or mixed-up context of exporters once led to, whole files through the whole path: false losses, an innocent
+ * host blocked, a session at the end of a file that was never reported.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { replayFiles } from '../../src/app/replay.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { recordOf } from '../../src/flow/record.ts';
+import { ethernet, ipv4 as ipPacket, pcap, udpHeader } from '../support/capture-builder.ts';
+import { type Field, set, TUPLE, template, tuple, v9 } from '../support/datagrams.ts';
+import { CASES_DIR, haveCases } from '../support/field-cases.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'rogue-smtp-context-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const config = configSchema.parse({
+  networks: { internal: ['10.0.0.0/8'] },
+  senders: [{ name: 'mail', hosts: ['10.0.0.25'] }],
+  block: { mode: 'publish' },
+});
+
+async function replay(file: string) {
+  const rows: ReturnType<typeof recordOf>[] = [];
+  const { incidents, summary } = await replayFiles([file], config, {
+    onFlows: async (batch) => {
+      for (let row = 0; row < batch.length; row++) rows.push(recordOf(batch, row));
+    },
+  });
+  const sum = (of: 'sequence_lost' | 'sequence_unknown') =>
+    summary.exporters.reduce((total, exporter) => total + exporter[of], 0);
+  return {
+    rows,
+    summary,
+    lost: sum('sequence_lost'),
+    verdicts: Object.fromEntries(incidents.map(({ host, grade, block }) => [host, [grade, block.state]])),
+  };
+}
+
+describe.runIf(haveCases)('cases from the field (needs CASES_DIR or ../shared/cases)', () => {
+  const decode = (name: string) => replay(`${CASES_DIR}/decode/${name}`);
+
+  it.each(['sflow-relay-2agents', 'ipfix-templates-counted-in-seq', 'ipfix-restart-from-3500M-to-0'])(
+    '%s lost nothing',
+    async (name) => {
+      expect(await decode(`${name}.pcap.gz`)).toMatchObject({ lost: 0 });
+    },
+  );
+
+  it.each(['same', 'other'])(
+    'v9-2probes-one-address-%s-layout lost nothing, and has its ends right',
+    async (layout) => {
+      const { lost, rows } = await decode(`v9-2probes-one-address-${layout}-layout.pcap.gz`);
+      expect(lost).toBe(0);
+      expect(rows).toHaveLength(240);
+      const directions = new Set(
+        rows.map(({ src_addr, dst_port }) => `${src_addr?.startsWith('10.')} ${dst_port === 25}`),
+      );
+      expect(directions.size).toBe(1);
+    },
+  );
+
+  it('v9-restart-stale-template: the good host is innocent', async () => {
+    const { verdicts, summary } = await decode('v9-restart-stale-template-good-host-blocked.pcap.gz');
+    expect(verdicts).not.toHaveProperty('10.0.0.30');
+    expect(summary.dropped).toEqual({});
+  });
+
+  it('v9-scope-interface: greetings at 1:1000 block nobody', async () => {
+    const { verdicts } = await decode('v9-scope-interface-greetings-if1-1000-if2-1.pcap.gz');
+    expect(verdicts).toEqual({ '10.1.2.3': ['connected', 'none'] });
+  });
+
+  it('nfdump-concat-columns-exchanged: the good host is innocent', async () => {
+    expect((await decode('nfdump-concat-columns-exchanged.csv')).verdicts).toEqual({});
+  });
+
+  it('v9-meraki-server-first-end-of-file is reported at the end of the file', async () => {
+    expect((await decode('v9-meraki-server-first-end-of-file.pcap.gz')).verdicts).toHaveProperty('10.1.2.3');
+  });
+});
+
+const EXCHANGED: readonly Field[] = [[12, 4], [8, 4], ...TUPLE.slice(2)];
+const T0 = 1_772_359_200;
+
+/** A datagram a second; each is the sets of a v9 datagram, with its number and the exporter's uptime. */
+function capture(
+  name: string,
+  datagrams: readonly { sets: Buffer[]; sequence: number; uptimeMs: number }[],
+): string {
+  const packets = datagrams.map(({ sets, sequence, uptimeMs }, i) => ({
+    timeMs: 1000 * (T0 + i),
+    bytes: ethernet(ipPacket(udpHeader({ payload: v9(sets, { sequence, seconds: T0 + i, uptimeMs }) }))),
+  }));
+  const file = join(folder, name);
+  writeFileSync(file, pcap(packets));
+  return file;
+}
+
+describe('the same, made here', () => {
+  it('a restart with another layout blames nobody before the template comes', async () => {
+    const server = (i: number) => `198.51.100.${i + 1}`;
+    const before = Array.from({ length: 5 }, (_, i) => ({
+      sets: [set(0, template(256, TUPLE)), set(256, tuple('10.9.9.9', server(i), 40_000 + i, 443, 20, 3000))],
+      sequence: 900 + i,
+      uptimeMs: 500_000_000 + 1000 * i,
+    }));
+    // Mail to the good server, in a layout that the old template would turn round.
+    const after = Array.from({ length: 25 }, (_, i) => ({
+      sets: [
+        ...(i === 24 ? [set(0, template(256, EXCHANGED))] : []),
+        set(256, tuple('10.0.0.30', server(i), 40_000 + i, 25, 20, 3000)),
+      ],
+      sequence: i,
+      uptimeMs: 10_000 + 1000 * i,
+    }));
+    const { verdicts, rows, summary } = await replay(capture('restart.pcap', [...before, ...after]));
+    expect(verdicts).toEqual({});
+    expect(rows).toHaveLength(30);
+    expect(summary.dropped).toEqual({});
+  });
+
+  it('data whose template never comes is counted at the end of the file', async () => {
+    const data = Array.from({ length: 3 }, (_, i) => ({
+      sets: [set(256, tuple())],
+      sequence: i,
+      uptimeMs: 1000 * i,
+    }));
+    const { summary } = await replay(capture('no-template.pcap', data));
+    expect(summary.dropped).toEqual({ no_template: 3 });
+  });
+
+  it("a session of which only the server's half came is reported at the end of the file", async () => {
+    const reply = tuple('198.51.100.7', '10.1.2.3', 25, 40_000, 20, 2000);
+    const file = capture('half.pcap', [
+      { sets: [set(0, template(256, TUPLE)), set(256, reply)], sequence: 0, uptimeMs: 1000 },
+    ]);
+    expect((await replay(file)).verdicts).toEqual({ '10.1.2.3': ['conversed', 'refused'] });
+  });
+});
