@@ -194,18 +194,26 @@ export class ExportProcesses {
     counts.sequenceReordered = this.#gone.sequenceReordered;
     counts.sequenceResets = this.#gone.sequenceResets;
     counts.sequenceUnknown = this.#gone.sequenceUnknown;
-    for (const process of this.#all) addCounts(counts, process);
+    for (let i = 0; i < this.#all.length; i++) addCounts(counts, this.#all[i]);
   }
 
   /** The process that sent the datagram; it is `current` then, and has taken note of the head. */
   select(head: DatagramHead): ExportProcess {
     const { current } = this;
-    const isNext = current.ports[0] === head.exporterPort && current.fit(head) === FIT.exact;
+    const isNext = current.ports[0] === head.exporterPort && this.#goesOn(current, head);
     const selected = isNext ? current : this.#search(head);
     if (isNext && current.beginning !== null) this.#confirm(current);
     this.current = selected;
     selected.note(head);
     return selected;
+  }
+
+  /** The number continues the process, and could not continue another one better. */
+  #goesOn(process: ExportProcess, head: DatagramHead): boolean {
+    const { sequence } = process;
+    if (sequence === null || sequence.isNext(head.sequence, head.exportMs, head.uptimeMs)) return true;
+    const fit = process.fit(head);
+    return fit === FIT.exact || (fit === FIT.near && this.#all.length === 1);
   }
 
   #search(head: DatagramHead): ExportProcess {

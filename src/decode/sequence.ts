@@ -125,6 +125,13 @@ export class SequenceAccount implements SequenceCounts {
     this.#perSecond = perSecond ?? UNKNOWN_RATE;
   }
 
+  /** True for the number that is due, of an exporter that did not restart. The usual case, and the quickest answer. */
+  isNext(sequence: number, exportMs: number, uptimeMs: number | null): boolean {
+    if (sequence !== this.#next) return false;
+    const before = this.#uptimeMs;
+    return uptimeMs === null || before === null || uptimeMs >= before || !this.#wentBack(exportMs, uptimeMs);
+  }
+
   /** How a datagram with number `sequence` would fit, before it is known what it holds. */
   fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
     if (this.#receivedMs < 0) return FIT.near;
@@ -155,19 +162,20 @@ export class SequenceAccount implements SequenceCounts {
     uptimeMs: number | null,
     nowMs: number,
   ): boolean {
-    const expected = this.#next !== null;
     if (this.#receivedMs < 0) {
       this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
       return false;
     }
+    if (this.isNext(sequence, exportMs, uptimeMs)) {
+      this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
+      return true;
+    }
     const restarted = this.#wentBack(exportMs, uptimeMs);
     const gap = (sequence - (this.#next ?? this.#last)) | 0;
     if (restarted) this.#reset(sequence, units, exportMs, uptimeMs, nowMs);
-    else if (gap === 0) {
-      this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
-      return expected;
-    } else if (gap > 0 && gap <= this.#plausible(nowMs)) {
-      if (expected) this.#lose(sequence - gap, gap, nowMs);
+    else if (gap >= 0 && gap <= this.#plausible(nowMs)) {
+      // Where what the datagram before held is not known, nor is what is missing.
+      if (this.#next !== null) this.#lose(sequence - gap, gap, nowMs);
       this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
     } else if (gap < 0 && -gap <= LATE_UNITS) this.#late(sequence, units, exportMs, uptimeMs, nowMs);
     else {
@@ -383,6 +391,13 @@ export class ExporterSequence {
     return this.#sure || (foretold >= PROVEN_DATAGRAMS && 2 * foretold >= this.#seen);
   }
 
+  /** As `SequenceAccount.isNext`, by the way of counting that is known; false while none is. */
+  isNext(sequence: number, exportMs: number, uptimeMs: number | null): boolean {
+    if (!this.#tried) return false;
+    const { counting, account } = this.#ways[0];
+    return !counting.withOwn && account.isNext(sequence, exportMs, uptimeMs);
+  }
+
   /** As `SequenceAccount.fit`, by the way of counting that is known, or by that which it fits best. */
   fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
     if (this.isProven) return fitOf(this.#told(), sequence, exportMs, uptimeMs, nowMs);
@@ -413,7 +428,8 @@ export class ExporterSequence {
   ): boolean {
     const told = this.#told();
     const foretoldBefore = told.foretold;
-    for (const way of this.#ways) {
+    for (let i = 0; i < this.#ways.length; i++) {
+      const way = this.#ways[i];
       const { counting, account } = way;
       const own = counting.unitsOf(units);
       const first = counting.withOwn && own !== null ? (sequence - own) >>> 0 : sequence;

@@ -13,7 +13,7 @@ import type { ReaderContext, WritableColumns } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 
 export interface SflowHeader {
-  /** 16 bytes, IPv4 mapped. */
+  /** 16 bytes, IPv4 mapped. It holds until the next header is read. */
   readonly agent: AddressBytes;
   readonly subAgent: number;
   readonly sequence: number;
@@ -40,11 +40,13 @@ export function readSflowHeader(view: DataView): SflowHeader | null {
   };
 }
 
+/** One for all datagrams: an array of its own for each would cost a tenth of what decoding it does. */
+const AGENT = new Uint8Array(16);
+
 function agentAddress(view: DataView, bytes: number): AddressBytes {
-  const address = new Uint8Array(16);
-  if (bytes === 4) address.fill(0xff, 10, 12);
-  for (let i = 0; i < bytes; i++) address[16 - bytes + i] = view.getUint8(8 + i);
-  return address;
+  for (let i = 0; i < 12; i++) AGENT[i] = bytes === 16 ? view.getUint8(8 + i) : i < 10 ? 0 : 0xff;
+  for (let i = 12; i < 16; i++) AGENT[i] = view.getUint8(8 + i - (16 - bytes));
+  return AGENT;
 }
 
 export type SampleKind = 'flow' | 'expanded-flow' | 'counters' | 'other';
