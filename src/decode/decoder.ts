@@ -302,8 +302,8 @@ class DatagramDecoder implements Decoder {
       const process = known.processes.ofPort(port);
       process.lastSeenMs = Math.max(process.lastSeenMs, lastSeenMs);
       const [{ exportMs, uptimeMs }] = positions;
-      process.lastUptimeMs = uptimeMs;
-      process.bootMs = uptimeMs === null ? null : exportMs - uptimeMs;
+      process.lastExportMs = exportMs;
+      process.lastUptimeMs = uptimeMs ?? -1;
       process.sequence?.resume(positions, lastSeenMs);
     }
   }

@@ -70,9 +70,9 @@ export class ExportProcess implements SequenceCounts {
   beginning: Beginning | null = null;
   datagrams = 0;
   lastSeenMs = 0;
-  lastUptimeMs: number | null = null;
-  /** Export time less uptime of the newest datagram; null where the version has no uptime. */
-  bootMs: number | null = null;
+  /** Export time and uptime of the newest datagram; an uptime of -1 where it has none. No null, which costs memory. */
+  lastExportMs = 0;
+  lastUptimeMs = -1;
   /** Numbers that would have continued another process exactly, and numbers that continued this one. */
   crossings = 0;
   continued = 0;
@@ -102,10 +102,10 @@ export class ExportProcess implements SequenceCounts {
    * time: else the exporter restarted meanwhile.
    */
   hasRestarted({ exportMs, uptimeMs, receivedAtMs }: DatagramHead): boolean {
-    const { lastUptimeMs, bootMs } = this;
-    if (lastUptimeMs === null || bootMs === null || uptimeMs === null) return false;
+    const { lastUptimeMs, lastExportMs } = this;
+    if (lastUptimeMs < 0 || uptimeMs === null) return false;
     const awayMs = this.#isOfBefore ? Math.max(0, receivedAtMs - this.lastSeenMs) / 2 : 0;
-    return hasRestarted(lastUptimeMs + awayMs, uptimeMs, bootMs, exportMs - uptimeMs);
+    return hasRestarted(lastUptimeMs + awayMs, uptimeMs, lastExportMs - lastUptimeMs, exportMs - uptimeMs);
   }
 
   sendsFrom(port: number): boolean {
@@ -115,8 +115,8 @@ export class ExportProcess implements SequenceCounts {
   note({ exporterPort, receivedAtMs, exportMs, uptimeMs }: DatagramHead): void {
     this.datagrams++;
     this.lastSeenMs = receivedAtMs;
-    this.lastUptimeMs = uptimeMs;
-    this.bootMs = uptimeMs === null ? null : exportMs - uptimeMs;
+    this.lastExportMs = exportMs;
+    this.lastUptimeMs = uptimeMs ?? -1;
     if (this.ports[0] === exporterPort) return;
     const at = this.ports[0] === 0 ? 0 : this.ports.indexOf(exporterPort);
     if (at >= 0) this.ports.splice(at, 1);
@@ -136,8 +136,8 @@ export class ExportProcess implements SequenceCounts {
 
   /** Whether the uptime in the head can be that of this process. */
   bootedWith({ exportMs, uptimeMs }: DatagramHead): boolean {
-    if (uptimeMs === null || this.bootMs === null) return true;
-    return Math.abs(exportMs - uptimeMs - this.bootMs) <= BOOT_TOLERANCE_MS;
+    if (uptimeMs === null || this.lastUptimeMs < 0) return true;
+    return Math.abs(exportMs - uptimeMs - this.lastExportMs + this.lastUptimeMs) <= BOOT_TOLERANCE_MS;
   }
 }
 

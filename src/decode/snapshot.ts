@@ -37,7 +37,7 @@ const domainSchema = z.object({
   seen_ms: time,
   /** Absent in snapshots of earlier versions. */
   uptime_ms: u32.nullable().optional(),
-  boot_ms: z.number().min(-1e13).max(1e13).nullable().optional(),
+  export_ms: z.number().min(0).max(1e13).optional(),
   init_ms: time,
   default_rate: u32,
   samplers: rates,
@@ -75,14 +75,14 @@ function processesOf(domain: Domain) {
     byPort.set(single ? exporter.port : process.ports[0], process);
   return [...byPort]
     .filter(([, { byId }]) => byId.size > 0)
-    .map(([port, { byId, sampling, initMs, lastSeenMs, lastUptimeMs, bootMs }]) => ({
+    .map(([port, { byId, sampling, initMs, lastSeenMs, lastUptimeMs, lastExportMs }]) => ({
       exporter: formatAddress(domain.address),
       port,
       version: domain.version,
       domain: domain.domain,
       seen_ms: lastSeenMs,
-      uptime_ms: lastUptimeMs,
-      boot_ms: bootMs,
+      uptime_ms: lastUptimeMs < 0 ? null : lastUptimeMs,
+      export_ms: lastExportMs,
       init_ms: initMs,
       default_rate: sampling.defaultRate,
       samplers: [...sampling.samplers],
@@ -130,8 +130,8 @@ function restoreDomain(sets: SetDecoder, saved: z.infer<typeof domainSchema>, no
   domain.lastSeenMs = Math.max(domain.lastSeenMs, lastSeenMs);
   const process = domain.processes.ofPort(saved.port);
   process.lastSeenMs = lastSeenMs;
-  process.lastUptimeMs = saved.uptime_ms ?? null;
-  process.bootMs = saved.boot_ms ?? null;
+  process.lastUptimeMs = saved.export_ms === undefined ? -1 : (saved.uptime_ms ?? -1);
+  process.lastExportMs = saved.export_ms ?? 0;
   process.initMs = saved.init_ms;
   restoreSampling(domain, process.sampling, saved);
   let restored = 0;
