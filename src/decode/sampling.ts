@@ -41,6 +41,13 @@ export class SamplingTable implements SamplerRates {
   /** Whether a record told the rate of the whole. */
   #isWholeKnown = false;
 
+  clear(): void {
+    this.defaultRate = 0;
+    this.#isWholeKnown = false;
+    for (const table of [this.samplers, this.selectors, this.interfaces, this.templates, this.parts])
+      table.clear();
+  }
+
   /** Takes over what another table knows and this one does not. */
   adopt(other: SamplingTable): void {
     if (this.defaultRate === 0) this.defaultRate = other.defaultRate;

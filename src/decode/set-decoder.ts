@@ -16,7 +16,7 @@ import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
-import type { SequenceUnits } from './sequence.ts';
+import { BOOT_TOLERANCE_MS, type SequenceUnits } from './sequence.ts';
 import { createTemplate, isOptions, ReaderCache, type Template } from './template.ts';
 import { IE } from './template-field.ts';
 import { behindContent, readTemplateRecord, type TemplateForm } from './template-wire.ts';
@@ -395,6 +395,8 @@ export class SetDecoder {
       domain.sawRate(process.sampling.learn(get, optionsScope(template, bytes, at, domain.domain)));
       const initMs = get(IE.systemInitTimeMilliseconds);
       if (initMs !== undefined && initMs > 0) {
+        if (process.initMs > 0 && Math.abs(initMs - process.initMs) > BOOT_TOLERANCE_MS)
+          this.#forgetBefore(facts, facts.receivedAtMs - (facts.exportMs - initMs));
         process.initMs = initMs;
         this.#setUptime(facts);
       }
@@ -405,6 +407,14 @@ export class SetDecoder {
       templateId: template.id,
       fields,
     });
+  }
+
+  /** The exporter says that it started at another time than before: what it sent until then, by our clock, is stale. */
+  #forgetBefore(facts: DatagramFacts, startedMs: number): void {
+    const { process } = facts;
+    for (const template of [...process.byId.values()])
+      if (template.seenMs < startedMs) this.table.remove(facts, template);
+    process.sampling.clear();
   }
 }
 

@@ -60,6 +60,18 @@ describe('the file of sequences', () => {
     expect(marks).toEqual([mark('192.0.2.1', 60), other]);
   });
 
+  test('keeps agents behind one address apart, and rates', async () => {
+    const marks = ['192.0.2.11', '2001:db8::12'].map((agent, i) =>
+      mark('192.0.2.1', 30 + i, {
+        version: 'sflow',
+        agent: parseAddress(agent) ?? undefined,
+        marks: [{ counting: 'datagrams', next: i, exportMs: 0, uptimeMs: 5, receivedMs: NOW, perSecond: 70 }],
+      }),
+    );
+    await written(marks);
+    expect(await file().open(NOW)).toEqual(marks);
+  });
+
   test('goes on behind a line that was cut off, and passes over what is no mark', async () => {
     await written([mark('192.0.2.1', 30)]);
     await appendFile(path, '{"exporter":"x"}\n[]\n\u0000\n{"exporter":"192.0.2.1","por');

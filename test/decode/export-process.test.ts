@@ -274,6 +274,30 @@ describe('a restart', () => {
     expect(sums()).toEqual({ lost: 0, unknown: 0, resets: 1 });
   });
 
+  it('of IPFIX is seen by the start of the system that options tell (IE 160)', () => {
+    const { send, sources } = fixture();
+    const started = (seconds: number) => {
+      const ms = Buffer.alloc(8);
+      ms.writeBigUInt64BE(BigInt(seconds * 1000));
+      return [set(3, ipfixOptionsTemplate(300, [[144, 4]], [[160, 8]])), set(300, u32(1), ms)];
+    };
+    const boot = EXPORT_SECONDS - 1000;
+    send((seconds) => ipfix([...started(boot), set(2, template(256, TUPLE))], { sequence: 0, seconds }));
+    send((seconds) => ipfix([set(256, RECORD)], { sequence: 1, seconds }));
+    send((seconds) => ipfix(started(boot), { sequence: 2, seconds }));
+    send((seconds) => ipfix([set(256, RECORD)], { sequence: 3, seconds }));
+    expect(sources()).toHaveLength(2);
+    // It sends the same numbers on, but says that it started two seconds ago.
+    send(
+      (seconds) => ipfix([...started(seconds - 2), set(256, EXCHANGED_RECORD)], { sequence: 4, seconds }),
+      4000,
+      300,
+    );
+    expect(sources()).toHaveLength(2);
+    send((seconds) => ipfix([set(2, template(256, EXCHANGED))], { sequence: 6, seconds }));
+    expect(sources()).toEqual([ROGUE, ROGUE, ROGUE]);
+  });
+
   it('is none when the uptime rolls over', () => {
     const { send, sources, sums } = fixture();
     for (let i = 0; i < 10; i++)

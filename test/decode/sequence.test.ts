@@ -13,6 +13,18 @@ function account(
   return [sequence.sequenceLost, sequence.sequenceReordered, sequence.sequenceResets];
 }
 
+/** The same, each a second behind the last, with the unknown. */
+function timed(datagrams: readonly [sequence: number, units: number][]) {
+  const sequence = new SequenceAccount();
+  for (const [i, [number, units]] of datagrams.entries()) sequence.observe(number, units, 0, null, 1000 * i);
+  return [
+    sequence.sequenceLost,
+    sequence.sequenceReordered,
+    sequence.sequenceResets,
+    sequence.sequenceUnknown,
+  ];
+}
+
 describe('sequence accounting', () => {
   it('finds nothing in a sequence without gaps, over the roll-over too', () => {
     expect(account([4294967280, 10], [4294967290, 10], [4, 10], [14, 1])).toEqual([0, 0, 0]);
@@ -61,6 +73,36 @@ describe('sequence accounting', () => {
 
   it('believes the next datagram after one whose records are unknown', () => {
     expect(account([0, 10], [10, null], [47, 10], [57, 1])).toEqual([0, 0, 0]);
+  });
+
+  it('calls a gap unknown that the exporter cannot have made, and a beginning a restart', () => {
+    const steady = (count: number) =>
+      Array.from({ length: count }, (_, i): [number, number] => [500_000 + 10 * i, 10]);
+    expect(timed([...steady(60), [900_000, 10], [900_010, 10]])).toEqual([0, 0, 1, 1]);
+    expect(timed([...steady(60), [4_000_000_000, 10]])).toEqual([0, 0, 1, 1]);
+    expect(timed([...steady(60), [0, 10], [10, 10]])).toEqual([0, 0, 1, 0]);
+    expect(timed([...steady(60), [500_620, 10], [500_630, 10]])).toEqual([20, 0, 0, 0]);
+  });
+
+  it('never counts more than the exporter can have sent, whatever numbers come', () => {
+    const number = fc.integer({ min: 0, max: 0xffffffff });
+    fc.assert(
+      fc.property(fc.array(number, { maxLength: 60 }), (numbers) => {
+        const real = Array.from({ length: 60 }, (_, i): [number, number] => [10 * i, 10]);
+        const mixed = real.flatMap((datagram, i): [number, number][] =>
+          i < 15 || numbers[i] === undefined ? [datagram] : [datagram, [numbers[i], 10]],
+        );
+        const [lost] = timed(mixed);
+        // Each is a second behind the last: four times ten units a second, twice, and 128.
+        expect(lost).toBeLessThanOrEqual(numbers.length * 2 * (4 * 20 * 2 + 128));
+      }),
+    );
+  });
+
+  it('takes nothing back for what comes after the time of reordering', () => {
+    const early: [number, number][] = Array.from({ length: 20 }, (_, i) => [10 * i, 10]);
+    const later: [number, number][] = Array.from({ length: 20 }, (_, i) => [220 + 10 * i, 10]);
+    expect(timed([...early, ...later, [200, 10], [420, 10]])).toEqual([20, 1, 0, 0]);
   });
 
   it('never counts less than nothing, whatever comes', () => {
