@@ -74,6 +74,7 @@ function sumOf(a: ExporterState, b: ExporterState): ExporterState {
     sequenceReordered: a.sequenceReordered + b.sequenceReordered,
     sequenceResets: a.sequenceResets + b.sequenceResets,
     sequenceUnknown: a.sequenceUnknown + b.sequenceUnknown,
+    templatesRedefined: a.templatesRedefined + b.templatesRedefined,
     lastSeenMs: Math.max(a.lastSeenMs, b.lastSeenMs),
     samplingRates: new Set([...a.samplingRates, ...b.samplingRates]),
   };
