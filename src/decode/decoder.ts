@@ -9,6 +9,7 @@ import type { AddressBytes } from '../flow/address.ts';
 import { FLOW_VERSION, type FlowVersionName } from '../flow/columns.ts';
 import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
+import { noUnread } from './packet/walk.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
 import type { SequenceUnits } from './sequence.ts';
 import { SetDecoder, viewOf } from './set-decoder.ts';
@@ -50,6 +51,7 @@ class DatagramDecoder implements Decoder {
       bad_record: 0,
       unsupported: 0,
     },
+    unread: noUnread(),
     optionsRecords: 0,
     templates: 0,
     datagrams: 0,
@@ -161,7 +163,7 @@ class DatagramDecoder implements Decoder {
     if (domain === null) return this.#refuse(version, 'exporter_limit');
     if (version === 'v5') learnV5Sampling(domain, view.getUint16(22));
     const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0);
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0, bytes);
     const records = Math.min(count, present);
     this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
@@ -227,7 +229,7 @@ class DatagramDecoder implements Decoder {
     const { sequence, uptimeMs } = header;
     const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null);
     if (domain === null) return this.#refuse('sflow', 'exporter_limit');
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0);
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0, bytes);
     let at = header.begin;
     let left = header.samples;
     for (; left > 0 && at + 8 <= bytes.length; left--) {
@@ -301,7 +303,7 @@ class DatagramDecoder implements Decoder {
 }
 
 function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
-  const reader = compileReader(version.fields, portsOnly);
+  const reader = compileReader(version.fields, { portsOnly });
   if (reader === null || reader.minLength !== version.recordBytes) throw new TypeError('wrong record layout');
   return reader;
 }

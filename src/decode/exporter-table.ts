@@ -8,6 +8,8 @@
 
 import { type AddressBytes, isIPv4 } from '../flow/address.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
+import { CounterHabits, type OutMeaning } from './counter-habits.ts';
+import { noUnread } from './packet/walk.ts';
 import { SamplingTable } from './sampling.ts';
 import { ExporterSequence, type SequencedVersion } from './sequence.ts';
 import { isOptions, type Template } from './template.ts';
@@ -70,6 +72,8 @@ export class Domain implements ExporterState {
   templates = 0;
   readonly byId = new Map<number, Template>();
   readonly sampling = new SamplingTable();
+  readonly unread = noUnread();
+  readonly habits = new CounterHabits();
   /** Null for v1, which has no sequence number. */
   readonly sequence: ExporterSequence | null;
   /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
@@ -82,6 +86,14 @@ export class Domain implements ExporterState {
     this.version = version;
     this.key = key;
     this.sequence = isSequenced(version) ? new ExporterSequence(version) : null;
+  }
+
+  get outMeaning(): OutMeaning {
+    return this.habits.outMeaning;
+  }
+
+  get absurdCounters(): number {
+    return this.habits.absurd;
   }
 
   sawRate(rate: number): void {

@@ -11,7 +11,8 @@ import { FLOW_VERSION } from '../flow/columns.ts';
 import { type Domain, ExporterTable } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
 import { PendingData, type PendingSet } from './pending-data.ts';
-import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
+import { UNREAD_REASONS, type UnreadReason } from './packet/walk.ts';
+import { ReaderContext } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
 import type { SequenceUnits } from './sequence.ts';
@@ -19,6 +20,7 @@ import { createTemplate, isOptions, ReaderCache, type Template } from './templat
 import { IE } from './template-field.ts';
 import { behindContent, readTemplateRecord, type TemplateForm } from './template-wire.ts';
 import type { DecoderCounters, DecoderOptions, DropReason, FlowSink } from './types.ts';
+import { type WritableColumns, writableColumns } from './writable-columns.ts';
 
 const MAX_READERS = 1024;
 
@@ -57,8 +59,9 @@ export class SetDecoder {
     this.#options = options;
     this.#sink = sink;
     this.counters = counters;
-    this.#readers = new ReaderCache(MAX_READERS, options.portsOnly !== undefined);
-    this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []));
+    const tunnels = options.tunnels ?? 'inner';
+    this.#readers = new ReaderCache(MAX_READERS, { portsOnly: options.portsOnly !== undefined, tunnels });
+    this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []), tunnels);
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
     this.table = new ExporterTable(options, (domain) => this.drop('no_template', this.#pending.drop(domain)));
   }
@@ -93,8 +96,11 @@ export class SetDecoder {
     this.counters.dropped.no_template += this.#pending.expire(nowMs);
   }
 
-  /** Makes the facts of a datagram those of the records read next. `origin` is where it begins in their view. */
-  enter(facts: DatagramFacts, origin: number): void {
+  /**
+   * Makes the facts of a datagram those of the records read next. `origin` is where it begins in `bytes`, which their view
+   * shows.
+   */
+  enter(facts: DatagramFacts, origin: number, bytes: Buffer): void {
     const { domain } = facts;
     const context = this.#context;
     const words = domain.exporter.words;
@@ -109,6 +115,9 @@ export class SetDecoder {
     context.version = FLOW_VERSION[domain.version];
     context.sequence = facts.sequence;
     context.origin = origin;
+    context.bytes = bytes;
+    context.templates = domain.byId;
+    context.habits = domain.habits;
     context.exportMs = facts.exportMs;
     context.rates = domain.sampling;
     context.seenRate = 0;
@@ -126,7 +135,7 @@ export class SetDecoder {
     const v9 = facts.domain.version === 'v9';
     const templateSet = v9 ? 0 : 2;
     let at = begin;
-    this.enter(facts, 0);
+    this.enter(facts, 0, bytes);
     while (at + 4 <= end) {
       const id = view.getUint16(at);
       const length = view.getUint16(at + 2);
@@ -171,7 +180,7 @@ export class SetDecoder {
           if (known !== undefined) this.table.remove(facts.domain, known);
         } else if (this.define(facts.domain, createTemplate(record, form, definition, facts.receivedAtMs))) {
           this.#countTemplate();
-          this.#readPending(facts, record.id);
+          this.#readPending(facts, record.id, bytes);
         }
       }
       if (record.next === null) return;
@@ -204,17 +213,17 @@ export class SetDecoder {
     }
   }
 
-  #readPending(facts: DatagramFacts, id: number): void {
+  #readPending(facts: DatagramFacts, id: number, bytes: Buffer): void {
     const sets = this.#pending.take(facts.domain, id);
     if (sets.length === 0) return;
     const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
     for (const set of sets) {
-      this.enter(set, -set.offset);
+      this.enter(set, -set.offset, set.body);
       this.#readData(set, set.body, viewOf(set.body), id, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
     [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] = before;
-    this.enter(facts, 0);
+    this.enter(facts, 0, bytes);
   }
 
   #readData(facts: DatagramFacts, bytes: Buffer, view: DataView, id: number, at: number, end: number): void {
@@ -247,52 +256,53 @@ export class SetDecoder {
   /** Reads the records between `at` and `end` into the sink's batch; false when there was nothing to read or drop. */
   readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): boolean {
     const context = this.#context;
-    const flows =
-      reader.readReverse === null
-        ? this.#readUniflows(reader, view, at, end)
-        : this.#readBiflows(reader, reader.readReverse, view, at, end);
+    const flows = this.#readRecords(reader, view, at, end);
     this.flows += flows;
     domain.flows += flows;
     this.counters.flows[domain.version] += flows;
+    if (!reader.hasAddresses && flows > 0) this.#countUnread(domain, 'no_addresses', flows);
+    if (context.hasUnread) this.#takeUnread(domain);
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
     if (context.overrun) this.#cut('bad_record');
     return flows > 0 || context.overrun;
   }
 
-  #readUniflows(reader: RecordReader, view: DataView, begin: number, end: number): number {
-    let flows = 0;
+  #countUnread(domain: Domain, reason: UnreadReason, count: number): void {
+    domain.unread[reason] += count;
+    this.counters.unread[reason] += count;
+  }
+
+  #takeUnread(domain: Domain): void {
+    const { unreadCounts } = this.#context;
+    for (const [i, reason] of UNREAD_REASONS.entries()) this.#countUnread(domain, reason, unreadCounts[i]);
+    unreadCounts.fill(0);
+    this.#context.hasUnread = false;
+  }
+
+  #readRecords(reader: RecordReader, view: DataView, begin: number, end: number): number {
+    const context = this.#context;
+    let rows = 0;
+    let records = 0;
     let at = begin;
+    let overrun = false;
     for (;;) {
       const { batch } = this.#sink;
       const room = batch.capacity - batch.length;
-      const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), this.#context);
-      flows += read + this.#context.passedOver;
-      this.counters.passedOver += this.#context.passedOver;
+      const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), context);
+      const { second, passedOver } = context;
+      records += read + passedOver;
+      rows += read + passedOver;
+      this.counters.passedOver += passedOver;
       batch.length += read;
       if (batch.length === batch.capacity) this.#sink.flush();
-      if (read < room || read === 0) break;
-      at = this.#context.at;
+      overrun = context.overrun;
+      at = context.at;
+      // Both rows of a record stand together.
+      if (second >= 0 && reader.readReverse !== null) rows += this.#readOne(reader.readReverse, view, second, end);
+      else if (read < room || read === 0) break;
     }
-    this.#flowRecords += flows;
-    return flows;
-  }
-
-  /** One record at a time, so that both halves stand together. */
-  #readBiflows(
-    reader: RecordReader,
-    readReverse: RecordReader['read'],
-    view: DataView,
-    begin: number,
-    end: number,
-  ): number {
-    let rows = 0;
-    let at = begin;
-    while (this.#readOne(reader.read, view, at, end) === 1) {
-      this.#flowRecords++;
-      const next = this.#context.at;
-      rows += 1 + this.#readOne(readReverse, view, at, end);
-      at = next;
-    }
+    context.overrun = overrun;
+    this.#flowRecords += records;
     return rows;
   }
 

@@ -19,7 +19,7 @@ import {
   LINK_IPFIX_MESSAGE,
   PASSED,
 } from './capture.ts';
-import { createIpPacket, PROTOCOL_UDP, readIpPacket } from './ip-packet.ts';
+import { createIpPacket, PROTOCOL_UDP, readIpPacket } from '../../decode/packet/ip-packet.ts';
 import { createIpfixReader, IPFIX_VERSION } from './ipfix-file.ts';
 import { findIpPacket, NOT_IP, SHORT, UNKNOWN_LINK } from './link-layer.ts';
 import { createPcapReader, isPcapMagic } from './pcap-file.ts';
