@@ -9,6 +9,7 @@ import { CounterHabits } from './counter-habits.ts';
 import { flagsInList, type KnownTemplates, type ListKind } from './nested-list.ts';
 import { frameLayer, readSection } from './packet/section.ts';
 import { createWalk, type Layer, UNREAD_REASONS, type UnreadReason, type Walk } from './packet/walk.ts';
+import { RunningTotals } from './running-totals.ts';
 import type { TunnelMode, WritableColumns } from './writable-columns.ts';
 
 /** Looks up the sampling rate (one packet in N, 0 unknown) that an exporter told for a sampler or selector. */
@@ -48,6 +49,7 @@ export class ReaderContext {
   /** Of the domain under way: its templates, for records inside of records, and what its counters mean. */
   templates: KnownTemplates = new Map();
   habits = new CounterHabits();
+  readonly totals = new RunningTotals();
   /** Records without an address since this was last emptied, by the order of UNREAD_REASONS. */
   readonly unreadCounts = new Uint32Array(UNREAD_REASONS.length);
   hasUnread = false;
@@ -72,6 +74,7 @@ export class ReaderContext {
    * the wire, 0 if not told.
    */
   section(
+    view: DataView,
     offset: number,
     layer: number,
     begin: number,
@@ -92,7 +95,7 @@ export class ReaderContext {
     const choice = outer ? 'outer' : this.tunnels;
     if (offset === 0) {
       const first = layer > 0 ? (layer as Layer) : frameLayer(-layer);
-      present |= readSection(this.bytes, first, begin, end, size, walk, choice, columns, row);
+      present |= readSection(this.bytes, view, first, begin, end, size, walk, choice, columns, row);
     }
     if (!outer && (walk.count === 0 || walk.reason === 'cut')) this.unread(walk.reason);
     return present;

@@ -77,7 +77,7 @@ export function compileReader(
   const { biflow, headers, section } = parts;
   const outer = tunnels === 'both' && (headers !== null || section !== null);
   const second = biflow !== null ? 'reverse' : outer ? 'outer' : null;
-  const skips = portsOnly && biflow === null && headers === null && section === null;
+  const skips = portsOnly && (biflow === null || biflow === 'out') && headers === null && section === null;
   return {
     minLength: layout.minLength,
     variable: layout.variable,
@@ -128,8 +128,8 @@ const RESPONDER_COUNTERS: readonly number[] = [IE.responderPackets, IE.responder
 /** Counters of the record's own direction: without them, initiator and responder are its two. */
 const OWN_COUNTERS = [IE.packetDeltaCount, IE.octetDeltaCount, IE.packetTotalCount, IE.octetTotalCount];
 
-/** 2^52 octets are 4.5 petabytes: a delta beyond is a negative number, or no number at all. */
-const ABSURD_HIGH = 0x100000;
+/** 2^53 octets are 9 petabytes: a delta beyond is a negative number, or no number at all. */
+const ABSURD_HIGH = 0x200000;
 /** In four bytes, and where there is another source: -1 and other small negative numbers. */
 const ABSURD_32 = 0xffff0000;
 
@@ -217,7 +217,7 @@ class ReaderSource {
       'const want=x.ports,r0=x.receivedLow,r1=x.receivedHigh,e0=x.exporter0,e1=x.exporter1,e2=x.exporter2,e3=x.exporter3,',
       'port=x.exporterPort,domain=x.domain,version=x.version,sequence=x.sequence,origin=x.origin,',
       'ex=x.exportMs,rate=x.rates.defaultRate,hb=x.habits;',
-      'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,passed=0,t=0,d=0,i=0,m=0,w=0,h=0,s=0,sampler=-1,samplerRate=0;',
+      'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,passed=0,t=0,d=0,i=0,m=0,w=0,h=0,f=0,s=0,sampler=-1,samplerRate=0;',
       'x.overrun=false;x.second=-1;',
       `while(n<max&&at+${this.#layout.minLength}<=end){`,
       ...this.#walk(),
@@ -369,7 +369,7 @@ class ReaderSource {
       size,
       this.#pass === 'outer' ? 'true' : 'false',
     ];
-    this.#lines.push(`m|=x.section(${args.join(',')},c,i);`);
+    this.#lines.push(`m|=x.section(v,${args.join(',')},c,i);`);
     if (!countsTraffic(this.#layout)) {
       this.#columns.add('packets');
       this.#present |= PRESENT.PACKETS;
@@ -414,7 +414,9 @@ class ReaderSource {
       .filter((expression) => expression !== null);
     if (protocol === undefined || ports.length === 0) return;
     const wanted = ports.map((expression) => `want[(${expression})&65535]`).join('|');
-    this.#lines.push(`if((${wanted})===0||(${low32(protocol)}&255)!==6){passed++;at=next;continue;}`);
+    const passes = `((${wanted})===0||(${low32(protocol)}&255)!==6)`;
+    const alone = this.#parts.biflow === 'out' ? '!hb.outIsReverse&&' : '';
+    this.#lines.push(`if(${alone}${passes}){passed++;at=next;continue;}`);
   }
 
   #place(): void {
@@ -471,6 +473,10 @@ class ReaderSource {
     const pen = reverse && biflow === 'reverse' ? REVERSE_PEN : 0;
     this.#best('packets', PRESENT.PACKETS, this.#sources(pen, ownElements ? [packets] : PACKETS));
     this.#best('bytes', PRESENT.BYTES, this.#sources(pen, ownElements ? [bytes] : BYTES));
+    if (this.#lines.includes('f=1;')) {
+      for (const column of ['packets', 'bytes'] as const) this.#columns.add(column);
+      this.#lines.push('if(f!==0){f=0;x.totals.sinceLast(c,i);}');
+    }
   }
 
   #sources(pen: number, ids: readonly number[]): readonly CounterSource[] {
@@ -493,17 +499,19 @@ class ReaderSource {
   }
 
   /**
-   * The first of the sources that counted anything and can be. One that is negative or beyond all measure never counts;
-   * a delta of zero gives way to a total only on exporters whose deltas never were anything else, and IN to OUT where OUT
-   * is not the other direction. Templates with one source of up to four bytes need none of this.
+   * The first of the sources that counted anything and can be. One that is negative or beyond all measure gives way to
+   * the next; a delta of zero to a total only on exporters whose deltas never were anything else, and IN to OUT where OUT
+   * is not the other direction. Templates with one source need none of this.
    */
   #best(column: 'packets' | 'bytes', bit: number, sources: readonly CounterSource[]): void {
     const [only] = sources;
     if (only === undefined) return;
     this.#columns.add(column);
-    if (sources.length === 1 && only.slot.length <= 4) {
-      this.#present |= bit;
+    this.#present |= bit;
+    if (sources.length === 1) {
+      // What cannot be is left as it is: it shows the detector a record that was read with the wrong template.
       this.#lines.push(`c_${column}[2*i]=${low32(only.slot)};`);
+      if (only.slot.length > 4) this.#lines.push(`c_${column}[2*i+1]=${high32(only.slot)};`);
       return;
     }
     this.#lines.push(read(only.slot));
@@ -516,11 +524,10 @@ class ReaderSource {
       const cannotBe = absurd(sources[i - 1].slot);
       if (OUT_COUNTERS.includes(id)) this.#lines.push(`if(!hb.outIsReverse&&(${cannotBe}||(w|h)===0)){`);
       else this.#lines.push(`if(${cannotBe}||(w|h)===0${TOTALS.has(id) ? '&&!hb.deltasCount' : ''}){`);
-      this.#lines.push(read(slot));
+      this.#lines.push(read(slot), TOTALS.has(id) && !TOTALS.has(only.id) ? 'f=1;' : '');
     }
     this.#lines.push('}'.repeat(sources.length - 1));
-    const store = `c_${column}[2*i]=w;c_${column}[2*i+1]=h;m|=${bit};`;
-    this.#lines.push(`if(h<${ABSURD_HIGH}){${store}}else hb.absurd++;`);
+    this.#lines.push(`c_${column}[2*i]=w;c_${column}[2*i+1]=h;if(h>=${ABSURD_HIGH})hb.absurd++;`);
   }
 
   /** YAF tells the flags of the first packet (14) and of the later ones (15) apart. */

@@ -191,7 +191,7 @@ function readRecords(
     present = PRESENT.BYTES;
   }
   if (raw > 0) present |= readRawHeader(view, raw, rawEnd, columns, row, context, outer);
-  if (parsed > 0) present |= readSampledIp(view, parsed, parsedAddressBytes, columns, row, present, context.bytes);
+  if (parsed > 0) present |= readSampledIp(view, parsed, parsedAddressBytes, columns, row, present);
   if ((present & PRESENT.SRC_ADDR) === 0) context.unread(raw > 0 ? context.walk.reason : 'no_addresses');
   else if (context.walk.reason === 'cut' && raw > 0 && !outer) context.unread('cut');
   return present;
@@ -236,7 +236,7 @@ function readRawHeader(
   readPacket(bytes, layer, header, headerEnd, header + view.getUint32(at + 4), walk);
   if (walk.count === 0) return 0;
   const chosen = outer || context.tunnels === 'outer' ? 0 : walk.count - 1;
-  return writePacket(bytes, walk.headers[chosen], columns, row);
+  return writePacket(view, walk.headers[chosen], columns, row);
 }
 
 /**
@@ -250,7 +250,6 @@ function readSampledIp(
   columns: WritableColumns,
   row: number,
   present: number,
-  bytes: Buffer,
 ): number {
   const { SRC_ADDR, DST_ADDR, SRC_PORT, DST_PORT, TCP_FLAGS, PROTOCOL, BYTES } = PRESENT;
   const all = SRC_ADDR | DST_ADDR | SRC_PORT | DST_PORT | TCP_FLAGS | PROTOCOL | BYTES;
@@ -268,8 +267,8 @@ function readSampledIp(
       writeIpv4(columns.src_addr, row, view.getUint32(at + 8, true));
       writeIpv4(columns.dst_addr, row, view.getUint32(destination, true));
     } else {
-      writeIpv6(columns.src_addr, row, bytes, at + 8);
-      writeIpv6(columns.dst_addr, row, bytes, destination);
+      writeIpv6(columns.src_addr, row, view, at + 8);
+      writeIpv6(columns.dst_addr, row, view, destination);
     }
     columns.bytes[2 * row] = view.getUint32(at);
   }

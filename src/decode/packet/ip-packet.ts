@@ -73,22 +73,27 @@ export function readIpPacket(bytes: Buffer, at: number, end: number, packet: IpP
   return 'not_ip';
 }
 
+/** Big-endian; the caller has checked that both bytes are there. Faster than Buffer's own, which checks again. */
+export function u16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8) | bytes[at + 1];
+}
+
 function readIPv4(bytes: Buffer, at: number, end: number, packet: IpPacket): IpVerdict {
   const headerBytes = (bytes[at] & 0x0f) * 4;
   if (headerBytes < IPV4_HEADER_BYTES) return 'bad_packet';
   if (at + IPV4_HEADER_BYTES > end) return 'truncated';
   // 0 is what segmentation offload leaves in captures of the sending host: all that is there.
-  const told = bytes.readUInt16BE(at + 2);
+  const told = u16(bytes, at + 2);
   const total = told || Math.max(headerBytes, end - at);
   if (total < headerBytes) return 'bad_packet';
-  const fragment = bytes.readUInt16BE(at + 6);
+  const fragment = u16(bytes, at + 6);
   packet.version = 4;
   packet.addresses = at + 12;
   packet.protocol = bytes[at + 9];
   packet.total = told;
   packet.end = Math.min(at + total, end);
   packet.truncated = at + total > end;
-  packet.fragmentId = bytes.readUInt16BE(at + 4);
+  packet.fragmentId = u16(bytes, at + 4);
   packet.fragmentOffset = (fragment & 0x1fff) * 8;
   packet.moreFragments = (fragment & 0x2000) !== 0;
   packet.start = Math.min(at + headerBytes, end);
@@ -98,7 +103,7 @@ function readIPv4(bytes: Buffer, at: number, end: number, packet: IpPacket): IpV
 function readIPv6(bytes: Buffer, at: number, end: number, packet: IpPacket): IpVerdict {
   if (at + IPV6_HEADER_BYTES > end) return 'truncated';
   // 0 is a jumbogram (RFC 2675) or segmentation offload: all that is there.
-  const told = bytes.readUInt16BE(at + 4);
+  const told = u16(bytes, at + 4);
   const payloadEnd = at + IPV6_HEADER_BYTES + (told || end - at - IPV6_HEADER_BYTES);
   packet.version = 6;
   packet.addresses = at + 8;
@@ -114,7 +119,7 @@ function readIPv6(bytes: Buffer, at: number, end: number, packet: IpPacket): IpV
     if (next === NEXT_AUTHENTICATION) length = (bytes[header + 1] + 2) * 4;
     if (next === NEXT_FRAGMENT) {
       length = 8;
-      const fragment = bytes.readUInt16BE(header + 2);
+      const fragment = u16(bytes, header + 2);
       packet.fragmentOffset = fragment & 0xfff8;
       packet.moreFragments = (fragment & 1) !== 0;
       packet.fragmentId = bytes.readUInt32BE(header + 4);
@@ -176,9 +181,9 @@ function isPlausibleIPv4(bytes: Buffer, at: number, end: number, wireEnd: number
   const headerBytes = (bytes[at] & 15) * 4;
   if (at + headerBytes > end) return false;
   // Not filled in yet, as on a host that leaves it to its card: then at least the length has to be possible.
-  if (bytes.readUInt16BE(at + 10) === 0 && at + bytes.readUInt16BE(at + 2) <= Math.max(end, wireEnd)) return true;
+  if (u16(bytes, at + 10) === 0 && at + u16(bytes, at + 2) <= Math.max(end, wireEnd)) return true;
   let sum = 0;
-  for (let i = 0; i < headerBytes; i += 2) sum += bytes.readUInt16BE(at + i);
+  for (let i = 0; i < headerBytes; i += 2) sum += u16(bytes, at + i);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum === 0xffff;
 }

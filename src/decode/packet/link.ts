@@ -4,6 +4,7 @@
  * Each function expects its layer at `walk.at`. Everything is sampled and may be cut anywhere.
  */
 
+import { u16 } from './ip-packet.ts';
 import { goOn, LAYER, type Layer, stop, type Walk } from './walk.ts';
 
 export const ETHERTYPE_IPV4 = 0x0800;
@@ -35,8 +36,9 @@ export function stepEthertype(bytes: Buffer, walk: Walk): void {
   const { at, end } = walk;
   // The longest jump below is over 8 bytes; what is behind the end stops the next step.
   if (at + 2 > end) return stop(walk, 'cut');
-  const type = bytes.readUInt16BE(at);
+  const type = u16(bytes, at);
   const payload = at + 2;
+  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return goOn(walk, LAYER.IP, payload);
   if (type <= 1500) {
     walk.end = Math.min(end, payload + type);
     return goOn(walk, LAYER.LLC, payload);
@@ -58,7 +60,7 @@ export function stepEthertype(bytes: Buffer, walk: Walk): void {
       return goOn(walk, LAYER.ETHERNET, payload + 2);
     case 0x22f3: // TRILL (RFC 6325): six bytes and options in units of four, then the frame
       if (payload + 2 > end) return stop(walk, 'cut');
-      return goOn(walk, LAYER.ETHERNET, payload + 6 + 4 * ((bytes.readUInt16BE(payload) >> 6) & 31));
+      return goOn(walk, LAYER.ETHERNET, payload + 6 + 4 * ((u16(bytes, payload) >> 6) & 31));
     case 0x88e5: // MACsec: readable when it only protects
       if (payload >= end) return stop(walk, 'cut');
       if ((bytes[payload] & 0x0c) !== 0) return stop(walk, 'encrypted');
@@ -87,14 +89,14 @@ export function stepLlc(bytes: Buffer, walk: Walk): void {
 function snap(bytes: Buffer, walk: Walk, at: number): void {
   if (at + 5 > walk.end) return stop(walk, 'cut');
   const organization = bytes.readUIntBE(at, 3);
-  const type = bytes.readUInt16BE(at + 3);
+  const type = u16(bytes, at + 3);
   if (organization === 0 || organization === 0xf8) {
     if (type <= 1500) return stop(walk, 'not_ip');
     return goOn(walk, LAYER.ETHERTYPE, at + 3);
   }
   if (organization === 0x80c2 && (type === 1 || type === 7)) {
     // ATM pads with two zeros. No MAC begins so that is in use.
-    const padded = at + 7 <= walk.end && bytes.readUInt16BE(at + 5) === 0;
+    const padded = at + 7 <= walk.end && u16(bytes, at + 5) === 0;
     return goOn(walk, LAYER.ETHERNET, at + (padded ? 7 : 5));
   }
   return stop(walk, 'not_ip');
@@ -137,11 +139,11 @@ export function stepPpp(bytes: Buffer, walk: Walk): void {
   if (at + 2 > end) return stop(walk, 'cut');
   if ((bytes[at] === CISCO_UNICAST || bytes[at] === CISCO_MULTICAST) && bytes[at + 1] === 0)
     return goOn(walk, LAYER.ETHERTYPE, at + 2);
-  if (bytes.readUInt16BE(at) === 0xff03) at += 2;
+  if (u16(bytes, at) === 0xff03) at += 2;
   if (at + 2 > end) return stop(walk, 'cut');
   // RFC 1661 section 6.5: an odd first byte is the whole number.
   const short = (bytes[at] & 1) === 1;
-  const protocol = short ? bytes[at] : bytes.readUInt16BE(at);
+  const protocol = short ? bytes[at] : u16(bytes, at);
   const payload = at + (short ? 1 : 2);
   switch (protocol) {
     case 0x0021:

@@ -11,14 +11,14 @@ import type { IpPacket } from './ip-packet.ts';
 const TCP = 6;
 
 /** Writes the header into `row`, whose words are zero before; returns the PRESENT bits of what it had. */
-export function writePacket(bytes: Buffer, packet: IpPacket, columns: WritableColumns, row: number): number {
+export function writePacket(view: DataView, packet: IpPacket, columns: WritableColumns, row: number): number {
   const { addresses, protocol, fragmentOffset, total } = packet;
   if (packet.version === 4) {
-    writeIpv4(columns.src_addr, row, bytes.readUInt32LE(addresses));
-    writeIpv4(columns.dst_addr, row, bytes.readUInt32LE(addresses + 4));
+    writeIpv4(columns.src_addr, row, view.getUint32(addresses, true));
+    writeIpv4(columns.dst_addr, row, view.getUint32(addresses + 4, true));
   } else {
-    writeIpv6(columns.src_addr, row, bytes, addresses);
-    writeIpv6(columns.dst_addr, row, bytes, addresses + 16);
+    writeIpv6(columns.src_addr, row, view, addresses);
+    writeIpv6(columns.dst_addr, row, view, addresses + 16);
   }
   let present: number = PRESENT.SRC_ADDR | PRESENT.DST_ADDR;
   if (total > 0) {
@@ -30,17 +30,17 @@ export function writePacket(bytes: Buffer, packet: IpPacket, columns: WritableCo
   if (protocol < 0) return present;
   columns.protocol[row] = protocol;
   present |= PRESENT.PROTOCOL;
-  return fragmentOffset > 0 ? present : present | writeTransport(bytes, packet, columns, row);
+  return fragmentOffset > 0 ? present : present | writeTransport(view, packet, columns, row);
 }
 
-function writeTransport(bytes: Buffer, packet: IpPacket, columns: WritableColumns, row: number): number {
+function writeTransport(view: DataView, packet: IpPacket, columns: WritableColumns, row: number): number {
   const { protocol, start, end } = packet;
   if (!hasPorts(protocol) || start + 4 > end) return 0;
-  columns.src_port[row] = bytes.readUInt16BE(start);
-  columns.dst_port[row] = bytes.readUInt16BE(start + 2);
+  columns.src_port[row] = view.getUint16(start);
+  columns.dst_port[row] = view.getUint16(start + 2);
   const present = PRESENT.SRC_PORT | PRESENT.DST_PORT;
   if (protocol !== TCP || start + 14 > end) return present;
-  columns.tcp_flags[row] = bytes.readUInt16BE(start + 12) & 0x01ff;
+  columns.tcp_flags[row] = view.getUint16(start + 12) & 0x01ff;
   return present | PRESENT.TCP_FLAGS;
 }
 
@@ -55,6 +55,6 @@ export function writeIpv4(words: Uint32Array, row: number, address: number): voi
   words[4 * row + 3] = address;
 }
 
-export function writeIpv6(words: Uint32Array, row: number, bytes: Buffer, at: number): void {
-  for (let word = 0; word < 4; word++) words[4 * row + word] = bytes.readUInt32LE(at + 4 * word);
+export function writeIpv6(words: Uint32Array, row: number, view: DataView, at: number): void {
+  for (let word = 0; word < 4; word++) words[4 * row + word] = view.getUint32(at + 4 * word, true);
 }

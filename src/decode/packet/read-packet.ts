@@ -6,8 +6,10 @@
  * and one is taken only when it ends at an IP header whose checksum or length proves it. An address is never invented.
  */
 
-import { isPlausible, readIpPacket } from './ip-packet.ts';
+import { isPlausible, readIpPacket, u16 } from './ip-packet.ts';
 import {
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
   stepAal5,
   stepAmpdu,
   stepEthertype,
@@ -34,6 +36,14 @@ export function readPacket(
   wireEnd: number,
   walk: Walk,
 ): void {
+  if (layer === LAYER.ETHERNET && at + 14 <= end) {
+    // The usual frame, without a detour: a quarter of the time of a sample.
+    const type = u16(bytes, at + 12);
+    if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) {
+      beginWalk(walk, LAYER.IP, at + 14, end, wireEnd);
+      return run(bytes, walk);
+    }
+  }
   beginWalk(walk, layer, at, end, wireEnd);
   run(bytes, walk);
 }

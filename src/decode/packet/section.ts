@@ -27,6 +27,7 @@ export function frameLayer(type: number): Layer {
  */
 export function readSection(
   bytes: Buffer,
+  view: DataView,
   layer: Layer,
   at: number,
   end: number,
@@ -38,5 +39,5 @@ export function readSection(
 ): number {
   readPacket(bytes, layer, at, end, wireBytes === 0 ? -1 : at + wireBytes, walk);
   if (walk.count === 0) return 0;
-  return writePacket(bytes, walk.headers[choice === 'outer' ? 0 : walk.count - 1], columns, row);
+  return writePacket(view, walk.headers[choice === 'outer' ? 0 : walk.count - 1], columns, row);
 }

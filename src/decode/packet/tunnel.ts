@@ -6,7 +6,7 @@
  * behind one has to be a plausible packet. Copies for analysis (ERSPAN, TZSP) are not the traffic: they stay as they are.
  */
 
-import type { IpPacket } from './ip-packet.ts';
+import { type IpPacket, u16 } from './ip-packet.ts';
 import { goOnByKind, layerOf } from './link.ts';
 import { goOn, LAYER, stop, type Walk } from './walk.ts';
 
@@ -24,7 +24,7 @@ export function stepTunnel(bytes: Buffer, walk: Walk, packet: IpPacket): void {
     case 47:
       return goOn(walk, LAYER.GRE, start);
     case 97: // EtherIP (RFC 3378): version 3 and twelve zero bits
-      return start + 2 <= walk.end && bytes.readUInt16BE(start) === 0x3000
+      return start + 2 <= walk.end && u16(bytes, start) === 0x3000
         ? goOn(walk, LAYER.ETHERNET, start + 2)
         : stop(walk, null);
     case 115:
@@ -43,8 +43,8 @@ export function stepTunnel(bytes: Buffer, walk: Walk, packet: IpPacket): void {
 export function stepGre(bytes: Buffer, walk: Walk): void {
   const { at, end } = walk;
   if (at + 4 > end) return stop(walk, 'cut');
-  const flags = bytes.readUInt16BE(at);
-  const type = bytes.readUInt16BE(at + 2);
+  const flags = u16(bytes, at);
+  const type = u16(bytes, at + 2);
   // RFC 1701's routing is not in use.
   if ((flags & 0x4000) !== 0 || (flags & 7) > 1) return stop(walk, null);
   let behind = at + 4;
@@ -62,8 +62,8 @@ export function stepGre(bytes: Buffer, walk: Walk): void {
 function udp(bytes: Buffer, walk: Walk, at: number): void {
   const { end } = walk;
   if (at + 8 > end) return stop(walk, null);
-  const source = bytes.readUInt16BE(at);
-  const destination = bytes.readUInt16BE(at + 2);
+  const source = u16(bytes, at);
+  const destination = u16(bytes, at + 2);
   const payload = at + 8;
   // Too short for the header of any tunnel: whether it is one cannot be said.
   if (payload + 8 > end) return stop(walk, null);
@@ -83,7 +83,7 @@ function udp(bytes: Buffer, walk: Walk, at: number): void {
         : goOnByKind(walk, bytes[payload + 3], payload + 8);
     case 6081: {
       // GENEVE (RFC 8926)
-      const layer = first >> 6 === 0 ? layerOf(bytes.readUInt16BE(payload + 2)) : null;
+      const layer = first >> 6 === 0 ? layerOf(u16(bytes, payload + 2)) : null;
       return layer === null ? stop(walk, null) : goOn(walk, layer, payload + 8 + 4 * (first & 0x3f));
     }
     case 2152:
@@ -143,7 +143,7 @@ function gtp(bytes: Buffer, walk: Walk, at: number): void {
 
 /** Version 2 (RFC 2661) carries PPP behind a header of optional parts; version 3 (RFC 3931) has a word before its own. */
 function l2tp(bytes: Buffer, walk: Walk, at: number): void {
-  const flags = bytes.readUInt16BE(at);
+  const flags = u16(bytes, at);
   if ((flags & 0x8000) !== 0) return stop(walk, null);
   if ((flags & 15) === 3) return l2tp3(bytes, walk, at + 4);
   if ((flags & 15) !== 2) return stop(walk, null);
@@ -152,7 +152,7 @@ function l2tp(bytes: Buffer, walk: Walk, at: number): void {
   if ((flags & 0x0800) !== 0) behind += 4;
   if ((flags & 0x0200) !== 0) {
     if (behind + 2 > walk.end) return stop(walk, 'cut');
-    behind += 2 + bytes.readUInt16BE(behind);
+    behind += 2 + u16(bytes, behind);
   }
   return goOn(walk, LAYER.PPP, behind);
 }
@@ -166,8 +166,8 @@ function l2tp3(bytes: Buffer, walk: Walk, at: number): void {
 /** RFC 4380 section 5.1.1: authentication and origin, each if there, then IPv6. */
 function teredo(bytes: Buffer, walk: Walk, begin: number): void {
   let at = begin;
-  if (bytes.readUInt16BE(at) === 1) at += 13 + bytes[at + 2] + bytes[at + 3];
-  if (at + 2 <= walk.end && bytes.readUInt16BE(at) === 0) at += 8;
+  if (u16(bytes, at) === 1) at += 13 + bytes[at + 2] + bytes[at + 3];
+  if (at + 2 <= walk.end && u16(bytes, at) === 0) at += 8;
   return at < walk.end && bytes[at] >> 4 === 6 ? goOn(walk, LAYER.IP, at) : stop(walk, null);
 }
 
