@@ -8,6 +8,7 @@
 import { clearInterval, setInterval } from 'node:timers';
 import type { Collector } from '../collect/collector.ts';
 import type { Config } from '../config/schema.ts';
+import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { createCoverageWatch, type ExporterSight, type Sight } from '../detect/coverage.ts';
 import { messageOf } from '../errors.ts';
@@ -100,7 +101,7 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
 }
 
 /** Received units are those that the version's sequence counts: see ExporterState.sequenceLost. */
-function exporterSight(state: ExporterState): ExporterSight {
+export function exporterSight(state: ExporterState): ExporterSight {
   const countsFlows = state.version === 'v5' || state.version === 'ipfix';
   return {
     address: formatAddress(state.address),
@@ -108,5 +109,8 @@ function exporterSight(state: ExporterState): ExporterSight {
     lastSeenMs: state.lastSeenMs,
     lost: state.sequenceLost,
     received: countsFlows ? state.flows : state.datagrams,
+    flows: state.flows,
+    unread: unreadFlows(state),
+    unreadReasons: unreadReasons(state),
   };
 }

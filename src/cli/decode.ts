@@ -7,7 +7,8 @@
 
 import { readCapture } from '../collect/capture/read-capture.ts';
 import { createDecoder } from '../decode/decoder.ts';
-import type { Decoder, DecoderOptions, OptionsRecord } from '../decode/types.ts';
+import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
+import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
 import { recordOf } from '../flow/record.ts';
 
@@ -94,15 +95,24 @@ export async function decodeCommand(
 }
 
 function summaryOf(totals: Totals, decoder: Decoder): string {
-  const { flows, dropped, optionsRecords, templates } = decoder.counters;
+  const { flows, dropped, unread, optionsRecords, templates } = decoder.counters;
   const flowCount = Object.values(flows).reduce((sum, n) => sum + n, 0);
   const lines = [
     `${totals.packets} packets: ${totals.datagrams} datagrams${inWords(', skipped', totals.skipped)}`,
     `${flowCount} flows${inWords(':', flows)}`,
     `${templates} templates, ${optionsRecords} options records`,
     `dropped${inWords(':', dropped) || ': nothing'}`,
+    ...(Object.values(unread).some((n) => n > 0) ? [`without an address${inWords(':', unread)}`] : []),
+    ...[...decoder.exporters()].flatMap(outCountersInWords),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What was inferred about an exporter, where it changes what its records mean. */
+function outCountersInWords({ address, domain, outMeaning }: ExporterState): string[] {
+  if (outMeaning === undefined || outMeaning === 'unknown') return [];
+  const meaning = outMeaning === 'reverse' ? 'the other direction' : 'the same packets as they left';
+  return [`${formatAddress(address)} domain ${domain}: OUT counters (23, 24) count ${meaning}, by its own records`];
 }
 
 /** `: not_udp 3, truncated 1`; empty when all are zero. */

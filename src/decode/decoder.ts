@@ -71,7 +71,7 @@ class DatagramDecoder implements Decoder {
 
   decode(bytes: Buffer, exporter: AddressBytes, exporterPort: number, receivedAtMs: number): DecodeOutcome {
     this.counters.datagrams++;
-    this.#sets.begin();
+    this.#sets.begin(bytes);
     const version = bytes.length < 4 ? 0 : bytes.readUInt16BE(0);
     switch (version) {
       case 1:
@@ -163,7 +163,7 @@ class DatagramDecoder implements Decoder {
     if (domain === null) return this.#refuse(version, 'exporter_limit');
     if (version === 'v5') learnV5Sampling(domain, view.getUint16(22));
     const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0, bytes);
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs }, 0);
     const records = Math.min(count, present);
     this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
@@ -229,7 +229,7 @@ class DatagramDecoder implements Decoder {
     const { sequence, uptimeMs } = header;
     const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null);
     if (domain === null) return this.#refuse('sflow', 'exporter_limit');
-    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0, bytes);
+    this.#sets.enter({ domain, exporterPort, sequence, receivedAtMs, exportMs: receivedAtMs, uptimeMs }, 0);
     let at = header.begin;
     let left = header.samples;
     for (; left > 0 && at + 8 <= bytes.length; left--) {

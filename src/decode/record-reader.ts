@@ -199,6 +199,8 @@ class ReaderSource {
   text(portsOnly: boolean): string {
     if (this.#pass === 'reverse') this.#skipEmptyReverse();
     this.#rate();
+    if (this.#pass !== 'reverse' && this.#parts.biflow === 'out') this.#judgeOut();
+    if (this.#pass === 'forward') this.#noteDeltas();
     if (portsOnly) this.#passOver();
     this.#place();
     this.#datagram();
@@ -467,7 +469,6 @@ class ReaderSource {
   #counters(): void {
     const { biflow } = this.#parts;
     const reverse = this.#pass === 'reverse';
-    if (!reverse && biflow === 'out') this.#judgeOut();
     const ownElements = reverse && biflow !== 'reverse';
     const [packets, bytes] = biflow === 'out' ? OUT_COUNTERS : RESPONDER_COUNTERS;
     const pen = reverse && biflow === 'reverse' ? REVERSE_PEN : 0;
@@ -484,6 +485,20 @@ class ReaderSource {
       const slot = this.#layout.find(pen, id, 1, 8);
       return slot === undefined ? [] : [{ id, slot }];
     });
+  }
+
+  /** Whether the exporter's deltas ever count, where there are totals beside them. Before records are passed over. */
+  #noteDeltas(): void {
+    const pens = this.#parts.biflow === 'reverse' ? [0, REVERSE_PEN] : [0];
+    const deltas = pens.flatMap((pen) =>
+      [PACKETS, BYTES].flatMap((ids) => {
+        const [{ id, slot } = { id: 0, slot: null }, ...others] = this.#sources(pen, ids);
+        return slot !== null && !TOTALS.has(id) && others.some((other) => TOTALS.has(other.id)) ? [slot] : [];
+      }),
+    );
+    if (deltas.length === 0) return;
+    const counts = deltas.map((slot) => `${read(slot)}if((w|h)!==0&&!(${absurd(slot)}))hb.deltasCount=true;`);
+    this.#lines.push(`if(!hb.deltasCount){${counts.join('')}}`);
   }
 
   /** Shows the exporter's habits a record with both, until they are known. */
@@ -515,10 +530,6 @@ class ReaderSource {
       return;
     }
     this.#lines.push(read(only.slot));
-    const hasTotal = sources.some(({ id }) => TOTALS.has(id));
-    if (hasTotal && !TOTALS.has(only.id)) {
-      this.#lines.push(`if(!hb.deltasCount&&(w|h)!==0&&!(${absurd(only.slot)}))hb.deltasCount=true;`);
-    }
     for (const [i, { id, slot }] of sources.entries()) {
       if (i === 0) continue;
       const cannotBe = absurd(sources[i - 1].slot);

@@ -52,6 +52,7 @@ export class SetDecoder {
   readonly #pending: PendingData;
   readonly #readers: ReaderCache;
   readonly #context: ReaderContext;
+  #bytes: Buffer = Buffer.alloc(0);
   #batch: FlowBatch | null = null;
   #columns: WritableColumns | null = null;
 
@@ -70,8 +71,9 @@ export class SetDecoder {
     return this.#options.limits.fieldsPerTemplate;
   }
 
-  /** Forgets the tallies of the datagram before. */
-  begin(): void {
+  /** Forgets the tallies of the datagram before; `bytes` are those of the one that comes. */
+  begin(bytes: Buffer): void {
+    this.#bytes = bytes;
     this.flows = 0;
     this.options = 0;
     this.templates = 0;
@@ -96,11 +98,8 @@ export class SetDecoder {
     this.counters.dropped.no_template += this.#pending.expire(nowMs);
   }
 
-  /**
-   * Makes the facts of a datagram those of the records read next. `origin` is where it begins in `bytes`, which their view
-   * shows.
-   */
-  enter(facts: DatagramFacts, origin: number, bytes: Buffer): void {
+  /** Makes the facts of a datagram those of the records read next. `origin` is where it begins in their view. */
+  enter(facts: DatagramFacts, origin: number): void {
     const { domain } = facts;
     const context = this.#context;
     const words = domain.exporter.words;
@@ -115,7 +114,7 @@ export class SetDecoder {
     context.version = FLOW_VERSION[domain.version];
     context.sequence = facts.sequence;
     context.origin = origin;
-    context.bytes = bytes;
+    context.bytes = this.#bytes;
     context.templates = domain.byId;
     context.habits = domain.habits;
     context.exportMs = facts.exportMs;
@@ -135,7 +134,7 @@ export class SetDecoder {
     const v9 = facts.domain.version === 'v9';
     const templateSet = v9 ? 0 : 2;
     let at = begin;
-    this.enter(facts, 0, bytes);
+    this.enter(facts, 0);
     while (at + 4 <= end) {
       const id = view.getUint16(at);
       const length = view.getUint16(at + 2);
@@ -180,7 +179,7 @@ export class SetDecoder {
           if (known !== undefined) this.table.remove(facts.domain, known);
         } else if (this.define(facts.domain, createTemplate(record, form, definition, facts.receivedAtMs))) {
           this.#countTemplate();
-          this.#readPending(facts, record.id, bytes);
+          this.#readPending(facts, record.id);
         }
       }
       if (record.next === null) return;
@@ -213,17 +212,18 @@ export class SetDecoder {
     }
   }
 
-  #readPending(facts: DatagramFacts, id: number, bytes: Buffer): void {
+  #readPending(facts: DatagramFacts, id: number): void {
     const sets = this.#pending.take(facts.domain, id);
     if (sets.length === 0) return;
     const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
     for (const set of sets) {
-      this.enter(set, -set.offset, set.body);
+      this.enter(set, -set.offset);
+      this.#context.bytes = set.body;
       this.#readData(set, set.body, viewOf(set.body), id, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
     [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] = before;
-    this.enter(facts, 0, bytes);
+    this.enter(facts, 0);
   }
 
   #readData(facts: DatagramFacts, bytes: Buffer, view: DataView, id: number, at: number, end: number): void {

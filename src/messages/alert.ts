@@ -112,6 +112,7 @@ const COVERAGE_CAUSES = [
   'acl_failed',
   'list_stale',
   'tables_full',
+  'unread_addresses',
 ] as const;
 
 export const alertSchema = z.object({

@@ -5,6 +5,7 @@
  * largest, so that a call that is repeated or late changes nothing.
  */
 
+import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
@@ -38,6 +39,9 @@ export async function recordExporters(
         sequence_lost: state.sequenceLost,
         sequence_reordered: state.sequenceReordered,
         sequence_resets: state.sequenceResets,
+        unread: unreadFlows(state),
+        unread_reasons: unreadReasons(state),
+        out_counters: state.outMeaning ?? null,
         clock_skew_ms: state.clockSkewMs === null ? null : Math.round(state.clockSkewMs),
         stored_at: storedAt,
       }),

@@ -21,6 +21,9 @@ const row = (changes: Partial<ExporterRow> = {}): ExporterRow => ({
   sequence_resets: 0,
   sampling_rates: [],
   clock_skew_ms: null,
+  unread: 0,
+  unread_reasons: [],
+  out_counters: null,
   ...changes,
 });
 

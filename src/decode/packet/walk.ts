@@ -61,6 +61,21 @@ export const UNREAD_REASONS = [
 
 export type UnreadReason = (typeof UNREAD_REASONS)[number];
 
+/** Of an exporter: records that may be mail, and of which nobody knows whose. */
+export function unreadFlows({ unread }: { readonly unread?: Readonly<Record<UnreadReason, number>> }): number {
+  if (unread === undefined) return 0;
+  return UNREAD_REASONS.reduce((sum, reason) => sum + (reason === 'not_ip' ? 0 : unread[reason]), 0);
+}
+
+/** Why, for those that `unreadFlows` counts. */
+export function unreadReasons({
+  unread,
+}: {
+  readonly unread?: Readonly<Record<UnreadReason, number>>;
+}): UnreadReason[] {
+  return UNREAD_REASONS.filter((reason) => reason !== 'not_ip' && (unread?.[reason] ?? 0) > 0);
+}
+
 /** A count of each reason, all zero. */
 export function noUnread(): Record<UnreadReason, number> {
   return { cut: 0, not_ip: 0, unknown_protocol: 0, encrypted: 0, bad_header: 0, no_addresses: 0 };
