@@ -137,7 +137,7 @@ function describeCollector(registry: Registry, collector: NonNullable<MetricsSou
     'unread_flows_total',
     'Flow records and samples whose addresses could not be read, by reason (not_ip carries no mail)',
     'reason',
-    () => Object.entries(counters.decoder.unread),
+    () => Object.entries(counters.decoder.unread ?? {}),
   );
   counter(
     registry,

@@ -47,7 +47,7 @@ describe('migrations on a cluster', () => {
     'are run on all of its nodes, and every table is replicated: %o',
     async (cluster) => {
       const commands = await commandsOn(cluster);
-      for (const sql of commands) expect(sql).toMatch(/^CREATE [A-Z ]+ \S+ ON CLUSTER `mail`/);
+      for (const sql of commands) expect(sql).toMatch(/^(CREATE|ALTER) [A-Z ]+ \S+ ON CLUSTER `mail`/);
       const tables = commands.filter((sql) => sql.startsWith('CREATE TABLE') && !sql.includes('Distributed'));
       expect(tables).toHaveLength(8);
       for (const sql of tables) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noUnread } from '../../src/decode/packet/walk.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { encodeNative } from '../../src/flow/native.ts';
 import { type Prefix, parsePrefix } from '../../src/flow/prefix.ts';
@@ -330,6 +331,8 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       clockSkewMs: -1500.4,
       samplingRates: new Set([1, 1000]),
       templates: 2,
+      unread: { ...noUnread(), cut: 2, unknown_protocol: 4, not_ip: 9 },
+      outMeaning: 'reverse' as const,
     };
     const { engine } = store;
     await recordExporters(engine, [state], { runStartedAtMs: now, nowMs: now + 60_000 });
@@ -361,6 +364,9 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
         sequence_resets: 0,
         sampling_rates: [1, 1000],
         clock_skew_ms: -1500,
+        unread: 12,
+        unread_reasons: ['cut', 'unknown_protocol'],
+        out_counters: 'reverse',
       },
     ]);
   });
@@ -375,7 +381,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'flows'",
     );
     expect(engine_full).toContain('TTL stored_at + toIntervalSecond(604800)');
-    expect(await engine.query('SELECT count() AS n FROM schema_migrations FINAL')).toEqual([{ n: 4 }]);
+    expect(await engine.query('SELECT count() AS n FROM schema_migrations FINAL')).toEqual([{ n: 5 }]);
     expect(await engine.query('SELECT count() AS n FROM flows')).toEqual([{ n: flows.length }]);
   });
 });
