@@ -112,7 +112,9 @@ function summaryOf(totals: Totals, decoder: Decoder): string {
 function outCountersInWords({ address, domain, outMeaning }: ExporterState): string[] {
   if (outMeaning === undefined || outMeaning === 'unknown') return [];
   const meaning = outMeaning === 'reverse' ? 'the other direction' : 'the same packets as they left';
-  return [`${formatAddress(address)} domain ${domain}: OUT counters (23, 24) count ${meaning}, by its own records`];
+  return [
+    `${formatAddress(address)} domain ${domain}: OUT counters (23, 24) count ${meaning}, by its own records`,
+  ];
 }
 
 /** `: not_udp 3, truncated 1`; empty when all are zero. */

@@ -39,7 +39,9 @@ export async function replayCommand(
   try {
     const progress = streams.stderr.isTTY ? await progressBar(files, streams.stderr) : undefined;
     const sinks: ReplaySinks = {
-      ...(store === null ? {} : {
+      ...(store === null
+        ? {}
+        : {
             onFlows: store.addFlows,
             onOutcome: store.addOutcome,
             onExporters: store.addExporters,

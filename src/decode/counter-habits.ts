@@ -43,6 +43,7 @@ export class CounterHabits {
       this.#post++;
     } else this.#reverse++;
     this.outIsReverse = this.#reverse > this.#post;
-    if (this.#post + this.#reverse >= ENOUGH && (this.#post === 0 || this.#reverse === 0)) this.judging = false;
+    if (this.#post + this.#reverse >= ENOUGH && (this.#post === 0 || this.#reverse === 0))
+      this.judging = false;
   }
 }

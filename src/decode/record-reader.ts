@@ -252,7 +252,11 @@ class ReaderSource {
     const { biflow } = this.#parts;
     const pen = biflow === 'reverse' ? REVERSE_PEN : 0;
     const ids =
-      biflow === 'reverse' ? [...PACKETS, ...BYTES] : biflow === 'responder' ? RESPONDER_COUNTERS : OUT_COUNTERS;
+      biflow === 'reverse'
+        ? [...PACKETS, ...BYTES]
+        : biflow === 'responder'
+          ? RESPONDER_COUNTERS
+          : OUT_COUNTERS;
     return ids.map((id) => this.#layout.find(pen, id, 1, 8)).filter((slot) => slot !== undefined);
   }
 
@@ -290,7 +294,8 @@ class ReaderSource {
   }
 
   #find(id: number, minLength: number, maxLength: number): Slot | undefined {
-    if (this.#header === null || !HEADER_ELEMENTS.has(id)) return this.#layout.find(0, id, minLength, maxLength);
+    if (this.#header === null || !HEADER_ELEMENTS.has(id))
+      return this.#layout.find(0, id, minLength, maxLength);
     return this.#header.get(id)?.find(({ length }) => length >= minLength && length <= maxLength);
   }
 
@@ -503,9 +508,12 @@ class ReaderSource {
 
   /** Shows the exporter's habits a record with both, until they are known. */
   #judgeOut(): void {
-    const slots = [IE.packetDeltaCount, IE.postPacketDeltaCount, IE.octetDeltaCount, IE.postOctetDeltaCount].map(
-      (id) => this.#layout.find(0, id, 1, 8),
-    );
+    const slots = [
+      IE.packetDeltaCount,
+      IE.postPacketDeltaCount,
+      IE.octetDeltaCount,
+      IE.postOctetDeltaCount,
+    ].map((id) => this.#layout.find(0, id, 1, 8));
     const [inPackets, outPackets, inBytes, outBytes] = slots.map((slot) => (slot ? wide(slot) : '0'));
     this.#lines.push(
       `if(hb.judging){w=${inPackets};d=${outPackets};`,
@@ -708,7 +716,8 @@ function addressWords(header: HeaderSlots): string {
   }
   for (const id of [IE.sourceIPv6Address, IE.destinationIPv6Address]) {
     for (const slot of header.get(id) ?? []) {
-      if (slot.length === 16) for (const byte of [0, 4, 8, 12]) words.push(`v.getUint32(${place(slot, byte)})`);
+      if (slot.length === 16)
+        for (const byte of [0, 4, 8, 12]) words.push(`v.getUint32(${place(slot, byte)})`);
     }
   }
   return words.length === 0 ? '0' : words.join('|');

@@ -10,8 +10,8 @@ import type { FlowBatch } from '../flow/batch.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
 import { type Domain, ExporterTable } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
-import { PendingData, type PendingSet } from './pending-data.ts';
 import { UNREAD_REASONS, type UnreadReason } from './packet/walk.ts';
+import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
@@ -298,7 +298,8 @@ export class SetDecoder {
       overrun = context.overrun;
       at = context.at;
       // Both rows of a record stand together.
-      if (second >= 0 && reader.readReverse !== null) rows += this.#readOne(reader.readReverse, view, second, end);
+      if (second >= 0 && reader.readReverse !== null)
+        rows += this.#readOne(reader.readReverse, view, second, end);
       else if (read < room || read === 0) break;
     }
     context.overrun = overrun;

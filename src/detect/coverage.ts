@@ -313,10 +313,16 @@ export function unreadAlerts(
   nowMs: number,
 ): Alert[] {
   const { config, startedAtMs } = options;
-  return unreadGaps(exporters, new Map(), config.loss, startedAtMs).map((gap) => toAlert(gap, options, nowMs));
+  return unreadGaps(exporters, new Map(), config.loss, startedAtMs).map((gap) =>
+    toAlert(gap, options, nowMs),
+  );
 }
 
-function toAlert(gap: Gap, { policyVersion, startedAtMs }: Pick<CoverageWatchOptions, 'policyVersion' | 'startedAtMs'>, nowMs: number): Alert {
+function toAlert(
+  gap: Gap,
+  { policyVersion, startedAtMs }: Pick<CoverageWatchOptions, 'policyVersion' | 'startedAtMs'>,
+  nowMs: number,
+): Alert {
   const { cause, exporters, sinceMs, lost, reasons, identity } = gap;
   return {
     ...hostlessAlert({

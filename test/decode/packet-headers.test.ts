@@ -6,9 +6,9 @@ import {
   CONTROL_WORD,
   ethernet,
   ipv4Packet,
+  MAIL_ENDS,
   MAIL4,
   MAIL6,
-  MAIL_ENDS,
   mpls,
   snap,
   snapFrame,
@@ -40,13 +40,25 @@ describe('a sampled header of protocol', () => {
     ['1, VLAN', 1, ethernet(0x0800, MAIL4, { tags: [0x8100, 100] })],
     ['1, QinQ', 1, ethernet(0x0800, MAIL4, { tags: [0x88a8, 100, 0x8100, 200] })],
     ['1, LLC and SNAP', 1, snapFrame(0x0800, MAIL4)],
-    ['1, VLAN before LLC and SNAP', 1, Buffer.concat([ethernet(0x8100, u16(100)), snapFrame(0x0800, MAIL4).subarray(12)])],
-    ['1, 802.1ah', 1, ethernet(0x88e7, Buffer.concat([u32(0x00012345), ethernet(0x0800, MAIL4)]), { tags: [0x88a8, 7] })],
+    [
+      '1, VLAN before LLC and SNAP',
+      1,
+      Buffer.concat([ethernet(0x8100, u16(100)), snapFrame(0x0800, MAIL4).subarray(12)]),
+    ],
+    [
+      '1, 802.1ah',
+      1,
+      ethernet(0x88e7, Buffer.concat([u32(0x00012345), ethernet(0x0800, MAIL4)]), { tags: [0x88a8, 7] }),
+    ],
     ['1, TRILL', 1, ethernet(0x22f3, Buffer.concat([u16(0x003f, 1, 2), ethernet(0x0800, MAIL4)]))],
     ['1, FabricPath', 1, ethernet(0x8903, Buffer.concat([u16(0x0040), ethernet(0x0800, MAIL4)]))],
     ['1, VN-tag', 1, ethernet(0x8926, Buffer.concat([u32(1), u16(0x0800), MAIL4]))],
     ['1, Cisco metadata', 1, ethernet(0x8909, Buffer.concat([u16(0x0101, 1, 7), u16(0x0800), MAIL4]))],
-    ['1, MACsec that protects only', 1, ethernet(0x88e5, Buffer.concat([u16(0), u32(1), u16(0x0800), MAIL4]))],
+    [
+      '1, MACsec that protects only',
+      1,
+      ethernet(0x88e5, Buffer.concat([u16(0), u32(1), u16(0x0800), MAIL4])),
+    ],
     ['1, NSH', 1, ethernet(0x894f, Buffer.concat([u32(0x0fc20201, 0x00000101), MAIL4]))],
     ['1, MPLS', 1, ethernet(0x8847, mpls([16, 17], MAIL4))],
     ['1, PPPoE', 1, ethernet(0x8864, Buffer.concat([u16(0x1100, 1, 1402), ppp4]))],
@@ -54,7 +66,11 @@ describe('a sampled header of protocol', () => {
     ['3, token ring', 3, Buffer.concat([Buffer.alloc(14, 2), snap(0x0800), MAIL4])],
     ['4, FDDI', 4, Buffer.concat([Buffer.alloc(13, 2), snap(0x0800), MAIL4])],
     ['5, frame relay', 5, Buffer.concat([u16(0x1841), Buffer.from([3, 0xcc]), MAIL4])],
-    ['5, frame relay with SNAP', 5, Buffer.concat([u16(0x1841), Buffer.from([3, 0, 0x80, 0, 0, 0]), u16(0x0800), MAIL4])],
+    [
+      '5, frame relay with SNAP',
+      5,
+      Buffer.concat([u16(0x1841), Buffer.from([3, 0, 0x80, 0, 0, 0]), u16(0x0800), MAIL4]),
+    ],
     ["5, frame relay in Cisco's form", 5, Buffer.concat([u16(0x1841, 0x0800), MAIL4])],
     ['7, PPP', 7, ppp4],
     ['7, PPP with address and control', 7, hdlc4],
@@ -70,8 +86,16 @@ describe('a sampled header of protocol', () => {
     ['14, Cisco HDLC', 14, cisco4],
     ['15, 802.11', 15, wifi(Buffer.concat([snap(0x0800), MAIL4]))],
     ['15, 802.11 with QoS', 15, wifi(Buffer.concat([snap(0x0800), MAIL4]), { qos: true })],
-    ['15, 802.11 decrypted, the vector left in', 15, wifi(Buffer.concat([snap(0x0800), MAIL4]), { isProtected: true, vector: 8 })],
-    ['16, A-MPDU', 16, Buffer.concat([Buffer.from([0, 0, 0, 0x4e]), wifi(Buffer.concat([snap(0x0800), MAIL4]))])],
+    [
+      '15, 802.11 decrypted, the vector left in',
+      15,
+      wifi(Buffer.concat([snap(0x0800), MAIL4]), { isProtected: true, vector: 8 }),
+    ],
+    [
+      '16, A-MPDU',
+      16,
+      Buffer.concat([Buffer.from([0, 0, 0, 0x4e]), wifi(Buffer.concat([snap(0x0800), MAIL4]))]),
+    ],
     ['17, A-MSDU', 17, snapFrame(0x0800, MAIL4)],
   ] as const)('%s is read', (_, protocol, frame) => {
     expect(sampled(protocol, frame).rows).toMatchObject([MAIL_ROW]);
@@ -91,7 +115,12 @@ describe('a sampled header of protocol', () => {
 
   it.each([
     ['an ARP request', 1, ethernet(0x0806, Buffer.alloc(28)), 'not_ip'],
-    ['spanning tree', 1, Buffer.concat([Buffer.alloc(12, 2), u16(38), Buffer.from([0x42, 0x42, 3]), Buffer.alloc(35)]), 'not_ip'],
+    [
+      'spanning tree',
+      1,
+      Buffer.concat([Buffer.alloc(12, 2), u16(38), Buffer.from([0x42, 0x42, 3]), Buffer.alloc(35)]),
+      'not_ip',
+    ],
     ['PPP control', 7, u16(0xc021, 1, 4), 'not_ip'],
     ['a beacon', 15, Buffer.concat([Buffer.from([0x80, 0]), Buffer.alloc(60)]), 'not_ip'],
     ['an associated channel', 13, mpls([16, 13], Buffer.alloc(40)), 'not_ip'],
@@ -122,13 +151,22 @@ describe('a payload behind labels, of which nothing says what it is', () => {
     ['a frame whose MAC begins with 6', frame('600000000564')],
     ['a frame whose MAC begins with 0', frame('001122334455')],
     ['a frame whose MAC begins with zeros', frame('000000000102')],
-    ['a frame with a control word whose MAC begins with 4', Buffer.concat([CONTROL_WORD, frame('450005780001')])],
-    ['a frame with a VLAN tag', ethernet(0x0800, MAIL4, { tags: [0x8100, 5], to: Buffer.from('4c0000000001', 'hex') })],
+    [
+      'a frame with a control word whose MAC begins with 4',
+      Buffer.concat([CONTROL_WORD, frame('450005780001')]),
+    ],
+    [
+      'a frame with a VLAN tag',
+      ethernet(0x0800, MAIL4, { tags: [0x8100, 5], to: Buffer.from('4c0000000001', 'hex') }),
+    ],
     ['an IP packet behind a control word', Buffer.concat([CONTROL_WORD, MAIL4])],
     ['PPP behind a control word', Buffer.concat([CONTROL_WORD, u16(0xff03, 0x0021), MAIL4])],
     ['Cisco HDLC behind a control word', Buffer.concat([CONTROL_WORD, u16(0x0f00, 0x0800), MAIL4])],
     ['ATM behind a control word', Buffer.concat([CONTROL_WORD, snap(0x0800), MAIL4])],
-    ['frame relay behind a control word', Buffer.concat([CONTROL_WORD, u16(0x1841), Buffer.from([3, 0xcc]), MAIL4])],
+    [
+      'frame relay behind a control word',
+      Buffer.concat([CONTROL_WORD, u16(0x1841), Buffer.from([3, 0xcc]), MAIL4]),
+    ],
     ['labels once more, in a frame', ethernet(0x8847, mpls([77], MAIL4))],
   ] as const)('%s is read', (_, payload) => {
     expect(sampled(1, ethernet(0x8847, mpls([100, 200], payload))).rows).toMatchObject([MAIL_ROW]);
@@ -136,16 +174,28 @@ describe('a payload behind labels, of which nothing says what it is', () => {
   });
 
   it.each([
-    ['IPv6 in a frame behind a control word', Buffer.concat([CONTROL_WORD, frame('d0dc2cc6f80a', undefined, 0x86dd, MAIL6)])],
+    [
+      'IPv6 in a frame behind a control word',
+      Buffer.concat([CONTROL_WORD, frame('d0dc2cc6f80a', undefined, 0x86dd, MAIL6)]),
+    ],
     ['IPv6 in a frame whose MAC begins with 6', frame('600000000578', undefined, 0x86dd, MAIL6)],
   ] as const)('%s is read', (_, payload) => {
     expect(sampled(13, mpls([100], payload)).rows).toMatchObject([MAIL6_ROW]);
   });
 
   it.each([
-    ['a MAC that begins with 4', Buffer.concat([Buffer.from('45000578000140004006000011112222', 'hex'), Buffer.alloc(80, 0x11)])],
-    ['a MAC that begins with 6', Buffer.concat([Buffer.from('600000000564064020010db8', 'hex'), Buffer.alloc(80, 0xee)])],
-    ['a packet whose checksum is wrong', Buffer.concat([MAIL4.subarray(0, 10), u16(0x1234), MAIL4.subarray(12)])],
+    [
+      'a MAC that begins with 4',
+      Buffer.concat([Buffer.from('45000578000140004006000011112222', 'hex'), Buffer.alloc(80, 0x11)]),
+    ],
+    [
+      'a MAC that begins with 6',
+      Buffer.concat([Buffer.from('600000000564064020010db8', 'hex'), Buffer.alloc(80, 0xee)]),
+    ],
+    [
+      'a packet whose checksum is wrong',
+      Buffer.concat([MAIL4.subarray(0, 10), u16(0x1234), MAIL4.subarray(12)]),
+    ],
     ['noise', Buffer.from(Array.from({ length: 100 }, (_, i) => (i * 73) & 255))],
   ] as const)('%s is no address', (_, payload) => {
     const { rows, unread } = sampled(13, mpls([100], payload));
@@ -154,7 +204,10 @@ describe('a payload behind labels, of which nothing says what it is', () => {
   });
 
   it('of another protocol than IP is no gap', () => {
-    expect(sampled(13, mpls([100], Buffer.concat([CONTROL_WORD, frame('d0dc2cc6f80a', undefined, 0x0806)]))).unread).toMatchObject({
+    expect(
+      sampled(13, mpls([100], Buffer.concat([CONTROL_WORD, frame('d0dc2cc6f80a', undefined, 0x0806)])))
+        .unread,
+    ).toMatchObject({
       not_ip: 1,
       unknown_protocol: 0,
     });
@@ -173,23 +226,35 @@ describe('a tunnel', () => {
   });
 
   it('in a tunnel is read to the innermost packet, the outermost being the outer one', () => {
-    const twice = between(47, Buffer.concat([u16(0, 0x0800), ipv4Packet(MAIL4, { protocol: 4, source: '192.0.2.30' })]));
+    const twice = between(
+      47,
+      Buffer.concat([u16(0, 0x0800), ipv4Packet(MAIL4, { protocol: 4, source: '192.0.2.30' })]),
+    );
     expect(sampled(11, twice, { tunnels: 'both' }).rows).toMatchObject([MAIL_ROW, OUTER]);
   });
 
   it('makes two records of one sample that differ in their number', () => {
     const { rows } = sampled(11, tunnelled(MAIL4)['GRE'] ?? MAIL4, { tunnels: 'both' });
     expect(new Set(rows.map(({ record }) => record)).size).toBe(2);
-    expect(rows.map(({ in_if, sampling_rate }) => [in_if, sampling_rate])).toEqual([[7, 512], [7, 512]]);
+    expect(rows.map(({ in_if, sampling_rate }) => [in_if, sampling_rate])).toEqual([
+      [7, 512],
+      [7, 512],
+    ]);
   });
 
   it.each([
     ['a port alone', between(17, udp(4789, Buffer.alloc(60, 0x08)))],
     ['GTP control', between(17, udp(2152, Buffer.concat([u16(0x3001, 4), Buffer.alloc(40)])))],
     ['L2TP control', between(17, udp(1701, Buffer.concat([u16(0xc802, 20), Buffer.alloc(40)]), 1701))],
-    ['ERSPAN, which is a copy', between(47, Buffer.concat([u16(0x1000, 0x88be), u32(1), u32(0x10000000, 0), ethernet(0x0800, MAIL4)]))],
+    [
+      'ERSPAN, which is a copy',
+      between(47, Buffer.concat([u16(0x1000, 0x88be), u32(1), u32(0x10000000, 0), ethernet(0x0800, MAIL4)])),
+    ],
     ['a GRE keepalive', between(47, u16(0, 0))],
-    ['a later fragment', Buffer.concat([between(4, MAIL4).subarray(0, 6), u16(100), between(4, MAIL4).subarray(8)])],
+    [
+      'a later fragment',
+      Buffer.concat([between(4, MAIL4).subarray(0, 6), u16(100), between(4, MAIL4).subarray(8)]),
+    ],
   ] as const)('%s leaves the packet as it is', (_, packet) => {
     const { rows, unread } = sampled(11, packet);
     expect(rows).toMatchObject([OUTER]);
@@ -206,7 +271,10 @@ describe('a tunnel', () => {
 describe('the best source in a sample', () => {
   const cut = ethernet(0x0800, MAIL4).subarray(0, 44);
   const parsed = (flags: number, source = '10.1.2.3') =>
-    opaque(3, Buffer.concat([u32(1400, 6), ...[source, '203.0.113.10'].map(ipBytes), u32(40_000, 25, flags, 0)]));
+    opaque(
+      3,
+      Buffer.concat([u32(1400, 6), ...[source, '203.0.113.10'].map(ipBytes), u32(40_000, 25, flags, 0)]),
+    );
   const ipBytes = (text: string) => Buffer.from(text.split('.').map(Number));
   const read = (...records: Buffer[]): Row[] => {
     const { decode, rows } = collector();
@@ -220,7 +288,9 @@ describe('the best source in a sample', () => {
   });
 
   it('for flags is the header, where it has them', () => {
-    expect(read(parsed(0x02), rawHeader(1, ethernet(0x0800, MAIL4).subarray(0, 80)))).toMatchObject([MAIL_ROW]);
+    expect(read(parsed(0x02), rawHeader(1, ethernet(0x0800, MAIL4).subarray(0, 80)))).toMatchObject([
+      MAIL_ROW,
+    ]);
   });
 
   it('does not mix two packets', () => {
@@ -229,7 +299,9 @@ describe('the best source in a sample', () => {
   });
 
   it('for the length is the IP header, not a frame length that counts what was sampled', () => {
-    expect(read(rawHeader(1, ethernet(0x0800, MAIL4).subarray(0, 114), 132))).toMatchObject([{ bytes: 1400 }]);
+    expect(read(rawHeader(1, ethernet(0x0800, MAIL4).subarray(0, 114), 132))).toMatchObject([
+      { bytes: 1400 },
+    ]);
   });
 
   it('of unread headers is what the agent parsed', () => {
@@ -264,29 +336,83 @@ describe('a flow record with a piece of a packet', () => {
   const part = ethernet(0x0800, MAIL4).subarray(0, 114);
 
   it.each([
-    ['a frame (315)', [[10, 4], [312, 2], [315, 65_535]], Buffer.concat([u32(7), u16(1414), section(part)])],
-    ['a frame of fixed length', [[10, 4], [315, 114]], Buffer.concat([u32(7), part])],
-    ['a frame with its type and offset', [[10, 4], [408, 2], [409, 2], [315, 65_535]], Buffer.concat([u32(7), u16(1, 0), section(part)])],
-    ['an IP header (313)', [[10, 4], [313, 65_535]], Buffer.concat([u32(7), section(MAIL4.subarray(0, 60))])],
-    ['a payload of MPLS (317)', [[10, 4], [317, 65_535]], Buffer.concat([u32(7), section(MAIL4.subarray(0, 60))])],
+    [
+      'a frame (315)',
+      [
+        [10, 4],
+        [312, 2],
+        [315, 65_535],
+      ],
+      Buffer.concat([u32(7), u16(1414), section(part)]),
+    ],
+    [
+      'a frame of fixed length',
+      [
+        [10, 4],
+        [315, 114],
+      ],
+      Buffer.concat([u32(7), part]),
+    ],
+    [
+      'a frame with its type and offset',
+      [
+        [10, 4],
+        [408, 2],
+        [409, 2],
+        [315, 65_535],
+      ],
+      Buffer.concat([u32(7), u16(1, 0), section(part)]),
+    ],
+    [
+      'an IP header (313)',
+      [
+        [10, 4],
+        [313, 65_535],
+      ],
+      Buffer.concat([u32(7), section(MAIL4.subarray(0, 60))]),
+    ],
+    [
+      'a payload of MPLS (317)',
+      [
+        [10, 4],
+        [317, 65_535],
+      ],
+      Buffer.concat([u32(7), section(MAIL4.subarray(0, 60))]),
+    ],
   ] as const)('%s is one packet', (_, fields, record) => {
     expect(read(fields as unknown as Field[], record).rows).toMatchObject([{ ...MAIL_ROW, in_if: 7 }]);
   });
 
   it('of v9 (104) keeps its counters', () => {
-    const fields: Field[] = [[2, 4], [1, 4], [102, 2], [104, 114]];
+    const fields: Field[] = [
+      [2, 4],
+      [1, 4],
+      [102, 2],
+      [104, 114],
+    ];
     const { rows } = read(fields, Buffer.concat([u32(9, 9000), u16(0), part]), {}, v9);
     expect(rows).toMatchObject([{ ...MAIL_ENDS, packets: 9, bytes: 9000, tcp_flags: 0x18 }]);
   });
 
   it('of 802.11 (IE 408 says 2) is read so', () => {
     const frame = wifi(Buffer.concat([snap(0x0800), MAIL4])).subarray(0, 120);
-    expect(read([[408, 2], [315, 65_535]], Buffer.concat([u16(2), section(frame)])).rows).toMatchObject([MAIL_ROW]);
+    expect(
+      read(
+        [
+          [408, 2],
+          [315, 65_535],
+        ],
+        Buffer.concat([u16(2), section(frame)]),
+      ).rows,
+    ).toMatchObject([MAIL_ROW]);
   });
 
   it('with a tunnel gives the packet inside, or both', () => {
     const packet = ethernet(0x0800, between(47, Buffer.concat([u16(0, 0x0800), MAIL4]))).subarray(0, 128);
-    const fields: Field[] = [[10, 4], [315, 65_535]];
+    const fields: Field[] = [
+      [10, 4],
+      [315, 65_535],
+    ];
     const record = Buffer.concat([u32(7), section(packet), u32(8), section(packet)]);
     expect(read(fields, record).rows).toMatchObject([MAIL_ROW, MAIL_ROW]);
     expect(read(fields, record, { tunnels: 'outer' }).rows).toMatchObject([OUTER, OUTER]);
@@ -299,14 +425,56 @@ describe('a flow record with a piece of a packet', () => {
   });
 
   it('that cannot be read, or begins further in, is counted', () => {
-    expect(read([[10, 4], [315, 65_535]], Buffer.concat([u32(7), section(part.subarray(0, 20))])).unread).toMatchObject({ cut: 1 });
-    expect(read([[409, 2], [315, 65_535]], Buffer.concat([u16(14), section(part)])).unread).toMatchObject({ cut: 1 });
-    expect(read([[10, 4], [315, 65_535]], Buffer.concat([u32(7), section(ethernet(0x0806, Buffer.alloc(28)))])).unread).toMatchObject({ not_ip: 1 });
+    expect(
+      read(
+        [
+          [10, 4],
+          [315, 65_535],
+        ],
+        Buffer.concat([u32(7), section(part.subarray(0, 20))]),
+      ).unread,
+    ).toMatchObject({ cut: 1 });
+    expect(
+      read(
+        [
+          [409, 2],
+          [315, 65_535],
+        ],
+        Buffer.concat([u16(14), section(part)]),
+      ).unread,
+    ).toMatchObject({ cut: 1 });
+    expect(
+      read(
+        [
+          [10, 4],
+          [315, 65_535],
+        ],
+        Buffer.concat([u32(7), section(ethernet(0x0806, Buffer.alloc(28)))]),
+      ).unread,
+    ).toMatchObject({ not_ip: 1 });
   });
 
   it('and layer 2 records with counters but no addresses are counted, statistics are not', () => {
-    expect(read([[56, 6], [80, 6], [2, 4], [1, 4]], Buffer.alloc(20, 1)).unread).toMatchObject({ no_addresses: 1 });
-    expect(read([[56, 6], [10, 4]], Buffer.alloc(10, 1)).unread).toMatchObject({ no_addresses: 0 });
+    expect(
+      read(
+        [
+          [56, 6],
+          [80, 6],
+          [2, 4],
+          [1, 4],
+        ],
+        Buffer.alloc(20, 1),
+      ).unread,
+    ).toMatchObject({ no_addresses: 1 });
+    expect(
+      read(
+        [
+          [56, 6],
+          [10, 4],
+        ],
+        Buffer.alloc(10, 1),
+      ).unread,
+    ).toMatchObject({ no_addresses: 0 });
   });
 });
 
@@ -315,10 +483,16 @@ describe('samples cut anywhere', () => {
     const packets = [...Object.values(tunnelled(MAIL4)), ...Object.values(tunnelled(MAIL6, 0x86dd))];
     const inside = new Set(['10.1.2.3', '2001:db8:1::3', '192.0.2.10', '::']);
     for (const packet of packets) {
-      for (const [protocol, frame] of [[1, ethernet(0x0800, packet)], [13, mpls([9], packet)], [11, packet]] as const) {
+      for (const [protocol, frame] of [
+        [1, ethernet(0x0800, packet)],
+        [13, mpls([9], packet)],
+        [11, packet],
+      ] as const) {
         for (let length = 0; length <= 140; length += 3) {
           const { decode, rows } = collector({ tunnels: 'both' });
-          decode(sflow([flowSample([rawHeader(protocol, Buffer.from(frame.subarray(0, length)), frame.length)])]));
+          decode(
+            sflow([flowSample([rawHeader(protocol, Buffer.from(frame.subarray(0, length)), frame.length)])]),
+          );
           for (const row of rows()) expect(inside.has(String(row.src_addr))).toBe(true);
         }
       }
@@ -326,6 +500,8 @@ describe('samples cut anywhere', () => {
   });
 
   it('of a TCP segment alone keep its ends', () => {
-    expect(sampled(11, ipv4Packet(tcp(1, 2)).subarray(0, 24)).rows).toMatchObject([{ src_port: 1, dst_port: 2 }]);
+    expect(sampled(11, ipv4Packet(tcp(1, 2)).subarray(0, 24)).rows).toMatchObject([
+      { src_port: 1, dst_port: 2 },
+    ]);
   });
 });

@@ -161,7 +161,13 @@ const MAX_PADDING = 50;
  * `at` is where readIpPacket read `packet`; `wireEnd` is the index where the frame ended on the wire, or -1. IPv4 has a
  * checksum. IPv6 has none: its length has to fit, and its next header and addresses have to be such as are in use.
  */
-export function isPlausible(bytes: Buffer, at: number, end: number, wireEnd: number, packet: IpPacket): boolean {
+export function isPlausible(
+  bytes: Buffer,
+  at: number,
+  end: number,
+  wireEnd: number,
+  packet: IpPacket,
+): boolean {
   if (packet.addresses < 0) return false;
   if (packet.version === 4) return isPlausibleIPv4(bytes, at, end, wireEnd);
   // A length that counts only what was sampled says nothing of the packet's end.
@@ -190,5 +196,7 @@ function isPlausibleIPv4(bytes: Buffer, at: number, end: number, wireEnd: number
 
 /** First byte of global unicast, unique local and link-local addresses, and of ::, mapped and translated ones. */
 function isUnicastInUse(first: number): boolean {
-  return (first >= 0x20 && first <= 0x3f) || first === 0xfc || first === 0xfd || first === 0xfe || first === 0;
+  return (
+    (first >= 0x20 && first <= 0x3f) || first === 0xfc || first === 0xfd || first === 0xfe || first === 0
+  );
 }

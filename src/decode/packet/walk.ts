@@ -62,7 +62,11 @@ export const UNREAD_REASONS = [
 export type UnreadReason = (typeof UNREAD_REASONS)[number];
 
 /** Of an exporter: records that may be mail, and of which nobody knows whose. */
-export function unreadFlows({ unread }: { readonly unread?: Readonly<Record<UnreadReason, number>> }): number {
+export function unreadFlows({
+  unread,
+}: {
+  readonly unread?: Readonly<Record<UnreadReason, number>>;
+}): number {
   if (unread === undefined) return 0;
   return UNREAD_REASONS.reduce((sum, reason) => sum + (reason === 'not_ip' ? 0 : unread[reason]), 0);
 }
