@@ -58,9 +58,11 @@ function readList(
   const at = begin + 1;
   switch (kind) {
     case IE.basicList:
-      return readBasicList(bytes, at, end, search, depth);
+      readBasicList(bytes, at, end, search, depth);
+      return;
     case IE.subTemplateList:
-      return readRecords(bytes, bytes.readUInt16BE(at), at + 2, end, search, depth);
+      readRecords(bytes, bytes.readUInt16BE(at), at + 2, end, search, depth);
+      return;
     case IE.subTemplateMultiList:
       for (let part = at; part + 4 <= end; ) {
         const length = bytes.readUInt16BE(part + 2);

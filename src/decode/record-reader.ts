@@ -628,8 +628,8 @@ class ReaderSource {
   #firewallEvent(): void {
     const event = this.#shared([IE.firewallEvent, IE.nselEvent]);
     const reason = this.#shared([IE.nselExtendedEvent], 2, 2);
-    if (event === undefined || reason === undefined) return this.#number('firewall_event', 0, event);
-    this.#put('firewall_event', `${low32(reason)}===1004?0:${low32(event)}`);
+    if (event === undefined || reason === undefined) this.#number('firewall_event', 0, event);
+    else this.#put('firewall_event', `${low32(reason)}===1004?0:${low32(event)}`);
   }
 
   /** Translated addresses belong to the forward half; RFC 5103 has no word for those of the other. */

@@ -234,7 +234,7 @@ describe('a tunnel', () => {
   });
 
   it('makes two records of one sample that differ in their number', () => {
-    const { rows } = sampled(11, tunnelled(MAIL4)['GRE'] ?? MAIL4, { tunnels: 'both' });
+    const { rows } = sampled(11, tunnelled(MAIL4).GRE ?? MAIL4, { tunnels: 'both' });
     expect(new Set(rows.map(({ record }) => record)).size).toBe(2);
     expect(rows.map(({ in_if, sampling_rate }) => [in_if, sampling_rate])).toEqual([
       [7, 512],

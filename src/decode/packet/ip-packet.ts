@@ -7,7 +7,7 @@
 
 export const PROTOCOL_UDP = 17;
 /** The protocol of a packet that is cut before it is told. */
-export const PROTOCOL_UNKNOWN = -1;
+const PROTOCOL_UNKNOWN = -1;
 
 /** Filled by `readIpPacket`, reused from packet to packet. Indices are into the bytes of the frame. */
 export interface IpPacket {

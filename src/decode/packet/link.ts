@@ -32,7 +32,7 @@ export function layerOf(type: number): Layer | null {
   return type === 0x894f ? LAYER.NSH : null;
 }
 
-export function stepEthertype(bytes: Buffer, walk: Walk): void {
+export function stepEthertype(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   // The longest jump below is over 8 bytes; what is behind the end stops the next step.
   if (at + 2 > end) return stop(walk, 'cut');
@@ -74,7 +74,7 @@ const LLC_IP = 0x06;
 const LLC_SNAP = 0xaa;
 const LLC_ISO = 0xfe;
 
-export function stepLlc(bytes: Buffer, walk: Walk): void {
+export function stepLlc(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at + 3 > end) return stop(walk, 'cut');
   const sap = bytes[at];
@@ -86,7 +86,7 @@ export function stepLlc(bytes: Buffer, walk: Walk): void {
 }
 
 /** Organization and type (RFC 1042); of 802.1's own (0080c2) the ones that carry a whole frame (RFC 2684, RFC 2427). */
-function snap(bytes: Buffer, walk: Walk, at: number): void {
+function snap(bytes: Buffer, walk: Walk, at: number): Layer {
   if (at + 5 > walk.end) return stop(walk, 'cut');
   const organization = bytes.readUIntBE(at, 3);
   const type = u16(bytes, at + 3);
@@ -103,7 +103,7 @@ function snap(bytes: Buffer, walk: Walk, at: number): void {
 }
 
 /** ISO/IEC TR 9577, as RFC 2427 and RFC 2684 use it. */
-function networkLayerId(bytes: Buffer, walk: Walk, at: number): void {
+function networkLayerId(bytes: Buffer, walk: Walk, at: number): Layer {
   if (at >= walk.end) return stop(walk, 'cut');
   switch (bytes[at]) {
     case 0xcc:
@@ -118,7 +118,7 @@ function networkLayerId(bytes: Buffer, walk: Walk, at: number): void {
   }
 }
 
-export function stepFrameRelay(bytes: Buffer, walk: Walk): void {
+export function stepFrameRelay(bytes: Buffer, walk: Walk): Layer {
   const { end } = walk;
   let at = walk.at;
   // Q.922 address of two to four bytes: the lowest bit marks the last.
@@ -133,7 +133,7 @@ export function stepFrameRelay(bytes: Buffer, walk: Walk): void {
 const CISCO_UNICAST = 0x0f;
 const CISCO_MULTICAST = 0x8f;
 
-export function stepPpp(bytes: Buffer, walk: Walk): void {
+export function stepPpp(bytes: Buffer, walk: Walk): Layer {
   let { at } = walk;
   const { end } = walk;
   if (at + 2 > end) return stop(walk, 'cut');
@@ -176,7 +176,7 @@ export function stepPpp(bytes: Buffer, walk: Walk): void {
   }
 }
 
-export function stepTokenRing(bytes: Buffer, walk: Walk, controlBytes: number): void {
+export function stepTokenRing(bytes: Buffer, walk: Walk, controlBytes: number): Layer {
   const behind = walk.at + controlBytes + 12;
   if (behind >= walk.end) return stop(walk, 'cut');
   // The highest bit of the source says that a route follows, whose first byte holds its length.
@@ -187,7 +187,7 @@ export function stepTokenRing(bytes: Buffer, walk: Walk, controlBytes: number): 
 const SNAP_HEAD = 0xaaaa03;
 
 /** IEEE 802.11-2020 section 9.2 and 9.3.2: data frames; the payload is LLC, or Ethernet-like parts of an A-MSDU. */
-export function stepWifi(bytes: Buffer, walk: Walk): void {
+export function stepWifi(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at + 24 > end) return stop(walk, 'cut');
   const control = bytes[at];
@@ -211,14 +211,14 @@ export function stepWifi(bytes: Buffer, walk: Walk): void {
   return stop(walk, 'encrypted');
 }
 
-export function stepAmpdu(bytes: Buffer, walk: Walk): void {
+export function stepAmpdu(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at + 4 > end) return stop(walk, 'cut');
   // The delimiter ends with the character N.
   return goOn(walk, LAYER.WIFI, bytes[at + 3] === 0x4e ? at + 4 : at);
 }
 
-export function stepAal5(bytes: Buffer, walk: Walk): void {
+export function stepAal5(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at >= end) return stop(walk, 'cut');
   const first = bytes[at];
@@ -226,7 +226,7 @@ export function stepAal5(bytes: Buffer, walk: Walk): void {
 }
 
 /** RFC 8300: length in words in six bits of the second byte, the payload's kind in the fourth. */
-export function stepNsh(bytes: Buffer, walk: Walk): void {
+export function stepNsh(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at + 4 > end) return stop(walk, 'cut');
   const behind = at + 4 * (bytes[at + 1] & 0x3f);
@@ -235,7 +235,7 @@ export function stepNsh(bytes: Buffer, walk: Walk): void {
 }
 
 /** The kinds that NSH and VXLAN-GPE share: 1 and 2 IP, 3 Ethernet, 4 NSH, 5 MPLS. */
-export function goOnByKind(walk: Walk, kind: number, at: number): void {
+export function goOnByKind(walk: Walk, kind: number, at: number): Layer {
   if (kind === 1 || kind === 2) return goOn(walk, LAYER.IP, at);
   if (kind === 3) return goOn(walk, LAYER.ETHERNET, at);
   if (kind === 4) return goOn(walk, LAYER.NSH, at);

@@ -41,7 +41,8 @@ export function readPacket(
     const type = u16(bytes, at + 12);
     if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) {
       beginWalk(walk, LAYER.IP, at + 14, end, wireEnd);
-      return run(bytes, walk);
+      run(bytes, walk);
+      return;
     }
   }
   beginWalk(walk, layer, at, end, wireEnd);
@@ -50,12 +51,12 @@ export function readPacket(
 
 function run(bytes: Buffer, walk: Walk): void {
   while (walk.layer !== LAYER.STOP) {
-    if (walk.steps-- <= 0) return stop(walk, 'unknown_protocol');
-    step(bytes, walk);
+    if (walk.steps-- <= 0) stop(walk, 'unknown_protocol');
+    else step(bytes, walk);
   }
 }
 
-function step(bytes: Buffer, walk: Walk): void {
+function step(bytes: Buffer, walk: Walk): Layer {
   switch (walk.layer) {
     case LAYER.ETHERNET:
       return goOn(walk, LAYER.ETHERTYPE, walk.at + 12);
@@ -88,10 +89,11 @@ function step(bytes: Buffer, walk: Walk): void {
     case LAYER.GRE:
       return stepGre(bytes, walk);
     case LAYER.STOP:
+      return LAYER.STOP;
   }
 }
 
-function stepIp(bytes: Buffer, walk: Walk): void {
+function stepIp(bytes: Buffer, walk: Walk): Layer {
   const { at, end, count, headers } = walk;
   if (count === headers.length) return stop(walk, null);
   const packet = headers[count];
@@ -115,7 +117,7 @@ const LABEL_IPV6 = 2;
 const LABEL_CHANNEL = 13;
 
 /** RFC 3032: four bytes a label, the lowest bit of the third says that it is the last. */
-function stepLabels(bytes: Buffer, walk: Walk): void {
+function stepLabels(bytes: Buffer, walk: Walk): Layer {
   let { at } = walk;
   for (let depth = 0; depth < MAX_LABELS; depth++) {
     if (at + 4 > walk.end) return stop(walk, 'cut');
@@ -150,7 +152,7 @@ const READINGS: readonly (readonly [layer: Layer, behind: number])[] = [
 /** Readings may hold further untold payloads, but only so deep. */
 const STEPS_FOR_READING = 12;
 
-function stepUntold(bytes: Buffer, walk: Walk): void {
+function stepUntold(bytes: Buffer, walk: Walk): Layer {
   const { at, end, wireEnd, count } = walk;
   let steps = walk.steps;
   let other: 'not_ip' | null = null;
@@ -168,7 +170,7 @@ function stepUntold(bytes: Buffer, walk: Walk): void {
     steps -= granted - Math.max(0, walk.steps);
     if (walk.count > count) {
       walk.steps = Math.max(0, steps);
-      return;
+      return LAYER.STOP;
     }
     if (layer === LAYER.ETHERNET && walk.reason === 'not_ip' && behind <= 4) other = 'not_ip';
   }

@@ -8,12 +8,12 @@
 
 import { type IpPacket, u16 } from './ip-packet.ts';
 import { goOnByKind, layerOf } from './link.ts';
-import { goOn, LAYER, stop, type Walk } from './walk.ts';
+import { goOn, LAYER, type Layer, stop, type Walk } from './walk.ts';
 
 const UDP = 17;
 
 /** Goes on into what `packet`, the innermost header so far, carries; stops without a reason when it is no tunnel. */
-export function stepTunnel(bytes: Buffer, walk: Walk, packet: IpPacket): void {
+export function stepTunnel(bytes: Buffer, walk: Walk, packet: IpPacket): Layer {
   if (packet.fragmentOffset > 0 || packet.protocol < 0) return stop(walk, null);
   const { start } = packet;
   switch (packet.protocol) {
@@ -40,7 +40,7 @@ export function stepTunnel(bytes: Buffer, walk: Walk, packet: IpPacket): void {
   }
 }
 
-export function stepGre(bytes: Buffer, walk: Walk): void {
+export function stepGre(bytes: Buffer, walk: Walk): Layer {
   const { at, end } = walk;
   if (at + 4 > end) return stop(walk, 'cut');
   const flags = u16(bytes, at);
@@ -59,7 +59,7 @@ export function stepGre(bytes: Buffer, walk: Walk): void {
 }
 
 /** By destination port, and where only one side has the port, by source port too. */
-function udp(bytes: Buffer, walk: Walk, at: number): void {
+function udp(bytes: Buffer, walk: Walk, at: number): Layer {
   const { end } = walk;
   if (at + 8 > end) return stop(walk, null);
   const source = u16(bytes, at);
@@ -123,7 +123,7 @@ function isTunnelPort(port: number): boolean {
 }
 
 /** GTP-U (3GPP TS 29.281 section 5): version 1, message 255, then options and extension headers. */
-function gtp(bytes: Buffer, walk: Walk, at: number): void {
+function gtp(bytes: Buffer, walk: Walk, at: number): Layer {
   const { end } = walk;
   const flags = bytes[at];
   if ((flags & 0xf0) !== 0x30 || bytes[at + 1] !== 0xff) return stop(walk, null);
@@ -142,7 +142,7 @@ function gtp(bytes: Buffer, walk: Walk, at: number): void {
 }
 
 /** Version 2 (RFC 2661) carries PPP behind a header of optional parts; version 3 (RFC 3931) has a word before its own. */
-function l2tp(bytes: Buffer, walk: Walk, at: number): void {
+function l2tp(bytes: Buffer, walk: Walk, at: number): Layer {
   const flags = u16(bytes, at);
   if ((flags & 0x8000) !== 0) return stop(walk, null);
   if ((flags & 15) === 3) return l2tp3(bytes, walk, at + 4);
@@ -158,13 +158,13 @@ function l2tp(bytes: Buffer, walk: Walk, at: number): void {
 }
 
 /** Session 0 is control. A cookie of 0, 4 or 8 bytes and a sublayer follow that only the two ends know of. */
-function l2tp3(bytes: Buffer, walk: Walk, at: number): void {
+function l2tp3(bytes: Buffer, walk: Walk, at: number): Layer {
   if (at + 4 > walk.end || bytes.readUInt32BE(at) === 0) return stop(walk, null);
   return goOn(walk, LAYER.UNTOLD, at + 4);
 }
 
 /** RFC 4380 section 5.1.1: authentication and origin, each if there, then IPv6. */
-function teredo(bytes: Buffer, walk: Walk, begin: number): void {
+function teredo(bytes: Buffer, walk: Walk, begin: number): Layer {
   let at = begin;
   if (u16(bytes, at) === 1) at += 13 + bytes[at + 2] + bytes[at + 3];
   if (at + 2 <= walk.end && u16(bytes, at) === 0) at += 8;
@@ -172,7 +172,7 @@ function teredo(bytes: Buffer, walk: Walk, begin: number): void {
 }
 
 /** Generic UDP encapsulation: version 0 has a header and a protocol number, version 1 is IP itself. */
-function gue(bytes: Buffer, walk: Walk, at: number): void {
+function gue(bytes: Buffer, walk: Walk, at: number): Layer {
   const first = bytes[at];
   if (first >> 6 === 1) return goOn(walk, LAYER.IP, at);
   if (first >> 5 !== 0) return stop(walk, null);

@@ -131,12 +131,15 @@ export function beginWalk(walk: Walk, layer: Layer, at: number, end: number, wir
   walk.reason = null;
 }
 
-export function goOn(walk: Walk, layer: Layer, at: number): void {
+/** Returns the layer, as every step does. */
+export function goOn(walk: Walk, layer: Layer, at: number): Layer {
   walk.layer = layer;
   walk.at = at;
+  return layer;
 }
 
-export function stop(walk: Walk, reason: UnreadReason | null): void {
+export function stop(walk: Walk, reason: UnreadReason | null): Layer {
   walk.layer = LAYER.STOP;
   walk.reason = reason;
+  return LAYER.STOP;
 }
