@@ -12,6 +12,27 @@ import { isList } from './nested-list.ts';
 import { SECTION_LAYERS } from './packet/section.ts';
 import { LAYER } from './packet/walk.ts';
 import type { ReaderContext } from './reader-context.ts';
+import {
+  ABSURD_HIGH,
+  absurd,
+  addressWords,
+  BYTES,
+  biflowOf,
+  type CounterSource,
+  countsTraffic,
+  DESTINATION_PORTS,
+  first,
+  hasAddress,
+  OUT_COUNTERS,
+  PACKETS,
+  RESPONDER_COUNTERS,
+  type ReaderParts,
+  read,
+  type Section,
+  SOURCE_PORTS,
+  sectionOf,
+  TOTALS,
+} from './reader-parts.ts';
 import { HEADER_ELEMENTS, type HeaderSlots, splitHeaders } from './record-headers.ts';
 import { layOut, type RecordLayout, type Slot } from './record-layout.ts';
 import { deltaMicroseconds, high32, low32, ntp, place, uptime, wide } from './slot-source.ts';
@@ -89,87 +110,6 @@ export function compileReader(
 
 /** The row that a reader writes of a record: the first, or one of the two kinds of second. */
 type Pass = 'forward' | 'reverse' | 'outer';
-
-/**
- * Where the other direction's counters are: in RFC 5103's elements; in the responder's (231, 232, 298, 299 of firewalls);
- * in OUT (23, 24), if the exporter's own records show that it means that.
- */
-type Biflow = 'reverse' | 'responder' | 'out';
-
-interface ReaderParts {
-  readonly layout: RecordLayout;
-  readonly biflow: Biflow | null;
-  readonly headers: readonly HeaderSlots[] | null;
-  readonly section: Section | null;
-  readonly tunnels: TunnelMode;
-}
-
-/** A piece of a packet in the record, as expressions of where it begins and ends. */
-interface Section {
-  readonly id: number;
-  readonly begin: string;
-  readonly end: string;
-  /** Which variable-length field it is, or null. */
-  readonly variable: number | null;
-}
-
-/** Counters in the order of preference: of this interval before totals, of the IP layer before others. */
-const PACKETS = [IE.packetDeltaCount, IE.packetTotalCount, IE.initiatorPackets, IE.postPacketDeltaCount];
-const BYTES = [
-  IE.octetDeltaCount,
-  IE.octetTotalCount,
-  IE.initiatorOctets,
-  IE.layer2OctetDeltaCount,
-  IE.layer2OctetTotalCount,
-  IE.postOctetDeltaCount,
-];
-const OUT_COUNTERS: readonly number[] = [IE.postPacketDeltaCount, IE.postOctetDeltaCount];
-const RESPONDER_COUNTERS: readonly number[] = [IE.responderPackets, IE.responderOctets];
-/** Counters of the record's own direction: without them, initiator and responder are its two. */
-const OWN_COUNTERS = [IE.packetDeltaCount, IE.octetDeltaCount, IE.packetTotalCount, IE.octetTotalCount];
-
-/** 2^53 octets are 9 petabytes: a delta beyond is a negative number, or no number at all. */
-const ABSURD_HIGH = 0x200000;
-/** In four bytes, and where there is another source: -1 and other small negative numbers. */
-const ABSURD_32 = 0xffff0000;
-
-const SOURCE_PORTS = [IE.sourceTransportPort, IE.tcpSourcePort, IE.udpSourcePort];
-const DESTINATION_PORTS = [IE.destinationTransportPort, IE.tcpDestinationPort, IE.udpDestinationPort];
-
-function biflowOf(layout: RecordLayout): Biflow | null {
-  const has = (pen: number, ids: readonly number[]) =>
-    ids.some((id) => layout.find(pen, id, 1, 8) !== undefined);
-  if (has(REVERSE_PEN, [...PACKETS, ...BYTES])) return 'reverse';
-  const initiator = has(0, [IE.initiatorPackets, IE.initiatorOctets]);
-  if (has(0, RESPONDER_COUNTERS) && (!initiator || !has(0, OWN_COUNTERS))) return 'responder';
-  return has(0, [IE.packetDeltaCount]) && has(0, [IE.postPacketDeltaCount]) ? 'out' : null;
-}
-
-function hasAddress(layout: RecordLayout): boolean {
-  const ids = [IE.sourceIPv4Address, IE.destinationIPv4Address];
-  const ids6 = [IE.sourceIPv6Address, IE.destinationIPv6Address];
-  return (
-    ids.some((id) => layout.find(0, id, 4, 4) !== undefined) ||
-    ids6.some((id) => layout.find(0, id, 16, 16) !== undefined)
-  );
-}
-
-function countsTraffic(layout: RecordLayout): boolean {
-  return [...PACKETS, ...BYTES].some((id) => layout.find(0, id, 1, 8) !== undefined);
-}
-
-function sectionOf(layout: RecordLayout): Section | null {
-  for (const id of SECTION_LAYERS.keys()) {
-    const variable = layout.variables.findIndex((field) => field.pen === 0 && field.id === id);
-    if (variable >= 0) {
-      const index = variable + 1;
-      return { id, begin: `p${index}-l${index}`, end: `p${index}`, variable };
-    }
-    const slot = layout.find(0, id, 1, 65_535);
-    if (slot !== undefined) return { id, begin: place(slot), end: place(slot, slot.length), variable: null };
-  }
-  return null;
-}
 
 function compile(parts: ReaderParts, pass: Pass, second: Pass | null, portsOnly: boolean): ReadRecords {
   const body = new ReaderSource(parts, pass, second).text(portsOnly);
@@ -676,49 +616,4 @@ class ReaderSource {
     }
     this.#lines.push('if(s===0)s=rate;else x.seenRate=s;');
   }
-}
-
-function first(ids: readonly number[], find: (id: number) => Slot | undefined): Slot | undefined {
-  for (const id of ids) {
-    const slot = find(id);
-    if (slot) return slot;
-  }
-  return undefined;
-}
-
-interface CounterSource {
-  readonly id: number;
-  readonly slot: Slot;
-}
-
-const TOTALS: ReadonlySet<number> = new Set([
-  IE.packetTotalCount,
-  IE.octetTotalCount,
-  IE.layer2OctetTotalCount,
-]);
-
-/** Sets the two words of a counter. */
-function read(slot: Slot): string {
-  return `w=${low32(slot)};h=${high32(slot)};`;
-}
-
-/** Whether what was just read of this slot, beside which there is another, cannot be a count. */
-function absurd(slot: Slot): string {
-  if (slot.length === 4) return `w>=${ABSURD_32}`;
-  return slot.length > 4 ? `h>=${ABSURD_HIGH}` : 'false';
-}
-
-/** All address words of a header or-ed: zero where there are none. */
-function addressWords(header: HeaderSlots): string {
-  const words: string[] = [];
-  for (const id of [IE.sourceIPv4Address, IE.destinationIPv4Address]) {
-    for (const slot of header.get(id) ?? []) if (slot.length === 4) words.push(low32(slot));
-  }
-  for (const id of [IE.sourceIPv6Address, IE.destinationIPv6Address]) {
-    for (const slot of header.get(id) ?? []) {
-      if (slot.length === 16)
-        for (const byte of [0, 4, 8, 12]) words.push(`v.getUint32(${place(slot, byte)})`);
-    }
-  }
-  return words.length === 0 ? '0' : words.join('|');
 }
