@@ -61,6 +61,12 @@ module.exports = {
       to: { path: 'node_modules/(ssh2|fast-xml-parser)' },
     },
     {
+      name: 'koffi-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^src/store/embedded/confine' },
+      to: { path: 'node_modules/(koffi|@koromix)' },
+    },
+    {
       name: 'src-does-not-import-tests',
       severity: 'error',
       from: { path: '^src/' },

@@ -8,8 +8,9 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclFamily } from './model.ts';
 import { revisionOf } from './revision.ts';
@@ -23,6 +24,8 @@ export interface AclPublication {
   readonly text: string;
   /** Kept beside the text, to be had back with the revision. */
   readonly model?: string;
+  /** Taken from the modes of files and directories (`acl.umask`); default 0o027: nothing for others. */
+  readonly umask?: number;
 }
 
 /** Names a file of a target. */
@@ -47,6 +50,14 @@ export interface Published {
   readonly previous: string | null;
 }
 
+/** Modes of what is made here, whatever the umask of the process: routers fetch through another user's server. */
+interface Modes {
+  readonly file: number;
+  readonly directory: number;
+}
+
+const modesOf = (umask = 0o027): Modes => ({ file: 0o666 & ~umask, directory: 0o777 & ~umask });
+
 /** Names that stay within their directory, as the configuration demands them. */
 const TARGET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const HISTORY = '.history';
@@ -61,21 +72,23 @@ const STALE_AFTER_MS = 3_600_000;
 /** Throws RogueSmtpError `io` when the file cannot be written; its old text is then still there, whole. */
 export async function publishAcl(publication: AclPublication): Promise<Published> {
   const { directory, text, model } = publication;
+  const modes = modesOf(publication.umask);
   const name = fileName(publication);
   const file = join(directory, name);
   try {
-    await mkdir(directory, { recursive: true });
+    if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, modes.directory);
+    await followModes(directory, name, modes);
     const old = await currentText(file);
     const revision = revisionOf(text);
     const previous = old === null ? null : old.toString('utf8');
     if (old?.equals(Buffer.from(text))) {
-      if (model !== undefined) await keepModel(directory, name, revision, model);
+      if (model !== undefined) await keepModel(directory, name, revision, model, modes);
       return { changed: false, file, revision, previous };
     }
-    if (model !== undefined) await keepModel(directory, name, revision, model);
-    if (old !== null) await keep(directory, name, old, revision);
+    if (model !== undefined) await keepModel(directory, name, revision, model, modes);
+    if (old !== null) await keep(directory, name, old, revision, modes);
     await removeStale(directory, name);
-    await replace(directory, name, text);
+    await replace(directory, name, text, modes);
     return { changed: true, file, revision, previous };
   } catch (error) {
     if (error instanceof RogueSmtpError) throw error;
@@ -135,9 +148,26 @@ export async function keptRevision(
     .at(-1);
   const isCurrent = current !== null && revisionOf(current) === revision;
   const text = isCurrent ? current : entry === undefined ? null : await readFile(join(history, entry));
-  if (text === null) return null;
-  const model = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
-  return { text: text.toString('utf8'), model };
+  // The name says what was in it.
+  if (text === null || revisionOf(text) !== revision) return null;
+  const stored = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
+  return { text: text.toString('utf8'), model: stored === null ? null : checkedText(stored) };
+}
+
+/** What of a list and its history is damaged, in words; empty when nothing is. */
+export async function damagedRevisions(file: AclFile): Promise<string[]> {
+  const name = fileName(file);
+  const history = join(file.directory, HISTORY);
+  const damages: string[] = [];
+  for (const entry of await readdir(history).catch(() => [])) {
+    const path = join(history, entry);
+    if (isRevisionOf(entry, name)) {
+      if (revisionOf(await readFile(path)) !== entry.slice(-REVISION_DIGITS))
+        damages.push(`${path} is damaged`);
+    } else if (modelRevision(entry, name) !== null && checkedText(await readFile(path, 'utf8')) === null)
+      damages.push(`${path} is damaged`);
+  }
+  return damages;
 }
 
 /** `20260301T100000.000Z` as ISO 8601. */
@@ -156,14 +186,26 @@ async function currentText(file: string): Promise<Buffer | null> {
   return readFile(file);
 }
 
-async function replace(directory: string, name: string, text: string): Promise<void> {
+/** Files of an earlier run, or of another `acl.umask`, get the modes of now; the directory itself is the operator's. */
+async function followModes(directory: string, name: string, modes: Modes): Promise<void> {
+  const history = join(directory, HISTORY);
+  const mine = (await readdir(history).catch(() => [])).filter((entry) => entry.startsWith(`${name}.`));
+  if ((await lstatOrNull(history))?.isDirectory()) await followMode(history, modes.directory);
+  for (const path of [join(directory, name), ...mine.map((entry) => join(history, entry))])
+    if ((await lstatOrNull(path))?.isFile()) await followMode(path, modes.file);
+}
+
+async function followMode(path: string, mode: number): Promise<void> {
+  if (((await stat(path)).mode & 0o777) !== mode) await chmod(path, mode);
+}
+
+async function replace(directory: string, name: string, text: string, modes: Modes): Promise<void> {
   const temporary = join(directory, `${temporaryPrefix(name)}${randomUUID()}`);
   try {
-    const handle = await open(temporary, 'wx', 0o644);
+    const handle = await open(temporary, 'wx', 0o600);
     try {
       await handle.writeFile(text);
-      // Whatever the umask: routers fetch it through another user's server.
-      await handle.chmod(0o644);
+      await handle.chmod(modes.file);
       await handle.sync();
     } finally {
       await handle.close();
@@ -199,11 +241,13 @@ async function removeStale(directory: string, name: string): Promise<void> {
 }
 
 /** Copies the text in force to the history, named by the time it was written and its content; drops the oldest. */
-async function keep(directory: string, name: string, old: Buffer, next: string): Promise<void> {
-  const history = await historyOf(directory);
+async function keep(directory: string, name: string, old: Buffer, next: string, modes: Modes): Promise<void> {
+  const history = await historyOf(directory, modes);
   const written = (await stat(join(directory, name))).mtime.toISOString().replace(/[-:]/g, '');
   const digest = revisionOf(old);
-  await copyFile(join(directory, name), join(history, `${name}.${written}.${digest}`));
+  const copy = join(history, `${name}.${written}.${digest}`);
+  await copyFile(join(directory, name), copy);
+  await chmod(copy, modes.file);
   const mine = (await readdir(history)).filter((entry) => isRevisionOf(entry, name)).sort();
   for (const entry of mine.slice(0, -KEPT)) await rm(join(history, entry), { force: true });
   const wanted = new Set([next, ...mine.slice(-KEPT).map((entry) => entry.slice(-REVISION_DIGITS))]);
@@ -213,20 +257,30 @@ async function keep(directory: string, name: string, old: Buffer, next: string):
   }
 }
 
-async function historyOf(directory: string): Promise<string> {
+async function historyOf(directory: string, modes: Modes): Promise<string> {
   const history = join(directory, HISTORY);
   const found = await lstatOrNull(history);
   if (found !== null && !found.isDirectory())
     throw new RogueSmtpError('io', `${history} is no directory: earlier lists cannot be kept`);
-  await mkdir(history, { recursive: true });
+  if (found === null) {
+    await mkdir(history, { recursive: true });
+    await chmod(history, modes.directory);
+  }
   return history;
 }
 
 /** The same text has the same rules, so what is there is right. */
-async function keepModel(directory: string, name: string, revision: string, model: string): Promise<void> {
-  const history = await historyOf(directory);
+async function keepModel(
+  directory: string,
+  name: string,
+  revision: string,
+  model: string,
+  modes: Modes,
+): Promise<void> {
+  const history = await historyOf(directory, modes);
   const kept = `${name}.${revision}.json`;
-  if ((await lstatOrNull(join(history, kept))) === null) await replace(history, kept, model);
+  if ((await lstatOrNull(join(history, kept))) === null)
+    await replace(history, kept, withChecksum(model), modes);
 }
 
 function modelRevision(entry: string, name: string): string | null {

@@ -13,7 +13,7 @@ import { RogueSmtpError } from '../errors.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { formatPrefix, parsePrefix } from '../flow/prefix.ts';
 import type { AclDesk, Author, BlockRow } from '../http/acl-desk.ts';
-import type { Incident } from '../messages/alert.ts';
+import { GRADES, type Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
@@ -30,6 +30,9 @@ export interface BlockDeskDependencies {
   readonly notes: DecisionNotes;
   readonly now: () => number;
 }
+
+const byEvidence = (a: Incident, b: Incident): number =>
+  GRADES.indexOf(b.grade) - GRADES.indexOf(a.grade) || b.sessions - a.sessions;
 
 export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
   const { config, stream, incidents, publisher, audit, notes, now } = dependencies;
@@ -124,8 +127,15 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
           .filter(
             ({ state, block }) => block.state !== 'none' && (state === 'open' || isStanding(block.state)),
           )
-          .map((incident) => row(incident, listed))
-          .sort((a, b) => Number(b.waiting) - Number(a.waiting) || (a.last_seen < b.last_seen ? 1 : -1)),
+          .map((incident) => ({ incident, shown: row(incident, listed) }))
+          .sort((a, b) => {
+            const waiting = Number(b.shown.waiting) - Number(a.shown.waiting);
+            if (waiting !== 0) return waiting;
+            // Those that wait: the most evidence first. A person who decides is not to search among forged ones.
+            const evidence = a.shown.waiting ? byEvidence(a.incident, b.incident) : 0;
+            return evidence !== 0 ? evidence : a.shown.last_seen < b.shown.last_seen ? 1 : -1;
+          })
+          .map(({ shown }) => shown),
         targets: await publisher.targets(),
       };
     },
@@ -166,6 +176,10 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
         ...(target !== undefined && { target }),
         ...(to !== undefined && { to }),
       });
+    },
+    async forgetLost({ by, reason }) {
+      mustKnowIncidents();
+      return publisher.forgetLost(by, reason);
     },
     async follow({ targets, by, reason }) {
       mustKnowIncidents();

@@ -1,8 +1,7 @@
 /**
  * Tells gaps in what the collector saw on the alerts stream: the shell around detect/coverage.ts.
  *
- * It looks at the counters now and then and publishes what the pure part says. An alert that cannot be published is
- * kept and tried again, under the same id; what waits is bounded by the pure part's rate.
+ * It looks at the counters now and then and publishes what the pure part says.
  */
 
 import { clearInterval, setInterval } from 'node:timers';
@@ -11,16 +10,18 @@ import type { Config } from '../config/schema.ts';
 import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { createCoverageWatch, type ExporterSight, type Sight } from '../detect/coverage.ts';
-import { messageOf } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
-import type { Alert } from '../messages/alert.ts';
 import type { Stream } from '../stream/stream.ts';
-import { alertMessage } from './detect-role.ts';
+import { createAlertTeller } from './alert-teller.ts';
 import type { Logger } from './logger.ts';
 
 export interface CoverageRoleDependencies {
   readonly collector: Pick<Collector, 'exporters'> & {
-    readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'>;
+    readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'> & {
+      readonly decoder: Pick<Collector['counters']['decoder'], 'exportersEvicted'> & {
+        readonly dropped: { readonly exporter_limit: number };
+      };
+    };
   };
   readonly stream: Pick<Stream, 'publish' | 'counters'>;
   readonly policyVersion: string;
@@ -36,7 +37,6 @@ export interface CoverageRole {
 }
 
 const CHECK_MS = 1000;
-const MAX_WAITING = 100;
 
 export function createCoverageRole(config: Config, dependencies: CoverageRoleDependencies): CoverageRole {
   const { collector, stream, log, now } = dependencies;
@@ -51,25 +51,13 @@ export function createCoverageRole(config: Config, dependencies: CoverageRoleDep
       .filter(({ length }) => length === 128)
       .map(({ bytes }) => formatAddress(bytes)),
   });
-  const waiting: Alert[] = [];
+  const teller = createAlertTeller(stream, log);
   let timer: NodeJS.Timeout | null = null;
-  let working: Promise<void> = Promise.resolve();
 
   function check(): void {
-    const alerts = watch.observe(now(), sightOf(collector, stream));
-    for (const alert of alerts) log.warn({ cause: alert.coverage?.cause, reasons: alert.reasons }, 'a gap');
-    waiting.push(...alerts.slice(0, MAX_WAITING - waiting.length));
-    if (waiting.length > 0) working = working.then(publish);
-  }
-
-  async function publish(): Promise<void> {
-    if (waiting.length === 0) return;
-    const sent = [...waiting];
-    try {
-      const { dropped } = await stream.publish('alerts', sent.map(alertMessage));
-      if (dropped === 0) waiting.splice(0, sent.length);
-    } catch (error) {
-      log.error({ error: messageOf(error) }, 'a coverage alert waits: the stream does not take it');
+    for (const alert of watch.observe(now(), sightOf(collector, stream))) {
+      log.warn({ cause: alert.coverage?.cause, reasons: alert.reasons }, 'a gap');
+      teller.tell(alert);
     }
   }
 
@@ -84,7 +72,7 @@ export function createCoverageRole(config: Config, dependencies: CoverageRoleDep
       clearInterval(timer);
       timer = null;
       check();
-      await working;
+      await teller.settled();
     },
   };
 }
@@ -97,6 +85,9 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
     kernelDrops: counters.listeners.reduce((sum, listener) => sum + listener.kernelDrops, 0),
     datagrams: counters.datagrams,
     spoolDropped: { flows, mail },
+    exportersEvicted: counters.decoder.exportersEvicted,
+    exportersRefused: counters.decoder.dropped.exporter_limit,
+    ...(stream.counters.refusedFor !== undefined && { spoolRefusedFor: stream.counters.refusedFor }),
   };
 }
 
@@ -112,5 +103,6 @@ export function exporterSight(state: ExporterState): ExporterSight {
     flows: state.flows,
     unread: unreadFlows(state),
     unreadReasons: unreadReasons(state),
+    templatesRedefined: state.templatesRedefined,
   };
 }

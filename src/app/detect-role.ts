@@ -16,7 +16,15 @@ import { decodeNative } from '../flow/native.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
-import type { Delivery, ReceivedMessage, Stream, StreamMessage, Subscription } from '../stream/stream.ts';
+import type {
+  Delivery,
+  ReadingPlace,
+  ReceivedMessage,
+  Stream,
+  StreamMessage,
+  StreamName,
+  Subscription,
+} from '../stream/stream.ts';
 import { createEvictionNotice } from './eviction-notice.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
@@ -92,8 +100,15 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     return result;
   }
 
-  async function onAssigned(partitions: readonly number[]): Promise<void> {
+  async function onAssigned(
+    partitions: readonly number[],
+    placeOf: (stream: StreamName, partition: number) => ReadingPlace | null,
+  ): Promise<void> {
     const fresh = new Map(partitions.map((partition) => [partition, detectors.begin(partition)]));
+    for (const [partition, detector] of fresh) {
+      const place = placeOf('mail', partition);
+      if (place !== null) detector.resume(partition, place);
+    }
     await restore(fresh);
     await restoreDecisions(partitions);
     // From here to the end nothing waits, so that no decision falls in between.

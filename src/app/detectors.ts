@@ -3,6 +3,7 @@
 import type { Config } from '../config/schema.ts';
 import type { DetectorOptions } from '../detect/detector-state.ts';
 import { compilePolicy } from '../detect/policy.ts';
+import { hostBound, memoryPresent } from './host-bound.ts';
 
 /**
  * A detector knows its own partition only. So that the bounds hold over all of them, wherever they are read, each gets
@@ -15,7 +16,7 @@ export function detectorOptions(config: Config, partitions: number): DetectorOpt
     policy: compilePolicy(config),
     detection: {
       ...detection,
-      max_hosts: part(detection.max_hosts),
+      max_hosts: part(hostBound(config, memoryPresent())),
       max_sessions: part(detection.max_sessions),
     },
     block: {

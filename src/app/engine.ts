@@ -38,6 +38,7 @@ export function createAbsentEngine(): Engine {
     queryBytes: refuse,
     insertNative: refuse,
     insertJson: refuse,
+    walls: refuse,
     stop: async () => undefined,
   };
 }

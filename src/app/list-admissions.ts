@@ -2,15 +2,17 @@
  * Who is in the lists of this process: every list is made of the same admitted hosts.
  *
  * Too many new hosts at once wait for a person. It must never let a host slip in that it could not remember having held
- * back.
+ * back, nor let one go because its incident was lost: the stream keeps the incident of every host for ever, so a listed
+ * host without one is damage, and the lists stay as they are until a person has looked.
  */
 
 import { type Admissions, admit } from '../acl/admission.ts';
 import type { Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
 import type { Incident } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { blockedOf } from './acl-request.ts';
-import type { ListNotices } from './list-notices.ts';
+import { type ListNotices, MAX_NAMED } from './list-notices.ts';
 import type { ListMemory } from './list-state.ts';
 
 export interface ListAdmissionsDependencies {
@@ -28,6 +30,10 @@ export interface ListAdmissions {
   current(): Admissions;
   /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
   listed(): readonly Incident[];
+  /** Hosts, by their stream key, that are in the lists and whose incident is gone. */
+  lost(): readonly string[];
+  /** Lets go of those that are lost, as a person has decided; who they were. Throws RogueSmtpError `io`. */
+  forgetLost(): Promise<readonly string[]>;
   /** Those that a person could approve. */
   waiting(): readonly Incident[];
   /** Takes over what is remembered. */
@@ -48,7 +54,22 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
   function listed(): readonly Incident[] {
     // Without what is remembered, "nobody" would let go of everybody.
     memory.state();
+    assertNoneLost();
     return blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
+  }
+
+  function lost(): readonly string[] {
+    const missing = new Set(admissions.admitted.keys());
+    // Nearly always all are among the first that are looked at.
+    for (const incident of incidents())
+      if (missing.size === 0 || !missing.delete(hostStreamKey(incident))) continue;
+    return [...missing];
+  }
+
+  /** Throws RogueSmtpError `unavailable`. */
+  function assertNoneLost(): void {
+    const keys = lost();
+    if (keys.length > 0) throw new RogueSmtpError('unavailable', lostReason(keys));
   }
 
   async function remember(next: Admissions): Promise<void> {
@@ -73,7 +94,18 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
         held: new Map(Object.entries(kept.held)),
       };
     },
+    lost,
+    async forgetLost() {
+      const keys = lost();
+      const gone = new Set(keys);
+      await remember({
+        admitted: new Map([...admissions.admitted].filter(([key]) => !gone.has(key))),
+        held: admissions.held,
+      });
+      return keys;
+    },
     async update() {
+      assertNoneLost();
       const before = memory.state().admissions === null ? null : admissions;
       const candidates = blocked().map((incident) => ({
         key: hostStreamKey(incident),
@@ -106,6 +138,15 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       for (const one of seconds) dependencies.onBlocked?.(one);
     },
   };
+}
+
+/** What is said of hosts, by their stream key, that are in the lists and without an incident. */
+export function lostReason(keys: readonly string[]): string {
+  const named = keys.slice(0, MAX_NAMED).map((key) => key.slice(key.indexOf('|') + 1));
+  return (
+    `${keys.length} host(s) in the lists have no incident any more (${named.join(', ')}): the stream of incidents was damaged ` +
+    'or removed. Restore it, or let them go: rogue-smtp acl forget-lost --reason TEXT'
+  );
 }
 
 function sameKeys(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {

@@ -10,7 +10,7 @@ import { readFile, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { clearInterval, setInterval } from 'node:timers';
 import { z } from 'zod';
-import { type PrefixList, shownUrl } from '../config/lists.ts';
+import { type PrefixList, shownUrl, withListChecksum } from '../config/lists.ts';
 import { messageOf } from '../errors.ts';
 import { formatPrefix, type Prefix } from '../flow/prefix.ts';
 import { replaceFile } from '../replace-file.ts';
@@ -142,7 +142,7 @@ export function createListFetcher(dependencies: ListFetcherDependencies): ListFe
 
 /** What came is written in our words: nothing of the answer itself but addresses, and its validators as JSON. */
 function copyText(prefixes: readonly Prefix[], validators: Validators): string {
-  return `# ${JSON.stringify(validators)}\n${prefixes.map(formatPrefix).join('\n')}\n`;
+  return withListChecksum(`# ${JSON.stringify(validators)}\n${prefixes.map(formatPrefix).join('\n')}\n`);
 }
 
 async function readValidators(file: string): Promise<Validators | null> {

@@ -23,6 +23,8 @@ export interface ListNotices {
   note(entry: Parameters<AuditLog['append']>[0]): Promise<void>;
   /** Hosts, by their stream key, are held back for being more than `maxChange` at once. */
   heldBack(keys: readonly string[], maxChange: number): Promise<void>;
+  /** Hosts in the lists, by their stream key, have lost their incident; `why` says what that means. */
+  lost(keys: readonly string[], why: string): void;
   /** The hook of a list, such as `edge.4`, fails. */
   hookFailed(list: string, reason: string): void;
 }
@@ -32,7 +34,7 @@ export function createListNotices(dependencies: ListNoticesDependencies): ListNo
   const iso = () => new Date(now()).toISOString();
 
   function tellCoverage(
-    cause: 'acl_held' | 'acl_failed',
+    cause: 'acl_held' | 'acl_failed' | 'data_damaged',
     identity: readonly unknown[],
     reasons: string[],
   ): void {
@@ -65,6 +67,9 @@ export function createListNotices(dependencies: ListNoticesDependencies): ListNo
       log.warn({ hosts: named }, why);
       tellCoverage('acl_held', keys, [why, `among them ${named.join(', ')}`]);
       await note({ at: iso(), by: 'limits', what: 'hold_back', why, added: named });
+    },
+    lost(keys, why) {
+      tellCoverage('data_damaged', keys, [`the lists are left as they were: ${why}`]);
     },
     hookFailed(list, reason) {
       const why = `the hook of the list ${list} failed, and is tried again: ${reason}`;

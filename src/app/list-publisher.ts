@@ -23,7 +23,7 @@ import type { Incident } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { namedHosts, requestFor, requestOf } from './acl-request.ts';
 import { fileOf, listName, targetNamed } from './acl-target.ts';
-import { createListAdmissions } from './list-admissions.ts';
+import { createListAdmissions, lostReason } from './list-admissions.ts';
 import type { HookCall } from './list-hook.ts';
 import { createListNotices, type ListNoticesDependencies, MAX_NAMED } from './list-notices.ts';
 import { createListPins, type RollbackRequest } from './list-pins.ts';
@@ -63,6 +63,11 @@ export interface ListPublisher {
   /** What each list would change to if everything that waits were approved, as unified diffs. */
   diff(name?: string): Promise<string>;
   targets(): Promise<readonly TargetState[]>;
+  /**
+   * Why lists are not as they should be, in words; empty while they are. A list that an interlock refuses, such as a policy
+   * without senders, is as it should be.
+   */
+  problems(): readonly string[];
   /** A revision that is kept. Throws RogueSmtpError `not_found`. */
   textOf(target: AclTargetConfig, family: AclFamily, revision: string): Promise<string>;
   /**
@@ -70,6 +75,8 @@ export interface ListPublisher {
    * `not_found`, or `refused` where an interlock forbids all of it.
    */
   rollback(request: RollbackRequest): Promise<readonly string[]>;
+  /** Lets go of listed hosts whose incident was lost, and writes the lists again. */
+  forgetLost(by: string, reason: string): Promise<readonly string[]>;
   /** Lets lists follow the incidents again. */
   follow(names: readonly string[], by: string, reason: string): Promise<readonly string[]>;
   /** Which revision a hook has taken. */
@@ -87,6 +94,11 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   const pins = createListPins({ config, memory, audit, now });
   /** Why a list was not written, by its name. */
   const troubles = new Map<string, string>();
+  /** Lists whose file could not be written, those of `troubles` that nobody wanted. */
+  const failed = new Set<string>();
+  /** Why no list is brought up to date, or null. */
+  let stuck: string | null = null;
+  let toldStuck: string | null = null;
   let working: Promise<unknown> = Promise.resolve();
 
   /** State and files change in one place at a time. */
@@ -110,6 +122,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   async function publishAll(): Promise<void> {
     if (!memory.isOpen()) return;
     const missing = missingListsReason(config());
+    stuck = missing;
     if (missing !== null) {
       // No host may count as listed either.
       for (const target of config().acl.targets)
@@ -118,17 +131,25 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       return;
     }
     try {
+      await assertFilesKnown();
       await admissions.update();
     } catch (error) {
       // Not remembered, a host that was held back could slip in later: better nothing new now.
+      stuck = messageOf(error);
+      if (toldStuck === stuck) return;
+      toldStuck = stuck;
+      const lost = admissions.lost();
+      if (lost.length > 0) notices.lost(lost, stuck);
       log.error({ error: messageOf(error) }, 'the lists are left as they were');
       return;
     }
+    toldStuck = null;
     for (const target of config().acl.targets) {
       for (const family of ACL_FAMILIES) {
         try {
           await publishTarget(target, family);
           troubles.delete(listName(target, family));
+          failed.delete(listName(target, family));
         } catch (error) {
           reportTrouble(target, family, error);
         }
@@ -141,6 +162,26 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       );
   }
 
+  /**
+   * Without a memory of who is listed, as after the data directory was lost, files that name hosts of whom nothing is known
+   * are all that is left of it. Throws RogueSmtpError `io`.
+   */
+  async function assertFilesKnown(): Promise<void> {
+    if (memory.state().admissions !== null) return;
+    const known = new Set(incidents().map(({ host }) => host));
+    const foreign = new Set<string>();
+    for (const target of config().acl.targets) {
+      if (target.kind !== 'offenders') continue;
+      for (const family of ACL_FAMILIES) {
+        // What cannot be read cannot be written either, and that is reported where it is tried.
+        const text = await publishedAcl(fileOf(config(), target, family)).catch(() => null);
+        const model = text === null ? null : await modelOf(target, family, text);
+        for (const host of model === null ? [] : deniedHosts(model)) if (!known.has(host)) foreign.add(host);
+      }
+    }
+    if (foreign.size > 0) throw new RogueSmtpError('io', lostReason([...foreign]));
+  }
+
   /** A list that is refused or cannot be written keeps its old text, and the log says so once, not every minute. */
   function reportTrouble(target: AclTargetConfig, family: AclFamily, error: unknown): void {
     const list = listName(target, family);
@@ -148,6 +189,8 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     if (troubles.get(list) === text) return;
     troubles.set(list, text);
     const refused = error instanceof RogueSmtpError && error.code === 'refused';
+    if (refused) failed.delete(list);
+    else failed.add(list);
     log[refused ? 'warn' : 'error'](
       { target: target.name, family, reason: text },
       'the ACL is left as it was',
@@ -160,6 +203,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       ...fileOf(config(), target, family),
       text,
       model: encodeModel(model),
+      umask: config().acl.umask,
     });
     dependencies.onText?.(target, family, text);
     dependencies.onList?.({ target, family, file, text, revision, previous: previous ?? '' });
@@ -223,10 +267,22 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
 
   return {
     async open() {
-      await memory.open();
+      try {
+        await memory.open();
+      } catch (error) {
+        stuck = messageOf(error);
+        throw error;
+      }
       pins.restore();
       admissions.restore();
     },
+    problems: () => [
+      ...(stuck === null ? [] : [`the lists are left as they were: ${stuck}`]),
+      ...config()
+        .acl.targets.flatMap((target) => ACL_FAMILIES.map((family) => listName(target, family)))
+        .filter((list) => failed.has(list))
+        .map((list) => `the list ${list} is left as it was: ${troubles.get(list)}`),
+    ],
     publish: () => inTurn(publishAll),
     listed: admissions.listed,
     hosts: (family) => namedHosts(config(), admissions.listed(), family, now()),
@@ -271,6 +327,21 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
         const held = await pins.hold(request);
         await publishAll();
         return held.map(({ list, pin }) => `${list} is held at revision ${pin.revision}${butTrouble(list)}`);
+      }),
+    forgetLost: (by, reason) =>
+      inTurn(async () => {
+        const keys = await admissions.forgetLost();
+        await notices.note({
+          at: new Date(now()).toISOString(),
+          by,
+          what: 'forget_lost',
+          why: reason,
+          removed: keys.map((key) => key.slice(key.indexOf('|') + 1)).slice(0, MAX_NAMED),
+        });
+        await publishAll();
+        return stuck === null
+          ? [`${keys.length} host(s) without an incident were let go; the lists follow the incidents again`]
+          : [`the lists are left as they were: ${stuck}`];
       }),
     follow: (names, by, reason) =>
       inTurn(async () => {

@@ -9,6 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { replaceFile } from '../replace-file.ts';
 
@@ -79,7 +80,7 @@ export function createListMemory(directory: () => string): ListMemory {
 }
 
 /** Throws RogueSmtpError `io`. */
-async function readListState(directory: string): Promise<ListState> {
+export async function readListState(directory: string): Promise<ListState> {
   const file = join(directory, FILE);
   let text: string;
   try {
@@ -90,7 +91,9 @@ async function readListState(directory: string): Promise<ListState> {
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error });
   }
   try {
-    return stateSchema.parse(JSON.parse(text));
+    const checked = checkedText(text);
+    if (checked === null) throw new Error('its checksum is wrong');
+    return stateSchema.parse(JSON.parse(checked));
   } catch (error) {
     throw new RogueSmtpError(
       'io',
@@ -104,7 +107,7 @@ async function readListState(directory: string): Promise<ListState> {
 async function writeListState(directory: string, state: ListState): Promise<void> {
   const file = join(directory, FILE);
   try {
-    await replaceFile(file, JSON.stringify(state), `${file}.tmp`);
+    await replaceFile(file, withChecksum(JSON.stringify(state)), `${file}.tmp`);
   } catch (error) {
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
   }

@@ -18,6 +18,7 @@ import { createDecisionNotes } from './decision-notes.ts';
 import { createListPublisher } from './list-publisher.ts';
 import type { Logger } from './logger.ts';
 import { parseMessage } from './parse-message.ts';
+import { createSteadyClock } from './steady-clock.ts';
 import { createStream } from './stream.ts';
 
 /** Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
@@ -42,13 +43,15 @@ export async function withOfflineDesk<Result>(
       if (incident !== null) newest.set(hostStreamKey(incident), incident);
     }
     const audit = createAuditLog(config.data);
+    // A block must not end because the machine's clock was set since the last run.
+    const { now } = createSteadyClock({ directory: config.data, log, onStep: () => undefined });
     const incidents = () => [...newest.values()];
     const publisher = createListPublisher({
       config: () => config,
       incidents,
       audit,
       log,
-      now: Date.now,
+      now,
       // The person who would be told is the one who is looking.
       tell: () => undefined,
       policyVersion: () => '',
@@ -62,7 +65,7 @@ export async function withOfflineDesk<Result>(
         publisher,
         audit,
         notes: createDecisionNotes(audit),
-        now: Date.now,
+        now,
       }),
     );
   } finally {

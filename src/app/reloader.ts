@@ -2,14 +2,16 @@
  * Follows the configuration file while the process runs: on SIGHUP at once, else when the file was seen to change.
  *
  * A new file is read, checked and compiled as a whole before anything of it comes into force; a file with a mistake
- * changes nothing, is logged with its place and stays visible in status and metrics until it is mended. The file is
- * looked at by its name, so that editors, symbolic links and mounted configuration maps all work.
+ * changes nothing, is logged with its place and stays visible in status and metrics until it is mended. So does one that
+ * is gone, and one that has lost what hardly anybody means to lose (config/losses.ts), until somebody says that it is
+ * meant. The file is looked at by its name, so that editors, symbolic links and mounted configuration maps all work.
  */
 
-import { type Stats, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { clearInterval, setInterval } from 'node:timers';
 import type { PrefixList } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { suspiciousLosses } from '../config/losses.ts';
 import { planReload } from '../config/reload.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -25,8 +27,8 @@ export interface ReloaderDependencies extends ListWatchDependencies {
 export interface Reloader {
   start(): void;
   stop(): Promise<void>;
-  /** Reads the file now, whether or not it seems changed. */
-  reload(): Promise<void>;
+  /** Reads the file now, whether or not it seems changed. `force`: what it loses is meant. */
+  reload(options?: { readonly force?: boolean }): Promise<void>;
   /** The configuration in force. */
   readonly config: Config;
   /** When the configuration in force was read, what is wrong with a newer one, what waits for a restart. */
@@ -41,11 +43,15 @@ export interface Reloader {
 
 /** A file that was seen to change is read when it was the same twice: it may still be written. */
 const POLL_MS = 1000;
+/** A file that is being replaced may be away for a moment; one that is away at so many looks in a row is reported. */
+const LOOKS_UNTIL_GONE = 3;
 
 export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDependencies): Reloader {
   const { log, now, apply } = dependencies;
   const counters = { applied: 0, failed: 0 };
   let config = loaded.config;
+  /** The newest reading that was put in force. */
+  let accepted = loaded;
   let state: Reloader['state'] = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: [] };
   let { lists } = loaded;
   const watch = createListWatch(dependencies);
@@ -55,6 +61,8 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   /** Of the file that was read last, and of the file at the last look. */
   let read: string | null = null;
   let seen: string | null = null;
+  /** Looks in a row at which a file was away. */
+  let looksWithout = 0;
 
   /** Of the files that are followed. Without waiting, as they are read: a change right after the start is a change. */
   function signature(): string | null {
@@ -76,12 +84,42 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     watch.observe(lists, now());
     const before = seen;
     seen = signature();
-    // A file that is gone is one that is being replaced, or a mistake that the next start will tell.
-    if (seen === null || seen !== before || seen === read) return;
-    await inTurn(false);
+    if (seen === null) {
+      if (++looksWithout === LOOKS_UNTIL_GONE) reportGone();
+      return;
+    }
+    // One that came back is read even where nothing about it has changed: the complaint must end.
+    if (looksWithout >= LOOKS_UNTIL_GONE) read = null;
+    looksWithout = 0;
+    if (seen !== before || seen === read) return;
+    await inTurn({});
   }
 
-  async function readAgain(asked: boolean): Promise<void> {
+  function reportGone(): void {
+    const files = [
+      loaded.file ?? '',
+      ...lists.filter(({ remote }) => remote === null).map(({ file }) => file),
+    ];
+    const gone = files.filter((file) => !existsSync(file)).join(', ');
+    fail(`${gone}: cannot be found any more`);
+  }
+
+  function fail(reason: string): void {
+    counters.failed++;
+    state = { ...state, error: reason };
+    log.error({ error: reason }, 'the configuration is not taken over: the one before stays in force');
+  }
+
+  function assertNothingLost(fresh: LoadedConfig): void {
+    const losses = suspiciousLosses(accepted, fresh);
+    if (losses.length > 0)
+      throw new RogueSmtpError(
+        'refused',
+        `${loaded.file}: refused: ${losses.join('; ')}. If this is meant: rogue-smtp reload --force, or a restart`,
+      );
+  }
+
+  async function readAgain({ asked = false, force = false }: Reading): Promise<void> {
     if (loaded.file === null) {
       log.warn('there is no configuration file to read again: everything is default, or said in variables');
       return;
@@ -90,11 +128,13 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     seen = read;
     try {
       const fresh = loaded.again();
+      if (!force) assertNothingLost(fresh);
       lists = fresh.lists;
       assertNoneNewlyMissing(config, fresh.config);
       const plan = planReload(config, fresh.config);
       if (plan.changed.length > 0) await apply(plan.config);
       config = plan.config;
+      accepted = fresh;
       counters.applied++;
       state = { loaded_at: new Date(now()).toISOString(), error: null, need_restart: plan.needRestart };
       for (const warning of fresh.warnings) log.warn({ file: loaded.file }, warning);
@@ -106,17 +146,12 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       if (plan.needRestart.length > 0)
         log.warn({ keys: plan.needRestart }, 'these keys stay as they were until a restart');
     } catch (error) {
-      counters.failed++;
-      state = { ...state, error: messageOf(error) };
-      log.error(
-        { error: messageOf(error) },
-        'the changed configuration has a mistake: the one before stays in force',
-      );
+      fail(messageOf(error));
     }
   }
 
-  function inTurn(asked: boolean): Promise<void> {
-    working = working.then(() => readAgain(asked));
+  function inTurn(reading: Reading): Promise<void> {
+    working = working.then(() => readAgain(reading));
     return working;
   }
 
@@ -137,7 +172,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       return lists;
     },
     listStates: () => watch.states(lists, now()),
-    reload: () => inTurn(true),
+    reload: (options) => inTurn({ asked: true, ...options }),
     start() {
       if (loaded.file === null) return;
       // A change between the first reading and this look is found by the next SIGHUP at the latest.
@@ -158,6 +193,12 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
       await working;
     },
   };
+}
+
+interface Reading {
+  /** By a person: what came of it is said aloud. */
+  readonly asked?: boolean;
+  readonly force?: boolean;
 }
 
 function signatureOf(file: Stats | undefined): string {

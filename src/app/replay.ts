@@ -6,14 +6,26 @@
  * clock or depend on how fast the disk is.
  */
 
+import { stat } from 'node:fs/promises';
 import { type ByteWindow, openByteWindow } from '../collect/capture/byte-window.ts';
-import { createCaptureCounters } from '../collect/capture/capture.ts';
+import { type CaptureCounters, createCaptureCounters } from '../collect/capture/capture.ts';
+import type { PacketFlowLimits } from '../collect/capture/packet-flow-defaults.ts';
+import { readPacketFlows } from '../collect/capture/packet-flows.ts';
 import { isCapture, readOpenCapture } from '../collect/capture/read-capture.ts';
 import { decoderOptions, mailPorts } from '../collect/decoder-options.ts';
+import type { LogOptions } from '../collect/flow-log/choose-format.ts';
 import { createFlowLogCounters, type FlowLogCounters } from '../collect/flow-log/flow-log.ts';
 import { readFlowLog } from '../collect/flow-log/read-flow-log.ts';
 import { createTimeOrder } from '../collect/flow-log/time-order.ts';
 import { createMailFilter } from '../collect/mail-filter.ts';
+import {
+  type CaptureYield,
+  inWords,
+  type ReadInput,
+  unreadCapture,
+  unreadLog,
+  unreadOf,
+} from '../collect/unread.ts';
 import type { Config } from '../config/schema.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import type { ExporterState } from '../decode/types.ts';
@@ -32,6 +44,14 @@ export interface ReplayResult {
   /** Receive time of the last datagram. */
   readonly endMs: number;
   readonly summary: ReplaySummary;
+  /** Files of which nothing could be read, with what they seem to be. */
+  readonly unread: readonly { readonly file: string; readonly reason: string }[];
+}
+
+export interface ReplayOptions {
+  /** Captures are of traffic, and their packets are grouped into flows. */
+  readonly packets?: Omit<PacketFlowLimits, 'file'>;
+  readonly log?: LogOptions;
 }
 
 interface ReplaySummary {
@@ -58,6 +78,15 @@ interface ReplaySummary {
   }[];
   /** The flow logs, each with its account: `lines` = `flows` + all of `skipped` and `rejected`. */
   readonly logs: readonly ({ readonly file: string } & FlowLogCounters)[];
+  /** Captures of which the packets were grouped into flows. */
+  readonly packet_captures: readonly {
+    readonly file: string;
+    /** Packets that went into flows. */
+    readonly packets: number;
+    readonly flows: number;
+    /** Flows that ended early because there were too many at once. */
+    readonly evicted: number;
+  }[];
   /** Mail rows of flow logs that came too late for their place in time. */
   readonly late_rows: number;
   readonly first: string | null;
@@ -85,6 +114,7 @@ export async function replayFiles(
   files: readonly string[],
   config: Config,
   sinks: ReplaySinks,
+  options: ReplayOptions = {},
 ): Promise<ReplayResult> {
   const policy = compilePolicy(config);
   const detector = createDetector({
@@ -98,6 +128,8 @@ export async function replayFiles(
   const skipped: Record<string, number> = {};
   let packets = 0;
   const logs: ReplaySummary['logs'][number][] = [];
+  const packetCaptures: ReplaySummary['packet_captures'][number][] = [];
+  const inputs: ReadInput[] = [];
   let linesBefore = 0;
   let lastLoggedMs = 0;
   let bytesRead = 0;
@@ -157,6 +189,7 @@ export async function replayFiles(
   async function replayCapture(file: string, window: ByteWindow): Promise<void> {
     order.end();
     const counters = createCaptureCounters();
+    const came: CaptureYield = { understood: 0, flows: 0 };
     for await (const datagram of readOpenCapture(file, window, counters)) {
       firstMs ??= datagram.timeMs;
       if (full.length > 0 || datagram.timeMs - batchFromMs >= config.collector.batch_age) {
@@ -165,11 +198,43 @@ export async function replayFiles(
       }
       // Captures of several interfaces are not always in order; the detector's clock never goes back.
       nowMs = Math.max(nowMs, datagram.timeMs);
-      decoder.decode(datagram.payload, datagram.source, datagram.sourcePort, datagram.timeMs);
+      const { payload, source, sourcePort, timeMs } = datagram;
+      const outcome = decoder.decode(payload, source, sourcePort, timeMs);
+      if (outcome.version !== null) came.understood++;
+      came.flows += outcome.flows;
       sinks.onProgress?.(bytesRead);
     }
+    addPackets(counters);
+    inputs.push({ file, flows: came.flows, reason: unreadCapture(counters, came) });
+  }
+
+  function addPackets(counters: CaptureCounters): void {
     packets += counters.packets;
     for (const [reason, n] of Object.entries(counters.skipped)) skipped[reason] = (skipped[reason] ?? 0) + n;
+  }
+
+  async function replayPackets(
+    file: string,
+    window: ByteWindow,
+    limits: Omit<PacketFlowLimits, 'file'>,
+  ): Promise<void> {
+    await settle(observe);
+    order.end();
+    const counters = createCaptureCounters();
+    const place = { ...limits, file: packetCaptures.length };
+    const reading = readPacketFlows(file, window, sink, place, counters);
+    let step = await reading.next();
+    for (; !step.done; step = await reading.next()) {
+      for (const batch of [...full, sink.batch]) noteTimes(batch);
+      nowMs = Math.max(nowMs, lastLoggedMs);
+      await settle(observe);
+      sinks.onProgress?.(bytesRead);
+    }
+    const { flows, evicted } = step.value;
+    addPackets(counters);
+    packetCaptures.push({ file, packets: counters.datagrams, flows, evicted });
+    const reason = `none of its ${counters.packets} packets is an IP packet that can be read${inWords(counters.skipped)}`;
+    inputs.push({ file, flows, reason });
   }
 
   /** Rows come in the order of lines: those on mail ports wait in `order`, all others are not looked at any more. */
@@ -181,13 +246,16 @@ export async function replayFiles(
       order.add(mail);
     };
     const position = { file: logs.length - 1, linesBefore };
-    for await (const _ of readFlowLog(file, window, sink, position, counters)) {
+    const { mtimeMs } = await stat(file);
+    const logOptions = { latestMs: mtimeMs, ...options.log };
+    for await (const _ of readFlowLog(file, window, sink, position, counters, logOptions)) {
       for (const batch of [...full, sink.batch]) noteTimes(batch);
       await settle(onMail);
       sinks.onProgress?.(bytesRead);
     }
     linesBefore += counters.lines;
     logs[logs.length - 1] = { file, ...counters };
+    inputs.push({ file, flows: counters.flows, ...unreadLog(counters) });
   }
 
   function noteTimes(batch: FlowBatch): void {
@@ -203,8 +271,10 @@ export async function replayFiles(
       bytesRead += count;
     });
     try {
-      if (await isCapture(window)) await replayCapture(file, window);
-      else await replayLog(file, window);
+      if (await isCapture(window)) {
+        const { packets: limits } = options;
+        await (limits === undefined ? replayCapture(file, window) : replayPackets(file, window, limits));
+      } else await replayLog(file, window);
     } finally {
       await window.close();
     }
@@ -239,6 +309,7 @@ export async function replayFiles(
     alerts,
     incidents: sorted,
     endMs: nowMs,
+    unread: unreadOf(inputs),
     summary: {
       packets,
       skipped: nonZero(skipped),
@@ -260,6 +331,7 @@ export async function replayFiles(
         out_counters: exporter.outMeaning ?? 'unknown',
       })),
       logs,
+      packet_captures: packetCaptures,
       late_rows: order.late,
       first: firstMs === null ? null : new Date(firstMs).toISOString(),
       last: firstMs === null ? null : new Date(nowMs).toISOString(),

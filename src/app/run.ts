@@ -18,16 +18,20 @@ import { createHttpListener } from '../http/listener.ts';
 import { createMetrics } from '../http/metrics.ts';
 import type { Losses } from '../http/read-model.ts';
 import { createHttpServer } from '../http/server.ts';
+import type { Alert } from '../messages/alert.ts';
+import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createAlertTeller } from './alert-teller.ts';
 import { createCoverageRole } from './coverage-role.ts';
+import { createDamageReport } from './damage-report.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
 import { makeDirectory } from './directory.ts';
 import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
+import { createHealth } from './health.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
 import { createListFetcher } from './list-fetcher.ts';
 import { createListPush } from './list-push.ts';
@@ -36,6 +40,7 @@ import { createLiveModel } from './read-model.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
+import { createSteadyClock } from './steady-clock.ts';
 import { createStream } from './stream.ts';
 
 export interface Service {
@@ -57,6 +62,11 @@ interface RunningService {
 /** How long stopping waits for the store to take what is spooled; the rest is stored at the next start. */
 const DRAIN_MS = 10_000;
 const RETRY_MS = 2000;
+/** How long the store may take to answer that it is there. */
+const STORE_PROBE_MS = 2000;
+const EMBEDDED_PROBE_MS = 35_000;
+/** After so many the embedded store is reported as damaged. */
+const STORE_ATTEMPTS = 3;
 
 /** Inert until `start`. Throws RogueSmtpError `config` for roles that the configuration does not allow. */
 export function createService(
@@ -67,14 +77,21 @@ export function createService(
 ): Service {
   const { config } = loaded;
   checkRoles(config, roles);
-  const now = Date.now;
+  const clock = createSteadyClock({
+    directory: config.data,
+    log,
+    onStep: (ms) => teller.tell(clockStepAlert(ms, now(), policyVersion())),
+  });
+  const { now } = clock;
   const startedAt = new Date(now()).toISOString();
   const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
   const onServer = config.clickhouse.url !== '';
   const hasEngine = roles.has('store') || (onServer && (roles.has('serve') || roles.has('collect')));
   const engine = hasEngine ? createEngine(config, log) : createAbsentEngine();
 
-  const collector = roles.has('collect') ? createCollector(config, { stream, log, now }) : null;
+  const collector = roles.has('collect')
+    ? createCollector(config, { stream, log, now, onDamage: (text) => damage.note(text) })
+    : null;
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
   let detection = detectorOptions(config, stream.partitions('mail'));
@@ -118,9 +135,22 @@ export function createService(
           now,
         });
   const teller = createAlertTeller(stream, log);
-  const reloader = createReloader(loaded, {
+  const damage = createDamageReport({
+    directory: config.data,
+    parts: [
+      ...(config.kafka.brokers.length === 0 ? ['stream'] : roles.has('collect') ? ['spool'] : []),
+      ...(hasEngine && !onServer ? ['store'] : []),
+    ],
+    damages: () => stream.damages?.() ?? [],
     log,
     now,
+    tell: teller.tell,
+    policyVersion,
+  });
+  const reloader = createReloader(loaded, {
+    log,
+    // The times of files are the machine's.
+    now: Date.now,
     policyVersion,
     tell: teller.tell,
     problem: (file) => listFetcher.problem(file),
@@ -137,7 +167,7 @@ export function createService(
     lists: () => reloader.lists,
     onChange: () => void reloader.reload(),
     log,
-    now,
+    now: Date.now,
   });
   const findingsRole = roles.has('store')
     ? createFindingsRole({
@@ -183,6 +213,26 @@ export function createService(
     ...(hasEngine ? ['the store'] : []),
   ]);
   const stopping = new AbortController();
+  const health = createHealth({
+    parts: [
+      () => [...waitingFor],
+      () => stream.troubles?.() ?? [],
+      damage.troubles,
+      () => (storeTrouble === null ? [] : [storeTrouble]),
+      () => serveRole?.troubles() ?? [],
+      () =>
+        writer === null || writer.counters.waitsFor === ''
+          ? []
+          : [`the store takes no rows: ${writer.counters.waitsFor}`],
+    ],
+    askStore: () =>
+      !hasEngine || waitingFor.has('the store')
+        ? null
+        : () => engine.query('SELECT 1', { timeoutMs: STORE_PROBE_MS }),
+    // Two statements of users may keep the embedded engine for half a minute each.
+    storeLimitMs: onServer ? STORE_PROBE_MS : EMBEDDED_PROBE_MS,
+    dataDirectory: config.data,
+  });
   const model = createLiveModel(engine, () => reloader.config, {
     blocked: serveRole?.blocked ?? noList,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
@@ -197,9 +247,14 @@ export function createService(
       open_incidents: incidents().filter((incident) => incident.state === 'open').length,
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
-      policy: { version: detection.policy.version, ...reloader.state, lists: reloader.listStates() },
+      policy: policyStatus(),
       lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
     }),
+  });
+  const policyStatus = () => ({
+    version: detection.policy.version,
+    ...reloader.state,
+    lists: reloader.listStates(),
   });
   const onError = (path: string, error: unknown) =>
     log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
@@ -215,10 +270,14 @@ export function createService(
     model,
     clickhouse: clickhouse.fetch,
     metrics: metrics.render,
-    notReady: () => [...waitingFor],
+    notReady: health.troubles,
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: serveRole?.hosts ?? noList,
     desk: serveRole?.desk ?? null,
+    reload: async (force) => {
+      await reloader.reload({ force });
+      return policyStatus();
+    },
     aclTarget: serveRole?.targetText ?? noTarget,
     onError,
   });
@@ -260,7 +319,19 @@ export function createService(
   async function openStore(): Promise<void> {
     if (!hasEngine) return;
     const away = 'the store is away; flows wait in the stream';
-    if (!(await untilThere(() => engine.start(), away))) return;
+    let failures = 0;
+    const open = async () => {
+      try {
+        await engine.start();
+        storeTrouble = null;
+      } catch (error) {
+        storeTrouble = `the store cannot be opened: ${messageOf(error)}`;
+        // A server may be away for a while; files of our own that cannot be opened are damage.
+        if (++failures === STORE_ATTEMPTS && !onServer) damage.note(storeTrouble);
+        throw error;
+      }
+    };
+    if (!(await untilThere(open, away))) return;
     // By itself: an engine that runs must not be started again because a table could not be made.
     if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
     await writer?.start();
@@ -269,6 +340,8 @@ export function createService(
     waitingFor.delete('the store');
   }
 
+  /** Why the store could not be opened at the newest attempt. */
+  let storeTrouble: string | null = null;
   let opened: Promise<unknown> = Promise.resolve();
   let leaveHeapToV8 = () => {};
 
@@ -276,6 +349,8 @@ export function createService(
     async start() {
       leaveHeapToV8 = allowHeapGrowth();
       await makeDirectory(config.data, 'data directory');
+      clock.start();
+      damage.start();
       await stream.start();
       const streamOpen = openStream();
       // The stream of a single process is there at once; a broker may take its time.
@@ -311,6 +386,7 @@ export function createService(
       await opened.catch(() => undefined);
       await findingsRole?.stop();
       await detectRole?.stop();
+      await damage.stop();
       await teller.settled();
       await serveRole?.stop();
       await listPush?.stop();
@@ -320,8 +396,25 @@ export function createService(
       await Promise.all([http.stop(), sqlListener?.stop()]);
       await engine.stop();
       await stream.stop();
+      await clock.stop();
       leaveHeapToV8();
     },
+  };
+}
+
+function clockStepAlert(ms: number, nowMs: number, policy_version: string): Alert {
+  const way = ms > 0 ? 'forward' : 'back';
+  const reason = `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`;
+  return {
+    ...hostlessAlert({
+      kind: 'coverage',
+      identity: ['clock_stepped', nowMs, ms],
+      sinceMs: nowMs,
+      nowMs,
+      reasons: [reason],
+      policy_version,
+    }),
+    coverage: { cause: 'clock_stepped', exporters: 0, lost: 0 },
   };
 }
 

@@ -48,6 +48,8 @@ export interface ServeRole {
   targetText(name: string, family: AclFamily, revision?: string): Promise<string>;
   /** Where people decide about blocks. */
   readonly desk: AclDesk;
+  /** What keeps the lists from being brought up to date, in words; empty while nothing does. */
+  troubles(): readonly string[];
   readonly counters: { readonly alerts: number };
   /** Takes over another configuration of lists and blocks, and brings the files up to date. */
   reload(config: Config): void;
@@ -205,6 +207,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     assigned,
     counters: teller.counters,
     desk,
+    troubles: publisher.problems,
     async start() {
       // Without what is remembered nothing is published, and files stay as they are.
       await publisher

@@ -216,3 +216,11 @@ export function aclRollbackCommand(
       : desk.rollback({ target, to: flags.to, ...author(flags.reason) }),
   );
 }
+
+export function aclForgetLostCommand(
+  loaded: LoadedConfig,
+  flags: DecisionFlags,
+  streams: ReportStreams,
+): Promise<void> {
+  return tellDone(loaded, streams, (desk) => desk.forgetLost(author(flags.reason)));
+}

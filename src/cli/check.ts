@@ -11,10 +11,13 @@ import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createEngine, storeExists } from '../app/engine.ts';
+import { hostBound, memoryPresent } from '../app/host-bound.ts';
 import { createListWatch } from '../app/list-watch.ts';
 import { createLogger } from '../app/logger.ts';
+import { verifyData } from '../app/verify-data.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { exposedSecrets } from '../config/secret-files.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
 import type { ListStatus } from '../http/read-model.ts';
@@ -30,13 +33,15 @@ interface Finding {
 export async function checkCommand(
   loaded: LoadedConfig,
   streams: { readonly stdout: NodeJS.WritableStream },
+  flags: { readonly data?: boolean } = {},
 ): Promise<number> {
+  if (flags.data === true) return print(await dataFindings(loaded), streams);
   const { config } = loaded;
   const client = createClient(config);
   const running = await client.isUp();
   const findings: Finding[] = [
     { level: 'ok', text: `configuration ${loaded.file ?? '(defaults, no file)'}` },
-    ...loaded.warnings.map((text): Finding => ({ level: 'warn', text })),
+    ...[...loaded.warnings, ...exposedSecrets(loaded)].map((text): Finding => ({ level: 'warn', text })),
     ...(config.senders.length === 0
       ? [
           {
@@ -46,24 +51,44 @@ export async function checkCommand(
         ]
       : []),
     ...(running ? await instance(client) : listStates(loaded)),
+    hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
     ...(await disk(config.data)),
     ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
     // The embedded store belongs to the instance; a server can be asked by anyone.
-    ...(running && config.clickhouse.url === '' ? [] : [await store(loaded)]),
+    ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
   ];
+  return print(findings, streams);
+}
+
+/** Exit code: 1 when something failed. */
+function print(findings: readonly Finding[], streams: { readonly stdout: NodeJS.WritableStream }): number {
   for (const { level, text } of findings)
     streams.stdout.write(printable(`${level.padEnd(4)}  ${text}`).concat('\n'));
   return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
 }
 
+/** The files of a stopped instance; one that runs writes on. */
+async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
+  if (await createClient(loaded.config).isUp())
+    return [{ level: 'FAIL', text: 'an instance is running: stop it, or see its /readyz' }];
+  const findings = await verifyData(loaded);
+  return findings.flatMap(({ what, damages }): Finding[] =>
+    damages.length === 0
+      ? [{ level: 'ok', text: what }]
+      : damages.map((text) => ({ level: 'FAIL', text: `${what}: ${text}` })),
+  );
+}
+
 async function instance(client: Client): Promise<Finding[]> {
   try {
     const { version, started_at, policy } = await client.status();
+    const notReady = await client.notReady();
     return [
       { level: 'ok', text: `an instance is running at http.listen: version ${version}, since ${started_at}` },
+      ...(notReady === null ? [] : [{ level: 'FAIL', text: `the instance is ${notReady}` } as const]),
       ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
       ...policy.lists.map(listFinding),
     ];
@@ -86,6 +111,19 @@ function listFinding({ name, source, state, entries, written_at, error }: ListSt
     };
   const text = `list ${name}: ${entries} entries from ${source} of ${written_at}${state === 'stale' ? ', stale' : ''}${why}`;
   return { level: state === 'fresh' && error === null ? 'ok' : 'warn', text };
+}
+
+function hosts(config: Config): Finding {
+  const memory = memoryPresent();
+  const bound = hostBound(config, memory);
+  const fitting = hostBound({ detection: { ...config.detection, max_hosts: undefined } }, memory);
+  const gib = `${(memory / 2 ** 30).toFixed(1)} GiB of memory`;
+  if (bound <= fitting)
+    return { level: 'ok', text: `detection.max_hosts: ${bound} hosts with incidents are kept (${gib})` };
+  return {
+    level: 'warn',
+    text: `detection.max_hosts: ${bound} hosts may need more than a quarter of ${gib}; ${fitting} would not`,
+  };
 }
 
 async function receiveBuffer(asked: number): Promise<Finding> {
@@ -163,7 +201,8 @@ async function topics({ kafka: config }: Config): Promise<Finding> {
   }
 }
 
-async function store(loaded: LoadedConfig): Promise<Finding> {
+/** The store, and the walls around SQL that people type. */
+async function store(loaded: LoadedConfig): Promise<Finding[]> {
   const scratch = storeExists(loaded.config) ? null : await mkdtemp(join(tmpdir(), 'rogue-smtp-check-'));
   const config = scratch === null ? loaded.config : { ...loaded.config, data: scratch };
   const name =
@@ -172,9 +211,13 @@ async function store(loaded: LoadedConfig): Promise<Finding> {
   try {
     await engine.start();
     const [row] = await engine.query<{ version: string }>('SELECT version() AS version');
-    return { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` };
+    const walls = await engine.walls();
+    return [
+      { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` },
+      ...walls.map(({ stands, text }): Finding => ({ level: stands ? 'ok' : 'warn', text })),
+    ];
   } catch (error) {
-    return { level: 'FAIL', text: `${name}: ${messageOf(error)}` };
+    return [{ level: 'FAIL', text: `${name}: ${messageOf(error)}` }];
   } finally {
     await engine.stop().catch(() => undefined);
     if (scratch !== null) await rm(scratch, { recursive: true, force: true });

@@ -9,14 +9,19 @@ import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
-import type { IncidentReport, ReadModel, Status } from '../http/read-model.ts';
+import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+import { firstOf, settled } from '../waiting.ts';
 
 export interface Client extends ReadModel {
   readonly acl: AclDesk;
+  /** Has the instance read its configuration again; `force`: what the file loses is meant. */
+  reload(force: boolean): Promise<PolicyStatus>;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
+  /** What keeps it from being ready, in its words; null when nothing does. */
+  notReady(): Promise<string | null>;
   /** Resolves when the service is ready; rejects with `failure` or after half a minute. */
   waitUntilReady(failure: Promise<never>): Promise<void>;
   /**
@@ -27,6 +32,7 @@ export interface Client extends ReadModel {
 }
 
 const READY_WAIT_MS = 60_000;
+const READY_RETRY_MS = 100;
 /** A service that does not answer this question so fast is stuck. */
 const HEALTH_WAIT_MS = 5000;
 
@@ -78,15 +84,18 @@ export function createClient(config: Config): Client {
     return (await response.json()) as Value;
   }
 
-  /** A decision; one line of what came of it a host or list. */
-  async function act(path: string, body: object): Promise<readonly string[]> {
-    const response = await request(`/api/v1/acl/${path}`, {
+  async function post<Value>(path: string, body: object): Promise<Value> {
+    const response = await request(path, {
       method: 'POST',
       body: JSON.stringify(body),
       headers: { 'Content-Type': 'application/json' },
     });
-    const { done } = (await response.json()) as { readonly done: readonly string[] };
-    return done;
+    return (await response.json()) as Value;
+  }
+
+  /** A decision; one line of what came of it a host or list. */
+  async function act(path: string, body: object): Promise<readonly string[]> {
+    return (await post<{ readonly done: readonly string[] }>(`/api/v1/acl/${path}`, body)).done;
   }
 
   const acl: AclDesk = {
@@ -100,11 +109,27 @@ export function createClient(config: Config): Client {
     reject: (asked) => act('reject', asked),
     release: ({ forMs, ...asked }) => act('release', { ...asked, for: `${forMs}ms` }),
     rollback: (asked) => act('rollback', asked),
+    forgetLost: (asked) => act('forget-lost', asked),
     follow: (asked) => act('follow', asked),
   };
 
+  async function askUntilReady(signal: AbortSignal): Promise<void> {
+    const deadline = Date.now() + READY_WAIT_MS;
+    while (!signal.aborted) {
+      try {
+        await request('/readyz');
+        return;
+      } catch (error) {
+        if (Date.now() > deadline)
+          throw new RogueSmtpError('unavailable', `the service did not get ready: ${messageOf(error)}`);
+      }
+      await sleep(READY_RETRY_MS);
+    }
+  }
+
   return {
     acl,
+    reload: (force) => post<PolicyStatus>('/api/v1/reload', { force }),
     status: () => get<Status>('/api/v1/status'),
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),
@@ -127,17 +152,20 @@ export function createClient(config: Config): Client {
         return false;
       }
     },
+    async notReady() {
+      try {
+        await request('/readyz', { signal: AbortSignal.timeout(HEALTH_WAIT_MS) });
+        return null;
+      } catch (error) {
+        return messageOf(error);
+      }
+    },
     async waitUntilReady(failure) {
-      const deadline = Date.now() + READY_WAIT_MS;
-      for (let reason = ''; ; await Promise.race([sleep(100), failure])) {
-        try {
-          await request('/readyz');
-          return;
-        } catch (error) {
-          reason = messageOf(error);
-        }
-        if (Date.now() > deadline)
-          throw new RogueSmtpError('unavailable', `the service did not get ready: ${reason}`);
+      const over = new AbortController();
+      try {
+        await firstOf<void>(settled<void>(failure), settled(askUntilReady(over.signal)));
+      } finally {
+        over.abort();
       }
     },
     async follow(signal) {
@@ -199,8 +227,12 @@ function alertOfEvent(event: string): Alert | null {
   return parsed.success ? parsed.data : null;
 }
 
-/** Of our JSON, or of a ClickHouse exception without what is for programs. */
+/** Begins the answer of /readyz of a service that is not. */
+const NOT_READY = 'not ready: ';
+
+/** Of our JSON, of /readyz, or of a ClickHouse exception without what is for programs. */
 function errorText(body: string): string | null {
+  if (body.startsWith(NOT_READY)) return body.trimEnd();
   const exception = /^Code: \d+\. DB::Exception: (.*) \(\w*\)\s*$/s.exec(body);
   if (exception !== null) return exception[1];
   try {

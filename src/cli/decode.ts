@@ -5,7 +5,12 @@
  * as one, in the order given, so that templates of the first serve the second. Output waits for whoever reads it.
  */
 
+import { openByteWindow } from '../collect/capture/byte-window.ts';
+import { type CaptureCounters, createCaptureCounters } from '../collect/capture/capture.ts';
+import type { PacketFlowLimits } from '../collect/capture/packet-flow-defaults.ts';
+import { readPacketFlows } from '../collect/capture/packet-flows.ts';
 import { readCapture } from '../collect/capture/read-capture.ts';
+import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../collect/unread.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
@@ -39,15 +44,17 @@ interface Totals {
 
 /**
  * Throws RogueSmtpError `io` for a file that cannot be read (what came before it is printed, the summary too). When
- * nobody reads stdout any more, it ends quietly.
+ * nobody reads stdout any more, it ends quietly. Throws `io` too, after all else, for a file of which nothing could be read.
  */
 export async function decodeCommand(
   files: readonly string[],
-  flags: { readonly options?: boolean },
+  flags: { readonly options?: boolean; readonly packets?: Omit<PacketFlowLimits, 'file'> },
   streams: DecodeStreams,
 ): Promise<void> {
   const output = createOutput(streams.stdout);
   const totals: Totals = { packets: 0, datagrams: 0, skipped: {} };
+  const inputs: ReadInput[] = [];
+  let packetFlows: number | null = null;
   const batch = createFlowBatch(BATCH_ROWS);
   const sink = { batch, flush: printRows };
   const decoder = createDecoder(
@@ -69,40 +76,86 @@ export async function decodeCommand(
     output.line({ kind: 'options', version, domain, template: templateId, fields });
   }
 
+  async function decodePackets(file: string, limits: Omit<PacketFlowLimits, 'file'>): Promise<void> {
+    const counters = createCaptureCounters();
+    const window = await openByteWindow(file, () => undefined);
+    const reading = readPacketFlows(file, window, sink, { ...limits, file: inputs.length }, counters);
+    try {
+      let step = await reading.next();
+      for (; !step.done; step = await reading.next()) {
+        printRows();
+        await output.drained();
+        if (output.closed()) return;
+      }
+      const { flows } = step.value;
+      packetFlows = (packetFlows ?? 0) + flows;
+      const reason = `none of its ${counters.packets} packets is an IP packet that can be read${inWords(counters.skipped)}`;
+      inputs.push({ file, flows, reason });
+    } finally {
+      await reading.return({ flows: 0, evicted: 0, add: () => undefined, end: () => undefined });
+      addAccount(counters);
+    }
+  }
+
+  function addAccount(counters: CaptureCounters): void {
+    totals.packets += counters.packets;
+    totals.datagrams += counters.datagrams;
+    addCounts(totals.skipped, counters.skipped);
+  }
+
+  async function decodeExports(file: string): Promise<void> {
+    const capture = readCapture(file);
+    const came = { understood: 0, flows: 0 };
+    let described = 0;
+    try {
+      for await (const datagram of capture) {
+        const { payload, source, sourcePort, timeMs } = datagram;
+        const outcome = decoder.decode(payload, source, sourcePort, timeMs);
+        if (outcome.version !== null) came.understood++;
+        came.flows += outcome.flows;
+        described += outcome.options + outcome.templates;
+        printRows();
+        await output.drained();
+        if (output.closed()) return;
+      }
+      const reason = unreadCapture(capture.counters, came);
+      // Templates and options are what such a file may be decoded for.
+      inputs.push({ file, flows: came.flows, reason, ...(described > 0 && { empty: 'certainly' }) });
+    } finally {
+      addAccount(capture.counters);
+    }
+  }
+
   try {
     for (const file of files) {
-      const capture = readCapture(file);
-      try {
-        for await (const datagram of capture) {
-          decoder.decode(datagram.payload, datagram.source, datagram.sourcePort, datagram.timeMs);
-          printRows();
-          await output.drained();
-          if (output.closed()) return;
-        }
-      } finally {
-        totals.packets += capture.counters.packets;
-        totals.datagrams += capture.counters.datagrams;
-        addCounts(totals.skipped, capture.counters.skipped);
-      }
+      await (flags.packets === undefined ? decodeExports(file) : decodePackets(file, flags.packets));
+      if (output.closed()) return;
     }
   } finally {
     // What still waits for its template will wait for ever.
     decoder.expire(Number.POSITIVE_INFINITY);
     printRows();
     await output.end();
-    streams.stderr.write(summaryOf(totals, decoder));
+    streams.stderr.write(
+      packetFlows === null ? summaryOf(totals, decoder) : summaryOfPackets(totals, packetFlows),
+    );
   }
+  refuseUnread(unreadOf(inputs));
+}
+
+function summaryOfPackets({ packets, datagrams, skipped }: Totals, flows: number): string {
+  return `${packets} packets: ${datagrams} in ${flows} flows${inWords(skipped, ', skipped')}\n`;
 }
 
 function summaryOf(totals: Totals, decoder: Decoder): string {
   const { flows, dropped, unread, optionsRecords, templates } = decoder.counters;
   const flowCount = Object.values(flows).reduce((sum, n) => sum + n, 0);
   const lines = [
-    `${totals.packets} packets: ${totals.datagrams} datagrams${inWords(', skipped', totals.skipped)}`,
-    `${flowCount} flows${inWords(':', flows)}`,
+    `${totals.packets} packets: ${totals.datagrams} datagrams${inWords(totals.skipped, ', skipped')}`,
+    `${flowCount} flows${inWords(flows)}`,
     `${templates} templates, ${optionsRecords} options records`,
-    `dropped${inWords(':', dropped) || ': nothing'}`,
-    ...(Object.values(unread).some((n) => n > 0) ? [`without an address${inWords(':', unread)}`] : []),
+    `dropped${inWords(dropped) || ': nothing'}`,
+    ...(Object.values(unread).some((n) => n > 0) ? [`without an address${inWords(unread)}`] : []),
     ...[...decoder.exporters()].flatMap(outCountersInWords),
   ];
   return `${lines.join('\n')}\n`;
@@ -115,12 +168,6 @@ function outCountersInWords({ address, domain, outMeaning }: ExporterState): str
   return [
     `${formatAddress(address)} domain ${domain}: OUT counters (23, 24) count ${meaning}, by its own records`,
   ];
-}
-
-/** `: not_udp 3, truncated 1`; empty when all are zero. */
-function inWords(intro: string, counts: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(counts).filter(([, n]) => n > 0);
-  return parts.length === 0 ? '' : `${intro} ${parts.map(([name, n]) => `${name} ${n}`).join(', ')}`;
 }
 
 function addCounts(into: Record<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -19,6 +19,7 @@ import { loadConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import type { Alert } from '../messages/alert.ts';
+import { firstOf, nextEvent, settled } from '../waiting.ts';
 import { type Client, createClient } from './client.ts';
 import { describeAlert, offendersTable } from './reports.ts';
 
@@ -99,7 +100,7 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
     );
     if (flags.once !== true) {
       say('The service stays up for a look. Ctrl-C ends it.');
-      await Promise.race([service.exited, interrupted()]);
+      await firstOf(settled<void>(service.exited), settled(interrupted()));
     }
     return 0;
   } finally {
@@ -239,8 +240,6 @@ function freePort(): Promise<number> {
 }
 
 function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-  });
+  const end = () => undefined;
+  return firstOf(nextEvent(process, 'SIGINT', end), nextEvent(process, 'SIGTERM', end));
 }

@@ -10,6 +10,8 @@ import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { ROLES, type Role } from '../app/roles.ts';
+import { PACKET_FLOW_DEFAULTS } from '../collect/capture/packet-flow-defaults.ts';
+import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../collect/flow-log/choose-format.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { duration } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -17,7 +19,7 @@ import type { AclRenderRequest } from '../http/read-model.ts';
 import type { AclPushFlags } from './acl-push.ts';
 import { printable } from './table.ts';
 
-interface ReplayFlags {
+interface ReplayFlags extends FileFlags {
   readonly data?: string;
   readonly out?: string;
   readonly fromStore?: boolean;
@@ -25,6 +27,14 @@ interface ReplayFlags {
   readonly since?: string;
   readonly until?: string;
   readonly json?: boolean;
+}
+
+/** Of `decode` and `replay`. */
+interface FileFlags {
+  readonly packets?: boolean;
+  readonly activeTimeout: number;
+  readonly inactiveTimeout: number;
+  readonly format?: LogOptions;
 }
 
 interface GlobalFlags {
@@ -132,15 +142,46 @@ program
     await migrateCommand(settings(), process);
   });
 
+const PACKETS_HELP = 'the captures are of traffic, not of flow exports: group their packets into flows';
+const activeTimeout = () =>
+  new Option('--active-timeout <time>', 'with --packets: a flow that goes on is put out after this time')
+    .argParser(durationOption)
+    .default(PACKET_FLOW_DEFAULTS.activeMs, '60s');
+const inactiveTimeout = () =>
+  new Option('--inactive-timeout <time>', 'with --packets: a flow without a packet for this time has ended')
+    .argParser(durationOption)
+    .default(PACKET_FLOW_DEFAULTS.inactiveMs, '15s');
+
+function packetsOf({ packets, activeTimeout: activeMs, inactiveTimeout: inactiveMs }: FileFlags) {
+  return packets ? { packets: { ...PACKET_FLOW_DEFAULTS, activeMs, inactiveMs } } : {};
+}
+
+function logFormat(text: string): LogOptions {
+  const options = parseFormatOption(text);
+  if (options === null) {
+    const names = Object.keys(FLOW_LOG_FORMATS).join(', ');
+    throw new InvalidArgumentError(
+      `expected one of ${names}; aws may have its fields behind it: 'aws:version srcaddr dstaddr ... end'.`,
+    );
+  }
+  return options;
+}
+
 program
   .command('decode')
-  .description('flow records of captures (pcap, pcapng, .ipfix, gzip of them) as NDJSON on stdout')
+  .description('flow records of captures (pcap, pcapng, .ipfix, also compressed) as NDJSON on stdout')
   .argument('<file...>')
   .option('--options', 'print options data too')
-  .addHelpText('after', examples('decode exports.pcap | jq "select(.dst_port == 25)"'))
-  .action(async (files: string[], flags: { options?: boolean }) => {
+  .option('--packets', PACKETS_HELP)
+  .addOption(activeTimeout())
+  .addOption(inactiveTimeout())
+  .addHelpText(
+    'after',
+    examples('decode exports.pcap | jq "select(.dst_port == 25)"', 'decode --packets traffic.pcap'),
+  )
+  .action(async (files: string[], flags: FileFlags & { options?: boolean }) => {
     const { decodeCommand } = await import('./decode.ts');
-    await decodeCommand(files, flags, process);
+    await decodeCommand(files, { options: flags.options ?? false, ...packetsOf(flags) }, process);
   });
 
 program
@@ -152,6 +193,14 @@ program
   .option(
     '--data <dir>',
     'keep the flows and results in a store here, to be looked at afterwards; must be empty',
+  )
+  .option('--packets', PACKETS_HELP)
+  .addOption(activeTimeout())
+  .addOption(inactiveTimeout())
+  .addOption(
+    new Option('--format <name>', 'read flow logs as this format, where the file does not tell it').argParser(
+      logFormat,
+    ),
   )
   .option('--out <dir>', 'write alerts.ndjson, incidents.ndjson, acl/ and summary.json here')
   .option(
@@ -165,12 +214,17 @@ program
   .addHelpText(
     'after',
     `
-Files, told by their content, each also as gzip: pcap, pcapng and .ipfix of exports; Zeek conn (TSV, JSON), Suricata EVE,
-AWS VPC flow logs (text), nfdump -o csv (run with TZ=UTC), Argus ra -c, with a header line.
+Files, told by their content, also as gzip, zstd, xz or bzip2: pcap, pcapng and .ipfix of exports (captures of traffic
+with --packets), and flow logs, also as JSON arrays or packed in JSON or CSV with a message field:
+${Object.entries(FLOW_LOG_FORMATS)
+  .map(([name, words]) => `  ${name.padEnd(10)} ${words}`)
+  .join('\n')}
 
 Examples:
   rogue-smtp replay last-night.pcap.gz --out result
   rogue-smtp replay conn.*.log.gz
+  rogue-smtp replay --packets traffic.pcapng
+  rogue-smtp replay --format asa central-syslog.log.zst
   rogue-smtp replay --from-store --policy new.yaml`,
   )
   .action(async (files: string[], flags: ReplayFlags) => {
@@ -182,7 +236,14 @@ Examples:
     }
     if (files.length === 0) throw new RogueSmtpError('usage', "missing required argument 'file'");
     const { replayCommand } = await import('./replay.ts');
-    await replayCommand(settings(), files, flags, process);
+    const { data, out, format } = flags;
+    const asked = {
+      ...(data === undefined ? {} : { data }),
+      ...(out === undefined ? {} : { out }),
+      ...(format === undefined ? {} : { log: format }),
+      ...packetsOf(flags),
+    };
+    await replayCommand(settings(), files, asked, process);
   });
 
 program
@@ -387,6 +448,17 @@ acl
     await aclRollbackCommand(settings(), target, flags, process);
   });
 
+acl
+  .command('forget-lost')
+  .description(
+    'let go of listed hosts whose incidents were lost with damaged data; until then the lists stay',
+  )
+  .requiredOption('--reason <text>', 'for the audit log')
+  .action(async (flags: { reason: string }) => {
+    const { aclForgetLostCommand } = await import('./acl-desk.ts');
+    await aclForgetLostCommand(settings(), flags, process);
+  });
+
 program
   .command('policy')
   .description('the policy of the configuration')
@@ -416,10 +488,24 @@ program
 program
   .command('check')
   .description('validate the configuration and this machine, and say what to change')
-  .addHelpText('after', examples('check', '--config /etc/rogue-smtp/config.yaml check'))
-  .action(async () => {
+  .option(
+    '--data',
+    'read the files of a stopped instance against their checksums; exit code 1 if any is damaged',
+  )
+  .addHelpText('after', examples('check', '--config /etc/rogue-smtp/config.yaml check', 'check --data'))
+  .action(async (flags: { data?: boolean }) => {
     const { checkCommand } = await import('./check.ts');
-    process.exitCode = await checkCommand(settings(), process);
+    process.exitCode = await checkCommand(settings(), process, flags);
+  });
+
+program
+  .command('reload')
+  .description('have the running instance read its configuration again; exit code 1 if it refuses')
+  .option('--force', 'also when the file has lost all senders, networks or targets, or is empty')
+  .addHelpText('after', examples('reload', 'reload --force'))
+  .action(async (flags: { force?: boolean }) => {
+    const { reloadCommand } = await import('./reload.ts');
+    process.exitCode = await reloadCommand(settings(), flags, process);
   });
 
 program

@@ -8,8 +8,9 @@ import { aclPath } from '../acl/publish.ts';
 import { renderFor, requestOf } from '../app/acl-request.ts';
 import { makeDirectory } from '../app/directory.ts';
 import { createLogger } from '../app/logger.ts';
-import { type ReplayResult, type ReplaySinks, replayFiles } from '../app/replay.ts';
+import { type ReplayOptions, type ReplayResult, type ReplaySinks, replayFiles } from '../app/replay.ts';
 import { openReplayStore, type ReplayStore } from '../app/replay-store.ts';
+import { refuseUnread } from '../collect/unread.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { describeAlert } from './reports.ts';
@@ -23,7 +24,7 @@ export interface ReplayStreams {
 export async function replayCommand(
   loaded: LoadedConfig,
   files: readonly string[],
-  flags: { readonly data?: string; readonly out?: string },
+  flags: { readonly data?: string; readonly out?: string } & ReplayOptions,
   streams: ReplayStreams,
 ): Promise<void> {
   const { config } = loaded;
@@ -48,7 +49,7 @@ export async function replayCommand(
           }),
       ...(progress === undefined ? {} : { onProgress: progress }),
     };
-    result = await replayFiles(files, config, sinks);
+    result = await replayFiles(files, config, sinks, flags);
     if (progress !== undefined) streams.stderr.write('\r\u001b[K');
   } finally {
     await store?.close();
@@ -59,6 +60,7 @@ export async function replayCommand(
     for (const text of rejectedLines(log)) streams.stderr.write(`${printable(text)}\n`);
   }
   streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
+  refuseUnread(result.unread);
 }
 
 /** What was not understood in a flow log, in words. */

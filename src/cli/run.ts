@@ -5,6 +5,7 @@ import { ROLES, type Role } from '../app/roles.ts';
 import { createService } from '../app/run.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
+import { firstOf, settled } from '../waiting.ts';
 import { firstScreen } from './banner.ts';
 
 export async function runCommand(
@@ -32,7 +33,7 @@ export async function runCommand(
       const http = formatSocketAddress(running.http);
       log.info({ roles, http, warnings: loaded.warnings }, `rogue-smtp ${version}`);
     }
-    const signal = await Promise.race([asked, running.failed]);
+    const signal = await firstOf(settled(asked), settled(running.failed));
     log.info({ signal }, 'stopping');
   } finally {
     await service.stop();

@@ -16,6 +16,7 @@ import type { Decoder, DecoderOptions, ExporterState, FlowSink } from '../decode
 import { messageOf } from '../errors.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
 import type { Stream } from '../stream/stream.ts';
+import { elapsed, firstOf, settled } from '../waiting.ts';
 import { createBatchPublisher } from './batch-publisher.ts';
 import type { CollectorCounters } from './collector-counters.ts';
 import { decoderOptions, mailPorts } from './decoder-options.ts';
@@ -36,6 +37,8 @@ export interface CollectorDependencies {
   readonly now: () => number;
   /** The real one unless a test brings its own. */
   readonly createDecoder?: (options: DecoderOptions, sink: FlowSink) => Decoder;
+  /** Called with what was found damaged in the data directory, in words. */
+  readonly onDamage?: (text: string) => void;
   /** Where sockets of systemd are looked for; default: the environment of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -107,11 +110,17 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     decoderOptions(settings, mailOnly ? ports : undefined),
     sink,
   );
-  const sequences = createSequenceFile(join(config.data, SEQUENCE_FILE), (reason) =>
-    log.warn(
-      { reason },
-      'where the exporters stood cannot be kept: after a restart its losses are not known',
-    ),
+  const sequences = createSequenceFile(
+    join(config.data, SEQUENCE_FILE),
+    (reason) =>
+      log.warn(
+        { reason },
+        'where the exporters stood cannot be kept: after a restart its losses are not known',
+      ),
+    (lines) =>
+      dependencies.onDamage?.(
+        `${join(config.data, SEQUENCE_FILE)}: ${lines} line(s) are damaged: what these exporters sent while nothing ran may be counted wrongly`,
+      ),
   );
   let listeners: Listener[] = [];
   /**
@@ -263,6 +272,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
         { file: templateFile, reason: loaded.reason },
         'the templates kept from the last run cannot be read; exporters will send them again',
       );
+      dependencies.onDamage?.(
+        `${templateFile} is damaged (${loaded.reason}): flows cannot be decoded until the exporters send their templates again`,
+      );
     } else if (loaded.kind === 'snapshot') {
       const templates = decoder.restore(loaded.snapshot, now());
       log.info({ templates }, 'templates restored');
@@ -377,7 +389,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       // Data that waits for its template is lost with this process; templates that came with it are kept.
       decoder.expire(Number.POSITIVE_INFINITY);
       await keepTemplates();
-      await Promise.race([Promise.all([flows.settled(), mail.settled(), marking]), waitMs(SETTLE_MS)]);
+      await firstOf<unknown>(
+        settled(Promise.all([flows.settled(), mail.settled(), marking])),
+        elapsed(SETTLE_MS, null, { ref: false }),
+      );
       await sequences.close();
       report();
       if (counters.pending.flows + counters.pending.mail > 0)
@@ -388,8 +403,4 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function waitMs(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

@@ -8,6 +8,7 @@
 
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { z } from 'zod';
+import { checkedText, withChecksum } from '../checked-text.ts';
 import { COUNTING_NAMES } from '../decode/sequence.ts';
 import type { SequenceMark } from '../decode/types.ts';
 import { messageOf } from '../errors.ts';
@@ -53,8 +54,15 @@ export interface SequenceFile {
   close(): Promise<void>;
 }
 
-/** `onFailure` is told once when the file cannot be read or written, until it can be again. */
-export function createSequenceFile(path: string, onFailure: (reason: string) => void): SequenceFile {
+/**
+ * `onFailure` is told once when the file cannot be read or written, until it can be again; `onDamage` how many whole lines
+ * could not be read when it was opened.
+ */
+export function createSequenceFile(
+  path: string,
+  onFailure: (reason: string) => void,
+  onDamage: (lines: number) => void = () => undefined,
+): SequenceFile {
   /** Newest line of each exporter and domain, the one longest not heard first. */
   const lines = new Map<string, string>();
   let waiting = '';
@@ -75,12 +83,15 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
       waiting = '';
       try {
         if (handle === null || bytes > MIN_REWRITE_BYTES) await rewriteIfWorthIt();
-        const { bytesWritten } = (await handle?.write(text)) ?? { bytesWritten: 0 };
-        bytes += bytesWritten;
+        await handle?.appendFile(text);
+        bytes += Buffer.byteLength(text);
         failed = false;
       } catch (error) {
         if (!failed) onFailure(messageOf(error));
         failed = true;
+        // Perhaps a line was written in part: the next attempt writes all of them anew.
+        await handle?.close().catch(() => undefined);
+        handle = null;
       }
     }
     writing = null;
@@ -91,14 +102,17 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
     const text = [...lines.values()].join('');
     if (handle !== null && bytes < 4 * Buffer.byteLength(text)) return;
     const temporary = `${path}.new`;
+    let fresh: FileHandle | null = null;
     try {
-      const fresh = await open(temporary, 'w', 0o640);
-      await fresh.write(text);
+      fresh = await open(temporary, 'w', 0o640);
+      await fresh.writeFile(text);
       await rename(temporary, path);
       await handle?.close();
       handle = fresh;
       bytes = Buffer.byteLength(text);
     } catch (error) {
+      // Left open, each attempt on a full disk would leak a descriptor, which Node closes with DEP0137 or not at all.
+      await fresh?.close().catch(() => undefined);
       await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
     }
@@ -118,7 +132,10 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
   return {
     async open(nowMs) {
       const newest = new Map<string, SequenceMark>();
-      for (const line of (await read()).split('\n')) {
+      const text = await read();
+      const damaged = damagedLines(text);
+      if (damaged > 0) onDamage(damaged);
+      for (const line of text.split('\n')) {
         const mark = parseMark(line);
         if (mark === null || nowMs - mark.lastSeenMs > MAX_AGE_MS) continue;
         const key = keyOf(mark);
@@ -143,6 +160,14 @@ export function createSequenceFile(path: string, onFailure: (reason: string) => 
   };
 }
 
+/** Lines that a process wrote to their end and that cannot be read; the one that a kill cut short is none. */
+export function damagedLines(text: string): number {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line !== '' && parseMark(line) === null).length;
+}
+
 function keyOf({ address, port, version, domain }: SequenceMark): string {
   return `${formatAddress(address)} ${port} ${version} ${domain}`;
 }
@@ -158,7 +183,9 @@ export function formatMark({
   marks,
 }: SequenceMark): string {
   const exporter = formatAddress(address);
-  return `${JSON.stringify({ exporter, port, version, domain, seen: lastSeenMs, lost, next: marks })}\n`;
+  return withChecksum(
+    JSON.stringify({ exporter, port, version, domain, seen: lastSeenMs, lost, next: marks }),
+  );
 }
 
 /** Null for what is no line of ours, such as the last one of a process that was killed while it wrote. */
@@ -166,7 +193,9 @@ export function parseMark(line: string): SequenceMark | null {
   if (line === '') return null;
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    const text = checkedText(line);
+    if (text === null) return null;
+    value = JSON.parse(text);
   } catch {
     return null;
   }

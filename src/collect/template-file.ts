@@ -7,6 +7,7 @@
  */
 
 import { readFile, stat } from 'node:fs/promises';
+import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf } from '../errors.ts';
 import { replaceFile } from '../replace-file.ts';
 
@@ -22,7 +23,9 @@ export async function loadTemplates(path: string): Promise<LoadedTemplates> {
   try {
     const { size } = await stat(path);
     if (size > MAX_FILE_BYTES) return { kind: 'unreadable', reason: `${size} bytes are too many` };
-    return { kind: 'snapshot', snapshot: JSON.parse(await readFile(path, 'utf8')) };
+    const text = checkedText(await readFile(path, 'utf8'));
+    if (text === null) return { kind: 'unreadable', reason: 'its checksum is wrong: it is damaged' };
+    return { kind: 'snapshot', snapshot: JSON.parse(text) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'none' };
     return { kind: 'unreadable', reason: messageOf(error) };
@@ -31,5 +34,5 @@ export async function loadTemplates(path: string): Promise<LoadedTemplates> {
 
 /** Throws what the file system throws; the file is then as it was. Calls must not overlap. */
 export async function saveTemplates(path: string, snapshot: unknown): Promise<void> {
-  await replaceFile(path, JSON.stringify(snapshot));
+  await replaceFile(path, withChecksum(JSON.stringify(snapshot)));
 }

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import type { Config } from './schema.ts';
@@ -29,6 +30,9 @@ export interface PrefixList {
 }
 
 export const MAX_LIST_BYTES = 1_048_576;
+/** Of a copy: its validators and its checksum. */
+const MAX_COPY_EXTRA = 4096;
+const CHECKSUM_LINE = '# crc32 ';
 const MAX_ENTRIES = 20_000;
 /** In the 128-bit space: an IPv4 /8, an IPv6 /16. */
 const WIDEST_IPV4 = 96 + 8;
@@ -62,13 +66,25 @@ function readCopy(
   staleAfter: number,
 ): PrefixList {
   try {
-    const { text, writtenMs } = readBounded(file);
+    const { text, writtenMs } = readBounded(file, MAX_LIST_BYTES + MAX_COPY_EXTRA);
+    if (!isIntactCopy(text)) throw new RogueSmtpError('config', `${file} is damaged`);
     const prefixes = parseList(file, text);
     return { name, file, remote, missing: false, prefixes, writtenMs, staleMs: writtenMs + staleAfter };
   } catch {
     // Also one that is damaged: it is fetched anew.
     return { name, file, remote, missing: true, prefixes: [], writtenMs: 0, staleMs: 0 };
   }
+}
+
+/** A copy with its checksum as a comment in the last line. `text` ends with a newline. */
+export function withListChecksum(text: string): string {
+  return `${text}${CHECKSUM_LINE}${crc32(text)}\n`;
+}
+
+/** False for a copy that does not say what was written; those of earlier versions have no checksum and are believed. */
+export function isIntactCopy(text: string): boolean {
+  const at = text.lastIndexOf(CHECKSUM_LINE);
+  return at < 0 || text.slice(at + CHECKSUM_LINE.length) === `${crc32(text.slice(0, at))}\n`;
 }
 
 /** Another URL is another list: what the one before gave is not used for it. */
@@ -106,11 +122,13 @@ export function withLists(config: Config, lists: readonly PrefixList[]): Config 
   };
 }
 
-function readBounded(path: string): { readonly text: string; readonly writtenMs: number } {
+function readBounded(
+  path: string,
+  most = MAX_LIST_BYTES,
+): { readonly text: string; readonly writtenMs: number } {
   try {
     const { size, mtimeMs } = statSync(path);
-    if (size > MAX_LIST_BYTES)
-      throw new RogueSmtpError('config', `${path}:1: is larger than ${MAX_LIST_BYTES} bytes`);
+    if (size > most) throw new RogueSmtpError('config', `${path}:1: is larger than ${most} bytes`);
     return { text: readFileSync(path, 'utf8'), writtenMs: mtimeMs };
   } catch (error) {
     if (error instanceof RogueSmtpError) throw error;

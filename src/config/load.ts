@@ -22,6 +22,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** The file that was read, absolute; null when there is none and everything is default. */
   readonly file: string | null;
+  /** What was in the file; null when there is none. */
+  readonly text: string | null;
   /** The lists as they were read; their entries are in the configuration already. */
   readonly lists: readonly PrefixList[];
   /** Things that work but are probably not meant. */
@@ -73,6 +75,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   return {
     config: withLists(parsed.data, lists),
     file,
+    text: source?.text ?? null,
     lists,
     warnings: checked.warnings,
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
@@ -91,6 +94,7 @@ function findFile(given: string | undefined): string | null {
 
 interface Source {
   readonly file: string;
+  readonly text: string;
   readonly value: Record<string, unknown>;
   readonly root: Node | null;
   readonly lines: LineCounter;
@@ -124,6 +128,7 @@ function readSource(file: string): Source {
   }
   return {
     file,
+    text,
     value: (value ?? {}) as Record<string, unknown>,
     root: document.contents,
     lines,

@@ -162,7 +162,8 @@ const detection = z.strictObject({
   quiet: duration.prefault('24h'),
   /** An open incident is reported at most so often when it merely goes on. */
   update_interval: duration.prefault('1h'),
-  max_hosts: positive.default(1_000_000),
+  /** Hosts with incidents that are kept in memory. Absent: as many as a quarter of the memory holds, at most a million. */
+  max_hosts: positive.optional(),
   max_sessions: positive.default(1_000_000),
 });
 
@@ -257,6 +258,16 @@ const push = z.strictObject({
 });
 
 const acl = z.strictObject({
+  /**
+   * Taken from the modes of ACL files, their history and the directories made for them: "027" gives 0640 and 0750, "022"
+   * 0644 and 0755, for a web server of another user. In quotes: YAML reads 022 as the number 22.
+   */
+  umask: z
+    .string()
+    .regex(/^0?[0-7]{3}$/, 'expected three octal digits in quotes, such as "027"')
+    .refine((digits) => (Number.parseInt(digits, 8) & 0o600) === 0, 'would keep the owner from the files')
+    .transform((digits) => Number.parseInt(digits, 8))
+    .prefault('027'),
   targets: z
     .array(
       z.strictObject({

@@ -54,6 +54,8 @@ class DatagramDecoder implements Decoder {
     unread: noUnread(),
     optionsRecords: 0,
     templates: 0,
+    templatesRedefined: 0,
+    exportersEvicted: 0,
     datagrams: 0,
   };
   readonly #sets: SetDecoder;
@@ -257,11 +259,11 @@ class DatagramDecoder implements Decoder {
   }
 
   takeSequenceMarks(): SequenceMark[] {
-    const { touched } = this.#sets.table;
+    const { touched, isCrowded } = this.#sets.table;
     const marks: SequenceMark[] = [];
     for (const domain of touched) {
       domain.isTouched = false;
-      if (domain.sequence === null) continue;
+      if (domain.sequence === null || (isCrowded && !domain.exporter.proven)) continue;
       marks.push({
         address: domain.address,
         port: domain.exporter.port,

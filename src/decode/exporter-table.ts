@@ -2,8 +2,9 @@
  * Who exports: exporters, their observation domains, and the templates of each, all within bounds.
  *
  * Everything here is made on the word of unauthenticated datagrams. An exporter at a limit loses what is its own
- * (its oldest template, its most idle domain), never what is another's; newcomers to a full table are refused unless
- * somebody has been silent for long.
+ * (its oldest template, its most idle domain), never what is another's. A newcomer to a full table takes the place of
+ * the exporter that was heard longest ago among those that were heard for a moment only: so a flood of forged source
+ * addresses pushes out its own. Where all have been heard for longer, it is refused unless one has been silent for long.
  */
 
 import { type AddressBytes, isIPv4 } from '../flow/address.ts';
@@ -18,6 +19,8 @@ import type { DecoderOptions, ExporterState } from './types.ts';
 
 /** An exporter silent for this long makes room when the table is full. */
 const IDLE_MS = 3_600_000;
+/** Routers send at least once a minute or so; who was heard over less time than this has yet to prove that it stays. */
+const PROVEN_AFTER_MS = 60_000;
 /** Routers have one domain per line card or engine; more than this in use at once are somebody's invention. */
 const DOMAINS_PER_EXPORTER = 256;
 /** Of all exporters together: beyond it, a new domain takes the place of the exporter's most idle one. */
@@ -46,7 +49,10 @@ export interface Exporter {
   readonly templates: Map<Template, Domain>;
   /** The domain of the newest datagram, to find it without a look-up. */
   newest: Domain | null;
+  readonly firstSeenMs: number;
   lastSeenMs: number;
+  /** It was heard over more than a moment. */
+  proven: boolean;
   pendingBytes: number;
   readonly newTemplates: TokenBucket;
 }
@@ -70,6 +76,7 @@ export class Domain implements ExporterState {
   clockSkewMs: number | null = null;
   readonly samplingRates = new Set<number>();
   templates = 0;
+  templatesRedefined = 0;
   readonly byId = new Map<number, Template>();
   readonly sampling = new SamplingTable();
   readonly unread = noUnread();
@@ -112,6 +119,9 @@ export class ExporterTable {
   readonly #limits: DecoderOptions['limits'];
   readonly #withPort: boolean;
   readonly #onForgotten: (domain: Domain) => void;
+  /** Those that are not proven, the one heard longest ago first. */
+  readonly #unproven = new Map<number | string, Exporter>();
+  readonly #onEvicted: () => void;
   #domains = 0;
   #templates = 0;
   #fields = 0;
@@ -119,8 +129,12 @@ export class ExporterTable {
   /** Of the newest datagram: exporters send several at a time, and comparing is cheaper than looking up. */
   #last: Exporter | null = null;
 
-  /** `onForgotten` is told of every domain that goes, with all that waits for it. */
-  constructor(options: DecoderOptions, onForgotten: (domain: Domain) => void) {
+  /**
+   * `onForgotten` is called for every domain that goes, with all that waits for it; `onEvicted` for every exporter that
+   * had to make room for a newcomer.
+   */
+  constructor(options: DecoderOptions, onForgotten: (domain: Domain) => void, onEvicted: () => void) {
+    this.#onEvicted = onEvicted;
     this.#limits = options.limits;
     this.#withPort = options.templateScope === 'address_port';
     this.#onForgotten = onForgotten;
@@ -162,17 +176,19 @@ export class ExporterTable {
   #exporter(address: AddressBytes, port: number, nowMs: number): Exporter | null {
     const last = this.#last;
     if (last !== null && last.port === port && isSame(last.address, address)) {
-      last.lastSeenMs = nowMs;
+      if (last.proven) last.lastSeenMs = nowMs;
+      else this.#hearUnproven(last, nowMs);
       return last;
     }
     const key = keyOf(address, port);
     const known = this.#exporters.get(key);
     if (known !== undefined) {
-      known.lastSeenMs = nowMs;
+      if (known.proven) known.lastSeenMs = nowMs;
+      else this.#hearUnproven(known, nowMs);
       this.#last = known;
       return known;
     }
-    if (this.#exporters.size >= this.#limits.exporters && !this.#forgetIdlestExporter(nowMs)) return null;
+    if (this.#exporters.size >= this.#limits.exporters && !this.#makeRoom(nowMs)) return null;
     const copy = Uint8Array.from(address);
     const exporter: Exporter = {
       key,
@@ -182,7 +198,9 @@ export class ExporterTable {
       domains: new Map(),
       templates: new Map(),
       newest: null,
+      firstSeenMs: nowMs,
       lastSeenMs: nowMs,
+      proven: false,
       pendingBytes: 0,
       newTemplates: new TokenBucket(
         Math.max(NEW_TEMPLATES_AT_ONCE, this.#limits.templatesPerExporter),
@@ -191,8 +209,29 @@ export class ExporterTable {
       ),
     };
     this.#exporters.set(key, exporter);
+    this.#unproven.set(key, exporter);
     this.#last = exporter;
     return exporter;
+  }
+
+  #hearUnproven(exporter: Exporter, nowMs: number): void {
+    exporter.lastSeenMs = nowMs;
+    this.#unproven.delete(exporter.key);
+    if (nowMs - exporter.firstSeenMs >= PROVEN_AFTER_MS) exporter.proven = true;
+    else this.#unproven.set(exporter.key, exporter);
+  }
+
+  /** More than half full: then what is not proven is not worth keeping over a restart. */
+  get isCrowded(): boolean {
+    return 2 * this.#exporters.size > this.#limits.exporters;
+  }
+
+  #makeRoom(nowMs: number): boolean {
+    const longestAgo = this.#unproven.values().next();
+    if (longestAgo.done) return this.#forgetIdlestExporter(nowMs);
+    this.#forgetExporter(longestAgo.value);
+    this.#onEvicted();
+    return true;
   }
 
   #forgetIdlestExporter(nowMs: number): boolean {
@@ -207,10 +246,15 @@ export class ExporterTable {
       this.#fullUntilMs = Math.min(idlest.lastSeenMs + IDLE_MS, nowMs + 1000);
       return false;
     }
-    for (const domain of [...idlest.domains.values()]) this.#forgetDomain(domain);
-    this.#exporters.delete(idlest.key);
-    if (this.#last === idlest) this.#last = null;
+    this.#forgetExporter(idlest);
     return true;
+  }
+
+  #forgetExporter(exporter: Exporter): void {
+    for (const domain of [...exporter.domains.values()]) this.#forgetDomain(domain);
+    this.#exporters.delete(exporter.key);
+    this.#unproven.delete(exporter.key);
+    if (this.#last === exporter) this.#last = null;
   }
 
   #forgetIdlestDomain(exporter: Exporter): void {

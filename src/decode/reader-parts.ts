@@ -51,12 +51,7 @@ export const BYTES = [
 export const OUT_COUNTERS: readonly number[] = [IE.postPacketDeltaCount, IE.postOctetDeltaCount];
 export const RESPONDER_COUNTERS: readonly number[] = [IE.responderPackets, IE.responderOctets];
 /** Counters of the record's own direction: without them, initiator and responder are its two. */
-const OWN_COUNTERS = [
-  IE.packetDeltaCount,
-  IE.octetDeltaCount,
-  IE.packetTotalCount,
-  IE.octetTotalCount,
-];
+const OWN_COUNTERS = [IE.packetDeltaCount, IE.octetDeltaCount, IE.packetTotalCount, IE.octetTotalCount];
 
 /** 2^53 octets are 9 petabytes: a delta beyond is a negative number, or no number at all. */
 export const ABSURD_HIGH = 0x200000;

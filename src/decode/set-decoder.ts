@@ -64,7 +64,13 @@ export class SetDecoder {
     this.#readers = new ReaderCache(MAX_READERS, { portsOnly: options.portsOnly !== undefined, tunnels });
     this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []), tunnels);
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
-    this.table = new ExporterTable(options, (domain) => this.drop('no_template', this.#pending.drop(domain)));
+    this.table = new ExporterTable(
+      options,
+      (domain) => this.drop('no_template', this.#pending.drop(domain)),
+      () => {
+        counters.exportersEvicted++;
+      },
+    );
   }
 
   get maxFields(): number {
@@ -170,7 +176,13 @@ export class SetDecoder {
       else {
         const definition = bytes.subarray(at, record.next);
         const known = facts.domain.byId.get(record.id);
-        if (known !== undefined && known.form === form && known.definition.equals(definition)) {
+        const same = known !== undefined && known.form === form && known.definition.equals(definition);
+        if (known !== undefined && !same) {
+          // RFC 7011 section 8.1: an id in use gets another layout only after a withdrawal, or a restart.
+          this.counters.templatesRedefined++;
+          facts.domain.templatesRedefined++;
+        }
+        if (known !== undefined && same) {
           this.table.refresh(facts.domain, known, facts.receivedAtMs);
           this.#countTemplate();
         } else if (!facts.domain.exporter.newTemplates.take(facts.receivedAtMs)) {

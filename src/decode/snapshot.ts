@@ -45,7 +45,10 @@ const snapshotSchema = z.object({ format: z.literal(FORMAT), domains: z.array(z.
 
 /** Everything that `restoreSnapshot` takes. */
 export function takeSnapshot(table: ExporterTable): z.infer<typeof snapshotSchema> {
-  const domains = [...table.domains()].filter(({ byId, version }) => byId.size > 0 && isTemplated(version));
+  const crowded = table.isCrowded;
+  const domains = [...table.domains()].filter(
+    ({ byId, version, exporter }) => byId.size > 0 && isTemplated(version) && (exporter.proven || !crowded),
+  );
   return { format: FORMAT, domains: domains.map(domainOf) };
 }
 

@@ -81,6 +81,8 @@ export interface ExporterState {
   /** What its records' OUT counters (23, 24) turned out to be, and how many counters could not be (negative ones). */
   readonly outMeaning?: OutMeaning;
   readonly absurdCounters?: number;
+  /** Templates that came again with another layout under the same id. */
+  templatesRedefined: number;
 }
 
 export interface DecoderCounters {
@@ -92,6 +94,9 @@ export interface DecoderCounters {
   readonly unread: Record<UnreadReason, number>;
   optionsRecords: number;
   templates: number;
+  templatesRedefined: number;
+  /** Exporters that were heard for a moment only and had to make room for others: see `limits.exporters`. */
+  exportersEvicted: number;
   /** Datagrams handed to `decode`. */
   datagrams: number;
 }

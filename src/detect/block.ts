@@ -34,8 +34,21 @@ export interface BlockInput {
   readonly missingLists: string | null;
   /** What a person decided about the host; null when nothing is in force. */
   readonly ruling: Ruling | null;
-  /** Blocks of other hosts in force, and those that began within the last hour. Asked only when it matters. */
-  readonly counts: () => { readonly active: number; readonly recent: number };
+  /** Asked only when it matters. */
+  readonly counts: () => BlockCounts;
+}
+
+/** What other hosts have of the bounds on blocks. */
+export interface BlockCounts {
+  /** Blocks in force, and those that began within the last hour. */
+  readonly active: number;
+  readonly recent: number;
+  /** Of the recent ones, those of hosts that the same exporter reported. */
+  readonly ofExporter: number;
+  /** Other exporters report, too. */
+  readonly othersReport: boolean;
+  /** Hosts that are held back for the rate and go on, and have more evidence against them. */
+  readonly stronger: number;
 }
 
 /** A decision as far as it is in force. */
@@ -72,6 +85,9 @@ export interface BlockDecision {
 export const BLOCK_PORT = 25;
 /** Begins the reason of a block that is refused only for coming with too many others: a person may still approve it. */
 export const HELD_BACK = 'held back';
+/** Begins the reasons of those that are held back for the rate of new blocks. */
+export const HELD_FOR_RATE = `${HELD_BACK}: too many new blocks within an hour`;
+const FOLLOWS = 'approve it by hand, or it follows when there is room';
 const RECORDS_NEEDED = 2;
 const DATAGRAMS_NEEDED = 2;
 /** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
@@ -116,19 +132,35 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (config.mode === 'observe') {
     return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
   }
-  const { active, recent } = input.counts();
+  const counts = input.counts();
+  const { active } = counts;
   if (active >= config.max_entries) {
     return refused(`the list is full (block.max_entries is ${config.max_entries})`);
   }
   if (ruling !== null) return { state: 'published', reason: ruling.reason };
-  if (recent >= config.max_new_per_hour) {
-    return refused(
-      `${HELD_BACK}: too many new blocks within an hour (block.max_new_per_hour is ${config.max_new_per_hour}); approve it by hand, or it follows when there is room`,
-    );
-  }
+  const held = heldForRate(config.max_new_per_hour, counts);
+  if (held !== null) return refused(held);
   return config.mode === 'propose'
     ? { state: 'proposed', reason: 'waits for approval' }
     : { state: 'published', reason: `the grade is ${GRADES[input.grade - 1]}` };
+}
+
+/**
+ * Why the rate of new blocks leaves no room, or null. No exporter gets more than half of the room while others report,
+ * too: whoever forges the datagrams of one must not use up what is there for hosts that others see. And who has less
+ * evidence against it waits for those that have more.
+ */
+function heldForRate(
+  bound: number,
+  { recent, ofExporter, othersReport, stronger }: BlockCounts,
+): string | null {
+  const name = `block.max_new_per_hour is ${bound}`;
+  if (recent >= bound) return `${HELD_FOR_RATE} (${name}); ${FOLLOWS}`;
+  if (othersReport && ofExporter >= Math.ceil(bound / 2))
+    return `${HELD_FOR_RATE} from one exporter, which gets half of the room (${name}); ${FOLLOWS}`;
+  if (recent + stronger >= bound)
+    return `${HELD_FOR_RATE} (${name}), and hosts with more evidence against them wait, too; ${FOLLOWS}`;
+  return null;
 }
 
 /** What a standing block of an incident of this grade becomes under the mode and the grade of today. */

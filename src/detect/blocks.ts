@@ -13,6 +13,7 @@ import {
   blockInterlock,
   blockTtlMs,
   decideBlock,
+  HELD_FOR_RATE,
   isStanding,
   rulingInForce,
   standingDecision,
@@ -28,6 +29,8 @@ import type { Sighting } from './screen.ts';
 const BLOCK_REFRESHES = 8;
 
 export interface Blocks {
+  /** Takes account of the block of a host that was restored. */
+  restored(host: Host, atMs: number): void;
   /** Looks at the block again after a record. True when its state changed. */
   reconsider(host: Host, s: Sighting, eventMs: number): boolean;
   /** Decides as if there were no block yet. True when the state changed. */
@@ -48,6 +51,10 @@ export interface Blocks {
    */
   applyDecision(host: Host): boolean;
 }
+
+/** How much evidence there is against a host, for who gets room first: by grade, then by sessions. */
+const strengthOf = ({ file }: Host): number =>
+  file.solidGrade * 2 ** 40 + Math.min(file.sessions, 2 ** 40 - 1);
 
 /** `decisions`: the newest decision about each host, by host key. */
 export function createBlocks(
@@ -76,14 +83,28 @@ export function createBlocks(
       hasSenders: state.policy.hasSenders,
       missingLists: state.policy.missingLists,
       ruling,
-      counts: () => ledger.count(host.slot, eventMs),
+      counts: () => ({
+        ...ledger.count(host.slot, eventMs, reporterOf(host), strengthOf(host)),
+        othersReport: vantagePoints.addresses > 1,
+      }),
     });
     // An ended block stays an ended block until there is a reason for another.
     if (block.state === 'expired' && (decision.state === 'none' || ruling?.action === 'release'))
       return false;
     const changedState = setBlock(host, decision, eventMs);
+    noteHeld(host, eventMs);
     if (ruling?.action === 'approve' && file.block.state === 'published') file.block.approvedBy = ruling.by;
     return changedState;
+  }
+
+  /** The exporter that reported the host first. */
+  const reporterOf = ({ file }: Host): string => file.interfaces[0]?.address ?? '';
+
+  /** Keeps account of who waits for the rate of new blocks. */
+  function noteHeld(host: Host, atMs: number): void {
+    const { state: now, reason } = host.file.block;
+    if (now === 'refused' && reason.startsWith(HELD_FOR_RATE)) ledger.hold(host.slot, strengthOf(host), atMs);
+    else ledger.letGo(host.slot);
   }
 
   const rulingOf = (host: Host, atMs: number) => rulingInForce(decisions.get(host.key), host.file.id, atMs);
@@ -99,7 +120,7 @@ export function createBlocks(
     // What waited long to be approved has not used up its time.
     const untilMs = Math.max(host.file.block.untilMs ?? 0, atMs + blockTtlMs(state.block, recurrence));
     host.file.block = { ...host.file.block, untilMs, approvedBy: by };
-    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs);
+    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs, reporterOf(host));
   }
 
   function refreshBlock(host: Host, eventMs: number): void {
@@ -109,7 +130,7 @@ export function createBlocks(
     // In steps, so that a busy host does not make a message of every record.
     if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
     block.untilMs = eventMs + ttlMs;
-    ledger.set(host.slot, block.sinceMs, block.untilMs);
+    ledger.set(host.slot, block.sinceMs, block.untilMs, reporterOf(host));
     outbox.publish(host);
   }
 
@@ -130,7 +151,8 @@ export function createBlocks(
       approvedBy: standing ? old.approvedBy : '',
       effect: published ? (old.effect ?? newEffect(eventMs)) : null,
     };
-    if (standing && sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
+    if (standing && sinceMs !== null && untilMs !== null)
+      ledger.set(host.slot, sinceMs, untilMs, reporterOf(host));
     counters.blocks[old.state]--;
     counters.blocks[decision.state]++;
     return decision.state !== old.state;
@@ -228,6 +250,11 @@ export function createBlocks(
   }
 
   return {
+    restored(host, atMs) {
+      const { sinceMs, untilMs } = host.file.block;
+      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs, reporterOf(host));
+      noteHeld(host, atMs);
+    },
     reconsider: reconsiderBlock,
     decideAnew,
     watch: watchBlock,

@@ -24,6 +24,8 @@ export interface ExporterSight {
   readonly flows?: number;
   readonly unread?: number;
   readonly unreadReasons?: readonly string[];
+  /** Templates that came with another layout under the same id. */
+  readonly templatesRedefined?: number;
 }
 
 export interface Sight {
@@ -31,8 +33,13 @@ export interface Sight {
   /** Datagrams that the kernel dropped and those received, over all listeners. */
   readonly kernelDrops: number;
   readonly datagrams: number;
-  /** Flows (or messages) that the bound of the spool cut, by stream. */
+  /** Flows (or messages) that the spool refused, by stream. */
   readonly spoolDropped: Readonly<Record<string, number>>;
+  /** The table of exporters was full: those that made room for others, and datagrams of those that found no room. */
+  readonly exportersEvicted?: number;
+  readonly exportersRefused?: number;
+  /** Why it refused the newest of them, by stream, in words. Absent: its bound was reached. */
+  readonly spoolRefusedFor?: Readonly<Record<string, string>>;
 }
 
 export interface CoverageWatch {
@@ -92,6 +99,10 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   let unreadSinceMs = startedAtMs;
   let spoolBefore: Readonly<Record<string, number>> = {};
   let spoolToldMs = startedAtMs;
+  let crowdBefore = { evicted: 0, refused: 0 };
+  let crowdToldMs = startedAtMs;
+  let redefinedBefore: ReadonlyMap<string, number> = new Map();
+  let redefinedToldMs = startedAtMs;
 
   const isDue = (cause: Cause, nowMs: number) =>
     nowMs - (toldMs.get(cause) ?? Number.NEGATIVE_INFINITY) >= config.interval;
@@ -228,7 +239,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
     return gaps;
   }
 
-  function cuts(nowMs: number, { spoolDropped }: Sight): Gap[] {
+  function cuts(nowMs: number, { spoolDropped, spoolRefusedFor }: Sight): Gap[] {
     if (!isDue('spool_cut', nowMs)) return [];
     const cut = Object.entries(spoolDropped)
       .map(([stream, total]) => ({ stream, rows: grown(spoolBefore[stream], total) }))
@@ -245,9 +256,67 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         lost: cut.reduce((sum, { rows }) => sum + rows, 0),
         reasons: cut.map(
           ({ stream, rows }) =>
-            `${rows} rows of ${stream} were not kept: the spool is full (spool.max_bytes)`,
+            `${rows} rows of ${stream} were not kept: ${spoolRefusedFor?.[stream] || 'the spool is full (spool.max_bytes)'}`,
         ),
         identity: [sinceMs, ...cut.flatMap(({ stream, rows }) => [stream, rows])],
+      },
+    ];
+  }
+
+  function crowds(nowMs: number, { exportersEvicted = 0, exportersRefused = 0 }: Sight): Gap[] {
+    if (!isDue('exporters_full', nowMs)) return [];
+    const evicted = grown(crowdBefore.evicted, exportersEvicted);
+    const refused = grown(crowdBefore.refused, exportersRefused);
+    if (evicted + refused === 0) return [];
+    crowdBefore = { evicted: exportersEvicted, refused: exportersRefused };
+    const sinceMs = crowdToldMs;
+    crowdToldMs = nowMs;
+    return [
+      {
+        cause: 'exporters_full',
+        exporters: [],
+        sinceMs,
+        lost: refused,
+        reasons: [
+          `more source addresses sent exports than collector.limits.exporters allows: ${evicted} that were heard for a moment ` +
+            `made room for others, and ${refused} datagrams of newcomers were refused. Source addresses can be forged: name ` +
+            'your routers in collector.exporters',
+        ],
+        identity: [sinceMs, evicted, refused],
+      },
+    ];
+  }
+
+  function redefinitions(nowMs: number, exporters: readonly ExporterSight[]): Gap[] {
+    if (!isDue('template_redefined', nowMs)) return [];
+    const now = new Map(
+      exporters.map((one) => [`${one.address} ${one.domain}`, one.templatesRedefined ?? 0]),
+    );
+    const changed = exporters.flatMap(({ address, domain }) => {
+      const key = `${address} ${domain}`;
+      const templates = grown(redefinedBefore.get(key), now.get(key) ?? 0);
+      return templates > 0 ? [{ address, domain, templates }] : [];
+    });
+    redefinedBefore = now;
+    if (changed.length === 0) return [];
+    const sinceMs = redefinedToldMs;
+    redefinedToldMs = nowMs;
+    return [
+      {
+        cause: 'template_redefined',
+        exporters: changed,
+        sinceMs,
+        lost: 0,
+        reasons: named(
+          changed,
+          ({ address, domain, templates }) =>
+            `exporter ${address} domain ${domain} changed the layout of ${templates} templates that were in use: it was ` +
+            'reconfigured, or somebody forges its datagrams. Records between two layouts may be read wrongly',
+        ),
+        identity: [
+          sinceMs,
+          ...changed.flatMap(({ address, domain, templates }) => [address, domain, templates]),
+        ],
       },
     ];
   }
@@ -263,6 +332,8 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         ...losses(nowMs, sight, exporters),
         ...unread(nowMs, exporters),
         ...cuts(nowMs, sight),
+        ...crowds(nowMs, sight),
+        ...redefinitions(nowMs, exporters),
       ];
       for (const { cause } of gaps) toldMs.set(cause, nowMs);
       counters.alerts += gaps.length;

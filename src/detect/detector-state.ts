@@ -16,12 +16,19 @@ import { createHostTable, type Host, type HostTable } from './host-table.ts';
 import type { Policy } from './policy.ts';
 import type { IgnoreReason } from './screen.ts';
 import { createSessionTable, type SessionTable } from './sessions.ts';
+import type { WarmUps } from './warm-up.ts';
 
 export interface DetectorOptions {
   readonly policy: Policy;
   readonly detection: DetectionConfig;
   readonly block: BlockConfig;
 }
+
+/** Where nothing bounds the hosts. */
+const MANY_HOSTS = 1_000_000;
+
+/** How many hosts there may be. */
+export const mostHosts = ({ max_hosts }: DetectionConfig): number => max_hosts ?? MANY_HOSTS;
 
 export interface DetectorCounters {
   /** TCP records on a mail port. */
@@ -53,8 +60,8 @@ export interface DetectorState {
   clockMs: number;
   /** No timer is due before this. */
   nextTimerMs: number;
-  /** The end of the warm-up; each partition that is taken up in the middle begins one. */
-  warmUntilMs: number;
+  /** By partition, while it lasts. */
+  readonly warmUps: WarmUps;
   readonly sessions: SessionTable;
   readonly halves: HalfSessions;
   readonly tables: CaseTables;
@@ -80,7 +87,7 @@ export function createDetectorState({ policy, detection, block }: DetectorOption
     neededGrade: gradeNumber(block.grade),
     clockMs: 0,
     nextTimerMs: Number.POSITIVE_INFINITY,
-    warmUntilMs: Number.NEGATIVE_INFINITY,
+    warmUps: new Map(),
     sessions,
     halves: createHalfSessions(sessions),
     tables,

@@ -28,6 +28,7 @@ import { createSessionAccount } from './session-account.ts';
 import { LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
 import { createTally } from './tally.ts';
+import { endWarmUp } from './warm-up.ts';
 
 /** Where a batch lies in the mail stream. All batches of one message have the same position. */
 interface StreamPosition {
@@ -47,6 +48,12 @@ export interface Detector {
   take(): { readonly alerts: Alert[]; readonly incidents: Incident[] };
   /** Continues an incident of an earlier process. Call before the first batch of its partition. */
   restore(incident: Incident): void;
+  /**
+   * Says where the reading of a partition begins, before its first batch. `from`: the first offset that is not
+   * committed, null when nothing is; `end`: the messages before it were there when this process began. Without it,
+   * nothing was read before.
+   */
+  resume(partition: number, place: { readonly from: number | null; readonly end: number }): void;
   /**
    * Puts another policy and other thresholds in force, between two records: the next record is judged by them, and what
    * they have nothing against is closed and unblocked at once. Sizes, timeouts, ports and sites must be as they were.
@@ -89,12 +96,23 @@ export function createDetector(options: DetectorOptions): Detector {
   const life = createIncidentLife(state, outbox, blocks, () => tally);
   const accounts = createSessionAccount(state, outbox, life, () => tally);
   const begun = new Set<number>();
+  const places = new Map<number, { readonly from: number | null; readonly end: number }>();
+  /** The newest receive time of a record. The clock may be beyond it, by `advance`. */
+  let recordsMs = 0;
 
-  /** A stream that is read from its very beginning, or for the first time, needs no warm-up. */
+  /**
+   * Begins the warm-up of a partition, where one is due: see `warm-up.ts`. A gap between what was committed and what
+   * comes first (the stream no longer holds it) means that nobody has read what comes now.
+   */
   function begin(partition: number, offset: number, receivedMs: number): void {
     begun.add(partition);
-    if (offset > 0 && counters.restored > 0)
-      state.warmUntilMs = Math.max(state.warmUntilMs, receivedMs + warmUpMs);
+    const place = places.get(partition);
+    if (place === undefined || place.from === null || offset > place.from) return;
+    state.warmUps.set(partition, {
+      fromMs: receivedMs - LATENESS_MS,
+      untilMs: receivedMs + warmUpMs,
+      end: place.end,
+    });
   }
 
   // The path of a record. One sighting serves all rows.
@@ -103,6 +121,7 @@ export function createDetector(options: DetectorOptions): Detector {
 
   function observeRow(columns: FlowColumns, row: number): void {
     const receivedMs = readWide(columns.received_at, row);
+    if (receivedMs > recordsMs) recordsMs = receivedMs;
     if (receivedMs > state.clockMs) moveClock(receivedMs);
     sighting.receivedMs = receivedMs;
     const reason = screen(columns, row, sighting);
@@ -167,6 +186,7 @@ export function createDetector(options: DetectorOptions): Detector {
         if (halves.size > state.detection.max_sessions) accounts.releaseHalf(state.clockMs);
       }
       sighting.columns = null;
+      endWarmUp(state.warmUps, partition, offset, recordsMs);
       marks.done(partition, offset, fromMs, state.clockMs);
     },
     advance(nowMs) {
@@ -190,7 +210,9 @@ export function createDetector(options: DetectorOptions): Detector {
       const host = hosts.find(site, address, 0);
       if (host !== undefined && blocks.applyDecision(host)) life.schedule(host);
     },
-    safeOffset: (partition) => marks.safe(partition, state.clockMs),
+    resume: (partition, place) => void places.set(partition, place),
+    // By the records' time: a clock that ran ahead without them proves nothing about what was read.
+    safeOffset: (partition) => marks.safe(partition, recordsMs),
     openIncidents() {
       const open: Incident[] = [];
       for (const slot of hosts.slots()) {

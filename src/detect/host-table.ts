@@ -1,11 +1,12 @@
 /**
  * The hosts that have or had an incident, each with the newest case file, in records of a fixed size.
  *
- * Bounded: the host that was longest quiet is named for leaving first; what that means for its incident is up to the
- * caller. A host is found by the words of its site and address; texts are made only when something is told of it.
+ * Bounded: in a full table the host that was longest quiet is named for leaving, and of an IPv6 /64 that has more than
+ * its share the newest one of its own, so that invented addresses push out each other. What that means for its incident
+ * is up to the caller. A host is found by the words of its site and address; texts are made only when something is told of it.
  */
 
-import { formatAddress } from '../flow/address.ts';
+import { formatAddress, isIPv4 } from '../flow/address.ts';
 import { endCase } from './case-file.ts';
 import { CaseFile } from './case-file-record.ts';
 import {
@@ -31,6 +32,14 @@ import { groupName } from './members.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { SlotIndex } from './slot-index.ts';
 import { SlotList } from './slot-list.ts';
+
+/** One IPv6 /64 gets this part of the table, or so many hosts where that is more: a subnet has rarely more in use. */
+const PREFIX_SHARE = 16;
+const LEAST_OF_PREFIX = 1024;
+/** A power of two: 1 MB. */
+const PREFIX_COUNTS = 1 << 18;
+/** The newest hosts among which one of the same /64 is looked for. */
+const LOOK_AT = 64;
 
 /** A view of one host at a time, as CaseFile is of its file. */
 export class Host implements HostName {
@@ -128,8 +137,8 @@ export interface HostTable {
   readonly size: number;
   /** Hosts whose file differs from the last published incident, longest first. */
   readonly dirty: SlotList;
-  /** The host that was longest quiet, in a view of its own. */
-  oldest(): Host | null;
+  /** The host that has to leave before this one is added, in a view of its own. Null while there is room for `most`. */
+  leaving(bytes: Uint8Array, at: number, most: number): Host | null;
   find(site: number, bytes: Uint8Array, at: number): Host | undefined;
   at(slot: number): Host;
   /** Adds a host that is not in the table, with an empty file. */
@@ -154,6 +163,21 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
   const view = new Host(tables, siteNames);
   const leaving = new Host(tables, siteNames);
   const seed = randomSeed();
+  /** Hosts of each IPv6 /64, by a hash of the prefix: two prefixes may share a count. */
+  const perPrefix = new Uint32Array(PREFIX_COUNTS);
+
+  function prefixOf(bytes: Uint8Array, at: number): number {
+    return finish(mix(mix(seed, readWord(bytes, at)), readWord(bytes, at + 4))) & (PREFIX_COUNTS - 1);
+  }
+
+  function isOfPrefix(slot: number, bytes: Uint8Array, at: number): boolean {
+    const words = store.words32(slot);
+    const word = store.word(slot);
+    return (
+      (words[word + HOST_KEY] | 0) === readWord(bytes, at) &&
+      (words[word + HOST_KEY + 1] | 0) === readWord(bytes, at + 4)
+    );
+  }
 
   function hashOf(site: number, bytes: Uint8Array, at: number): number {
     let hash = mix(seed, site);
@@ -174,7 +198,18 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       return index.size;
     },
     dirty,
-    oldest: () => (index.size === 0 ? null : leaving.select(order.oldest())),
+    leaving(bytes, at, most) {
+      if (index.size === 0) return null;
+      const share = Math.max(LEAST_OF_PREFIX, Math.floor(most / PREFIX_SHARE));
+      if (!isIPv4(bytes, at) && perPrefix[prefixOf(bytes, at)] >= share) {
+        let slot = order.newest();
+        for (let looked = 0; slot >= 0 && looked < LOOK_AT; looked++) {
+          if (isOfPrefix(slot, bytes, at)) return leaving.select(slot);
+          slot = order.previous(slot);
+        }
+      }
+      return index.size < most ? null : leaving.select(order.oldest());
+    },
     find(site, bytes, at) {
       const hash = hashOf(site, bytes, at);
       for (let place = index.probe(hash, hash); place >= 0; place = index.probe(hash, place + 1)) {
@@ -192,6 +227,7 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       store.set(slot, HASH, hash);
       index.add(hash, slot);
       order.append(slot);
+      if (!isIPv4(bytes, at)) perPrefix[prefixOf(bytes, at)]++;
       view.select(slot);
       view.partition = partition;
       view.offset = offset;
@@ -203,6 +239,7 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
     remove(host) {
       const { slot } = host;
       endCase(host.file);
+      if (!isIPv4(host.bytes, 0)) perPrefix[prefixOf(host.bytes, 0)]--;
       if (host.dirtySinceMs !== 0) dirty.remove(slot);
       index.remove(store.get(slot, HASH), slot);
       order.remove(slot);

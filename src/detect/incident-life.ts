@@ -11,7 +11,7 @@ import { silenceDueMs } from './block-effect.ts';
 import type { Blocks } from './blocks.ts';
 import { beginCase } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
-import { type DetectorState, gradeOf } from './detector-state.ts';
+import { type DetectorState, gradeOf, mostHosts } from './detector-state.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import type { Host } from './host-table.ts';
 import { fromIncident, incidentId, restoreCase, type Watermark } from './incidents.ts';
@@ -89,8 +89,9 @@ export function createIncidentLife(
   }
 
   function addHost(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host {
-    const oldest = hosts.size >= state.detection.max_hosts ? hosts.oldest() : null;
-    if (oldest !== null) evictHost(oldest);
+    const most = mostHosts(state.detection);
+    const leaving = hosts.leaving(bytes, at, most);
+    if (leaving !== null) evictHost(leaving);
     return hosts.add(site, bytes, at, watermark);
   }
 
@@ -224,9 +225,8 @@ export function createIncidentLife(
       const host = addHost(site, address, 0, restored.watermark);
       host.restored = restored.watermark;
       restoreCase(host.file, restored);
-      const { sinceMs, untilMs } = block;
-      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs);
       const atMs = Math.max(state.clockMs, host.clockMs);
+      blocks.restored(host, host.file.lastMs);
       if (blocks.applyPolicy(host, atMs)) {
         outbox.changed(host, null, atMs);
         outbox.alert('updated', host, atMs);

@@ -15,6 +15,7 @@ import { TRIAL } from './sampled-dialogue.ts';
 import { emptySighting, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 import { type Before, bytesOf, nothingBefore, packetsOf, type Tally } from './tally.ts';
+import { isWarmingUp } from './warm-up.ts';
 
 export interface SessionAccount {
   /** Notes what the session counts for; before a record is added to it. */
@@ -80,15 +81,12 @@ export function createSessionAccount(
 
   /**
    * True when what was published by an earlier process has this record, or this timer, in its figures, so that it only
-   * rebuilds what was in memory. The first records after a restart always are: see warmUpMs.
+   * rebuilds what was in memory. The first records after a restart always are: see warm-up.ts.
    */
   function isTold(restored: Watermark | null, s: Sighting, eventMs: number): boolean {
-    if (s.receivedMs <= state.warmUntilMs) return true;
-    if (restored === null) return false;
-    if (s.columns === null) return eventMs <= restored.clockMs;
-    return (
-      s.partition === restored.partition && s.offset <= restored.offset && s.receivedMs <= restored.clockMs
-    );
+    if (isWarmingUp(state.warmUps, s)) return true;
+    if (restored === null || s.partition !== restored.partition || s.offset > restored.offset) return false;
+    return (s.columns === null ? eventMs : s.receivedMs) <= restored.clockMs;
   }
 
   function regrade(session: Session, s: Sighting): void {

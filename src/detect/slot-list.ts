@@ -33,6 +33,16 @@ export class SlotList {
     return this.store.get(slot, this.after) - 1;
   }
 
+  /** The slot that was put in last, -1 when the list is empty. */
+  newest(): number {
+    return this.last - 1;
+  }
+
+  /** The slot that came before, -1 for none. */
+  previous(slot: number): number {
+    return this.store.get(slot, this.before) - 1;
+  }
+
   append(slot: number): void {
     const { store } = this;
     store.set(slot, this.before, this.last);

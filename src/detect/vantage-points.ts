@@ -26,6 +26,8 @@ export interface VantagePoints {
   /** The observer of an address and a domain, which may have been seen by an earlier process only. */
   observerNamed(address: string, domain: number): number;
   observer(id: number): VantagePoint;
+  /** How many addresses of exporters there are. */
+  readonly addresses: number;
 }
 
 export function createVantagePoints(): VantagePoints {
@@ -34,6 +36,7 @@ export function createVantagePoints(): VantagePoints {
   const points: number[] = [];
   const observers: VantagePoint[] = [];
   const observerIds = new Map<string, number>();
+  const addresses = new Set<string>();
   const lastAddress = new Uint8Array(16);
   let lastDomain = -1;
   let lastKind = -1;
@@ -44,6 +47,7 @@ export function createVantagePoints(): VantagePoints {
     let id = observerIds.get(key);
     if (id === undefined) {
       id = observers.push({ address, domain }) - 1;
+      addresses.add(address);
       observerIds.set(key, id);
     }
     return id;
@@ -84,5 +88,8 @@ export function createVantagePoints(): VantagePoints {
     observerOf: (id) => points[id],
     observerNamed,
     observer: (id) => observers[id],
+    get addresses() {
+      return addresses.size;
+    },
   };
 }

@@ -41,7 +41,8 @@ export interface AuditEntry {
     | 'hold_back'
     | 'rollback'
     | 'rollback_end'
-    | 'hook_failed';
+    | 'hook_failed'
+    | 'forget_lost';
   readonly why: string;
   readonly host?: string;
   /** Of a decision about the host. */
@@ -96,6 +97,8 @@ export interface AclDesk {
   rollback(
     request: Author & { readonly target?: string | undefined; readonly to?: string | undefined },
   ): Promise<readonly string[]>;
+  /** Lets go of listed hosts whose incident was lost; until then the lists stay as they are. */
+  forgetLost(request: Author): Promise<readonly string[]>;
   /** Ends what a rollback began; without targets for all. */
   follow(request: Author & { readonly targets: readonly string[] }): Promise<readonly string[]>;
 }

@@ -6,13 +6,12 @@
  * nobody can prove more.
  */
 
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
+import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { duration } from '../config/values.ts';
-import { RogueSmtpError } from '../errors.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
 import type { AclDesk } from './acl-desk.ts';
+import { boundedBody, ownRequestsOnly } from './own-requests.ts';
 import { valid } from './valid.ts';
 
 const MAX_BODY_BYTES = 256 * 1024;
@@ -39,6 +38,7 @@ const rollbackBody = z.strictObject({
     .optional(),
   ...author,
 });
+const forgetLostBody = z.strictObject(author);
 const followBody = z.strictObject({ targets: z.array(targetName).max(1000).default([]), ...author });
 const logQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(DEFAULT_LOG_ENTRIES) });
 const diffQuery = z.object({ target: targetName.optional() });
@@ -55,12 +55,7 @@ export function createAclRoutes(desk: AclDesk): Hono {
   );
 
   app.use(ownRequestsOnly);
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: (context) => context.json({ error: `the body is over ${MAX_BODY_BYTES} bytes` }, 413),
-    }),
-  );
+  app.use(boundedBody(MAX_BODY_BYTES));
   const act = <Body extends { readonly by: string }>(
     path: string,
     schema: z.ZodType<Body>,
@@ -74,25 +69,9 @@ export function createAclRoutes(desk: AclDesk): Hono {
   act('/reject', rejectBody, (body) => desk.reject(body));
   act('/release', releaseBody, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
   act('/rollback', rollbackBody, (body) => desk.rollback(body));
+  act('/forget-lost', forgetLostBody, (body) => desk.forgetLost(body));
   act('/follow', followBody, (body) => desk.follow(body));
   return app;
-}
-
-/** A browser that is shown another site must not be made to decide anything, with the operator's credentials in it. */
-const ownRequestsOnly: MiddlewareHandler = async (context, next) => {
-  if (context.req.method === 'GET' || context.req.method === 'HEAD') return next();
-  const origin = context.req.header('origin');
-  const site = context.req.header('sec-fetch-site');
-  const isOwn = origin === undefined || originHost(origin) === context.req.header('host');
-  if (!isOwn || (site !== undefined && site !== 'same-origin' && site !== 'none'))
-    return context.json({ error: 'refused: the request comes from another site' }, 403);
-  if (!/^application\/json\b/i.test(context.req.header('content-type') ?? ''))
-    throw new RogueSmtpError('usage', 'send JSON, with Content-Type: application/json');
-  return next();
-};
-
-function originHost(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host : null;
 }
 
 /** The name of Basic, or what the caller says; a desk without a name is the API itself. */

@@ -1,15 +1,20 @@
 /**
  * Who may talk to the HTTP server.
  *
- * With a token, every request but the health checks must carry it: as `Bearer`, as the password of `Basic`, or as
- * `X-ClickHouse-Key`. Without one the server listens on loopback only, and the guard then also refuses requests whose Host
- * or Origin is not loopback, so that a web page open in the operator's browser cannot read incidents by DNS rebinding.
+ * A request that a page of another site caused is refused first, whatever its method or path: browsers say so in
+ * Sec-Fetch-Site (W3C Fetch Metadata), also where they send no Origin, as for an image or a GET. With a token, every
+ * request but the health checks must carry it: as `Bearer`, as the password of `Basic`, or as `X-ClickHouse-Key`. Without
+ * one the server listens on loopback only, and the guard then also refuses requests whose Host or Origin is not loopback,
+ * so that a web page open in the operator's browser cannot read incidents by DNS rebinding.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
 
-const OPEN_PATHS = new Set(['/healthz', '/readyz']);
+/** Answered without a token. */
+const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+/** `none`: the user typed the address. `same-site` is another port or subdomain, so another program's page. */
+const OWN_FETCH_SITES = new Set(['same-origin', 'none']);
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 export interface Refusal {
@@ -18,14 +23,20 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Asks for the token; `answer` puts a refusal into the words of its protocol. */
+/** Asks for the token; `answer` puts a refusal into the words of its protocol. `openPaths` need none. */
 export function createGuard(
   token: string | undefined,
   answer: (context: Context, refusal: Refusal) => Response,
+  openPaths = HEALTH_PATHS,
 ): MiddlewareHandler {
   const expected = token === undefined ? null : digest(token);
   return async (context, next) => {
-    if (OPEN_PATHS.has(context.req.path)) return next();
+    if (isForeignFetch(context))
+      return answer(context, {
+        why: 'foreign',
+        message: 'refused: the request comes from a page of another site (Sec-Fetch-Site)',
+      });
+    if (openPaths.has(context.req.path)) return next();
     if (expected === null) {
       const host = hostName(context.req.header('host'));
       const origin = context.req.header('origin');
@@ -43,6 +54,12 @@ export function createGuard(
       message: 'a token is needed: Authorization: Bearer <http.token>',
     });
   };
+}
+
+/** A browser says that a page of another site caused the request. */
+export function isForeignFetch(context: Context): boolean {
+  const site = context.req.header('sec-fetch-site');
+  return site !== undefined && !OWN_FETCH_SITES.has(site);
 }
 
 function presentedToken(header: string | undefined): string | null {

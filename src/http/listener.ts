@@ -1,18 +1,29 @@
 /**
  * One listening HTTP server for a fetch handler: starts with a clear error, ends without cutting answers short.
  *
- * It knows nothing of what is served, and never waits longer than a moment for clients when it stops.
+ * It knows nothing of what is served, and never waits longer than a moment for clients when it stops. Connections are
+ * bounded, in all and per address: each is an open file of the process, and the spool needs some, too.
  */
 
+import type { Socket } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
 import type { SocketAddress } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { createClientSlots } from './client-slots.ts';
 
 export interface HttpListener {
   /** The address with the port that was given. Throws `io`, naming the key of the configuration. */
   start(): Promise<SocketAddress>;
   stop(): Promise<void>;
 }
+
+const MAX_CONNECTIONS = 256;
+const MAX_CONNECTIONS_PER_ADDRESS = 128;
+/**
+ * After so long without a byte the kernel asks whether the peer is there: ten times, one second apart (libuv's choice).
+ * A peer that vanished without a word then gives its connection back within half a minute.
+ */
+const KEEP_ALIVE_MS = 15_000;
 
 /** How long stopping waits for answers under way. */
 export const GOODBYE_MS = 500;
@@ -23,12 +34,25 @@ export function createHttpListener(
   fetch: (request: Request) => Response | Promise<Response>,
 ): HttpListener {
   let server: ServerType | null = null;
+  const slots = createClientSlots({ total: MAX_CONNECTIONS, perAddress: MAX_CONNECTIONS_PER_ADDRESS });
+
+  function admit(socket: Socket): void {
+    const release = slots.take(socket.remoteAddress ?? '');
+    if (release === null) {
+      socket.destroy();
+      return;
+    }
+    socket.once('close', release);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  }
+
   return {
     start() {
       return new Promise((resolve, reject) => {
         const made = serve({ fetch, hostname: listen.host, port: listen.port }, (address) =>
           resolve({ host: listen.host, port: address.port }),
         );
+        made.on('connection', admit);
         made.once('error', (error: Error) => {
           reject(new RogueSmtpError('io', `${key}: ${messageOf(error)}`, { cause: error }));
         });

@@ -6,9 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Context, Hono } from 'hono';
-import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
@@ -17,10 +15,12 @@ import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { AclDesk } from './acl-desk.ts';
 import { createAclRoutes } from './acl-routes.ts';
+import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';
 import { ipsetScript, textList } from './list-forms.ts';
-import { createHttpListener, GOODBYE_MS, type HttpListener } from './listener.ts';
-import type { AclRenderRequest, ReadModel } from './read-model.ts';
+import { createHttpListener, type HttpListener } from './listener.ts';
+import { boundedBody, ownRequestsOnly } from './own-requests.ts';
+import type { AclRenderRequest, PolicyStatus, ReadModel } from './read-model.ts';
 import { valid } from './valid.ts';
 
 export interface HttpServerOptions {
@@ -32,8 +32,8 @@ export interface HttpServerDependencies {
   readonly model: ReadModel;
   /** Prometheus text, and its content type. */
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
-  /** What is not ready yet, in words; empty when everything is. */
-  readonly notReady: () => readonly string[];
+  /** What is not ready, in words; empty when everything is. Answers within seconds, whatever hangs. */
+  readonly notReady: () => readonly string[] | Promise<readonly string[]>;
   /** Calls back with every alert from now on, until the returned function is called. */
   readonly onAlert: (listener: (alert: Alert) => void) => () => void;
   /** Hosts of a family that are in the block lists now, in numerical order. */
@@ -42,15 +42,12 @@ export interface HttpServerDependencies {
   readonly aclTarget: (name: string, family: '4' | '6', revision?: string) => Promise<string>;
   /** Where people decide about blocks; null where this process has no lists. */
   readonly desk: AclDesk | null;
+  /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
+  readonly reload: (force: boolean) => Promise<PolicyStatus>;
   /** Answers what comes under /clickhouse. */
   readonly clickhouse: (request: Request) => Response | Promise<Response>;
   readonly onError: (path: string, error: unknown) => void;
 }
-
-const MAX_EVENT_CLIENTS = 64;
-/** Alerts that wait for a slow client of /events; one that falls further behind is disconnected. */
-const MAX_EVENTS_WAITING = 1000;
-const GOODBYE_STEP_MS = 10;
 
 const alertsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100_000).default(100),
@@ -68,14 +65,16 @@ const renderQuery = z.strictObject({
   site: z.string().max(63).optional(),
 });
 
+const reloadBody = z.strictObject({ force: z.boolean().default(false) });
+const MAX_BODY_BYTES = 1024;
+
 export function createHttpServer(
   options: HttpServerOptions,
   dependencies: HttpServerDependencies,
 ): HttpListener {
   const { model } = dependencies;
   const app = new Hono();
-  let eventClients = 0;
-  const closing = new AbortController();
+  const events = createEventsRoute((listener) => dependencies.onAlert(listener));
 
   app.use(async (context, next) => {
     await next();
@@ -87,8 +86,8 @@ export function createHttpServer(
   app.use(createGuard(options.token, refuse));
 
   app.get('/healthz', (context) => context.text('ok\n'));
-  app.get('/readyz', (context) => {
-    const reasons = dependencies.notReady();
+  app.get('/readyz', async (context) => {
+    const reasons = await dependencies.notReady();
     return reasons.length === 0
       ? context.text('ready\n')
       : context.text(`not ready: ${reasons.join('; ')}\n`, 503);
@@ -121,6 +120,11 @@ export function createHttpServer(
     return context.json({ text, entries, left_out: leftOut });
   });
 
+  app.post('/api/v1/reload', ownRequestsOnly, boundedBody(MAX_BODY_BYTES), async (context) => {
+    const { force } = valid(reloadBody, await context.req.json().catch(() => null));
+    return context.json(await dependencies.reload(force));
+  });
+
   if (dependencies.desk !== null) app.route('/api/v1/acl', createAclRoutes(dependencies.desk));
 
   app.get('/v1/lists/:name', async (context) => {
@@ -146,34 +150,7 @@ export function createHttpServer(
     return conditional(context, await dependencies.aclTarget(context.req.param('target'), family, revision));
   });
 
-  app.get('/events', (context) => {
-    if (eventClients >= MAX_EVENT_CLIENTS) return context.json({ error: 'too many clients of /events' }, 503);
-    eventClients++;
-    return streamSSE(context, async (stream) => {
-      let end = () => {};
-      const ended = new Promise<void>((resolve) => {
-        end = resolve;
-      });
-      stream.onAbort(end);
-      closing.signal.addEventListener('abort', end, { once: true });
-      let waiting = 0;
-      const stopListening = dependencies.onAlert((alert) => {
-        if (++waiting > MAX_EVENTS_WAITING) return end();
-        stream
-          .writeSSE({ id: alert.alert_id, event: alert.kind, data: JSON.stringify(alert) })
-          .then(() => waiting--)
-          .catch(end);
-      });
-      try {
-        await stream.write(': connected\n\n');
-        await ended;
-      } finally {
-        stopListening();
-        closing.signal.removeEventListener('abort', end);
-        eventClients--;
-      }
-    });
-  });
+  app.get('/events', (context) => events.answer(context));
 
   app.notFound((context) => context.json({ error: `there is no ${context.req.path}` }, 404));
   app.onError((error, context) => {
@@ -189,10 +166,7 @@ export function createHttpServer(
   return {
     start: listener.start,
     async stop() {
-      closing.abort();
-      // Clients of /events get the proper end of their stream, so that they can tell it from a broken connection.
-      for (let waitedMs = 0; eventClients > 0 && waitedMs < GOODBYE_MS; waitedMs += GOODBYE_STEP_MS)
-        await sleep(GOODBYE_STEP_MS);
+      await events.stop();
       await listener.stop();
     },
   };

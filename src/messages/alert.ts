@@ -113,6 +113,10 @@ const COVERAGE_CAUSES = [
   'list_stale',
   'tables_full',
   'unread_addresses',
+  'exporters_full',
+  'template_redefined',
+  'data_damaged',
+  'clock_stepped',
 ] as const;
 
 export const alertSchema = z.object({

@@ -4,8 +4,8 @@
  * What has come is asked for before what has gone wrong, so that an answer just before the end of a session counts.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientChannel } from 'ssh2';
+import { elapsed, firstOf, type Source } from '../waiting.ts';
 import { DeviceError } from './report.ts';
 
 export interface Arrival {
@@ -21,6 +21,12 @@ export interface Arrival {
 export function createArrival(channel: ClientChannel, timeoutMs: number): Arrival {
   let failure: DeviceError | null = null;
   let wake: () => void = () => undefined;
+  const woken: Source<void> = (resolve) => {
+    wake = resolve;
+    return () => {
+      wake = () => undefined;
+    };
+  };
   const fail = (reason: string) => {
     failure ??= new DeviceError(reason);
     wake();
@@ -41,15 +47,7 @@ export function createArrival(channel: ClientChannel, timeoutMs: number): Arriva
         if (failure !== null) throw failure;
         const left = endsAt - performance.now();
         if (left <= 0) throw new DeviceError(`${late()} within ${timeoutMs / 1000} s`);
-        const timer = new AbortController();
-        const woken = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        await Promise.race([
-          woken,
-          sleep(left, undefined, { signal: timer.signal, ref: false }).catch(() => undefined),
-        ]);
-        timer.abort();
+        await firstOf<void>(woken, elapsed(left, undefined, { ref: false }));
       }
     },
   };

@@ -6,11 +6,11 @@
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientChannel } from 'ssh2';
 import type { PushSettings } from '../config/schema.ts';
 import { readSecret, readSecretLine } from '../config/secret.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { elapsed, firstOf, type Source, settled } from '../waiting.ts';
 import { DeviceError } from './report.ts';
 
 export interface SshConnection {
@@ -32,25 +32,34 @@ export async function connectSsh(settings: PushSettings, signal: AbortSignal): P
   signal.throwIfAborted();
   const client = new Client();
   let seen: string | null = null;
-  const ended = new Promise<never>((_, reject) => {
-    client.on('error', (error) => reject(describe(error, seen, settings)));
-    client.on('close', () => reject(new DeviceError('the device closed the connection')));
-    signal.addEventListener('abort', () => reject(new DeviceError(messageOf(signal.reason))), { once: true });
-  });
-  ended.catch(() => undefined);
-  signal.addEventListener('abort', () => client.destroy(), { once: true });
-  const within = async <T>(what: string, wait: Promise<T>): Promise<T> => {
-    const timer = new AbortController();
-    const late = sleep(settings.timeout, undefined, { signal: timer.signal, ref: false }).then(() => {
-      throw new DeviceError(`${what}: no answer within ${settings.timeout / 1000} s`);
-    });
-    try {
-      return await Promise.race([wait, ended, late]);
-    } finally {
-      timer.abort();
-      late.catch(() => undefined);
-    }
+  let end: DeviceError | null = null;
+  const onEnd = new Set<(error: DeviceError) => void>();
+  const fail = (error: DeviceError) => {
+    end ??= error;
+    for (const listener of [...onEnd]) listener(end);
   };
+  const ended: Source<never> = (_, reject) => {
+    if (end !== null) reject(end);
+    else onEnd.add(reject);
+    return () => onEnd.delete(reject);
+  };
+  const onAbort = () => {
+    fail(new DeviceError(messageOf(signal.reason)));
+    client.destroy();
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  client.on('error', (error) => fail(describe(error, seen, settings)));
+  client.on('close', () => {
+    signal.removeEventListener('abort', onAbort);
+    fail(new DeviceError('the device closed the connection'));
+  });
+  const within = <T>(what: string, wait: Promise<T>): Promise<T> =>
+    firstOf<T>(settled(wait), ended, (_, reject) =>
+      elapsed(settings.timeout, undefined, { ref: false })(
+        () => reject(new DeviceError(`${what}: no answer within ${settings.timeout / 1000} s`)),
+        reject,
+      ),
+    );
   const opened = (
     what: string,
     open: (done: (error: Error | undefined, channel: ClientChannel) => void) => void,

@@ -19,10 +19,12 @@ import {
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { engineError } from './failures.ts';
+import { settingsWithinBounds, textValues } from './readonly-sql/settings.ts';
 import { askRules, checkedSql, type ReadonlyRules } from './readonly-sql.ts';
 import { JSON_SETTINGS, parseRows, textOf } from './rows.ts';
 import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, resultFormat } from './sql.ts';
 import type { Engine, QueryOptions } from './store.ts';
+import { serverWalls } from './walls.ts';
 
 export interface ServerEngineOptions {
   readonly url: string;
@@ -45,10 +47,11 @@ const TIMEOUT_GRACE_MS = 5000;
 const IDLE_SOCKET_MS = 9500;
 const MAX_CONNECTIONS = 8;
 const RULES_VALID_MS = 600_000;
+const READER_ROLE = 'rogue_smtp_reader';
+/** UNKNOWN_ROLE and SET_NON_GRANTED_ROLE of ClickHouse, and what versions before 24.4 say of the parameter: UNKNOWN_SETTING. */
+const NO_ROLE: ReadonlySet<number> = new Set([511, 512, 115]);
 const USER_LIMITS = {
   readonly: '1',
-  max_result_rows: '1000000',
-  max_result_bytes: String(32 * 1024 * 1024),
   result_overflow_mode: 'throw',
 } as const;
 
@@ -68,7 +71,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   let client: ClickHouseClient | null = null;
   /** Without a database of its own: it creates the one that the other is in. */
   let administrator: ClickHouseClient | null = null;
-  let rules: { readonly value: ReadonlyRules; readonly until: number } | null = null;
+  let rules: { readonly value: ReadonlyRules; readonly role: boolean; readonly until: number } | null = null;
 
   function opened(which: ClickHouseClient | null): ClickHouseClient {
     if (which === null) throw new RogueSmtpError('store', 'the store is not open', { transient: true });
@@ -95,6 +98,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     format: string,
     settings: ClickHouseSettings,
     given: QueryOptions = {},
+    role?: string,
   ): Promise<Uint8Array> {
     const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     return repeatedly(async () => {
@@ -107,6 +111,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
           // Without it an error in the middle of a result would come with status 200.
           wait_end_of_query: 1,
         },
+        ...(role === undefined ? {} : { role }),
         ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
         abort_signal: AbortSignal.timeout(timeoutMs + TIMEOUT_GRACE_MS),
       });
@@ -114,11 +119,23 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     });
   }
 
-  async function readonlyRules(): Promise<ReadonlyRules> {
-    if (rules !== null && rules.until > Date.now()) return rules.value;
+  async function readonlyRules(): Promise<NonNullable<typeof rules>> {
+    if (rules !== null && rules.until > Date.now()) return rules;
     const value = await askRules(async (sql) => textOf(await fetchResult(sql, 'TabSeparatedRaw', {})));
-    rules = { value, until: Date.now() + RULES_VALID_MS };
-    return value;
+    rules = { value, role: await hasReaderRole(), until: Date.now() + RULES_VALID_MS };
+    return rules;
+  }
+
+  /** Whether the server knows the role of readers (schemas/clickhouse/reader.sql) and lets our user take it. */
+  async function hasReaderRole(): Promise<boolean> {
+    try {
+      await fetchResult('SELECT lower(name) FROM system.functions LIMIT 1', 'Null', {}, {}, READER_ROLE);
+      return true;
+    } catch (error) {
+      if (error instanceof RogueSmtpError && error.engine !== undefined && NO_ROLE.has(error.engine.code))
+        return false;
+      throw error;
+    }
   }
 
   async function read(
@@ -128,12 +145,20 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     given: QueryOptions = {},
   ): Promise<Uint8Array> {
     if (given.readonly !== true) return fetchResult(sql, format, settings, given);
-    return fetchResult(
-      checkedSql(sql, await readonlyRules()),
-      format,
-      { ...settings, ...USER_LIMITS },
-      given,
-    );
+    const { value, role } = await readonlyRules();
+    const checked = checkedSql(sql, value);
+    const asked = { ...given.request?.settings, ...checked.settings };
+    const asReader: QueryOptions = {
+      ...given,
+      request: {
+        params: given.request?.params ?? {},
+        settings: {
+          ...settingsWithinBounds(asked, given.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+          ...USER_LIMITS,
+        },
+      },
+    };
+    return fetchResult(checked.sql, format, settings, asReader, role ? READER_ROLE : undefined);
   }
 
   /** `body` is called for each attempt, since a stream can be read only once. */
@@ -143,7 +168,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         query,
         values: await body(),
         clickhouse_settings: {
-          ...textSettings(INSERT_SETTINGS),
+          ...textValues(INSERT_SETTINGS),
           insert_deduplication_token: token,
           wait_end_of_query: 1,
         },
@@ -171,7 +196,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     },
 
     async query<Row>(sql: string, given?: QueryOptions): Promise<Row[]> {
-      return parseRows<Row>(await read(sql, 'JSONCompact', textSettings(JSON_SETTINGS), given));
+      return parseRows<Row>(await read(sql, 'JSONCompact', textValues(JSON_SETTINGS), given));
     },
 
     async queryBytes(sql, format, given) {
@@ -190,6 +215,10 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         async () => Readable.from([Buffer.from(rows.join('\n'))]),
         token,
       );
+    },
+
+    async walls() {
+      return serverWalls((await readonlyRules()).role);
     },
 
     async stop() {
@@ -211,10 +240,6 @@ function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
   if (request === undefined) return {};
   const params = Object.entries(request.params).map(([name, value]) => [`param_${name}`, value]);
   return { ...request.settings, ...Object.fromEntries(params) };
-}
-
-function textSettings(settings: Readonly<Record<string, string | number>>): ClickHouseSettings {
-  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]));
 }
 
 /** Errors of the server have a numeric code; of the connection a textual one (ECONNREFUSED) or none. */

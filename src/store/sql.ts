@@ -7,6 +7,7 @@
 
 import { RogueSmtpError } from '../errors.ts';
 import { FLOW_COLUMN_NAMES, FLOW_COLUMNS, KIND_CLICKHOUSE } from '../flow/columns.ts';
+import { RESULT_FORMATS } from './readonly-sql/lists.ts';
 
 /** A string literal. Backslash and quote are escaped, which ClickHouse reads alike in every dialect setting. */
 export function quoteText(text: string): string {
@@ -74,14 +75,11 @@ export function insertJsonHead(database: string, table: string, settings: string
   return `INSERT INTO ${qualifiedName(database, table)} ${settings} FORMAT JSONEachRow`;
 }
 
-/** Formats that read or write a schema file, or that are the protocol of another database. */
-const NO_RESULT_FORMAT = /^(protobuf|capnproto|template|mysqlwire|postgresqlwire|odbcdriver)/i;
-
-/** The name of a format for a result. Throws `usage` when it is none, or one that needs more than its name. */
+/** The name of a format for a result. Throws `usage` when it is none, or not on the list of those that need no more than their name. */
 export function resultFormat(format: string): string {
   if (!/^[A-Za-z][A-Za-z0-9]{0,63}$/.test(format))
     throw new RogueSmtpError('usage', `${JSON.stringify(format)} is not the name of a format`);
-  if (NO_RESULT_FORMAT.test(format))
+  if (!RESULT_FORMATS.has(format.toLowerCase()))
     throw new RogueSmtpError('usage', `results cannot be had as ${format}; try CSVWithNames`);
   return format;
 }

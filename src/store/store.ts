@@ -6,6 +6,8 @@
  * above (migrations, writers, queries) is the same SQL for both.
  */
 
+import type { Wall } from './walls.ts';
+
 export interface QueryOptions {
   /** Values for `{name:Type}` placeholders. The only way for outside text to reach a query. */
   readonly params?: Readonly<
@@ -44,5 +46,7 @@ export interface Engine {
   ): Promise<void>;
   /** Rows as JSON objects (one text a row). */
   insertJson(table: string, rows: readonly string[], options: InsertOptions): Promise<void>;
+  /** Which walls stand around statements of users. Only while it runs. */
+  walls(): Promise<readonly Wall[]>;
   stop(): Promise<void>;
 }

@@ -46,6 +46,8 @@ interface StoreWriterCounters {
   retries: number;
   /** Of the newest failure, '' when the newest insert went well. */
   lastError: string;
+  /** Why the store does not take rows at present, so that they wait in the stream; '' while it does. */
+  waitsFor: string;
 }
 
 export interface StoreWriter {
@@ -80,6 +82,7 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     inserts: 0,
     retries: 0,
     lastError: '',
+    waitsFor: '',
   };
   const subscriptions: Subscription[] = [];
 
@@ -145,10 +148,13 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
       await attempt();
       counters.inserts++;
       counters.lastError = '';
+      counters.waitsFor = '';
       return null;
     } catch (error) {
       counters.lastError = messageOf(error);
+      counters.waitsFor = '';
       if (error instanceof RogueSmtpError && !error.transient) return error.message;
+      counters.waitsFor = counters.lastError;
       counters.retries++;
       throw error;
     }

@@ -63,6 +63,13 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
     get dropped() {
       return from(({ dropped }) => dropped);
     },
+    get refusedFor() {
+      return perStream((stream) =>
+        isSpooled(stream)
+          ? (spool.counters.refusedFor?.[stream] ?? '')
+          : (remote.counters.refusedFor?.[stream] ?? ''),
+      );
+    },
     get repeated() {
       return sum(spool.counters.repeated, remote.counters.repeated);
     },
@@ -108,6 +115,8 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
   return {
     counters,
     waiting,
+    damages: () => [...(spool.damages?.() ?? []), ...(remote.damages?.() ?? [])],
+    troubles: () => [...(spool.troubles?.() ?? []), ...(remote.troubles?.() ?? [])],
     partitions: remote.partitions,
     subscribe: remote.subscribe,
     latest: remote.latest,

@@ -68,6 +68,14 @@ export interface Delivery {
   readonly file?: string;
 }
 
+/** Where a group begins to read a partition, and what is there already. */
+export interface ReadingPlace {
+  /** The first offset that the group has not committed. Null when it has committed nothing: it reads what is kept. */
+  readonly from: number | null;
+  /** The offset that the next message gets: all messages before it were published before the reading began. */
+  readonly end: number;
+}
+
 export interface SubscribeOptions {
   readonly streams: readonly StreamName[];
   /** Positions are kept per group. Consumers of one group share the partitions. */
@@ -84,9 +92,13 @@ export interface SubscribeOptions {
   readonly onDelivery: (delivery: Delivery, signal: AbortSignal) => Promise<void>;
   /**
    * The partitions that this consumer reads from now on, before their first delivery. Called again, with others, when
-   * partitions move between the consumers of the group. When it rejects, it is called again after a pause.
+   * partitions move between the consumers of the group. When it rejects, it is called again after a pause. `placeOf`
+   * says where reading begins in a partition, as it was just before the call.
    */
-  readonly onAssigned?: (partitions: readonly number[]) => Promise<void>;
+  readonly onAssigned?: (
+    partitions: readonly number[],
+    placeOf: (stream: StreamName, partition: number) => ReadingPlace | null,
+  ) => Promise<void>;
   /** Partitions of `onAssigned` that another consumer may have by now: forget what is known of them. */
   readonly onRevoked?: (partitions: readonly number[]) => Promise<void>;
   /**
@@ -116,8 +128,10 @@ export interface Subscription {
 export interface StreamCounters {
   /** Flow rows (or JSON messages) accepted, by stream. */
   readonly published: Record<StreamName, number>;
-  /** Flow rows (or JSON messages) that the bound of the spool cut, by stream. */
+  /** Flow rows (or JSON messages) that the spool refused, by stream. */
   readonly dropped: Record<StreamName, number>;
+  /** Why the newest of them were, by stream, in words; '' where none was. Absent: only its bound can refuse. */
+  readonly refusedFor?: Record<StreamName, string>;
   /** Bytes on disk that some group has yet to commit. */
   spoolBytes: number;
 }
@@ -140,6 +154,10 @@ export interface Stream {
   /** How many partitions a stream has. Those of `mail`, `incidents` and `decisions` are as many, and hold the same hosts. */
   partitions(stream: StreamName): number;
   readonly counters: StreamCounters;
+  /** What keeps messages from being taken or read at present, in words; empty while all is well. */
+  troubles?(): readonly string[];
+  /** What was found damaged or gone since the start, in words. It only grows. */
+  damages?(): readonly string[];
   /** Stops subscriptions and closes files; what was published stays. */
   stop(): Promise<void>;
 }

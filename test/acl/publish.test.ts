@@ -37,14 +37,39 @@ describe('publishing an access list', () => {
     expect(readFileSync(file, 'utf8')).toBe('one\n');
   });
 
-  it('lets everyone read it, whatever the umask', async () => {
-    const before = process.umask(0o077);
-    try {
-      const { file } = await publish('one\n');
-      expect(statSync(file).mode & 0o777).toBe(0o644);
-    } finally {
-      process.umask(before);
-    }
+  const modeOf = (...path: string[]) => (statSync(join(directory, ...path)).mode & 0o777).toString(8);
+
+  it.each([0o077, 0o000])(
+    'gives all files the modes of its own umask, whatever that of the process',
+    async (mask) => {
+      const before = process.umask(mask);
+      try {
+        await publish('one\n', { model: '{}' });
+        await publish('two\n', { model: '{}' });
+        const kept = history().map((name) => modeOf('.history', name));
+        expect([modeOf('edge.4.txt'), modeOf('.history'), new Set(kept)]).toEqual([
+          '640',
+          '750',
+          new Set(['640']),
+        ]);
+        await publish('one\n', { directory: join(directory, 'a', 'b') });
+        expect(modeOf('a', 'b')).toBe('750');
+      } finally {
+        process.umask(before);
+      }
+    },
+  );
+
+  it('brings what is there already to the modes that are configured now', async () => {
+    await publish('one\n', { model: '{}', umask: 0o022 });
+    await publish('two\n', { model: '{}', umask: 0o022 });
+    expect([modeOf('edge.4.txt'), modeOf('.history')]).toEqual(['644', '755']);
+    await publish('two\n', { model: '{}', umask: 0o077 });
+    expect([
+      modeOf('edge.4.txt'),
+      modeOf('.history'),
+      ...history().map((name) => modeOf('.history', name)),
+    ]).toEqual(['600', '700', ...history().map(() => '600')]);
   });
 
   it('does not touch a file that says the same', async () => {

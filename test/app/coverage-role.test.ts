@@ -29,6 +29,7 @@ const state = (lastSeenMs: number): ExporterState => ({
   clockSkewMs: null,
   samplingRates: new Set(),
   templates: 1,
+  templatesRedefined: 0,
 });
 
 describe('the coverage role', () => {

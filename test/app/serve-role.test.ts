@@ -99,7 +99,8 @@ describe('the serve role', () => {
     const assigned = new Promise<void>((resolve) => {
       assign = resolve;
     });
-    const { role } = await serve({}, [], assigned);
+    const ended = { ...incident, block: { ...incident.block, state: 'expired' as const } };
+    const { role } = await serve({}, [jsonMessage(ended)], assigned);
     const unknown = /still being read/;
     const ADA = { by: 'ada', reason: '' };
     expect(() => role.hosts('4')).toThrow(unknown);
@@ -193,6 +194,11 @@ describe('the serve role', () => {
       [jsonMessage(incident)],
     );
     await role.stop();
+    expect(role.troubles()).toEqual(
+      ['4', '6'].map((family) =>
+        expect.stringMatching(`the list lost.${family} is left as it was: .*ENOTDIR`),
+      ),
+    );
     expect(logged.filter(({ level }) => level === 'error')).toHaveLength(2);
     expect(fileText('edge.4.txt')).toContain(`deny tcp host ${ROGUE} any eq 25`);
   });

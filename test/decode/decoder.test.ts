@@ -213,7 +213,8 @@ describe('data before its template', () => {
 describe('exporters', () => {
   it('over the limit are refused, until one has been silent for an hour', () => {
     const { decode, decoder } = collector({ limits: { exporters: 2 } });
-    for (let i = 1; i <= 2; i++) decode(v5([{}]), { exporter: address(`192.0.2.${i}`) });
+    for (const nowMs of [NOW - 60_000, NOW])
+      for (let i = 1; i <= 2; i++) decode(v5([{}]), { exporter: address(`192.0.2.${i}`), nowMs });
     expect(decode(v5([{}]), { exporter: address('192.0.2.3') })).toMatchObject({ flows: 0, dropped: 1 });
     expect(decoder.counters.dropped.exporter_limit).toBe(1);
     expect(decode(v5([{}]), { exporter: address('192.0.2.1'), nowMs: NOW + 3_000_000 }).flows).toBe(1);
@@ -221,6 +222,51 @@ describe('exporters', () => {
     expect(decode(v5([{}]), later).flows).toBe(1);
     const left = [...decoder.exporters()].map(({ address: bytes }) => bytes[15]);
     expect(left).toEqual([1, 3]);
+  });
+
+  it('of a flood of forged addresses push out each other, never a router, and a new router is admitted', () => {
+    const { decode, decoder } = collector({ limits: { exporters: 16 } });
+    const router = address('192.0.2.1');
+    for (let i = 0; i < 3; i++) decode(v5([{}]), { exporter: router, nowMs: NOW - 120_000 + 60_000 * i });
+    const newcomer = address('192.0.2.2');
+    for (let i = 0; i < 2000; i++) {
+      const nowMs = NOW + i * 100;
+      const exporter = address(`198.18.${i >> 8}.${i & 255}`);
+      expect(decode(v5([{}]), { exporter, nowMs }).flows).toBe(1);
+      if (i % 10 === 0 && i > 200) expect(decode(v5([{}]), { exporter: newcomer, nowMs }).flows).toBe(1);
+    }
+    const known = new Set([...decoder.exporters()].map(({ address: bytes }) => bytes.join('.')));
+    expect([known.size, known.has(router.join('.')), known.has(newcomer.join('.'))]).toEqual([
+      16,
+      true,
+      true,
+    ]);
+    expect(decoder.counters.dropped.exporter_limit).toBe(0);
+    expect(decoder.counters.exportersEvicted).toBe(2000 + 2 - 16);
+    expect(decode(v5([{}]), { exporter: newcomer, nowMs: NOW + 400_000 }).flows).toBe(1);
+  });
+
+  it('that were heard for a moment only do not come back after a restart, when they crowd the table', () => {
+    const { decode, decoder } = collector({ limits: { exporters: 16 } });
+    const datagram = v9([set(0, template(256, TUPLE)), set(256, tuple())]);
+    for (const nowMs of [NOW - 90_000, NOW]) decode(datagram, { exporter: address('192.0.2.1'), nowMs });
+    for (let i = 0; i < 100; i++) decode(datagram, { exporter: address(`198.18.0.${i}`) });
+    const next = collector({ limits: { exporters: 16 } });
+    const marks = decoder.takeSequenceMarks();
+    expect(next.decoder.restore(decoder.snapshot(), NOW)).toBe(1);
+    next.decoder.resumeSequences(marks);
+    expect([...next.decoder.exporters()].map(({ address: bytes }) => bytes[15])).toEqual([1]);
+    expect([...next.decoder.exporters()][0].address).toEqual(address('192.0.2.1'));
+  });
+
+  it('that change the layout of a template in use are counted', () => {
+    const { decode, decoder } = collector();
+    decode(v9([set(0, template(256, TUPLE))]));
+    decode(v9([set(0, template(256, TUPLE))]));
+    expect(decoder.counters.templatesRedefined).toBe(0);
+    decode(v9([set(0, template(256, [...TUPLE].reverse()))]));
+    expect(decoder.counters.templatesRedefined).toBe(1);
+    expect([...decoder.exporters()]).toMatchObject([{ templatesRedefined: 1 }]);
   });
 
   it('over IPv6 are told apart', () => {

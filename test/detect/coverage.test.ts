@@ -171,3 +171,27 @@ describe('traffic whose addresses were not read', () => {
     expect(minutes(9, (minute) => ({ exporters: [blind(minute, 0.004)] }))).toEqual([]);
   });
 });
+
+describe('what forged datagrams can do to the tables of the collector', () => {
+  it('is told once an interval: exporters that made room, and newcomers that found none', () => {
+    const alerts = minutes(30, (minute) => ({
+      exportersEvicted: minute < 5 ? 0 : 100 * minute,
+      exportersRefused: minute < 20 ? 0 : 7,
+    }));
+    expect(causes(alerts).every((cause) => cause === 'exporters_full')).toBe(true);
+    expect(alerts.length).toBeGreaterThan(1);
+    expect(alerts.length).toBeLessThan(8);
+    expect(alerts[0].reasons.join()).toContain('500 that were heard for a moment');
+    expect(alerts.reduce((sum, { coverage }) => sum + (coverage?.lost ?? 0), 0)).toBe(7);
+  });
+
+  it('is told once: an exporter whose template changed its layout', () => {
+    const alerts = minutes(30, (minute) => ({
+      exporters: [exporter(minute * MINUTE, { templatesRedefined: minute < 12 ? 0 : 3 })],
+    }));
+    expect(alerts).toMatchObject([
+      { coverage: { cause: 'template_redefined', exporters: 1 }, exporters: [{ address: '192.0.2.1' }] },
+    ]);
+    expect(alerts[0].reasons.join()).toContain('3 templates');
+  });
+});

@@ -5,7 +5,7 @@ import type { ConfigInput } from '../../src/config/schema.ts';
 import type { Detector } from '../../src/detect/detector.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { decision, detectorFor, OUTSIDE, ROGUE, STRICT } from '../support/detecting.ts';
-import { batchOf, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
+import { batchOf, type Flow, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
 
 const PROPOSE: ConfigInput = { ...STRICT, block: { mode: 'propose', ttl: '1h' } };
 
@@ -142,5 +142,72 @@ describe('a decision', () => {
     detector.decide(decision('release', newest(other), { host: 'nobody' }));
     mails(detector, 0);
     expect(block(detector)).toMatchObject({ state: 'refused', reason: expect.stringContaining('released') });
+  });
+});
+
+describe('the rate of new blocks', () => {
+  const conversation = (from: string, exporter: string, at: number, sequence: number): Flow => ({
+    from,
+    to: `198.51.100.${sequence % 5}`,
+    fromPort: 1024 + sequence,
+    flags: 'SPAF',
+    packets: 20,
+    bytes: 4000,
+    exporter,
+    sequence,
+    at,
+  });
+  const blockOf = (detector: Detector, host: string) =>
+    detector.openIncidents().find((incident) => incident.host === host)?.block;
+
+  it('is not used up by one exporter while another reports, too', () => {
+    const detector = detectorFor({ ...STRICT, block: { mode: 'publish', max_new_per_hour: 50 } });
+    let offset = 0;
+    const see = (...flows: Flow[]) => {
+      for (const flow of flows) detector.observe(batchOf([flow]), { partition: 0, offset: offset++ });
+    };
+    // Somebody whom the real router reports lets it be known that there are two.
+    see(conversation('10.9.0.1', '192.0.2.1', 0, 9000));
+    for (let i = 0; i < 60; i++)
+      for (let n = 0; n < 2; n++) see(conversation(`10.1.0.${i + 1}`, '192.0.2.66', i * 1000, 2 * i + n));
+    expect(detector.counters.blocks).toMatchObject({ published: 25, refused: 35 });
+    for (let n = 0; n < 3; n++) see(conversation('10.0.0.66', '192.0.2.1', 70_000 + n, 5000 + n));
+    expect(blockOf(detector, '10.0.0.66')?.state).toBe('published');
+    expect(blockOf(detector, '10.1.0.60')?.reason).toContain('from one exporter');
+  });
+
+  it('leaves all of it to the only exporter', () => {
+    const detector = detectorFor({ ...STRICT, block: { mode: 'publish', max_new_per_hour: 6 } });
+    for (let i = 0; i < 20; i++)
+      detector.observe(batchOf([conversation(`10.1.0.${i >> 1}`, '192.0.2.1', i, i)]), {
+        partition: 0,
+        offset: i,
+      });
+    expect(detector.counters.blocks).toMatchObject({ published: 6, refused: 4 });
+  });
+
+  it('gives the room that comes to whoever has the most evidence against it and goes on', () => {
+    const detector = detectorFor({ ...STRICT, block: { mode: 'publish', max_new_per_hour: 1 } });
+    let sequence = 0;
+    const see = (host: string, at: number) => {
+      detector.observe(batchOf([conversation(host, '192.0.2.1', at, sequence)]), {
+        partition: 0,
+        offset: sequence++,
+      });
+    };
+    for (let n = 0; n < 2; n++) see('10.0.0.1', n);
+    for (let n = 0; n < 2; n++) see('10.0.0.2', 10 + n);
+    for (let n = 0; n < 40; n++) see('10.0.0.3', 20 + n);
+    const later = HOUR + MINUTE;
+    see('10.0.0.3', later - 3 * MINUTE);
+    see('10.0.0.2', later);
+    expect(blockOf(detector, '10.0.0.2')).toMatchObject({
+      state: 'refused',
+      reason: expect.stringContaining('more evidence'),
+    });
+    see('10.0.0.3', later + 1);
+    expect(blockOf(detector, '10.0.0.3')?.state).toBe('published');
+    see('10.0.0.2', later + HOUR + MINUTE);
+    expect(blockOf(detector, '10.0.0.2')?.state).toBe('published');
   });
 });

@@ -185,6 +185,23 @@ describe('bounds', () => {
     expect(alerts.filter(({ kind }) => kind === 'closed')).toHaveLength(20);
   });
 
+  it('hosts invented in one IPv6 /64 push out each other, not those of other networks', () => {
+    const invented = Array.from(
+      { length: 3000 },
+      (_, i): Flow => ({
+        from: `2001:db8:1:1::${(i + 1).toString(16)}`,
+        to: '2001:db8:9::1',
+        fromPort: 30_000 + i,
+      }),
+    );
+    const real = Array.from({ length: 20 }, (_, i): Flow => ({ from: `10.0.1.${i}`, to: '198.51.100.1' }));
+    const { detector, of } = detect([...real, ...invented], {
+      config: { ...STRICT, detection: { max_hosts: 2000 } },
+    });
+    expect(detector.counters).toMatchObject({ hosts: 1024 + 20, evictedHosts: 3000 - 1024 });
+    expect(real.every(({ from }) => of(from)?.state === 'open')).toBe(true);
+  });
+
   it('offsets become safe only when the time that a restart must see again is over', () => {
     const detector = detectorFor(STRICT);
     expect(detector.safeOffset(0)).toBe(-1);
@@ -198,7 +215,11 @@ describe('bounds', () => {
     // Session timeout 5 min, bulk window 10 min, checkpoint 1 min, lateness twice 1 min; and one message more.
     expect(detector.safeOffset(0)).toBe(39 - 18 - 1);
     expect(detector.safeOffset(1)).toBe(-1);
+    // Time that passes without records proves nothing of what was read.
     detector.advance(T0 + 2 * HOUR);
+    expect(detector.safeOffset(0)).toBe(39 - 18 - 1);
+    const later = batchOf([{ from: '10.0.0.1', to: '198.51.100.1', at: 2 * HOUR }]);
+    detector.observe(later, { partition: 0, offset: 40 });
     expect(detector.safeOffset(0)).toBe(38);
   });
 });

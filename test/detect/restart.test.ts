@@ -39,8 +39,10 @@ class World {
       this.byId.set(parsed.incident_id, parsed);
     }
   }
-  start(): Detector {
+  /** `end`: how many messages are in the stream. */
+  start(end: number): Detector {
     const detector = detectorFor(config);
+    detector.resume(0, { from: this.committed < 0 ? null : this.committed + 1, end });
     for (const incident of this.incidents.values()) detector.restore(incident);
     return detector;
   }
@@ -53,7 +55,7 @@ function run(messages: readonly (readonly Flow[])[], crashes: readonly Crash[], 
   const world = new World();
   const batches = messages.map(batchOf);
   const pendingCrashes = [...crashes].sort((a, b) => a.at - b.at);
-  let detector = world.start();
+  let detector = world.start(0);
   for (let at = 0; at < batches.length; ) {
     const end = Math.min(batches.length, at + every);
     for (let offset = at; offset < end; offset++) detector.observe(batches[offset], { partition: 0, offset });
@@ -69,7 +71,7 @@ function run(messages: readonly (readonly Flow[])[], crashes: readonly Crash[], 
     }
     at = end;
     if (crash !== undefined) {
-      detector = world.start();
+      detector = world.start(end);
       at = world.committed + 1;
     }
   }
@@ -363,5 +365,89 @@ describe('an incident that is restored', () => {
       offset: 0,
     });
     expect(next.openIncidents()[0].sessions).toBe(11);
+  });
+});
+
+describe('a host whose first mail falls into the moment of a restart', () => {
+  const session = (from: string, at: number, sequence: number): Flow & { at: number } => ({
+    from,
+    to: '198.51.100.1',
+    fromPort: sequence,
+    at,
+    sequence,
+  });
+  /** Somebody who is known from before, once a minute. */
+  const known = (minutes: number) =>
+    Array.from({ length: minutes }, (_, i) => [session('10.0.0.1', i * MINUTE, i + 1)]);
+
+  /** Over all its incidents: with a clock that went back, one may end sooner after a restart. */
+  const sessionsOf = (world: World, host: string) =>
+    [...world.byId.values()]
+      .filter((incident) => incident.host === host)
+      .reduce((sum, { sessions }) => sum + sessions, 0);
+
+  it.each([0, 1, 3, 5, 8, 12, 20, 40])('%i minutes after the first mail of all is found', (minutes) => {
+    const messages = known(60);
+    messages.splice(minutes + 1, 0, [session('10.0.0.2', minutes * MINUTE + SECOND, 1000)]);
+    for (const how of ['before publishing', 'after alerts', 'before commit', 'after commit'] as const) {
+      for (let at = Math.max(0, minutes - 1); at < minutes + 4; at++)
+        expect([at, how, sessionsOf(run(messages, [{ at, how }]), '10.0.0.2')]).toEqual([at, how, 1]);
+    }
+  });
+
+  it('is found when the offsets begin at a large number, and nothing was committed', () => {
+    const before = detectorFor(config);
+    before.observe(batchOf([session('10.0.0.1', 0, 1)]), { partition: 0, offset: 1e12 });
+    const [incident] = before.take().incidents;
+    const next = detectorFor(config);
+    next.resume(0, { from: null, end: 1e12 + 2 });
+    next.restore(incident);
+    next.observe(batchOf([session('10.0.0.1', 0, 1)]), { partition: 0, offset: 1e12 });
+    next.observe(batchOf([session('10.0.0.2', SECOND, 2)]), { partition: 0, offset: 1e12 + 1 });
+    expect(next.take().alerts).toMatchObject([{ kind: 'opened', host: '10.0.0.2' }]);
+    expect(next.openIncidents().map(({ sessions }) => sessions)).toEqual([1, 1]);
+  });
+
+  it('is found when the stream no longer holds what came next, and a long silence was before', () => {
+    const world = run(known(60), []);
+    const next = detectorFor(config);
+    next.resume(0, { from: world.committed + 1, end: 1000 });
+    for (const incident of world.incidents.values()) next.restore(incident);
+    next.observe(batchOf([session('10.0.0.2', 300 * MINUTE, 500)]), { partition: 0, offset: 500 });
+    expect(next.take().alerts.map(({ kind, host }) => `${kind} ${host}`)).toContain('opened 10.0.0.2');
+  });
+
+  it.each([
+    ['back by a day', -24 * 60 * MINUTE],
+    ['back by an hour', -60 * MINUTE],
+    ['back by twelve minutes', -12 * MINUTE],
+    ['ahead by an hour', 60 * MINUTE],
+    ['ahead by a day', 24 * 60 * MINUTE],
+  ])('is found when the clock was set %s, before the kill and after', (_, step) => {
+    const clockAt = 40;
+    const flows = known(80).map((message, i) =>
+      message.map((flow) => ({ ...flow, at: flow.at + (i >= clockAt ? step : 0) + 30 * 60 * MINUTE })),
+    );
+    for (const minute of [39, 40, 41, 60]) {
+      const messages = [...flows];
+      const at = flows[minute][0].at + SECOND;
+      messages.splice(
+        minute + 1,
+        0,
+        [session('10.0.0.2', at, 1000)],
+        [session('10.0.0.2', at + SECOND, 1001)],
+      );
+      const whole = sessionsOf(run(messages, []), '10.0.0.2');
+      expect(whole).toBe(2);
+      for (const how of ['before publishing', 'after alerts', 'before commit', 'after commit'] as const) {
+        for (const kill of [clockAt, minute + 1, minute + 2])
+          expect([minute, kill, how, sessionsOf(run(messages, [{ at: kill, how }]), '10.0.0.2')]).toEqual([
+            minute,
+            kill,
+            how,
+            whole,
+          ]);
+      }
+    }
   });
 });

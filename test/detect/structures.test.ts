@@ -91,12 +91,18 @@ describe('the memory of records', () => {
 describe('the ledger of blocks', () => {
   it('counts others as they stood at the time asked for', () => {
     const ledger = createBlockLedger<string>();
-    ledger.set('a', 0, 2 * HOUR);
-    ledger.set('b', HOUR, 3 * HOUR);
-    expect(ledger.count('c', HOUR / 2)).toEqual({ active: 1, recent: 1 });
-    expect(ledger.count('c', HOUR)).toEqual({ active: 2, recent: 1 });
-    expect(ledger.count('b', HOUR)).toEqual({ active: 1, recent: 0 });
-    expect(ledger.count('c', 2 * HOUR)).toEqual({ active: 1, recent: 0 });
-    expect(ledger.count('c', 3 * HOUR)).toEqual({ active: 0, recent: 0 });
+    ledger.set('a', 0, 2 * HOUR, 'x');
+    ledger.set('b', HOUR, 3 * HOUR, 'y');
+    const count = (host: string, atMs: number) => {
+      const { active, recent } = ledger.count(host, atMs, 'x', 1);
+      return { active, recent };
+    };
+    expect(ledger.count('c', HOUR, 'y', 1)).toMatchObject({ recent: 1, ofExporter: 1 });
+    expect(ledger.count('c', HOUR, 'x', 1)).toMatchObject({ recent: 1, ofExporter: 0 });
+    expect(count('c', HOUR / 2)).toEqual({ active: 1, recent: 1 });
+    expect(count('c', HOUR)).toEqual({ active: 2, recent: 1 });
+    expect(count('b', HOUR)).toEqual({ active: 1, recent: 0 });
+    expect(count('c', 2 * HOUR)).toEqual({ active: 1, recent: 0 });
+    expect(count('c', 3 * HOUR)).toEqual({ active: 0, recent: 0 });
   });
 });

@@ -60,8 +60,58 @@ export function flowLog(random: Random): Buffer {
     () => table(AWS, ' ', '', random),
     () => table(NFDUMP, ',', '', random),
     () => table(ARGUS, random.pick([',', '|', '\t']), '', random),
+    () => firewall(random),
+    () => packed(random),
   ])();
   return Buffer.from(text, 'utf8');
+}
+
+/** Lines of firewalls; ADDRESS, PORT, COUNT and TIME stand for values. */
+const FIREWALL_LINES = [
+  'TIME gw kernel: [1.2] DROP IN=eth0 OUT=eth1 SRC=ADDRESS DST=ADDRESS LEN=COUNT PROTO=TCP SPT=PORT DPT=PORT RES=0x00 ACK SYN URGP=0',
+  'TIME fw filterlog[1]: 5,,,1,em0,match,block,in,4,0x0,,64,1,0,DF,6,tcp,COUNT,ADDRESS,ADDRESS,PORT,PORT,0,S,1,,1,,',
+  'TIME rule 2/0(match): block in on em0: ADDRESS.PORT > ADDRESS.PORT: Flags [S.], seq 1, length 0',
+  'TIME asa : %ASA-6-302013: Built outbound TCP connection COUNT for outside:ADDRESS/PORT (ADDRESS/PORT) to inside:ADDRESS/PORT (ADDRESS/PORT)',
+  'TIME asa : %ASA-6-302014: Teardown TCP connection COUNT for outside:ADDRESS/PORT to inside:ADDRESS/PORT duration 0:00:05 bytes COUNT TCP FINs',
+  'TIME asa : %ASA-4-106023: Deny tcp src inside:ADDRESS/PORT dst outside:ADDRESS/PORT by access-group "in" [0x0, 0x0]',
+  'TIME: %ASA-6-106100: access-list in denied tcp inside/ADDRESS(PORT) -> outside/ADDRESS(PORT) hit-cnt COUNT first hit [0x0, 0x0]',
+  'date=2026-01-01 time=00:00:00 type="traffic" srcip=ADDRESS srcport=PORT dstip=ADDRESS dstport=PORT proto=6 action="close" sentbyte=COUNT rcvdbyte=COUNT sentpkt=COUNT rcvdpkt=COUNT duration=COUNT eventtime=COUNT',
+  '1,2026/01/01 00:00:00,1,TRAFFIC,end,1,2026/01/01 00:00:00,ADDRESS,ADDRESS,,,"a, b",,,smtp,v,t,u,e,e,d,x,1,1,PORT,PORT,0,0,0x1c,tcp,allow,COUNT,COUNT,COUNT,COUNT,2026/01/01 00:00:00,COUNT,any,0,1,0x0,US,US,0,COUNT,COUNT,tcp-fin',
+  'TIME srx RT_FLOW: RT_FLOW_SESSION_CLOSE [junos@1 source-address="ADDRESS" source-port="PORT" destination-address="ADDRESS" destination-port="PORT" protocol-id="6" packets-from-client="COUNT" bytes-from-client="COUNT" elapsed-time="COUNT"]',
+];
+
+const STANDS_FOR: Readonly<Record<string, readonly string[]>> = {
+  ADDRESS: ADDRESSES,
+  PORT: PORTS,
+  COUNT: COUNTS,
+  TIME: [...TIMES, 'Jan  1 00:00:00', 'Jan 01 2026 00:00:00', '<14>1 2026-01-01T00:00:00Z'],
+};
+
+function firewall(random: Random): string {
+  const few = Array.from({ length: 1 + random.below(3) }, () => random.pick(FIREWALL_LINES));
+  const made = Array.from({ length: 1 + random.below(20) }, () =>
+    random.pick(few).replace(/ADDRESS|PORT|COUNT|TIME/g, (word) => value([word, STANDS_FOR[word]], random)),
+  );
+  return `${made.join('\n')}\n`;
+}
+
+/** Lines packed in JSON or CSV, and objects in arrays and envelopes. */
+function packed(random: Random): string {
+  const inner = random.pick([
+    () => table(AWS, ' ', '', random),
+    () => firewall(random),
+    () => json(ZEEK, random),
+  ])();
+  const messages = inner.split('\n');
+  const objects = messages.map((message) => ({ timestamp: 1, message }));
+  const indent = random.oneIn(2) ? 2 : 0;
+  return random.pick([
+    () => `timestamp,message\n${messages.map((message) => `1,${message}`).join('\n')}`,
+    () => JSON.stringify({ events: objects }, null, indent),
+    () => JSON.stringify(objects, null, indent),
+    () => objects.map((object) => JSON.stringify(object)).join(random.pick(['', '\n'])),
+    () => `[${messages.join(',')}]`,
+  ])();
 }
 
 function value([, values]: Column, random: Random): string {

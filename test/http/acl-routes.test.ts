@@ -21,6 +21,7 @@ function app() {
     release: note('release'),
     rollback: note('rollback'),
     follow: note('follow'),
+    forgetLost: note('forget-lost'),
   };
   const routes = new Hono().route('/', createAclRoutes(desk));
   routes.onError((error, context) =>

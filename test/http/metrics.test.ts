@@ -20,6 +20,7 @@ function exporter(address: string, domain: number, sequenceLost: number, lastSee
     clockSkewMs: null,
     samplingRates: new Set(),
     templates: 1,
+    templatesRedefined: 0,
   };
 }
 

@@ -31,6 +31,7 @@ function recording(engineOfFlows?: string) {
         : []) as Row[],
     queryBytes: async () => new Uint8Array(),
     insertNative: async () => undefined,
+    walls: async () => [],
     insertJson: async () => undefined,
   };
   return { engine, commands };

@@ -25,6 +25,7 @@ function recordingEngine(
     query: async <Row>(sql: string) => (sql.includes('schema_migrations') ? applied : tables) as Row[],
     queryBytes: async () => new Uint8Array(),
     insertNative: async () => undefined,
+    walls: async () => [],
     insertJson: async () => undefined,
   };
   return { engine, commands };

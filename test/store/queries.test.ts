@@ -333,6 +333,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       templates: 2,
       unread: { ...noUnread(), cut: 2, unknown_protocol: 4, not_ip: 9 },
       outMeaning: 'reverse' as const,
+      templatesRedefined: 0,
     };
     const { engine } = store;
     await recordExporters(engine, [state], { runStartedAtMs: now, nowMs: now + 60_000 });

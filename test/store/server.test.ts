@@ -26,6 +26,7 @@ describe('the engine over HTTP', () => {
   let engine: Engine;
   let directory = '';
   const received: Received[] = [];
+  let roleIsKnown = true;
   let answer: (request: Received, response: ServerResponse) => void = (_request, response) => ok(response);
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -42,6 +43,11 @@ describe('the engine over HTTP', () => {
       inUrl === null
         ? { query: body.toString(), params, body: Buffer.alloc(0) }
         : { query: inUrl, params, body };
+    if (params.has('role') && !roleIsKnown) {
+      response.writeHead(500, { 'x-clickhouse-exception-code': '512' });
+      response.end('Code: 512. DB::Exception: Role should be granted to set it. (SET_NON_GRANTED_ROLE)');
+      return;
+    }
     if (seen.query.startsWith('SELECT lower(name) FROM system.')) {
       ok(response, seen.query.includes('table_functions') ? 'url\nfile\n' : 'mysql_copy\n');
       return;
@@ -52,6 +58,7 @@ describe('the engine over HTTP', () => {
 
   beforeEach(async () => {
     received.length = 0;
+    roleIsKnown = true;
     answer = (_request, response) => ok(response);
     directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-server-'));
     server = createServer((request, response) => void handle(request, response));
@@ -155,6 +162,21 @@ describe('the engine over HTTP', () => {
         code: 'refused',
       });
     expect(received.length).toBe(1);
+  });
+
+  test('statements of users take the role of readers where the server has it, and the walls say so', async () => {
+    await engine.queryBytes('SELECT 1', 'CSV', { readonly: true });
+    expect(received[0]?.params.get('role')).toBe('rogue_smtp_reader');
+    expect((await engine.walls()).map(({ stands }) => stands)).toEqual([true, true, false]);
+    await engine.query('SELECT 1').catch(() => undefined);
+    expect(received[1]?.params.get('role')).toBeNull();
+  });
+
+  test('a server without the role of readers is asked without it, and the walls say so', async () => {
+    roleIsKnown = false;
+    await engine.queryBytes('SELECT 1', 'CSV', { readonly: true });
+    expect(received[0]?.params.get('role')).toBeNull();
+    expect((await engine.walls()).map(({ stands }) => stands)).toEqual([true, false, false]);
   });
 
   test('a server that is not there is a transient failure that names the reason', async () => {

@@ -38,6 +38,7 @@ function fakeEngine(fail: (insert: Insert) => Error | null = () => null) {
         content:
           'file' in source ? readFileSync(source.file, 'utf8') : Buffer.concat(source.bytes).toString(),
       }),
+    walls: async () => [],
     insertJson: (table, rows, { token }) => take({ table, token, content: rows.join('\n') }),
   };
   return { engine, inserts };

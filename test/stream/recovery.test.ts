@@ -102,7 +102,8 @@ describe('after a kill', () => {
     const [data, index] = ['ndjson', 'index'].map((end) => join(folder, `${'0'.repeat(15)}.${end}`));
     const compacted = join(folder, `${'0'.repeat(15)}-${'1'.padStart(15, '0')}.1`);
     const line = (await readFile(index, 'utf8')).split('\n')[1];
-    const entry = { ...JSON.parse(line), at: 0, messages: 1, sum: 1 };
+    // As of a version without checksums of lines.
+    const entry = { ...JSON.parse(line), at: 0, messages: 1, sum: 1, check: undefined };
 
     await writeFile(`${compacted}.ndjson`, 'new\n');
     await writeFile(`${compacted}.index.new`, `${JSON.stringify(entry)}\n`);
@@ -287,6 +288,8 @@ describe.skipIf(!mayMount)('a full disk (needs root for a small tmpfs)', () => {
     await expect(subscription.commit('mail', 0, last)).rejects.toMatchObject({ code: 'io', transient: true });
     await eventually(async () => (await stream.publish('mail', [message('again')])).accepted === 1);
     await subscription.commit('mail', 0, last);
-    expect(JSON.parse(await readFile(join(directory, 'groups', 'g.json'), 'utf8'))).toEqual({ mail: last });
+    expect(JSON.parse(await readFile(join(directory, 'groups', 'g.json'), 'utf8'))).toMatchObject({
+      mail: last,
+    });
   });
 });

@@ -4,6 +4,7 @@
  */
 
 import type {
+  ReadingPlace,
   ReceivedMessage,
   Stream,
   StreamMessage,
@@ -22,6 +23,8 @@ export interface DrivenStream extends Stream {
   keptDecisions: Uint8Array[];
   /** When readers get their partitions. */
   assigned: Promise<void>;
+  /** Where they begin to read. */
+  place: ReadingPlace;
   /** Hands messages to whoever reads the stream; rejects when it does. */
   deliver(stream: StreamName, values: readonly Uint8Array[], firstOffset: number): Promise<void>;
 }
@@ -43,6 +46,7 @@ export function createDrivenStream(): DrivenStream {
     kept: [],
     keptDecisions: [],
     assigned: Promise.resolve(),
+    place: { from: null, end: 0 },
     counters: { published: counts(), dropped: counts(), spoolBytes: 0 },
     async start() {},
     async stop() {},
@@ -56,7 +60,7 @@ export function createDrivenStream(): DrivenStream {
     },
     async subscribe(options) {
       for (const stream of options.streams) readers.set(stream, options);
-      await options.onAssigned?.([0]);
+      await options.onAssigned?.([0], () => driven.place);
       return {
         async commit(stream, _partition, offset) {
           driven.journal.push(`commit ${stream} ${offset}`);

@@ -4,7 +4,19 @@ import type { Collector } from '../../src/collect/collector.ts';
 import type { ExporterState } from '../../src/decode/types.ts';
 
 export function createFakeCollector(states: readonly ExporterState[]): Pick<Collector, 'exporters'> & {
-  readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'>;
+  readonly counters: Pick<Collector['counters'], 'listeners' | 'datagrams'> & {
+    readonly decoder: {
+      readonly exportersEvicted: number;
+      readonly dropped: { readonly exporter_limit: number };
+    };
+  };
 } {
-  return { counters: { listeners: [], datagrams: 0 }, exporters: () => states.values() };
+  return {
+    counters: {
+      listeners: [],
+      decoder: { exportersEvicted: 0, dropped: { exporter_limit: 0 } },
+      datagrams: 0,
+    },
+    exporters: () => states.values(),
+  };
 }

@@ -37,6 +37,9 @@ export async function startHttpServer(
       blockedHosts: (family) => (family === '4' ? ['192.0.2.55'] : ['2001:db8:1::55']),
       aclTarget: async () => 'permit ip any any\n',
       desk: null,
+      reload: async () => {
+        throw new RogueSmtpError('refused', 'nothing to reload');
+      },
       clickhouse: (request) => new Response(`asked ${new URL(request.url).pathname}`),
       onError: () => undefined,
       ...overrides,

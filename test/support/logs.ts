@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openByteWindow } from '../../src/collect/capture/byte-window.ts';
+import type { LogOptions } from '../../src/collect/flow-log/choose-format.ts';
 import { createFlowLogCounters, type FlowLogCounters } from '../../src/collect/flow-log/flow-log.ts';
 import { readFlowLog } from '../../src/collect/flow-log/read-flow-log.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
@@ -17,7 +18,12 @@ export interface LogOutcome {
   readonly error: unknown;
 }
 
-export async function readLog(bytes: string | Uint8Array, file = 0, linesBefore = 0): Promise<LogOutcome> {
+export async function readLog(
+  bytes: string | Uint8Array,
+  file = 0,
+  linesBefore = 0,
+  options: LogOptions = {},
+): Promise<LogOutcome> {
   const directory = await mkdtemp(join(tmpdir(), 'rogue-smtp-log-'));
   const path = join(directory, 'log');
   await writeFile(path, bytes);
@@ -37,7 +43,8 @@ export async function readLog(bytes: string | Uint8Array, file = 0, linesBefore 
   let error: unknown = null;
   const window = await openByteWindow(path, () => undefined);
   try {
-    for await (const _ of readFlowLog(path, window, sink, { file, linesBefore }, counters)) sink.flush();
+    for await (const _ of readFlowLog(path, window, sink, { file, linesBefore }, counters, options))
+      sink.flush();
   } catch (thrown) {
     error = thrown;
   } finally {

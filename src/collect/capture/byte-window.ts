@@ -1,5 +1,5 @@
 /**
- * A window that slides over a file of any size, decompressing where the file is gzip.
+ * A window that slides over a file of any size, decompressing where the file is compressed.
  *
  * Readers look at the bytes in the window without waiting and ask for more when they lack some. It must never hold
  * more than what a reader asked for and one chunk, and never trust a length of the file: passing over bytes does not
@@ -7,12 +7,11 @@
  */
 
 import { open } from 'node:fs/promises';
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
+import { CutStream } from './cut-stream.ts';
+import { compressionOf, decompress, MAGIC_BYTES } from './decompress.ts';
 
 const CHUNK_BYTES = 262_144;
-const GZIP_MAGIC = 0x1f8b;
 
 export interface ByteWindow {
   readonly bytes: Buffer;
@@ -26,7 +25,7 @@ export interface ByteWindow {
   ensure(count: number): Promise<boolean>;
   /** Moves on by `count` bytes, which need not be here yet. */
   pass(count: number): void;
-  /** At the end: something that was begun is not whole (bytes left, passed over in vain, or a gzip cut short). */
+  /** At the end: something that was begun is not whole (bytes left, passed over in vain, or a compressed file cut short). */
   cut(): boolean;
   close(): Promise<void>;
 }
@@ -41,7 +40,7 @@ export async function openByteWindow(path: string, onBytes: (count: number) => v
   let before = 0;
   let toPass = 0;
   let ended = false;
-  let cutGzip = false;
+  let cutStream = false;
 
   /** Appends the next chunk; false at the end. */
   async function load(): Promise<boolean> {
@@ -52,9 +51,8 @@ export async function openByteWindow(path: string, onBytes: (count: number) => v
     } catch (error) {
       ended = true;
       if (error instanceof RogueSmtpError) throw error;
-      // A gzip whose writer was killed: what came before the cut is good.
-      cutGzip = error instanceof Error && 'code' in error && error.code === 'Z_BUF_ERROR';
-      if (cutGzip) return false;
+      cutStream = error instanceof CutStream;
+      if (cutStream) return false;
       throw new RogueSmtpError('io', `${path}: ${messageOf(error)}`, { cause: error });
     }
     if (next.done) {
@@ -93,18 +91,18 @@ export async function openByteWindow(path: string, onBytes: (count: number) => v
       at += here;
       toPass += count - here;
     },
-    cut: () => cutGzip || toPass > 0 || at < bytes.length,
+    cut: () => cutStream || toPass > 0 || at < bytes.length,
     async close() {
       await chunks.return?.();
       await file.return(undefined);
     },
   };
 
-  if ((await window.ensure(2)) && bytes.readUInt16BE(0) === GZIP_MAGIC) {
-    const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
-    // Errors of either end reach whoever iterates over the gunzip.
-    pipeline(Readable.from(startingWith(bytes, file)), gunzip, () => undefined);
-    chunks = gunzip[Symbol.asyncIterator]();
+  await window.ensure(MAGIC_BYTES);
+  const compression = compressionOf(bytes.subarray(0, MAGIC_BYTES));
+  if (compression !== null) {
+    chunks = decompress(compression, startingWith(bytes, file));
+    ended = false;
     bytes = Buffer.alloc(0);
   }
   return window;

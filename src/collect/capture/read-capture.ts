@@ -1,5 +1,5 @@
 /**
- * Export datagrams out of a capture: pcap, pcapng, raw IPFIX, each also as gzip.
+ * Export datagrams out of a capture: pcap, pcapng, raw IPFIX, each also compressed.
  *
  * The file is told by its first bytes, not by its name, and streamed: memory does not grow with it. Whether a datagram
  * is an export at all is the decoder's to say. A header that cannot be followed throws RogueSmtpError `io` with file
@@ -59,24 +59,40 @@ export async function* readOpenCapture(
   window: ByteWindow,
   counters: CaptureCounters,
 ): AsyncGenerator<CapturedDatagram> {
+  const open = createFrameOpener(counters);
+  const take = (frame: Frame) => {
+    const datagram = open.datagram(frame);
+    if (datagram !== null) counters.datagrams++;
+    return datagram;
+  };
+  yield* readFrames(path, window, counters, take, open.end);
+}
+
+/**
+ * Hands each frame of the capture to `take` and yields what it makes of it, null excepted. `end` is called after the
+ * last one, before the account of a file that is cut. The window is closed at the end.
+ */
+export async function* readFrames<T>(
+  path: string,
+  window: ByteWindow,
+  counters: CaptureCounters,
+  take: (frame: Frame) => T | null,
+  end: () => void,
+): AsyncGenerator<T> {
   try {
     const readFrame = await chooseReader(path, window, counters);
-    const open = createFrameOpener(counters);
     const frame: Frame = { timeMs: 0, linkType: 0, bytes: window.bytes, start: 0, end: 0 };
     while (true) {
       const step = readFrame(frame);
       if (step === PASSED) continue;
       if (step === FRAME) {
-        const datagram = open.datagram(frame);
-        if (datagram !== null) {
-          counters.datagrams++;
-          yield datagram;
-        }
+        const taken = take(frame);
+        if (taken !== null) yield taken;
         continue;
       }
       if (!(await window.ensure(step))) break;
     }
-    open.end();
+    end();
     if (window.cut()) {
       counters.packets++;
       counters.skipped.cut_file++;
@@ -102,7 +118,7 @@ async function chooseReader(
   const first = magic.toString(16).padStart(8, '0');
   throw new RogueSmtpError(
     'io',
-    `${path}: neither pcap, pcapng, raw IPFIX nor gzip of one of them (it begins with ${first})`,
+    `${path}: neither pcap, pcapng, raw IPFIX nor gzip, zstd, xz or bzip2 of one of them (it begins with ${first})`,
   );
 }
 

@@ -9,8 +9,10 @@
 export type SkipReason =
   /** Header, comment, empty line, totals at the end. */
   | 'header'
-  /** EVE: not a flow or netflow event. Zeek JSON: another log's line. */
+  /** EVE: not a flow or netflow event. Zeek JSON: another log's line. Syslog: not a firewall's line about traffic. */
   | 'other_event'
+  /** A session began (firewalls): its counts come with the line at its end. */
+  | 'session_start'
   /** Layer 2 traffic, or a status record of the tool itself (Argus). */
   | 'not_ip'
   /** Neither side sent a packet that the tool counted. */
@@ -33,6 +35,10 @@ export type RejectReason =
   | 'bad_port'
   | 'bad_protocol'
   | 'bad_count'
+  /** A time without a year, in a file whose own time is not known. */
+  | 'no_year'
+  /** Which side opened the session is not told (Cisco ASA). */
+  | 'no_direction'
   /** The file ends within its compressed form. */
   | 'cut_file';
 
@@ -89,6 +95,13 @@ export const LOG_DOMAIN = {
   aws: 4,
   nfdump: 5,
   argus: 6,
+  packets: 7,
+  netfilter: 8,
+  pf: 9,
+  ciscoAsa: 10,
+  fortigate: 11,
+  panos: 12,
+  junos: 13,
 } as const;
 
 export function createLoggedFlow(): LoggedFlow {
@@ -150,6 +163,7 @@ export function createFlowLogCounters(): FlowLogCounters {
 const SKIP_REASONS: ReadonlySet<string> = new Set<SkipReason>([
   'header',
   'other_event',
+  'session_start',
   'not_ip',
   'no_packets',
   'no_data',

@@ -7,9 +7,8 @@
  */
 
 import type { ByteWindow } from '../capture/byte-window.ts';
-
-/** EVE events with a packet and its payload stay below; a longer line is damage. */
-export const MAX_LINE_BYTES = 1_048_576;
+import { createJsonEntries, isSpread } from './json-entries.ts';
+import { MAX_LINE_BYTES } from './limits.ts';
 
 const NEWLINE = 10;
 
@@ -18,7 +17,7 @@ const NEWLINE = 10;
  * that are read are ASCII, and positions stay positions. A line of more than MAX_LINE_BYTES comes as its first
  * MAX_LINE_BYTES + 1.
  */
-export async function* lineBlocks(window: ByteWindow): AsyncGenerator<string, void> {
+async function* lineBlocks(window: ByteWindow): AsyncGenerator<string, void> {
   /** Within a line of which the beginning was handed out already. */
   let passing = false;
   let more = true;
@@ -48,4 +47,47 @@ export async function* lineBlocks(window: ByteWindow): AsyncGenerator<string, vo
       yield `${bytes.toString('latin1', at, at + available)}\n`;
     }
   }
+}
+
+/**
+ * As lineBlocks, and of JSON that is not one object a line its entries as lines (see json-entries.ts). A byte order mark
+ * at the beginning is passed over.
+ */
+export async function* entryBlocks(window: ByteWindow): AsyncGenerator<string, void> {
+  if (
+    (await window.ensure(3)) &&
+    window.bytes.toString('latin1', window.at, window.at + 3) === BYTE_ORDER_MARK
+  )
+    window.pass(3);
+  const first = await firstBytes(window);
+  if (!/^\s*[[{]/.test(first) || !isSpread(first)) return yield* lineBlocks(window);
+  const entries = createJsonEntries();
+  do {
+    const block = entries.add(window.bytes.toString('latin1', window.at));
+    window.pass(window.available());
+    if (block !== '') yield block;
+  } while (await window.ensure(1));
+  const rest = entries.end();
+  if (rest !== '') yield rest;
+}
+
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
+/** Enough lines to tell how they are written, and the first of them at least. */
+const FIRST_BYTES = 65_536;
+
+async function firstBytes(window: ByteWindow): Promise<string> {
+  await window.ensure(FIRST_BYTES);
+  let count = Math.min(FIRST_BYTES, window.available());
+  while (window.bytes.indexOf(NEWLINE, window.at) < 0 && count <= MAX_LINE_BYTES) {
+    if (!(await window.ensure(count + FIRST_BYTES))) break;
+    count += FIRST_BYTES;
+  }
+  count = Math.max(count, Math.min(window.available(), MAX_LINE_BYTES));
+  return window.bytes.toString('latin1', window.at, window.at + Math.min(count, firstLines(window)));
+}
+
+/** To the end of the first line, or FIRST_BYTES where that is more. */
+function firstLines(window: ByteWindow): number {
+  const newline = window.bytes.indexOf(NEWLINE, window.at);
+  return Math.max(FIRST_BYTES, newline < 0 ? window.available() : newline - window.at);
 }

@@ -1,5 +1,5 @@
 /**
- * A flow log as rows of FlowBatches: Zeek conn, Suricata EVE, AWS VPC, nfdump CSV, Argus CSV, each also as gzip.
+ * A flow log as rows of FlowBatches, in any of the formats of choose-format.ts, also compressed.
  *
  * Read in blocks, so that memory does not grow with the file. Every line is a flow, or counted under the reason why it
  * is none; no line is an exception. `received_at` is the end of the flow, which is about when the tool wrote the line:
@@ -9,7 +9,7 @@
 import type { FlowSink } from '../../decode/types.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { ByteWindow } from '../capture/byte-window.ts';
-import { chooseFormat } from './choose-format.ts';
+import { chooseFormat, FLOW_LOG_FORMATS, type FlowLogFormatName, type LogOptions } from './choose-format.ts';
 import {
   createLoggedFlow,
   type FlowLogCounters,
@@ -19,14 +19,14 @@ import {
   type RejectReason,
 } from './flow-log.ts';
 import { writeFlow } from './flow-rows.ts';
-import { lineBlocks, MAX_LINE_BYTES } from './line-blocks.ts';
+import { MAX_LINE_BYTES } from './limits.ts';
+import { entryBlocks } from './line-blocks.ts';
 
 /** Rejected lines that are kept to be shown, and how much of each. */
 const MAX_EXAMPLES = 5;
 const EXAMPLE_BYTES = 160;
 
 const CARRIAGE_RETURN = 13;
-const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 
 export interface FlowLogPosition {
   /** Which of the files that are read together: the `record` of its rows. */
@@ -46,18 +46,19 @@ export async function* readFlowLog(
   sink: FlowSink,
   position: FlowLogPosition,
   counters: FlowLogCounters,
+  options: LogOptions = {},
 ): AsyncGenerator<void, void> {
   const flow = createLoggedFlow();
   let format: FlowLogFormat | null = null;
-  for await (const block of lineBlocks(window)) {
-    let at = 0;
+  for await (const block of entryBlocks(window)) {
     if (format === null) {
-      if (block.startsWith(BYTE_ORDER_MARK)) at = BYTE_ORDER_MARK.length;
-      format = chooseFormat(block.slice(at));
-      if (format === null) throw unknownFormat(path, block);
+      const choice = chooseFormat(block, options);
+      if (choice.kind === 'unknown') throw unknownFormat(path, block, options);
+      if (choice.kind === 'ambiguous') throw ambiguous(path, choice.names);
+      format = choice.format;
       counters.format = format.name;
     }
-    readBlock(block, at, format);
+    readBlock(block, format);
     yield;
   }
   if (format === null) throw new RogueSmtpError('io', `${path}: the file is empty`);
@@ -66,8 +67,8 @@ export async function* readFlowLog(
     reject('cut_file', '');
   }
 
-  function readBlock(block: string, from: number, { parse }: FlowLogFormat): void {
-    for (let at = from; at < block.length; ) {
+  function readBlock(block: string, { parse }: FlowLogFormat): void {
+    for (let at = 0; at < block.length; ) {
       const newline = block.indexOf('\n', at);
       const end = newline > at && block.charCodeAt(newline - 1) === CARRIAGE_RETURN ? newline - 1 : newline;
       counters.lines++;
@@ -103,13 +104,50 @@ export async function* readFlowLog(
   }
 }
 
-function unknownFormat(path: string, block: string): RogueSmtpError {
+function unknownFormat(path: string, block: string, { format }: LogOptions): RogueSmtpError {
   const newline = block.indexOf('\n');
   const text = Buffer.from(block.slice(0, Math.min(newline, 60)), 'latin1').toString('utf8');
+  const begins = `it begins with ${JSON.stringify(text)}`;
+  const foreign = FOREIGN.find(([magic]) => block.startsWith(magic));
+  if (foreign !== undefined)
+    return new RogueSmtpError('io', `${path}: this is ${foreign[1]}, which is not read: ${foreign[2]}`);
+  if (format !== undefined) {
+    return new RogueSmtpError(
+      'io',
+      `${path}: not in the format ${format} (${FLOW_LOG_FORMATS[format]}), which --format names (${begins})`,
+    );
+  }
   return new RogueSmtpError(
     'io',
-    `${path}: neither a capture (pcap, pcapng, raw IPFIX) nor a flow log (Zeek conn as TSV with #fields or as JSON lines, ` +
-      'Suricata EVE with flow events, AWS VPC flow log as text, nfdump -o csv, Argus ra -c with header), nor gzip of ' +
-      `one of them (it begins with ${JSON.stringify(text)})`,
+    `${path}: neither a capture (pcap, pcapng, raw IPFIX) nor a flow log (${KNOWN}), nor gzip, zstd, xz or bzip2 of one ` +
+      `of them (${begins}). --format names the format of a log whose first lines do not tell it, with the fields of an ` +
+      `AWS log without a header: --format 'aws:version interface-id srcaddr ...'`,
+  );
+}
+
+const KNOWN = Object.entries(FLOW_LOG_FORMATS)
+  .map(([name, words]) => `${name}: ${words}`)
+  .join('; ');
+
+/** Files that people have of the same records, in forms that are not read: how they begin, what it is, what to do. */
+const FOREIGN: readonly (readonly [magic: string, what: string, instead: string])[] = [
+  ['PAR1', 'a Parquet file', 'query it as JSON or CSV (DuckDB, Athena), or let AWS deliver text'],
+  ['ORC', 'an ORC file', 'query it as JSON or CSV'],
+  ['Obj\u0001', 'an Avro file', 'convert it to JSON'],
+  ['PK\u0003\u0004', 'a ZIP archive', 'unpack it'],
+  ['7z\u00bc\u00af', 'a 7z archive', 'unpack it'],
+  ['\u0004"M\u0018', 'an lz4 file', 'unpack it'],
+  ['LZIP', 'an lzip file', 'unpack it'],
+  ['\u001f\u009d', 'a file of compress (.Z)', 'unpack it'],
+  ['\u00a5\u000c', 'a binary file of nfdump', 'write it out with nfdump -o csv'],
+  ['\u000c\u00a5', 'a binary file of nfdump', 'write it out with nfdump -o csv'],
+];
+
+function ambiguous(path: string, names: readonly FlowLogFormatName[]): RogueSmtpError {
+  const found = names.map((name) => `${name} (${FLOW_LOG_FORMATS[name]})`).join(', ');
+  return new RogueSmtpError(
+    'io',
+    `${path}: lines of more than one format: ${found}. Name the one to read with --format ${names[0]}; lines of the others ` +
+      'are then passed over and counted',
   );
 }

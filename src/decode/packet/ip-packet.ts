@@ -127,7 +127,7 @@ function readIPv6(bytes: Buffer, at: number, end: number, packet: IpPacket): IpV
     next = following;
     header += length;
     // What follows is a piece of the fragmented part, to be looked at when that is whole.
-    if (packet.fragmentOffset > 0) break;
+    if (packet.fragmentOffset > 0 || packet.moreFragments) break;
   }
   packet.protocol = next;
   if (header > packet.end) return packet.truncated ? 'truncated' : 'bad_packet';

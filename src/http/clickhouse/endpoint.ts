@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { settingObjection } from '../../store/readonly-sql/settings.ts';
 import { splitFormat } from '../../store/readonly-sql.ts';
 import { createGuard } from '../guard.ts';
 import type { SqlRequest } from '../read-model.ts';
@@ -31,34 +32,11 @@ export interface ClickHouseEndpointDependencies {
 const MAX_BODY_BYTES = 256 * 1024;
 /** Requests that are answered or wait. */
 const MAX_UNDER_WAY = 32;
+/** As a ClickHouse server answers it to anyone. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/ping']);
 const DEFAULT_FORMAT = 'TabSeparated';
 /** Fast, and most of what there is to win. */
 const GZIP_LEVEL = 3;
-
-/** Settings that only change how a result looks. Any other would need a look at what it does to files and memory. */
-const OUTPUT_SETTINGS = new Set([
-  'date_time_output_format',
-  'session_timezone',
-  'join_use_nulls',
-  'extremes',
-  'format_csv_delimiter',
-  'output_format_json_quote_64bit_integers',
-  'output_format_json_quote_64bit_floats',
-  'output_format_json_quote_decimals',
-  'output_format_json_quote_denormals',
-  'output_format_json_named_tuples_as_objects',
-  'output_format_json_array_of_rows',
-  'output_format_json_escape_forward_slashes',
-  'output_format_pretty_color',
-  'output_format_pretty_max_rows',
-  'output_format_pretty_row_numbers',
-  'output_format_csv_crlf_end_of_line',
-  'output_format_tsv_crlf_end_of_line',
-  'output_format_decimal_trailing_zeros',
-  'output_format_parquet_string_as_string',
-  'output_format_arrow_string_as_string',
-  'output_format_native_write_json_as_string',
-]);
 
 const compress = promisify(gzip);
 
@@ -69,15 +47,18 @@ export function createClickHouseEndpoint(
   const app = new Hono();
   let underWay = 0;
 
-  app.get('/ping', (context) => context.text('Ok.\n'));
   app.use(
-    createGuard(options.token, (context, { why, message }) =>
-      answerException(
-        context,
-        new ClickHouseException(why === 'foreign' ? 403 : 401, 516, 'AUTHENTICATION_FAILED', message),
-      ),
+    createGuard(
+      options.token,
+      (context, { why, message }) =>
+        answerException(
+          context,
+          new ClickHouseException(why === 'foreign' ? 403 : 401, 516, 'AUTHENTICATION_FAILED', message),
+        ),
+      OPEN_PATHS,
     ),
   );
+  app.get('/ping', (context) => context.text('Ok.\n'));
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
@@ -144,8 +125,8 @@ function requestOf(request: ClickHouseRequest, ours: string): SqlRequest {
   const text = Buffer.from(request.data).toString('utf8');
   const { sql, format } = splitFormat(text === '' ? request.sql : `${request.sql}\n${text}`);
   const { max_execution_time: seconds, ...others } = request.settings;
-  for (const name of Object.keys(others)) {
-    if (!OUTPUT_SETTINGS.has(name))
+  for (const [name, value] of Object.entries(others)) {
+    if (settingObjection(name, value) !== null)
       throw new ClickHouseException(
         403,
         164,

@@ -7,11 +7,12 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RogueSmtpError } from '../../errors.ts';
+import { elapsed, firstOf, nextEvent } from '../../waiting.ts';
 import { engineError } from '../failures.ts';
 import type { ReadonlyRules } from '../readonly-sql.ts';
+import type { Confinement } from './confine.ts';
 import type { ChildMessage, ChildOptions, RequestBody } from './protocol.ts';
 
 export interface EngineLog {
@@ -24,38 +25,58 @@ export interface EngineLog {
 export interface EngineProcess {
   readonly pid: number | undefined;
   readonly rules: ReadonlyRules;
+  /** What the kernel keeps it from. */
+  readonly confinement: Confinement;
   /**
    * Resolves with the result. When nothing of the same kind is answered for `limitMs`, be it this call or those
-   * before it, the child is taken for stuck and killed.
+   * before it, the child is taken for stuck and killed. A statement of a user has its `limitMs` for itself, from when it begins to run:
+   * the engine has no way to end one that does not look at its limit, so it is killed with the child. It fails for good; the other calls
+   * under way fail with `InterruptedError` and can be repeated.
    */
   call(request: RequestBody, limitMs: number): Promise<Uint8Array>;
   /** Resolves when the process is gone, however it went. */
   readonly ended: Promise<string>;
+  /** It was killed because of a statement that did not end. */
+  wasInterrupted(): boolean;
   kill(): void;
 }
 
 export type StartResult =
   | { readonly ok: true; readonly process: EngineProcess }
-  | { readonly ok: false; readonly why: 'missing' | 'locked' | 'other'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly why: 'missing' | 'confined' | 'locked' | 'other';
+      readonly message: string;
+    };
 
 /** Opening a large store reads the parts of all tables; a disk that is cold may take long. */
 const START_LIMIT_MS = 120_000;
 
+/** A call that was under way when the child was killed because of another. */
+export class InterruptedError extends RogueSmtpError {
+  constructor() {
+    super('store', 'the embedded engine was ended because of another statement', { transient: true });
+  }
+}
+
 const CLOSE_LIMIT_MS = 1000;
 const LOCKED = /Cannot lock file|Another server instance/;
 const MAX_LINE = 2000;
+/** Of ClickHouse. */
+const TIMEOUT_EXCEEDED = 159;
 
 interface PendingCall {
   resolve(result: Uint8Array): void;
   reject(error: unknown): void;
   readonly kind: RequestBody['kind'];
+  readonly limitMs: number;
   timer: NodeJS.Timeout;
 }
 
-/** The compiled child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
+/** The compiled launcher of the child beside the compiled parent; the source one (tests, tsx) needs the loader that reads TypeScript. */
 function childEntry(): { path: string; execArgv: string[] } {
   const source = import.meta.url.endsWith('.ts');
-  const path = fileURLToPath(new URL(source ? './child.ts' : './child.js', import.meta.url));
+  const path = fileURLToPath(new URL(source ? './launcher.ts' : './launcher.js', import.meta.url));
   if (!source) return { path, execArgv: [] };
   const loader = createRequire(import.meta.url).resolve('tsx');
   return { path, execArgv: ['--import', pathToFileURL(loader).href] };
@@ -73,9 +94,13 @@ function childEnvironment(): NodeJS.ProcessEnv {
   return environment;
 }
 
-export async function startEngineProcess(options: ChildOptions, log: EngineLog): Promise<StartResult> {
+export async function startEngineProcess(
+  options: ChildOptions,
+  log: EngineLog,
+  confined: boolean,
+): Promise<StartResult> {
   const entry = childEntry();
-  const child = fork(entry.path, [], {
+  const child = fork(entry.path, confined ? [] : ['free'], {
     cwd: options.directory,
     env: childEnvironment(),
     execArgv: entry.execArgv,
@@ -83,27 +108,15 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
     silent: true,
   });
   const printed = logOutput(child, log);
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    child.once('exit', (code, signal) => resolve(howItEnded(code, signal)));
   });
-  const first = new Promise<ChildMessage>((resolve) => {
-    child.once('message', (message: ChildMessage) => resolve(message));
-  });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), START_LIMIT_MS);
-  });
-  child.send(options, () => undefined);
-  const outcome = await Promise.race([first, ended, late]);
-  clearTimeout(timer);
+  const outcome = await firstAnswer(child, options);
   if (outcome !== null && typeof outcome !== 'string' && outcome.kind === 'ready') {
-    return { ok: true, process: carry(child, outcome.rules, ended) };
+    return { ok: true, process: carry(child, outcome, ended) };
   }
-  child.kill('SIGKILL');
-  // A process that could not even be made has no streams to close.
-  await Promise.race([Promise.all([ended, closed]), sleep(CLOSE_LIMIT_MS)]);
+  await killAndClose(child);
   // The engine throws "Failed to create connection" and prints why.
   const reason = printed();
   if (LOCKED.test(reason)) return { ok: false, why: 'locked', message: reason };
@@ -115,11 +128,50 @@ export async function startEngineProcess(options: ChildOptions, log: EngineLog):
   return { ok: false, why: 'other', message: 'its process answered out of turn' };
 }
 
-function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>): EngineProcess {
+/**
+ * Gives the child its options as soon as it is there, and waits for what it answers. A text says how it ended instead; null: too late.
+ * Leaves no listener behind.
+ */
+function firstAnswer(child: ChildProcess, options: ChildOptions): Promise<ChildMessage | string | null> {
+  return firstOf<ChildMessage | string | null>(
+    (resolve) => {
+      const onMessage = (message: ChildMessage) => {
+        if (message.kind === 'here') child.send(options, () => undefined);
+        else resolve(message);
+      };
+      child.on('message', onMessage);
+      return () => child.off('message', onMessage);
+    },
+    nextEvent(child, 'error', (error: Error) => error.message),
+    nextEvent(child, 'exit', howItEnded),
+    elapsed(START_LIMIT_MS, null),
+  );
+}
+
+function howItEnded(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exit code ${code}` : `signal ${signal}`;
+}
+
+/** Kills it and waits, not for ever, until all that it printed is read. */
+async function killAndClose(child: ChildProcess): Promise<void> {
+  const closed = firstOf<unknown>(
+    nextEvent(child, 'close', () => null),
+    elapsed(CLOSE_LIMIT_MS, null),
+  );
+  child.kill('SIGKILL');
+  await closed;
+}
+
+function carry(
+  child: ChildProcess,
+  { rules, confinement }: Extract<ChildMessage, { readonly kind: 'ready' }>,
+  ended: Promise<string>,
+): EngineProcess {
   const calls = new Map<number, PendingCall>();
   const answeredAt = new Map<RequestBody['kind'], number>();
   let nextId = 1;
   let gone: string | null = null;
+  let interrupted = false;
 
   const settle = (id: number): PendingCall | undefined => {
     const call = calls.get(id);
@@ -129,8 +181,27 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
     answeredAt.set(call.kind, performance.now());
     return call;
   };
+  /** The statement of a user runs: from now on its time is its own. */
+  const begin = (id: number) => {
+    const call = calls.get(id);
+    if (call === undefined) return;
+    clearTimeout(call.timer);
+    answeredAt.set(call.kind, performance.now());
+    call.timer = setTimeout(() => {
+      interrupted = true;
+      settle(id)?.reject(
+        engineError(
+          'the statement did not end within its time and had to be killed',
+          TIMEOUT_EXCEEDED,
+          'TIMEOUT_EXCEEDED',
+        ),
+      );
+      child.kill('SIGKILL');
+    }, call.limitMs);
+  };
   child.on('message', (message: ChildMessage) => {
     if (message.kind === 'done') settle(message.id)?.resolve(message.result);
+    else if (message.kind === 'begun') begin(message.id);
     else if (message.kind === 'failed')
       settle(message.id)?.reject(
         engineError(message.failure.message, message.failure.code, message.failure.name),
@@ -138,13 +209,16 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
   });
   void ended.then((how) => {
     gone = how;
-    for (const id of [...calls.keys()]) settle(id)?.reject(endedError(how));
+    for (const id of [...calls.keys()])
+      settle(id)?.reject(interrupted ? new InterruptedError() : endedError(how));
   });
 
   return {
     pid: child.pid,
     rules,
+    confinement,
     ended,
+    wasInterrupted: () => interrupted,
     kill: () => child.kill('SIGKILL'),
     call(request, limitMs) {
       return new Promise<Uint8Array>((resolve, reject) => {
@@ -156,7 +230,13 @@ function carry(child: ChildProcess, rules: ReadonlyRules, ended: Promise<string>
           if (waitedMs >= limitMs) child.kill('SIGKILL');
           else call.timer = setTimeout(check, limitMs - waitedMs);
         };
-        const call: PendingCall = { resolve, reject, kind: request.kind, timer: setTimeout(check, limitMs) };
+        const call: PendingCall = {
+          resolve,
+          reject,
+          kind: request.kind,
+          limitMs,
+          timer: setTimeout(check, limitMs),
+        };
         calls.set(id, call);
         child.send({ ...request, id }, (error) => {
           if (error !== null) settle(id)?.reject(endedError(error.message));

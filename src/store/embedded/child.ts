@@ -7,22 +7,26 @@
  * made and thrown away per statement of a user.
  */
 
-import { availableParallelism, setPriority } from 'node:os';
+import { setPriority } from 'node:os';
 import { messageOf } from '../../errors.ts';
 import { askRules } from '../readonly-sql.ts';
 import { JSON_SETTINGS, textOf } from '../rows.ts';
 import { INSERT_SETTINGS, quoteName, quoteText } from '../sql.ts';
+import { READER_PROFILE, READER_ROLE } from './access.ts';
+import type { Confinement } from './confine.ts';
 import { type Connection, type Connector, openEngine } from './connection.ts';
 import type { ChildMessage, ChildOptions, ReadRequest, Request } from './protocol.ts';
 
 const MAX_READ_BYTES = 128 * 1024 * 1024;
-const MAX_USER_ROWS = 1_000_000;
-const MAX_USER_BYTES = 32 * 1024 * 1024;
 /** Statements of users that run at once; more wait. Each holds a thread of the pool of eight. */
 const USER_STATEMENTS = 2;
 /** About a third of the collector's share when both want a core. */
 const NICE = 5;
 const NOTHING = new Uint8Array();
+/** From launcher.ts, which became this process. */
+const confinement: Confinement = JSON.parse(
+  process.env.ROGUE_SMTP_CONFINEMENT ?? '{"files":false,"network":false,"missing":""}',
+);
 
 type Run = <Result>(task: () => Promise<Result>) => Promise<Result>;
 
@@ -70,8 +74,10 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
       max_memory_usage: Math.floor(memoryBytes / 2),
     }),
   );
+  const checker = connector.connect();
   const inWriter = createQueue(1);
   const inReader = createQueue(1);
+  const inChecker = createQueue(1);
   const inUser = createQueue(USER_STATEMENTS);
 
   async function read(request: ReadRequest): Promise<Uint8Array> {
@@ -84,32 +90,38 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
     return reader.read(request.sql, request.format, request.params);
   }
 
-  /** The settings come first: once `readonly` is 1, the engine lets nobody change any. */
+  /** Bounds and settings come first: once `readonly` is 1, the engine lets nobody change any. */
   async function readAsUser(request: ReadRequest): Promise<Uint8Array> {
     const connection = connector.connect();
     const { params = {}, settings = {} } = request.request ?? {};
     try {
+      await requireOneStatement(request.sql);
       await connection.command(use);
-      if (Object.keys(settings).length > 0) await connection.command(setStatement(settings));
       for (const [name, value] of Object.entries(params))
         await connection.command(`SET ${quoteName(`param_${name}`)} = ${quoteText(value)}`);
+      await connection.command(`SET profile = ${quoteText(READER_PROFILE)}`);
       await connection.command(
         setStatement({
-          max_execution_time: seconds(request.timeoutMs),
-          max_result_rows: MAX_USER_ROWS,
-          max_result_bytes: MAX_USER_BYTES,
+          ...settings,
           result_overflow_mode: 'throw',
           max_memory_usage: Math.floor(memoryBytes / 4),
-          max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
           allow_ddl: 0,
           ...(request.rows ? JSON_SETTINGS : {}),
         }),
       );
+      await connection.command(`SET ROLE ${quoteName(READER_ROLE)}`);
       await connection.command('SET readonly = 1');
       return await connection.read(request.sql, request.format, request.params);
     } finally {
       await connection.close();
     }
+  }
+
+  /** The engine's own parser says that it is one statement: a second could take another role. Throws its syntax error. */
+  async function requireOneStatement(sql: string): Promise<void> {
+    await inChecker(() =>
+      checker.read(`SELECT length(formatQuerySingleLine(${quoteText(sql)}))`, 'Null', undefined),
+    );
   }
 
   async function answer(request: Request): Promise<Uint8Array> {
@@ -120,7 +132,10 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
       case 'read':
         return inReader(() => read(request));
       case 'readonly':
-        return inUser(() => readAsUser(request));
+        return inUser(() => {
+          say({ kind: 'begun', id: request.id });
+          return readAsUser(request);
+        });
       case 'stop':
         await inWriter(() => inReader(async () => undefined));
         return NOTHING;
@@ -131,13 +146,13 @@ async function serve(options: ChildOptions, connector: Connector): Promise<void>
     answer(request).then(
       (result) => {
         say({ kind: 'done', id: request.id, result });
-        if (request.kind === 'stop') void close([writer, reader]);
+        if (request.kind === 'stop') void close([writer, reader, checker]);
       },
       (error: unknown) => say({ kind: 'failed', id: request.id, failure: connector.failureOf(error) }),
     );
   });
   const names = async (sql: string) => textOf(await reader.read(sql, 'TabSeparatedRaw', undefined));
-  say({ kind: 'ready', rules: await askRules(names) });
+  say({ kind: 'ready', rules: await askRules(names), confinement });
 
   async function close(connections: readonly Connection[]): Promise<void> {
     for (const connection of connections) await connection.close();
@@ -163,10 +178,12 @@ process.once('message', (options: ChildOptions) => {
       // After the engine is loaded, in case it brings handlers of its own. Ctrl-C reaches the whole process group.
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
       if (!opened.ok) {
-        say({ kind: 'cannot_start', why: opened.why, message: opened.message });
+        const why = confinement.files && opened.why === 'missing' ? 'confined' : opened.why;
+        say({ kind: 'cannot_start', why, message: opened.message });
         return;
       }
       return serve(options, opened.connector);
     })
     .catch((error: unknown) => say({ kind: 'cannot_start', why: 'other', message: messageOf(error) }));
 });
+say({ kind: 'here' });

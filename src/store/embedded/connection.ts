@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type ClickHouseClientConfigOptions, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { messageOf } from '../../errors.ts';
+import { usersConfiguration } from './access.ts';
 import type { ChildOptions, Failure, Params } from './protocol.ts';
 
 export interface Connection {
@@ -34,9 +35,16 @@ type ClientConnection = NonNullable<ClickHouseClientConfigOptions['connection']>
 
 const MARK_CACHE_BYTES = 64 * 1024 * 1024;
 
-/** Without it chDB takes nine tenths of the machine's memory and marks of up to 5 GB. */
-function configuration(memoryBytes: number): string {
+/**
+ * Without bounds chDB takes nine tenths of the machine's memory and marks of up to 5 GB. What looks for files of users or
+ * schemas looks into a directory with nothing in it. (chDB 26.7 takes no notice of remote_url_allow_hosts and access_control_improvements.)
+ */
+function configuration(memoryBytes: number, usersFile: string, nothing: string): string {
   return `<clickhouse>
+  <users_config>${usersFile}</users_config>
+  <display_name>rogue-smtp</display_name>
+  <user_files_path>${nothing}</user_files_path>
+  <format_schema_path>${nothing}</format_schema_path>
   <max_server_memory_usage>${memoryBytes}</max_server_memory_usage>
   <mark_cache_size>${MARK_CACHE_BYTES}</mark_cache_size>
   <index_mark_cache_size>${MARK_CACHE_BYTES / 4}</index_mark_cache_size>
@@ -44,6 +52,8 @@ function configuration(memoryBytes: number): string {
 </clickhouse>
 `;
 }
+
+const xmlText = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 
 export async function openEngine(options: ChildOptions): Promise<Opened> {
   let Session: typeof import('chdb')['Session'];
@@ -56,8 +66,13 @@ export async function openEngine(options: ChildOptions): Promise<Opened> {
   }
   const path = join(options.directory, 'engine');
   const configFile = join(options.directory, 'engine.xml');
+  const usersFile = join(options.directory, 'users.xml');
   try {
-    writeFileSync(configFile, configuration(options.memoryBytes));
+    writeFileSync(usersFile, usersConfiguration(options.database));
+    writeFileSync(
+      configFile,
+      configuration(options.memoryBytes, xmlText(usersFile), xmlText(join(options.directory, 'nothing/'))),
+    );
     const first = new Session(path, { connectionArgs: [`--config-file=${configFile}`] });
     const connect = (): Connection => {
       const client = createClient({

@@ -12,11 +12,13 @@ import { totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
-import { checkedSql } from '../readonly-sql.ts';
+import { settingsWithinBounds } from '../readonly-sql/settings.ts';
+import { checkedSql, type ReadonlyRules } from '../readonly-sql.ts';
 import { parseRows } from '../rows.ts';
 import { insertFlowsFromFile, insertJsonHead, insertSettings, resultFormat } from '../sql.ts';
 import type { Engine, QueryOptions } from '../store.ts';
-import { type EngineLog, type EngineProcess, startEngineProcess } from './child-process.ts';
+import { embeddedWalls } from '../walls.ts';
+import { type EngineLog, type EngineProcess, InterruptedError, startEngineProcess } from './child-process.ts';
 import type { ReadRequest } from './protocol.ts';
 
 export interface EmbeddedEngineOptions {
@@ -28,6 +30,8 @@ export interface EmbeddedEngineOptions {
   readonly memoryBytes?: number;
   /** How long to wait for another process to let go of the directory; default ten seconds. */
   readonly lockWaitMs?: number;
+  /** How much longer than its time limit a statement of a user may run before it is killed with the child; default ten seconds. */
+  readonly userGraceMs?: number;
 }
 
 export interface EmbeddedEngine extends Engine {
@@ -39,6 +43,10 @@ const GIB = 1024 ** 3;
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** How much longer than its own time limit a read may take before the child counts as stuck. */
 const READ_GRACE_MS = 60_000;
+/** The same for a statement of a user, whose killing costs the others a moment. */
+const USER_GRACE_MS = 10_000;
+/** How often a call is repeated whose child was killed because of others. */
+const MAX_REPEATS = 5;
 const WRITE_LIMIT_MS = 600_000;
 /** The child of a parent that was just killed may need a moment to let go of the directory. */
 const LOCK_WAIT_MS = 10_000;
@@ -56,17 +64,28 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   const directory = resolve(options.directory);
   const incoming = join(directory, 'incoming');
   const memoryBytes = options.memoryBytes ?? Math.min(2 * GIB, Math.max(GIB / 2, Math.floor(totalmem() / 3)));
+  const userGraceMs = options.userGraceMs ?? USER_GRACE_MS;
   let stopping = new AbortController();
   let segments = 0;
   let current: Promise<EngineProcess> | null = null;
   let live: EngineProcess | null = null;
   let reads = 0;
+  /** Until it turns out that this machine's libraries lie where the launcher does not expect them. */
+  let confined = true;
 
   async function startOnce(): Promise<EngineProcess> {
     const deadline = Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS);
     for (;;) {
-      const started = await startEngineProcess({ directory, database, memoryBytes }, log);
+      const started = await startEngineProcess({ directory, database, memoryBytes }, log, confined);
       if (started.ok) return started.process;
+      if (started.why === 'confined') {
+        log.warn(
+          { error: started.message },
+          'the embedded engine does not start confined; starting it without',
+        );
+        confined = false;
+        continue;
+      }
       if (started.why === 'missing')
         throw new RogueSmtpError(
           'unavailable',
@@ -96,6 +115,14 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       void process.ended.then((how) => {
         live = null;
         if (signal.aborted) return;
+        if (process.wasInterrupted()) {
+          log.warn(
+            { how },
+            'a statement did not end in time; the embedded engine was killed and starts anew',
+          );
+          current = launch(1);
+          return;
+        }
         const pause = Date.now() - startedAt > HEALTHY_AFTER_MS ? 0 : pauseMs;
         log.error({ how }, 'the embedded engine ended; starting it anew');
         current = launch(Math.min(RESTART_MAX_MS, Math.max(RESTART_MIN_MS, 2 * pause)));
@@ -116,8 +143,23 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
     return use(await current.catch(restarting));
   }
 
+  /** For what may run twice: reads, and inserts with a token. Not the fault of such a call, so nobody is told. */
+  async function repeatable<Result>(use: (process: EngineProcess) => Promise<Result>): Promise<Result> {
+    for (let repeats = 0; ; repeats++) {
+      try {
+        return await withProcess(use);
+      } catch (error) {
+        if (!(error instanceof InterruptedError) || repeats >= MAX_REPEATS) throw error;
+      }
+    }
+  }
+
   async function command(sql: string): Promise<void> {
     await withProcess((process) => process.call({ kind: 'command', sql }, WRITE_LIMIT_MS));
+  }
+
+  async function insert(sql: string): Promise<void> {
+    await repeatable((process) => process.call({ kind: 'command', sql }, WRITE_LIMIT_MS));
   }
 
   async function read(
@@ -132,18 +174,18 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       });
     reads++;
     try {
-      return await withProcess((process) => {
+      return await repeatable((process) => {
         const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
         const request: ReadRequest = {
-          kind: given.readonly === true ? 'readonly' : 'read',
-          sql: given.readonly === true ? checkedSql(sql, process.rules) : sql,
+          ...(given.readonly === true
+            ? userStatement(sql, process.rules, given, timeoutMs)
+            : { kind: 'read', sql }),
           format,
           params: given.params,
-          request: given.request,
           rows,
           timeoutMs,
         };
-        return process.call(request, timeoutMs + READ_GRACE_MS);
+        return process.call(request, timeoutMs + (request.kind === 'readonly' ? userGraceMs : READ_GRACE_MS));
       });
     } finally {
       reads--;
@@ -159,13 +201,15 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
         throw new RogueSmtpError('io', `${incoming}: ${messageOf(error)}`, { cause: error });
       });
       current = launch(0);
+      let started: EngineProcess;
       try {
-        await current;
+        started = await current;
       } catch (error) {
         current = null;
         throw error;
       }
       await clearIncoming(incoming);
+      for (const { stands, text } of embeddedWalls(started.confinement)) log.info({ stands }, text);
     },
 
     command,
@@ -184,7 +228,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       try {
         if ('file' in source) await linkOrCopy(resolve(source.file), path);
         else await writeBlocks(path, source.bytes);
-        await command(insertFlowsFromFile(database, table, `incoming/${name}`, token));
+        await insert(insertFlowsFromFile(database, table, `incoming/${name}`, token));
       } finally {
         await rm(path, { force: true });
       }
@@ -192,8 +236,10 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
 
     async insertJson(table, rows, { token }) {
       if (rows.length === 0) return;
-      await command(`${insertJsonHead(database, table, insertSettings(token))}\n${rows.join('\n')}`);
+      await insert(`${insertJsonHead(database, table, insertSettings(token))}\n${rows.join('\n')}`);
     },
+
+    walls: () => withProcess(async ({ confinement }) => embeddedWalls(confinement)),
 
     async stop() {
       if (current === null) return;
@@ -205,6 +251,24 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
       await process.call({ kind: 'stop' }, STOP_LIMIT_MS).catch(() => undefined);
       await process.ended;
       clearTimeout(timer);
+    },
+  };
+}
+
+/** The checked statement, with its own settings among those of the request, all within the bounds of users. */
+function userStatement(
+  sql: string,
+  rules: ReadonlyRules,
+  { request }: QueryOptions,
+  timeoutMs: number,
+): Pick<ReadRequest, 'kind' | 'sql' | 'request'> {
+  const checked = checkedSql(sql, rules);
+  return {
+    kind: 'readonly',
+    sql: checked.sql,
+    request: {
+      params: request?.params ?? {},
+      settings: settingsWithinBounds({ ...request?.settings, ...checked.settings }, timeoutMs),
     },
   };
 }

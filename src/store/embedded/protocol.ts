@@ -1,12 +1,13 @@
 /**
  * What parent and child of the embedded engine say to each other.
  *
- * Plain data over the process channel. The parent's first message is `ChildOptions`; after `ready`, every request has
- * an `id` and gets exactly one reply.
+ * Plain data over the process channel. The child says `here`, the parent sends `ChildOptions`; after `ready`, every request
+ * has an `id` and gets exactly one reply.
  */
 
 import type { ReadonlyRules } from '../readonly-sql.ts';
 import type { QueryOptions } from '../store.ts';
+import type { Confinement } from './confine.ts';
 
 export interface ChildOptions {
   /** Absolute. The child also runs in it, so that `file('incoming/...')` needs no path of outside text. */
@@ -28,7 +29,7 @@ export interface ReadRequest {
   readonly format: string;
   readonly params: Params | undefined;
   /** Only of `readonly`. */
-  readonly request: QueryOptions['request'] | undefined;
+  readonly request?: QueryOptions['request'];
   /** With the settings that `parseRows` needs. */
   readonly rows: boolean;
   readonly timeoutMs: number;
@@ -53,7 +54,15 @@ export interface Failure {
 }
 
 export type ChildMessage =
-  | { readonly kind: 'ready'; readonly rules: ReadonlyRules }
-  | { readonly kind: 'cannot_start'; readonly why: 'missing' | 'other'; readonly message: string }
+  | { readonly kind: 'here' }
+  | { readonly kind: 'ready'; readonly rules: ReadonlyRules; readonly confinement: Confinement }
+  | {
+      readonly kind: 'cannot_start';
+      /** `confined`: perhaps because of the kernel's wall. */
+      readonly why: 'missing' | 'confined' | 'other';
+      readonly message: string;
+    }
+  /** A statement of a user has left the queue. */
+  | { readonly kind: 'begun'; readonly id: number }
   | { readonly kind: 'done'; readonly id: number; readonly result: Uint8Array }
   | { readonly kind: 'failed'; readonly id: number; readonly failure: Failure };

@@ -10,6 +10,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, ConsumerGroupJoinEvent, EachBatchHandler, Kafka } from 'kafkajs';
 import { messageOf } from '../../errors.ts';
+import { aborted } from '../../waiting.ts';
 import type { StreamLogger } from '../local/settings.ts';
 
 export interface ConsumerOptions {
@@ -78,13 +79,14 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
     });
     let heardAt = performance.now();
     let watchdog: NodeJS.Timeout | null = null;
+    let stopListening = (): void => undefined;
     const { events } = consumer;
     const ended = new Promise<string>((resolve) => {
       consumer.on(events.CRASH, ({ payload }) => {
         live = null;
         resolve(messageOf(payload.error));
       });
-      stopping.signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+      stopListening = aborted(stopping.signal, 'stopped')(resolve, () => undefined);
       watchdog = setInterval(() => {
         if (options.isBusy()) heardAt = performance.now();
         if (performance.now() - heardAt > SILENCE_MS) resolve('nothing was heard of it');
@@ -112,6 +114,7 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
       return messageOf(error);
     } finally {
       if (watchdog !== null) clearInterval(watchdog);
+      stopListening();
       options.onLeave();
       live = null;
       await consumer.disconnect().catch(() => undefined);

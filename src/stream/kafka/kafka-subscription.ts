@@ -16,6 +16,7 @@ import type { StreamLogger } from '../local/settings.ts';
 import {
   type Delivery,
   isCompacted,
+  type ReadingPlace,
   type ReceivedMessage,
   type StreamName,
   type SubscribeOptions,
@@ -156,7 +157,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       async () => {
         await locate(come, consumer);
         for (const place of come) told.set(keyOf(place.stream, place.partition), place);
-        if (come.length > 0) await request.onAssigned?.(numbers(come));
+        if (come.length > 0) await request.onAssigned?.(numbers(come), placeOf);
         if (signal.aborted) return;
         for (const place of come) place.prepared = true;
         firstAssigned();
@@ -164,6 +165,12 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       signal,
       'partitions cannot be taken over yet',
     );
+  }
+
+  function placeOf(stream: StreamName, partition: number): ReadingPlace | null {
+    const place = told.get(keyOf(stream, partition));
+    if (place === undefined) return null;
+    return { from: place.committed < 0 ? null : place.committed, end: place.end };
   }
 
   /** Where the group stands, and what is there. */

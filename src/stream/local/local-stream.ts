@@ -76,6 +76,9 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
     get dropped() {
       return perStream((stream) => logs[stream].counters.dropped);
     },
+    get refusedFor() {
+      return perStream((stream) => logs[stream].lastRefusal);
+    },
     get repeated() {
       return perStream((stream) => logs[stream].counters.repeated);
     },
@@ -159,7 +162,11 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
 
     try {
       await positions.register(group, streams, (stream) => logs[stream].start);
-      await onAssigned?.([ONLY_PARTITION]);
+      await onAssigned?.([ONLY_PARTITION], (stream, partition) =>
+        partition === ONLY_PARTITION && streams.includes(stream)
+          ? { from: positions.uncommitted(group, stream), end: logs[stream].end }
+          : null,
+      );
       mustBe('running');
     } catch (error) {
       for (const claim of claims) reading.delete(claim);
@@ -195,6 +202,8 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
   return {
     start,
     counters,
+    damages: () => [...positions.damages, ...STREAM_NAMES.flatMap((stream) => logs[stream].damages)],
+    troubles: () => STREAM_NAMES.flatMap((stream) => logs[stream].troubles()),
     async publish(stream, messages) {
       // Whoever is stopped may still have something to say.
       mustBe('running', 'stopping');

@@ -8,6 +8,7 @@
 
 import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkedText, withChecksum } from '../../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import { STREAM_NAMES, type StreamName } from '../stream.ts';
 import type { StreamLogger } from './settings.ts';
@@ -17,6 +18,8 @@ const GROUP_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 interface Group {
   /** Last committed offset by stream; the one before the first when nothing is committed. */
   readonly committed: Map<StreamName, number>;
+  /** The first offset that the group was to read, by stream; not known of groups that older versions registered. */
+  readonly begins: Map<StreamName, number>;
   /** Its file was damaged: streams it may have been reading. */
   readonly unknown: Set<StreamName>;
   /** Grows with each change; what the file holds, and the write under way. */
@@ -29,6 +32,8 @@ export class GroupPositions {
   readonly #directory: string;
   readonly #log: StreamLogger;
   readonly #groups = new Map<string, Group>();
+  /** What was found damaged, in words. */
+  readonly damages: string[] = [];
 
   constructor(directory: string, log: StreamLogger) {
     this.#directory = directory;
@@ -48,10 +53,12 @@ export class GroupPositions {
       const positions = parsePositions(await readFile(file, 'utf8'));
       const group = this.#add(name);
       if (positions !== null) {
-        for (const [stream, offset] of positions) group.committed.set(stream, offset);
+        for (const [stream, offset] of positions.committed) group.committed.set(stream, offset);
+        for (const [stream, offset] of positions.begins) group.begins.set(stream, offset);
         continue;
       }
       await rename(file, `${file}.damaged`);
+      this.damages.push(`${file} is damaged: the group "${name}" starts again at the oldest messages kept`);
       for (const stream of STREAM_NAMES) group.unknown.add(stream);
       this.#log.error(
         { file: `${file}.damaged`, group: name },
@@ -63,6 +70,7 @@ export class GroupPositions {
   #add(name: string): Group {
     const group: Group = {
       committed: new Map(),
+      begins: new Map(),
       unknown: new Set(),
       revision: 0,
       written: 0,
@@ -75,6 +83,12 @@ export class GroupPositions {
   /** The last committed offset, or undefined when the group does not know the stream. */
   committed(group: string, stream: StreamName): number | undefined {
     return this.#groups.get(group)?.committed.get(stream);
+  }
+
+  /** The first offset that the group has not committed; null when it has committed nothing. */
+  uncommitted(group: string, stream: StreamName): number | null {
+    const from = (this.committed(group, stream) ?? -1) + 1;
+    return from === (this.#groups.get(group)?.begins.get(stream) ?? -1) ? null : from;
   }
 
   /** The largest committed offset of any group: an upper bound of what was ever published. */
@@ -115,6 +129,7 @@ export class GroupPositions {
     for (const stream of streams) {
       if (group.committed.has(stream)) continue;
       group.committed.set(stream, start(stream) - 1);
+      group.begins.set(stream, start(stream));
       group.revision++;
     }
     group.unknown.clear();
@@ -152,7 +167,10 @@ export class GroupPositions {
     const { revision } = group;
     const file = join(this.#directory, `${name}.json`);
     try {
-      await writeFile(`${file}.new`, `${JSON.stringify(Object.fromEntries(group.committed))}\n`);
+      const positions = { ...Object.fromEntries(group.committed), begins: Object.fromEntries(group.begins) };
+      // Made anew where somebody removed it: a position that cannot be written would hold up its consumer for ever.
+      await mkdir(this.#directory, { recursive: true });
+      await writeFile(`${file}.new`, withChecksum(`${JSON.stringify(positions)}\n`));
       await rename(`${file}.new`, file);
       group.written = revision;
     } catch (error) {
@@ -164,15 +182,29 @@ export class GroupPositions {
   }
 }
 
-function parsePositions(text: string): Map<StreamName, number> | null {
+type Positions = Map<StreamName, number>;
+
+/** Null for what is damaged. */
+export function parsePositions(
+  stored: string,
+): { readonly committed: Positions; readonly begins: Positions } | null {
   let value: unknown;
   try {
+    const text = checkedText(stored);
+    if (text === null) return null;
     value = JSON.parse(text);
   } catch {
     return null;
   }
+  const committed = offsetsOf(value);
+  if (committed === null) return null;
+  const begins = typeof value === 'object' && value !== null && 'begins' in value ? value.begins : {};
+  return { committed, begins: offsetsOf(begins) ?? new Map() };
+}
+
+function offsetsOf(value: unknown): Positions | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
-  const positions = new Map<StreamName, number>();
+  const positions: Positions = new Map();
   for (const [name, offset] of Object.entries(value)) {
     const stream = STREAM_NAMES.find((known) => known === name);
     if (stream === undefined) continue;

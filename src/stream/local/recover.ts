@@ -29,6 +29,8 @@ export interface Recovered {
   readonly cutBytes: number;
   /** Files set aside because they make no sense. */
   readonly damagedFiles: number;
+  /** What is gone beyond the half message of a killed writer, a file each, in words; with how many messages it was. */
+  readonly losses: readonly { readonly messages: number; readonly text: string }[];
 }
 
 interface Found {
@@ -91,6 +93,7 @@ export async function recoverSegments(
   const segments: Segment[] = [];
   let cutBytes = 0;
   let damagedFiles = 0;
+  const losses: { messages: number; text: string }[] = [];
   const setAside = async (stem: string, kinds: Iterable<SegmentName['kind']>, why: string) => {
     for (const kind of kinds) {
       const file = path(stem, kind);
@@ -98,6 +101,10 @@ export async function recoverSegments(
       damagedFiles++;
       log.error({ file: `${file}.damaged` }, `${why}: set aside`);
     }
+    losses.push({
+      messages: 1,
+      text: `${join(directory, stem)}: ${why}; its files are set aside as .damaged`,
+    });
   };
 
   const ordered = [...found.values()].sort((a, b) => a.name.base - b.name.base);
@@ -118,18 +125,27 @@ export async function recoverSegments(
     }
     const segment = createSegment(directory, format, name);
     const newest = i === ordered.length - 1;
-    const cut = await measure(segment, format, newest);
+    const { cut, lost } = await measure(segment, format, newest);
+    if (lost > 0) {
+      const text = `${segment.dataFile}: ${lost} message(s) at its end are damaged or gone`;
+      losses.push({ messages: lost, text });
+      log.error(
+        { file: segment.dataFile, messages: lost, bytes: cut },
+        'the end of a segment is damaged: cut off',
+      );
+    } else if (cut > 0) {
+      log.warn({ file: segment.dataFile, bytes: cut }, 'a torn tail was cut off');
+    }
     if (cut > 0) {
       cutBytes += cut;
-      log.warn({ file: segment.dataFile, bytes: cut }, 'a torn tail was cut off');
     }
     if (segment.messages === 0) await remove(stem, ['index', 'data']);
     else segments.push(segment);
   }
-  return { segments, cutBytes, damagedFiles };
+  return { segments, cutBytes, damagedFiles, losses };
 }
 
-const OWN_FILES = /^ids(\.1)?$|\.damaged$/;
+const OWN_FILES = /^(ids(\.1)?|probe)$|\.damaged$/;
 /** The mark goes last, so that a second crash still finds it. */
 const REMOVAL_ORDER: readonly SegmentName['kind'][] = ['data', 'index', 'index.new', 'index.old'];
 
@@ -153,12 +169,15 @@ export async function removeSegment(segment: Segment): Promise<void> {
   await rm(mark, { force: true });
 }
 
-/** Sets the lengths and totals of `segment` from its files, cuts what is torn, and returns how many bytes were cut. */
+/**
+ * Sets the lengths and totals of `segment` from its files and cuts what is torn. Returns how many bytes were cut, and how
+ * many messages whose index line was whole: those had been acknowledged.
+ */
 async function measure(
   segment: Segment,
   format: StreamSettings['format'],
   thorough: boolean,
-): Promise<number> {
+): Promise<{ readonly cut: number; readonly lost: number }> {
   const dataSize = (await stat(segment.dataFile)).size;
   const indexSize = (await stat(segment.indexFile)).size;
   const last =
@@ -172,6 +191,7 @@ async function measure(
     segment.dataBytes = endOfValue(format, last.at, last.bytes);
     segment.indexBytes = last.end;
   }
+  const lost = indexSize > segment.indexBytes ? await linesBehind(segment, indexSize) : 0;
   let cut = 0;
   // The index first: a line must never tell of data that is not there.
   if (indexSize > segment.indexBytes) {
@@ -182,8 +202,27 @@ async function measure(
     await truncate(segment.dataFile, segment.dataBytes);
     cut += dataSize - segment.dataBytes;
   }
-  return cut;
+  return { cut, lost };
 }
+
+/** Whole lines of the index behind what is part of the segment. */
+async function linesBehind({ indexFile, indexBytes }: Segment, indexSize: number): Promise<number> {
+  const handle = await open(indexFile, 'r');
+  try {
+    let lines = 0;
+    for (let at = indexBytes; at < indexSize; ) {
+      const bytes = await readExactly(handle, at, Math.min(COUNT_PIECE_BYTES, indexSize - at));
+      for (const byte of bytes) if (byte === 0x0a) lines++;
+      if (bytes.length === 0) break;
+      at += bytes.length;
+    }
+    return lines;
+  } finally {
+    await handle.close();
+  }
+}
+
+const COUNT_PIECE_BYTES = 1024 * 1024;
 
 /** Enough for the last line but for unusual keys; else the thorough way is taken. */
 const LAST_LINE_BYTES = 4096;

@@ -40,6 +40,7 @@ export class SegmentWriter {
   ): Promise<SegmentWriter> {
     // The index first: an index without data is empty, data without an index would be a riddle.
     const index = await open(indexFile, 'w');
+    segment.verified = true;
     try {
       return new SegmentWriter(segment, settings, await open(segment.dataFile, 'w'), index);
     } catch (error) {

@@ -10,6 +10,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
 export interface Segment {
   /** First and last offset that this segment stands for; compaction may have removed messages in between. */
@@ -28,6 +29,8 @@ export interface Segment {
   sealed: boolean;
   /** False when the data file could not be cut to `dataBytes`: it must then not be handed out as a file. */
   exact: boolean;
+  /** Written by this process, or read against its checksums since: what lay on disk meanwhile may have changed. */
+  verified: boolean;
   /** Readers in it: it must not be removed meanwhile. */
   pins: number;
   /** Compacted streams: bytes of messages that are the newest of their key. */
@@ -99,22 +102,33 @@ export function createSegment(
     rows: 0,
     sealed: false,
     exact: true,
+    verified: false,
     pins: 0,
     liveBytes: 0,
   };
 }
 
 export function encodeIndexLine(entry: Omit<IndexEntry, 'end'>): string {
-  return (
+  const line =
     `{"offset":${entry.offset},"at":${entry.at},"bytes":${entry.bytes},"rows":${entry.rows},` +
     `"key":${JSON.stringify(entry.key)},"id":${JSON.stringify(entry.id)},` +
     (entry.partition === undefined ? '' : `"partition":${entry.partition},`) +
-    `"messages":${entry.messages},"sum":${entry.sum},"crc":${entry.crc}}\n`
-  );
+    `"messages":${entry.messages},"sum":${entry.sum},"crc":${entry.crc}`;
+  return `${line},${LINE_CHECK}${crc32(line)}}\n`;
+}
+
+/** Begins the CRC-32 of the line before it: a flipped bit in a key would give a message to another host. */
+const LINE_CHECK = '"check":';
+
+/** Lines of earlier versions have no checksum and are believed. */
+function isIntact(line: string): boolean {
+  const at = line.lastIndexOf(`,${LINE_CHECK}`);
+  return at < 0 || line.slice(at + 1 + LINE_CHECK.length, -1) === String(crc32(line.slice(0, at)));
 }
 
 /** The entry of a line without its newline, which ends before the byte `end` of the index; null when it is not one. */
 function parseIndexLine(line: string, end: number): IndexEntry | null {
+  if (!isIntact(line)) return null;
   let value: unknown;
   try {
     value = JSON.parse(line);

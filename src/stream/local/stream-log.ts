@@ -6,14 +6,24 @@
  * and counted. It must never acknowledge what a kill could still take away.
  */
 
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
+import type { Source } from '../../waiting.ts';
 import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
 import { compactableRun, rewriteRun } from './compaction.ts';
 import { NewestKeys } from './newest-keys.ts';
 import { type Append, Publications, settleAll } from './publications.ts';
 import { PublishedIds } from './published-ids.ts';
-import { type Cursor, indexEntries, type PieceLimits, readPiece, segmentFrom } from './reader.ts';
+import {
+  type Cursor,
+  countDamaged,
+  indexEntries,
+  type PieceLimits,
+  readPiece,
+  segmentFrom,
+} from './reader.ts';
 import { recoverSegments, removeSegment } from './recover.ts';
 import { createSegment, type Segment } from './segment.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -45,6 +55,14 @@ export interface StreamLogCounters {
 const PIECE: PieceLimits = { bytes: PIECE_BYTES, messages: 10_000 };
 /** About an index line without key and id, for the bound; the exact length is booked after the write. */
 const INDEX_LINE_BYTES = 110;
+/** It is looked so often whether the files are still there. */
+const LOOK_MS = 1000;
+const MAX_DAMAGES = 50;
+const BOUND_REACHED = 'the spool is full (spool.max_bytes)';
+const SLOW_DISK = 'the disk does not keep up';
+/** While messages are refused, it is tried so often whether so much can be written again. */
+const PROBE_MS = 1000;
+const PROBE_BYTES = 64 * 1024;
 /** A full spool counts as relieved below this part of its bound, so that the log does not tell of every refusal. */
 const RELIEVED = 0.9;
 
@@ -63,15 +81,24 @@ export class StreamLog {
   #bytes = 0;
   #end = 0;
   #tailReaders = 0;
-  #waiting: (() => void)[] = [];
+  #changes = 0;
+  readonly #waiting = new Set<() => void>();
   #pumping: Promise<void> | null = null;
   #sealDue = false;
   #sealWanted = false;
   #sealTimer: NodeJS.Timeout | null = null;
   #tidyDue = false;
+  #probeDue = false;
+  #lookDue = false;
+  #watchTimer: NodeJS.Timeout | null = null;
+  readonly #damages: string[] = [];
   /** Why messages are refused, as long as they are, and how many rows were. */
   #refusing: string | null = null;
   #refused = 0;
+  #lastRefusal = '';
+  #probeTimer: NodeJS.Timeout | null = null;
+  /** Why messages cannot be read, as long as they cannot. */
+  #unreadable: string | null = null;
   #closed = false;
 
   constructor(options: StreamLogOptions) {
@@ -84,9 +111,13 @@ export class StreamLog {
   /** Recovers what is on disk. `highestCommitted` is -1 when no group ever committed anything. */
   async open(highestCommitted: number): Promise<void> {
     const { directory, settings, log, stream, now } = this.#options;
+    const existed = existsSync(directory);
     await mkdir(directory, { recursive: true });
-    const { segments } = await recoverSegments(directory, settings, log);
+    const { segments, losses } = await recoverSegments(directory, settings, log);
     this.#segments = segments;
+    for (const { messages, text } of losses) this.#noteDamage(messages, text);
+    if (segments.length === 0 && highestCommitted >= 0 && !existed)
+      this.#noteDamage(0, `${directory} was removed since the last run, with all that was kept in it`);
     for (const segment of segments) this.#bytes += segment.dataBytes + segment.indexBytes;
     await this.#ids.load();
     await this.#readIndexes();
@@ -101,6 +132,10 @@ export class StreamLog {
       );
     }
     this.tidy();
+    this.#watchTimer = setInterval(() => {
+      this.#lookDue = true;
+      this.#wake();
+    }, LOOK_MS).unref();
   }
 
   /** Ids of as many of the newest segments as are worth it; all keys of a compacted stream. */
@@ -145,7 +180,7 @@ export class StreamLog {
     }
     return new Promise((resolve) => {
       const dropped = this.#queue.add(messages, resolve);
-      if (dropped > 0) this.#refuse(dropped, 'the disk does not keep up');
+      if (dropped > 0) this.#refuse(dropped, SLOW_DISK);
       this.#wake();
     });
   }
@@ -160,7 +195,7 @@ export class StreamLog {
   }
 
   #hasWork(): boolean {
-    return !this.#queue.empty || this.#sealDue || this.#tidyDue;
+    return !this.#queue.empty || this.#sealDue || this.#tidyDue || this.#probeDue || this.#lookDue;
   }
 
   async #pump(): Promise<void> {
@@ -175,6 +210,14 @@ export class StreamLog {
       if (this.#tidyDue) {
         this.#tidyDue = false;
         await this.#tidyNow();
+      }
+      if (this.#lookDue) {
+        this.#lookDue = false;
+        await this.#noticeVanished();
+      }
+      if (this.#probeDue) {
+        this.#probeDue = false;
+        await this.#probe();
       }
     }
   }
@@ -206,7 +249,7 @@ export class StreamLog {
         for (const { message, publication } of fresh) publication.accepted += message.rows;
         this.#relieve();
       } catch (error) {
-        failure = `it cannot be written: ${messageOf(error)}`;
+        failure = this.#writeFailure(error);
         await this.#writer?.cutBack();
         await this.#seal();
         for (const append of fresh) this.#drop(append, failure);
@@ -239,7 +282,7 @@ export class StreamLog {
       }
       const size = value.length + INDEX_LINE_BYTES + key.length + id.length;
       if (bytes + size > this.#options.maxBytes) {
-        this.#drop(append, 'its bound is reached');
+        this.#drop(append, BOUND_REACHED);
         continue;
       }
       bytes += size;
@@ -257,13 +300,70 @@ export class StreamLog {
   #refuse(rows: number, why: string): void {
     this.counters.dropped += rows;
     this.#refused += rows;
-    if (this.#refusing !== null) return;
+    this.#lastRefusal = why;
+    if (this.#refusing !== null) {
+      // A disk may be full while the bound is reached: what stands in the way last is what to look at.
+      this.#refusing = why;
+      return;
+    }
     this.#refusing = why;
     const { log, stream, maxBytes, groupsBehind } = this.#options;
     log.error(
       { stream, why, bytes: this.#bytes, maxBytes, groupsBehind: groupsBehind() },
       'the spool takes no messages: they are dropped and counted until it does',
     );
+    this.#scheduleProbe();
+  }
+
+  /** In words that name the cause and the place. */
+  #writeFailure(error: unknown): string {
+    const { directory } = this.#options;
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === 'ENOSPC') return `no space is left on the disk of ${directory}`;
+    if (code === 'EDQUOT') return `the disk quota of ${directory} is used up`;
+    return `it cannot be written: ${messageOf(error)}`;
+  }
+
+  /** Nobody may publish for a long time, and the refusal must end when its cause has. */
+  #scheduleProbe(): void {
+    if (this.#probeTimer !== null || this.#closed) return;
+    this.#probeTimer = setTimeout(() => {
+      this.#probeTimer = null;
+      this.#probeDue = true;
+      this.#wake();
+    }, PROBE_MS).unref();
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#refusing === null) return;
+    const file = join(this.#options.directory, 'probe');
+    try {
+      await writeFile(file, Buffer.alloc(PROBE_BYTES));
+      this.#relieve();
+    } catch (error) {
+      this.#refusing = this.#writeFailure(error);
+    }
+    await rm(file, { force: true }).catch(() => undefined);
+    if (this.#refusing !== null) this.#scheduleProbe();
+  }
+
+  /** Why the newest messages that were refused were, in words; '' when none was. */
+  get lastRefusal(): string {
+    return this.#lastRefusal;
+  }
+
+  /** What keeps messages from being taken or read at present. */
+  troubles(): readonly string[] {
+    const { stream } = this.#options;
+    return [
+      ...(this.#refusing === null ? [] : [`the stream ${stream} takes no messages: ${this.#refusing}`]),
+      ...(this.#unreadable === null ? [] : [`the stream ${stream} cannot be read: ${this.#unreadable}`]),
+    ];
+  }
+
+  /** Told by the readers; null when they can read again. */
+  noteReading(failure: string | null): void {
+    this.#unreadable = failure;
   }
 
   /** A write went well. */
@@ -279,7 +379,11 @@ export class StreamLog {
     const { directory, settings } = this.#options;
     if (this.#writer === null) {
       const segment = createSegment(directory, settings.format, { base: this.#end });
-      this.#writer = await SegmentWriter.open(segment, settings);
+      this.#writer = await SegmentWriter.open(segment, settings).catch(async (error: unknown) => {
+        if (existsSync(directory)) throw error;
+        await this.#noticeVanished();
+        return SegmentWriter.open(segment, settings);
+      });
     }
     const { segment } = this.#writer;
     const before = segment.dataBytes + segment.indexBytes;
@@ -436,17 +540,71 @@ export class StreamLog {
     return messages;
   }
 
+  /** A segment of an earlier run is read against its checksums before it is handed out as a file. */
+  async verify(segment: Segment): Promise<void> {
+    if (segment.verified) return;
+    segment.verified = true;
+    // Message by message the harmed ones are passed over and counted.
+    if ((await countDamaged(segment)) > 0) segment.exact = false;
+  }
+
+  /** Somebody removed files under us: what was in them is gone, and what is written on would be, too. */
+  async #noticeVanished(): Promise<void> {
+    const known = this.#writer === null ? this.#segments : [...this.#segments, this.#writer.segment];
+    const gone = new Set(
+      known.filter(({ dataFile, indexFile }) => !existsSync(dataFile) || !existsSync(indexFile)),
+    );
+    const { directory, settings, stream } = this.#options;
+    // Also where nothing lay in it: no segment could be begun any more.
+    if (gone.size === 0 && existsSync(directory)) return;
+    const lowest = settings.compacted ? -1 : (this.#options.lowestCommitted() ?? -1);
+    let messages = 0;
+    for (const segment of gone) {
+      if (segment.last > lowest) messages += segment.messages;
+      if (this.#segments.includes(segment)) this.#bytes -= segment.dataBytes + segment.indexBytes;
+      // A reader that still comes to it must not count it again.
+      segment.messages = 0;
+      segment.sealed = true;
+    }
+    this.#segments = this.#segments.filter((segment) => !gone.has(segment));
+    if (this.#writer !== null && gone.has(this.#writer.segment)) {
+      const writer = this.#writer;
+      this.#writer = null;
+      await writer.close();
+    }
+    const text = `${directory}: files of the stream ${stream} were removed while it runs, with ${messages} message(s)`;
+    this.#options.log.error({ stream, directory, messages }, text);
+    this.#noteDamage(messages, text);
+    await mkdir(directory, { recursive: true }).catch(() => undefined);
+    this.#notify();
+  }
+
+  #noteDamage(messages: number, text: string): void {
+    this.counters.damaged += messages;
+    if (this.#damages.length < MAX_DAMAGES) this.#damages.push(text);
+  }
+
+  /** What was found damaged or gone since the start, in words: the first findings. */
+  get damages(): readonly string[] {
+    return this.#damages;
+  }
+
   /** A consumer was to get this segment as a file, and somebody has removed it. */
   countLost(segment: Segment): void {
     this.#countDamage(segment, segment.messages);
   }
 
   #countDamage(segment: Segment, messages: number): void {
-    this.counters.damaged += messages;
+    if (messages === 0) return;
+    this.#noteDamage(
+      messages,
+      `${segment.dataFile}: ${messages} message(s) are damaged or gone, and passed over`,
+    );
     this.#options.log.error(
       { file: segment.dataFile, messages },
       'messages in the spool are damaged or gone, and passed over',
     );
+    if (!existsSync(segment.dataFile)) segment.messages = 0;
   }
 
   /** The sealed segment that holds `offset` or is next behind it; undefined when there is none yet. */
@@ -460,15 +618,33 @@ export class StreamLog {
     return this.#newest.isNewest(key, offset);
   }
 
-  /** Resolves at the next change: a message, a sealed segment, or the end. */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** How many changes there were: messages, sealed segments, the end. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Those that wait for a change now. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Resolves at the next change after the first `seen` ones. */
+  changed(seen: number): Source<void> {
+    return (resolve) => {
+      if (this.#changes !== seen) {
+        resolve();
+        return () => undefined;
+      }
+      // An object of its own for each wait, should two waits share a function.
+      const wait = () => resolve();
+      this.#waiting.add(wait);
+      return () => this.#waiting.delete(wait);
+    };
   }
 
   #notify(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#changes++;
+    for (const wake of [...this.#waiting]) wake();
   }
 
   /** Writes the publications that wait; takes no more. */
@@ -476,6 +652,8 @@ export class StreamLog {
     this.#closed = true;
     if (this.#sealTimer !== null) clearTimeout(this.#sealTimer);
     this.#sealTimer = null;
+    if (this.#probeTimer !== null) clearTimeout(this.#probeTimer);
+    if (this.#watchTimer !== null) clearInterval(this.#watchTimer);
     while (this.#pumping !== null) await this.#pumping;
     await this.#seal();
     this.#notify();

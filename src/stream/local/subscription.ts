@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
+import { aborted, firstOf } from '../../waiting.ts';
 import type { Delivery, ReceivedMessage, StreamName, SubscribeOptions } from '../stream.ts';
 import { createCursor } from './reader.ts';
 import type { Segment } from './segment.ts';
@@ -43,15 +44,12 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
   const { stream, group, unit, streamLog, onDelivery, committed, log } = options;
   const cursor = createCursor(options.from);
   const stopTailReading = unit === 'message' ? streamLog.addTailReader() : () => undefined;
-  const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
   async function fetch(): Promise<Fetched | null> {
     if (unit === 'message') return deliveryOf(await streamLog.read(cursor));
     const segment = streamLog.sealedFrom(cursor.offset);
     if (segment === undefined) return null;
+    await streamLog.verify(segment);
     if (segment.base >= cursor.offset && segment.exact) {
       cursor.offset = segment.last + 1;
       segment.pins++;
@@ -59,6 +57,17 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
     }
     // The group stands in the middle of it, as one does that used to read by message.
     return deliveryOf(await streamLog.readSegment(cursor, segment));
+  }
+
+  async function readNext(): Promise<Fetched | null> {
+    try {
+      const fetched = await fetch();
+      streamLog.noteReading(null);
+      return fetched;
+    } catch (error) {
+      streamLog.noteReading(messageOf(error));
+      throw error;
+    }
   }
 
   function deliveryOf(messages: readonly ReceivedMessage[]): Fetched | null {
@@ -96,14 +105,14 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
 
   try {
     while (!signal.aborted) {
-      // Asked for before looking, so that what comes in between is not missed.
-      const changed = streamLog.changed();
+      // Noted before looking, so that what comes in between is not missed.
+      const seen = streamLog.changes;
       const before = cursor.offset;
-      const fetched = await untilDone(fetch, 'the spool cannot be read');
+      const fetched = await untilDone(readNext, 'the spool cannot be read');
       if (fetched !== null) await deliver(fetched);
       else if (cursor.offset === before && !signal.aborted) {
         if (unit === 'segment') streamLog.wantSealed();
-        await Promise.race([changed, stopped]);
+        await firstOf(streamLog.changed(seen), aborted(signal, undefined));
       }
     }
   } finally {

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_LINE_BYTES } from '../../../src/collect/flow-log/line-blocks.ts';
+import { MAX_LINE_BYTES } from '../../../src/collect/flow-log/limits.ts';
 import { linesCounted, readLog } from '../../support/logs.ts';
 
 const row = (changes: object = {}) =>
