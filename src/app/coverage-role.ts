@@ -7,6 +7,7 @@
 import { clearInterval, setInterval } from 'node:timers';
 import type { Collector } from '../collect/collector.ts';
 import type { Config } from '../config/schema.ts';
+import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { createCoverageWatch, type ExporterSight, type Sight } from '../detect/coverage.ts';
 import { formatAddress } from '../flow/address.ts';
@@ -91,7 +92,7 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
 }
 
 /** Received units are those that the version's sequence counts: see ExporterState.sequenceLost. */
-function exporterSight(state: ExporterState): ExporterSight {
+export function exporterSight(state: ExporterState): ExporterSight {
   const { counting } = state;
   const countsFlows = counting !== null && counting !== 'datagrams' && counting !== 'nothing';
   return {
@@ -102,6 +103,9 @@ function exporterSight(state: ExporterState): ExporterSight {
     lost: state.sequenceLost,
     unknown: state.sequenceUnknown,
     received: countsFlows ? state.flows : state.datagrams,
+    flows: state.flows,
+    unread: unreadFlows(state),
+    unreadReasons: unreadReasons(state),
     templatesRedefined: state.templatesRedefined,
   };
 }

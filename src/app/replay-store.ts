@@ -6,10 +6,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
+import type { ExporterState } from '../decode/types.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { FlowBatch } from '../flow/batch.ts';
 import { encodeNative } from '../flow/native.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
+import { recordExporters } from '../store/exporters.ts';
 import { migrate } from '../store/migrate.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createLocalStream } from '../stream/local/local-stream.ts';
@@ -21,6 +23,8 @@ import type { Logger } from './logger.ts';
 export interface ReplayStore {
   addFlows(batch: FlowBatch): Promise<void>;
   addOutcome(alerts: readonly Alert[], incidents: readonly Incident[]): Promise<void>;
+  /** The exporters with their accounts, once at the end. */
+  addExporters(exporters: readonly ExporterState[]): Promise<void>;
   /** Resolves when everything is stored. */
   close(): Promise<void>;
 }
@@ -55,6 +59,10 @@ export async function openReplayStore(config: Config, log: Logger): Promise<Repl
     async addOutcome(alerts, incidents) {
       for (const alert of alerts) await publish('alerts', alertMessage(alert));
       for (const incident of incidents) await publish('incidents', incidentMessage(incident));
+    },
+    async addExporters(exporters) {
+      const nowMs = Date.now();
+      await recordExporters(engine, exporters, { runStartedAtMs: nowMs, nowMs });
     },
     async close() {
       try {

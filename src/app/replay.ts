@@ -28,11 +28,14 @@ import {
 } from '../collect/unread.ts';
 import type { Config } from '../config/schema.ts';
 import { createDecoder } from '../decode/decoder.ts';
+import type { ExporterState } from '../decode/types.ts';
+import { unreadAlerts } from '../detect/coverage.ts';
 import { createDetector } from '../detect/detector.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch, readWide } from '../flow/batch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
+import { exporterSight } from './coverage-role.ts';
 
 export interface ReplayResult {
   readonly alerts: readonly Alert[];
@@ -72,6 +75,10 @@ interface ReplaySummary {
     /** Of sFlow, where a relay stands between. */
     readonly agent?: string;
     readonly sampling: readonly number[];
+    /** Records whose addresses could not be read, by reason. */
+    readonly unread: Readonly<Record<string, number>>;
+    /** What its OUT counters (23, 24) turned out to mean. */
+    readonly out_counters: string;
   }[];
   /** The flow logs, each with its account: `lines` = `flows` + all of `skipped` and `rejected`. */
   readonly logs: readonly ({ readonly file: string } & FlowLogCounters)[];
@@ -93,6 +100,8 @@ interface ReplaySummary {
 export interface ReplaySinks {
   /** Sees every batch of flows before it is reused, and may take its time. */
   readonly onFlows?: (batch: FlowBatch) => Promise<void>;
+  /** At the end: the exporters with their accounts. */
+  readonly onExporters?: (exporters: readonly ExporterState[]) => Promise<void>;
   readonly onOutcome?: (alerts: readonly Alert[], incidents: readonly Incident[]) => Promise<void>;
   /** Bytes of the files read so far. */
   readonly onProgress?: (bytes: number) => void;
@@ -111,8 +120,9 @@ export async function replayFiles(
   sinks: ReplaySinks,
   options: ReplayOptions = {},
 ): Promise<ReplayResult> {
+  const policy = compilePolicy(config);
   const detector = createDetector({
-    policy: compilePolicy(config),
+    policy,
     detection: config.detection,
     block: config.block,
   });
@@ -284,6 +294,18 @@ export async function replayFiles(
   for (const incident of final) incidents.set(incident.incident_id, incident);
   await sinks.onOutcome?.([], final);
 
+  const exporters = [...decoder.exporters()];
+  await sinks.onExporters?.(exporters);
+  const blind = unreadAlerts(
+    exporters.map(exporterSight),
+    { config: config.coverage, policyVersion: policy.version, startedAtMs: firstMs ?? nowMs },
+    nowMs,
+  );
+  if (blind.length > 0) {
+    alerts.push(...blind);
+    await sinks.onOutcome?.(blind, []);
+  }
+
   const sorted = [...incidents.values()].sort(
     (a, b) => compareText(a.opened_at, b.opened_at) || compareText(a.incident_id, b.incident_id),
   );
@@ -303,7 +325,7 @@ export async function replayFiles(
       mail_flows: mailFlows,
       alerts: alertKinds,
       incidents: sorted.length,
-      exporters: [...decoder.exporters()].map((exporter) => ({
+      exporters: exporters.map((exporter) => ({
         address: formatAddress(exporter.address),
         domain: exporter.domain,
         version: exporter.version,
@@ -313,6 +335,8 @@ export async function replayFiles(
         sequence_unknown: exporter.sequenceUnknown,
         ...(exporter.agent !== null && { agent: formatAddress(exporter.agent) }),
         sampling: [...exporter.samplingRates].sort((a, b) => a - b),
+        unread: nonZero(exporter.unread ?? {}),
+        out_counters: exporter.outMeaning ?? 'unknown',
       })),
       logs,
       packet_captures: packetCaptures,

@@ -42,6 +42,14 @@ export function describeCoverage(
     if (nowMs - lastMs >= config.silent_after)
       lines.push(`Nothing from ${exporter} since ${new Date(lastMs).toISOString().slice(0, 19)}Z.`);
   }
+  for (const row of exporters) {
+    const unread = Number(row.unread ?? 0);
+    if (unread === 0) continue;
+    const reasons = (row.unread_reasons ?? []).join(', ');
+    lines.push(
+      `Not read: ${unread} of ${row.flows} records of ${row.exporter} domain ${row.domain} have no address that could be read (${reasons}). Mail in them is not seen.`,
+    );
+  }
   const rate = Math.max(0, ...exporters.flatMap(({ sampling_rates }) => sampling_rates));
   if (rate > 1) {
     lines.push(
@@ -53,6 +61,14 @@ export function describeCoverage(
   if (newest !== undefined)
     lines.push(`${gaps.length} coverage alert(s) in the last day, the newest: ${newest.reasons.join('; ')}.`);
   return lines;
+}
+
+/** Whether so much of an exporter's traffic could not be read that an empty list says nothing about it. */
+export function isBlind(exporters: readonly ExporterRow[], config: Config['coverage']): boolean {
+  return exporters.some(({ unread, flows }) => {
+    const count = Number(unread ?? 0);
+    return count > 0 && count >= config.loss * Number(flows);
+  });
 }
 
 /** The store's times carry no zone: they are UTC. */

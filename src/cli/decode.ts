@@ -12,7 +12,8 @@ import { readPacketFlows } from '../collect/capture/packet-flows.ts';
 import { readCapture } from '../collect/capture/read-capture.ts';
 import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../collect/unread.ts';
 import { createDecoder } from '../decode/decoder.ts';
-import type { Decoder, DecoderOptions, OptionsRecord } from '../decode/types.ts';
+import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
+import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
 import { recordOf } from '../flow/record.ts';
 
@@ -147,15 +148,26 @@ function summaryOfPackets({ packets, datagrams, skipped }: Totals, flows: number
 }
 
 function summaryOf(totals: Totals, decoder: Decoder): string {
-  const { flows, dropped, optionsRecords, templates } = decoder.counters;
+  const { flows, dropped, unread, optionsRecords, templates } = decoder.counters;
   const flowCount = Object.values(flows).reduce((sum, n) => sum + n, 0);
   const lines = [
     `${totals.packets} packets: ${totals.datagrams} datagrams${inWords(totals.skipped, ', skipped')}`,
     `${flowCount} flows${inWords(flows)}`,
     `${templates} templates, ${optionsRecords} options records`,
     `dropped${inWords(dropped) || ': nothing'}`,
+    ...(Object.values(unread).some((n) => n > 0) ? [`without an address${inWords(unread)}`] : []),
+    ...[...decoder.exporters()].flatMap(outCountersInWords),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What was inferred about an exporter, where it changes what its records mean. */
+function outCountersInWords({ address, domain, outMeaning }: ExporterState): string[] {
+  if (outMeaning === undefined || outMeaning === 'unknown') return [];
+  const meaning = outMeaning === 'reverse' ? 'the other direction' : 'the same packets as they left';
+  return [
+    `${formatAddress(address)} domain ${domain}: OUT counters (23, 24) count ${meaning}, by its own records`,
+  ];
 }
 
 function addCounts(into: Record<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -40,7 +40,13 @@ export async function replayCommand(
   try {
     const progress = streams.stderr.isTTY ? await progressBar(files, streams.stderr) : undefined;
     const sinks: ReplaySinks = {
-      ...(store === null ? {} : { onFlows: store.addFlows, onOutcome: store.addOutcome }),
+      ...(store === null
+        ? {}
+        : {
+            onFlows: store.addFlows,
+            onOutcome: store.addOutcome,
+            onExporters: store.addExporters,
+          }),
       ...(progress === undefined ? {} : { onProgress: progress }),
     };
     result = await replayFiles(files, config, sinks, flags);

@@ -13,7 +13,7 @@ import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
-import { describeCoverage } from './coverage.ts';
+import { describeCoverage, isBlind } from './coverage.ts';
 import { withModel } from './model.ts';
 import { formatBytes, formatTable, printable, shortTime } from './table.ts';
 
@@ -38,8 +38,12 @@ export async function offendersCommand(
   await withModel(loaded, async (model, client) => {
     const rows = await model.offenders();
     if (flags.json) return writeJson(streams, rows);
-    streams.stdout.write(rows.length === 0 ? 'No offenders.\n' : offendersTable(rows));
-    streams.stderr.write(await coverage(model, client, loaded.config.coverage));
+    const seen = await coverage(model, client, loaded.config.coverage);
+    const none = seen.isBlind
+      ? 'Nobody was found in what could be read, but addresses of a part of the traffic could not be read.\n'
+      : 'No offenders.\n';
+    streams.stdout.write(rows.length === 0 ? none : offendersTable(rows));
+    streams.stderr.write(seen.text);
   });
 }
 
@@ -67,7 +71,7 @@ async function coverage(
   model: ReadModel,
   client: Client | null,
   config: Config['coverage'],
-): Promise<string> {
+): Promise<{ readonly text: string; readonly isBlind: boolean }> {
   const nowMs = Date.now();
   const since = new Date(nowMs - GAPS_WITHIN_MS).toISOString();
   const [exporters, alerts, status] = await Promise.all([
@@ -82,7 +86,7 @@ async function coverage(
       `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
     );
   }
-  return lines.map((line) => `${line}\n`).join('');
+  return { text: lines.map((line) => `${line}\n`).join(''), isBlind: isBlind(exporters, config) };
 }
 
 export async function alertsCommand(
@@ -98,7 +102,7 @@ export async function alertsCommand(
       for (const alert of alerts) show(alert);
       if (alerts.length > 0 || flags.json) return;
       streams.stdout.write('No alerts.\n');
-      streams.stderr.write(await coverage(model, client, loaded.config.coverage));
+      streams.stderr.write((await coverage(model, client, loaded.config.coverage)).text);
       return;
     }
     if (client === null)
@@ -174,7 +178,7 @@ export async function inventoryCommand(
         );
       }
     }
-    streams.stderr.write(await coverage(model, client, loaded.config.coverage));
+    streams.stderr.write((await coverage(model, client, loaded.config.coverage)).text);
   });
 }
 

@@ -11,6 +11,7 @@ export function decoderOptions(
   const { limits } = collector;
   return {
     templateScope: collector.template_scope,
+    tunnels: collector.tunnels,
     ...(portsOnly !== undefined && { portsOnly }),
     limits: {
       exporters: limits.exporters,

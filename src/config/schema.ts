@@ -35,6 +35,11 @@ const collector = z.strictObject({
   reuse_port: z.boolean().default(false),
   /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
   archive: z.enum(['all', 'mail']).default('all'),
+  /**
+   * Of packets and records with a tunnel (GRE, IP in IP, VXLAN, GENEVE, GTP-U and others): `inner` makes a row of the packet
+   * inside, `outer` of the tunnel, `both` of each. Mail inside of a tunnel is seen with `inner` and `both` only.
+   */
+  tunnels: z.enum(['inner', 'outer', 'both']).default('inner'),
   /** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */
   template_scope: z.enum(['address', 'address_port']).default('address'),
   /** A batch of flows leaves at this size or age, whichever comes first. */

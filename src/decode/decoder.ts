@@ -9,6 +9,7 @@ import { type AddressBytes, isSameAddress } from '../flow/address.ts';
 import { FLOW_VERSION, type FlowVersionName } from '../flow/columns.ts';
 import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
+import { noUnread } from './packet/walk.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
 import { type DatagramFacts, SetDecoder, viewOf } from './set-decoder.ts';
 import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
@@ -49,6 +50,7 @@ class DatagramDecoder implements Decoder {
       bad_record: 0,
       unsupported: 0,
     },
+    unread: noUnread(),
     optionsRecords: 0,
     templates: 0,
     templatesRedefined: 0,
@@ -70,7 +72,7 @@ class DatagramDecoder implements Decoder {
 
   decode(bytes: Buffer, exporter: AddressBytes, exporterPort: number, receivedAtMs: number): DecodeOutcome {
     this.counters.datagrams++;
-    this.#sets.begin();
+    this.#sets.begin(bytes);
     const version = bytes.length < 4 ? 0 : bytes.readUInt16BE(0);
     switch (version) {
       case 1:
@@ -318,7 +320,7 @@ class DatagramDecoder implements Decoder {
 }
 
 function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
-  const reader = compileReader(version.fields, portsOnly);
+  const reader = compileReader(version.fields, { portsOnly });
   if (reader === null || reader.minLength !== version.recordBytes) throw new TypeError('wrong record layout');
   return reader;
 }

@@ -9,8 +9,10 @@
 
 import { type AddressBytes, isIPv4, isSameAddress } from '../flow/address.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
+import { CounterHabits, type OutMeaning } from './counter-habits.ts';
 import { type ExportProcess, ExportProcesses, type ProcessKeeper } from './export-process.ts';
 import { OverallSequence } from './overall-sequence.ts';
+import { noUnread } from './packet/walk.ts';
 import type { SequencedVersion } from './sequence.ts';
 import { isOptions, type Template } from './template.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -90,6 +92,8 @@ export class Domain implements ExporterState {
   readonly samplingRates = new Set<number>();
   templates = 0;
   templatesRedefined = 0;
+  readonly unread = noUnread();
+  readonly habits = new CounterHabits();
   readonly processes: ExportProcesses;
 
   constructor(
@@ -133,6 +137,14 @@ export class Domain implements ExporterState {
     const overall = new OverallSequence(version, domains);
     exporter.overall.set(version, overall);
     return overall;
+  }
+
+  get outMeaning(): OutMeaning {
+    return this.habits.outMeaning;
+  }
+
+  get absurdCounters(): number {
+    return this.habits.absurd;
   }
 
   sawRate(rate: number): void {

@@ -2,11 +2,15 @@
  * What a record reader is given besides the bytes: the facts of the datagram, and the columns to write.
  *
  * One context lives as long as its decoder and is filled anew for every datagram, so that nothing is allocated per
- * record. Address columns are seen as 32-bit words, four a row in memory order: four stores instead of sixteen.
- */
+ * */
 
-import type { FlowBatch } from '../flow/batch.ts';
-import type { FlowColumn } from '../flow/columns.ts';
+import { PRESENT } from '../flow/columns.ts';
+import { CounterHabits } from './counter-habits.ts';
+import { flagsInList, type KnownTemplates, type ListKind } from './nested-list.ts';
+import { frameLayer, readSection } from './packet/section.ts';
+import { createWalk, type Layer, UNREAD_REASONS, type UnreadReason, type Walk } from './packet/walk.ts';
+import { RunningTotals } from './running-totals.ts';
+import type { TunnelMode, WritableColumns } from './writable-columns.ts';
 
 /** Looks up the sampling rate (one packet in N, 0 unknown) that an exporter told for a sampler or selector. */
 export interface SamplerRates {
@@ -43,39 +47,73 @@ export class ReaderContext {
   rate = 0;
   /** By port, 1 where TCP records with it are wanted; only readers that pass over the others look at it. */
   ports: Uint8Array;
+  /** The bytes that the view shows, for what is read out of the packets in them. */
+  bytes: Buffer = Buffer.alloc(0);
+  readonly tunnels: TunnelMode;
+  readonly walk: Walk = createWalk();
+  /** Of the domain under way: its templates, for records inside of records, and what its counters mean. */
+  templates: KnownTemplates = new Map();
+  habits = new CounterHabits();
+  readonly totals = new RunningTotals();
+  /** Records without an address since this was last emptied, by the order of UNREAD_REASONS. */
+  readonly unreadCounts = new Uint32Array(UNREAD_REASONS.length);
+  hasUnread = false;
   /** Set by the reader: position behind the last record read, whether the one there runs past the end, a rate seen. */
   at = 0;
   overrun = false;
   seenRate = 0;
   /** Set by readers that pass over records: how many of the last call left no row. */
   passedOver = 0;
+  /** Set by readers that stop behind a record with a second row (see RecordReader.readReverse): where it begins, or -1. */
+  second = -1;
 
-  constructor(rates: SamplerRates, ports: Uint8Array) {
+  constructor(rates: SamplerRates, ports: Uint8Array, tunnels: TunnelMode) {
     this.rates = rates;
     this.ports = ports;
+    this.tunnels = tunnels;
   }
-}
 
-type AddressColumn = 'exporter' | 'src_addr' | 'dst_addr' | 'post_nat_src_addr' | 'post_nat_dst_addr';
+  /**
+   * Writes the packet in a section of a record into a row, and returns its PRESENT bits. `layer` is one of LAYER, or, not
+   * above 0, the negative of IE 408; `offset` is how far into the frame the section begins, `size` the frame's length on
+   * the wire, 0 if not told.
+   */
+  section(
+    view: DataView,
+    offset: number,
+    layer: number,
+    begin: number,
+    end: number,
+    size: number,
+    outer: boolean,
+    columns: WritableColumns,
+    row: number,
+  ): number {
+    const { walk } = this;
+    let present = 0;
+    if (size > 0) {
+      columns.bytes[2 * row] = size;
+      present = PRESENT.BYTES;
+    }
+    walk.count = 0;
+    walk.reason = 'cut';
+    const choice = outer ? 'outer' : this.tunnels;
+    if (offset === 0) {
+      const first = layer > 0 ? (layer as Layer) : frameLayer(-layer);
+      present |= readSection(this.bytes, view, first, begin, end, size, walk, choice, columns, row);
+    }
+    if (!outer && (walk.count === 0 || walk.reason === 'cut')) this.unread(walk.reason);
+    return present;
+  }
 
-/** The columns of a batch as a reader writes them. */
-export type WritableColumns = {
-  readonly [C in FlowColumn]: C extends AddressColumn ? Uint32Array : FlowBatch['columns'][C];
-};
+  /** The TCP flags in a list of the record under way, -1 if it has none. */
+  flagsInList(kind: ListKind, begin: number, end: number, reverse: boolean): number {
+    return flagsInList(this.bytes, kind, begin, end, this.templates, reverse);
+  }
 
-/** The columns of `batch`, its address columns as words over the same memory. */
-export function writableColumns(batch: FlowBatch): WritableColumns {
-  const { columns } = batch;
-  return {
-    ...columns,
-    exporter: words(columns.exporter),
-    src_addr: words(columns.src_addr),
-    dst_addr: words(columns.dst_addr),
-    post_nat_src_addr: words(columns.post_nat_src_addr),
-    post_nat_dst_addr: words(columns.post_nat_dst_addr),
-  };
-}
-
-function words(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  /** Counts a record whose addresses were not found. */
+  unread(reason: UnreadReason | null): void {
+    this.unreadCounts[UNREAD_REASONS.indexOf(reason ?? 'unknown_protocol')]++;
+    this.hasUnread = true;
+  }
 }

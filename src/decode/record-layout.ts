@@ -14,6 +14,12 @@ export interface Slot {
   readonly length: number;
 }
 
+interface PlacedField {
+  readonly pen: number;
+  readonly id: number;
+  readonly slot: Slot;
+}
+
 export interface RecordLayout {
   /** Bytes of fixed-length fields before the first, between, and behind the last variable-length field. */
   readonly gaps: readonly number[];
@@ -21,25 +27,33 @@ export interface RecordLayout {
   readonly minLength: number;
   /** True when a field has variable length, so that records differ in length. */
   readonly variable: boolean;
+  /** The fixed-length fields in their order. */
+  readonly slots: readonly PlacedField[];
+  /** The variable-length fields in their order: the n-th ends where the base n + 1 begins. */
+  readonly variables: readonly TemplateField[];
   /** The first field with this number whose length is within the bounds. */
   find(pen: number, id: number, minLength: number, maxLength: number): Slot | undefined;
 }
 
 /** Lays the fields out. Fields of length 0 take no room and are not found. */
 export function layOut(fields: readonly TemplateField[]): RecordLayout {
-  const slots = new Map<string, Slot[]>();
+  const byNumber = new Map<string, Slot[]>();
+  const slots: PlacedField[] = [];
+  const variables: TemplateField[] = [];
   const gaps = [0];
   for (const field of fields) {
     const base = gaps.length - 1;
     if (field.length === VARIABLE_LENGTH) {
       gaps.push(0);
+      variables.push(field);
       continue;
     }
     if (field.length === 0) continue;
     const key = `${field.pen}:${field.id}`;
     const slot = { base, offset: gaps[base], length: field.length };
-    const known = slots.get(key);
-    if (known === undefined) slots.set(key, [slot]);
+    slots.push({ pen: field.pen, id: field.id, slot });
+    const known = byNumber.get(key);
+    if (known === undefined) byNumber.set(key, [slot]);
     else known.push(slot);
     gaps[base] += field.length;
   }
@@ -47,7 +61,9 @@ export function layOut(fields: readonly TemplateField[]): RecordLayout {
     gaps,
     minLength: gaps.reduce((sum, gap) => sum + gap, 0) + gaps.length - 1,
     variable: gaps.length > 1,
+    slots,
+    variables,
     find: (pen, id, minLength, maxLength) =>
-      slots.get(`${pen}:${id}`)?.find((slot) => slot.length >= minLength && slot.length <= maxLength),
+      byNumber.get(`${pen}:${id}`)?.find((slot) => slot.length >= minLength && slot.length <= maxLength),
   };
 }

@@ -8,15 +8,43 @@
  */
 
 import { type FlowColumn, PRESENT } from '../flow/columns.ts';
-import type { ReaderContext, WritableColumns } from './reader-context.ts';
+import { isList } from './nested-list.ts';
+import { SECTION_LAYERS } from './packet/section.ts';
+import { LAYER } from './packet/walk.ts';
+import type { ReaderContext } from './reader-context.ts';
+import {
+  ABSURD_HIGH,
+  absurd,
+  addressWords,
+  BYTES,
+  biflowOf,
+  type CounterSource,
+  countsTraffic,
+  DESTINATION_PORTS,
+  first,
+  hasAddress,
+  OUT_COUNTERS,
+  PACKETS,
+  RESPONDER_COUNTERS,
+  type ReaderParts,
+  read,
+  type Section,
+  SOURCE_PORTS,
+  sectionOf,
+  TOTALS,
+} from './reader-parts.ts';
+import { HEADER_ELEMENTS, type HeaderSlots, splitHeaders } from './record-headers.ts';
 import { layOut, type RecordLayout, type Slot } from './record-layout.ts';
+import { deltaMicroseconds, high32, low32, ntp, place, uptime, wide } from './slot-source.ts';
 import { CERT_PEN, CERT_REVERSE, IE, REVERSE_PEN, type TemplateField } from './template-field.ts';
+import type { TunnelMode, WritableColumns } from './writable-columns.ts';
 
 /**
  * Reads up to `max` records (at least one) that lie between `at` and `end` of the view into rows from `row` on, and
  * returns the rows written. `context.at` is then the position behind the last record read; `context.overrun` says that
  * a variable-length field of the record there runs past `end`; `context.passedOver` is how many records had no port
- * that is wanted, and left no row. Fewer rows than `max` mean that nothing more is there.
+ * that is wanted, and left no row; `context.second` is where the last record begins when it has another row to write,
+ * else -1. Fewer rows than `max` mean that nothing more is there, unless `context.second` is set.
  */
 type ReadRecords = (
   view: DataView,
@@ -34,56 +62,57 @@ export interface RecordReader {
   readonly variable: boolean;
   readonly read: ReadRecords;
   /**
-   * For biflow templates (RFC 5103): reads the other direction of one record, addresses, ports and interfaces swapped.
-   * Writes no row when that direction counted no packet and no byte: then there was none.
+   * Writes the second row of the one record that `read` stopped behind. Of a biflow (RFC 5103 and what vendors do) it is
+   * the other direction: addresses, ports and interfaces swapped; none when it counted no packet and no byte. Of a record
+   * or packet with a tunnel it is the outer header, when both are wanted.
    */
   readonly readReverse: ReadRecords | null;
+  /** False when its records are traffic without addresses, by their fields: that is a gap, and is counted. */
+  readonly hasAddresses: boolean;
 }
 
-/**
- * The reader of a field list, or null when its records take no room at all. With `portsOnly` it passes over records
- * that are not TCP with a port in `context.ports`, where the field list tells and no biflow halves must stay together;
- * else it writes every record.
- */
-export function compileReader(fields: readonly TemplateField[], portsOnly = false): RecordReader | null {
+export interface ReaderOptions {
+  /**
+   * Passes over records that are not TCP with a port in `context.ports`, where the field list tells, and each record is
+   * one row; else it writes every record.
+   */
+  readonly portsOnly?: boolean;
+  /** Which header makes the row where records describe several; `inner` if absent. */
+  readonly tunnels?: TunnelMode;
+}
+
+/** The reader of a field list, or null when its records take no room at all. */
+export function compileReader(
+  fields: readonly TemplateField[],
+  { portsOnly = false, tunnels = 'inner' }: ReaderOptions = {},
+): RecordReader | null {
   const layout = layOut(fields);
   if (layout.minLength === 0) return null;
-  const biflow = hasReverse(layout);
+  const parts: ReaderParts = {
+    layout,
+    biflow: biflowOf(layout),
+    headers: splitHeaders(layout),
+    section: hasAddress(layout) ? null : sectionOf(layout),
+    tunnels,
+  };
+  const { biflow, headers, section } = parts;
+  const outer = tunnels === 'both' && (headers !== null || section !== null);
+  const second = biflow !== null ? 'reverse' : outer ? 'outer' : null;
+  const skips = portsOnly && (biflow === null || biflow === 'out') && headers === null && section === null;
   return {
     minLength: layout.minLength,
     variable: layout.variable,
-    read: compile(layout, 'forward', biflow, portsOnly),
-    readReverse: biflow ? compile(layout, 'reverse', biflow, portsOnly) : null,
+    read: compile(parts, 'forward', second, skips),
+    readReverse: second === null ? null : compile(parts, second, second, false),
+    hasAddresses: hasAddress(layout) || section !== null || !countsTraffic(layout),
   };
 }
 
-type Direction = 'forward' | 'reverse';
+/** The row that a reader writes of a record: the first, or one of the two kinds of second. */
+type Pass = 'forward' | 'reverse' | 'outer';
 
-/** Counters in the order of preference: of this interval before totals, of the IP layer before others. */
-const PACKETS = [IE.packetDeltaCount, IE.packetTotalCount, IE.initiatorPackets, IE.postPacketDeltaCount];
-const BYTES = [
-  IE.octetDeltaCount,
-  IE.octetTotalCount,
-  IE.initiatorOctets,
-  IE.layer2OctetDeltaCount,
-  IE.layer2OctetTotalCount,
-  IE.postOctetDeltaCount,
-];
-
-const SOURCE_PORTS = [IE.sourceTransportPort, IE.tcpSourcePort, IE.udpSourcePort];
-const DESTINATION_PORTS = [IE.destinationTransportPort, IE.tcpDestinationPort, IE.udpDestinationPort];
-
-function hasReverse(layout: RecordLayout): boolean {
-  return [...PACKETS, ...BYTES].some((id) => layout.find(REVERSE_PEN, id, 1, 8) !== undefined);
-}
-
-function compile(
-  layout: RecordLayout,
-  direction: Direction,
-  biflow: boolean,
-  portsOnly: boolean,
-): ReadRecords {
-  const body = new ReaderSource(layout, direction, biflow).text(portsOnly && !biflow);
+function compile(parts: ReaderParts, pass: Pass, second: Pass | null, portsOnly: boolean): ReadRecords {
+  const body = new ReaderSource(parts, pass, second).text(portsOnly);
   // Numbers and names of ours only: see the head of this file.
   return new Function('v', 'at', 'end', 'max', 'row', 'c', 'x', body) as ReadRecords;
 }
@@ -91,43 +120,49 @@ function compile(
 /** Puts the source of one reader together. */
 class ReaderSource {
   readonly #layout: RecordLayout;
-  readonly #direction: Direction;
-  readonly #biflow: boolean;
+  readonly #parts: ReaderParts;
+  readonly #pass: Pass;
+  readonly #second: Pass | null;
+  /** The header that elements are looked up in, while one of several is written. */
+  #header: HeaderSlots | null = null;
   readonly #columns = new Set<FlowColumn>();
   readonly #lines: string[] = [];
   #present = 0;
 
-  constructor(layout: RecordLayout, direction: Direction, biflow: boolean) {
-    this.#layout = layout;
-    this.#direction = direction;
-    this.#biflow = biflow;
+  constructor(parts: ReaderParts, pass: Pass, second: Pass | null) {
+    this.#layout = parts.layout;
+    this.#parts = parts;
+    this.#pass = pass;
+    this.#second = second;
   }
 
   text(portsOnly: boolean): string {
-    const skip = this.#skipEmptyReverse();
+    if (this.#pass === 'reverse') this.#skipEmptyReverse();
     this.#rate();
+    if (this.#pass !== 'reverse' && this.#parts.biflow === 'out') this.#judgeOut();
+    if (this.#pass === 'forward') this.#noteDeltas();
     if (portsOnly) this.#passOver();
     this.#place();
     this.#datagram();
-    this.#addresses();
-    this.#ports();
-    this.#traffic();
+    this.#headers();
+    this.#flags();
+    this.#counters();
     this.#times();
     this.#path();
     this.#translation();
     this.#put('present', `m|${this.#present}`);
+    this.#stopForSecond();
     const declarations = [...this.#columns].map((name) => `const c_${name}=c.${name};`);
     return [
       '"use strict";',
       ...declarations,
       'const want=x.ports,r0=x.receivedLow,r1=x.receivedHigh,e0=x.exporter0,e1=x.exporter1,e2=x.exporter2,e3=x.exporter3,',
       'port=x.exporterPort,domain=x.domain,version=x.version,sequence=x.sequence,origin=x.origin,',
-      'ex=x.exportMs,rate=x.rate,byInterface=x.rates.hasInterfaces;',
-      'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,passed=0,t=0,d=0,i=0,m=0,w=0,s=0,sampler=-1,samplerRate=0;',
-      'x.overrun=false;',
+      'ex=x.exportMs,rate=x.rate,byInterface=x.rates.hasInterfaces,hb=x.habits;',
+      'let up=x.uptimeMs,upKnown=x.uptimeKnown,n=0,passed=0,t=0,d=0,i=0,m=0,w=0,h=0,f=0,s=0,sampler=-1,samplerRate=0;',
+      'x.overrun=false;x.second=-1;',
       `while(n<max&&at+${this.#layout.minLength}<=end){`,
       ...this.#walk(),
-      ...skip,
       ...this.#lines,
       'n++;at=next;}',
       'x.at=at;x.passedOver=passed;return n;',
@@ -145,20 +180,45 @@ class ReaderSource {
         'if(q>=end){x.overrun=true;break;}',
         'l=v.getUint8(q++);',
         'if(l===255){if(q+2>end){x.overrun=true;break;}l=v.getUint16(q);q+=2;}',
-        `q+=l;const p${i}=q;`,
+        `q+=l;const p${i}=q,l${i}=l;`,
       );
     }
     lines.push(`const next=q+${gaps[gaps.length - 1]};`, 'if(next>end){x.overrun=true;break;}');
     return lines;
   }
 
-  #skipEmptyReverse(): string[] {
-    if (this.#direction === 'forward') return [];
-    const counters = [...PACKETS, ...BYTES]
-      .map((id) => this.#layout.find(REVERSE_PEN, id, 1, 8))
-      .filter((slot) => slot !== undefined);
-    const sum = counters.map((slot) => `${low32(slot)}|${high32(slot)}`).join('|');
-    return [`if((${sum})===0){at=next;x.at=at;x.passedOver=0;return n;}`];
+  /** Of the other direction: its counters, those that this pass or the look for a second row needs. */
+  #reverseCounters(): readonly Slot[] {
+    const { biflow } = this.#parts;
+    const pen = biflow === 'reverse' ? REVERSE_PEN : 0;
+    const ids =
+      biflow === 'reverse'
+        ? [...PACKETS, ...BYTES]
+        : biflow === 'responder'
+          ? RESPONDER_COUNTERS
+          : OUT_COUNTERS;
+    return ids.map((id) => this.#layout.find(pen, id, 1, 8)).filter((slot) => slot !== undefined);
+  }
+
+  /** True when the other direction counted anything. */
+  #hasReverse(): string {
+    const sum = this.#reverseCounters()
+      .map((slot) => (slot.length > 4 ? `${low32(slot)}|${high32(slot)}` : low32(slot)))
+      .join('|');
+    return `${this.#parts.biflow === 'out' ? 'hb.outIsReverse&&' : ''}(${sum})!==0`;
+  }
+
+  #skipEmptyReverse(): void {
+    this.#lines.push(`if(!(${this.#hasReverse()})){x.at=next;x.passedOver=0;return n;}`);
+  }
+
+  /** The first row is written; a record with a second one ends the call, so that the two stand together. */
+  #stopForSecond(): void {
+    if (this.#pass !== 'forward' || this.#second === null) return;
+    const { headers } = this.#parts;
+    const condition =
+      this.#second === 'reverse' ? this.#hasReverse() : headers === null ? 'x.walk.count>1' : 'k>0';
+    this.#lines.push(`if(${condition}){n++;x.second=at;at=next;break;}`);
   }
 
   /** Assigns to this row of a column with one element a row. */
@@ -167,13 +227,20 @@ class ReaderSource {
     this.#lines.push(`c_${column}[i]=${expression};`);
   }
 
-  /** The slot of an element as this direction sees it; `wire` looks at the other direction's own elements. */
+  /** The slot of an element as this direction sees it: the other direction has elements of its own. */
   #own(id: number, maxLength = 8): Slot | undefined {
-    return this.#layout.find(this.#direction === 'forward' ? 0 : REVERSE_PEN, id, 1, maxLength);
+    if (this.#pass === 'reverse') return this.#layout.find(REVERSE_PEN, id, 1, maxLength);
+    return this.#find(id, 1, maxLength);
+  }
+
+  #find(id: number, minLength: number, maxLength: number): Slot | undefined {
+    if (this.#header === null || !HEADER_ELEMENTS.has(id))
+      return this.#layout.find(0, id, minLength, maxLength);
+    return this.#header.get(id)?.find(({ length }) => length >= minLength && length <= maxLength);
   }
 
   #shared(ids: readonly number[], minLength = 1, maxLength = 8): Slot | undefined {
-    return first(ids, (id) => this.#layout.find(0, id, minLength, maxLength));
+    return first(ids, (id) => this.#find(id, minLength, maxLength));
   }
 
   #datagram(): void {
@@ -186,16 +253,79 @@ class ReaderSource {
     this.#put('domain', 'domain');
     this.#put('version', 'version');
     this.#put('sequence', 'sequence');
-    this.#put('record', this.#direction === 'forward' ? 'at-origin' : 'at-origin+1');
-    if (!this.#biflow) return;
+    this.#put('record', this.#pass === 'forward' ? 'at-origin' : 'at-origin+1');
+    if (this.#parts.biflow === null || this.#pass === 'outer') return;
     // RFC 5103 section 6.3: 2 says that the biflow's destination began it, so the halves change their roles.
     const initiator = this.#shared([IE.biflowDirection], 1, 1);
-    const usual = this.#direction === 'forward' ? 0 : 1;
+    const usual = this.#pass === 'forward' ? 0 : 1;
     this.#put('reverse', initiator ? `${low32(initiator)}===2?${1 - usual}:${usual}` : `${usual}`);
   }
 
+  /** Addresses, ports and protocol: of the one header, of the chosen one of several, or of the packet in a section. */
+  #headers(): void {
+    const { headers, section } = this.#parts;
+    if (headers === null) {
+      if (section !== null) this.#section(section);
+      this.#header1();
+      return;
+    }
+    // Which header: the innermost whose addresses are there. Exporters leave them zero where there was no tunnel.
+    this.#lines.push(`let k=0;`);
+    for (const [k, header] of headers.entries()) {
+      if (k > 0) this.#lines.push(`if((${addressWords(header)})!==0)k=${k};`);
+    }
+    if (this.#pass === 'outer') this.#lines.push('if(k===0){x.at=next;x.passedOver=0;return n;}');
+    if (this.#pass === 'outer' || this.#parts.tunnels === 'outer') {
+      this.#header = headers[0];
+      this.#header1();
+      this.#flags();
+      this.#header = null;
+      return;
+    }
+    for (const [k, header] of headers.entries()) {
+      const before = this.#present;
+      this.#present = 0;
+      this.#header = header;
+      this.#lines.push(`if(k===${k}){`);
+      this.#header1();
+      this.#flags();
+      this.#lines.push(`m|=${this.#present};}`);
+      this.#header = null;
+      this.#present = before;
+    }
+  }
+
+  #header1(): void {
+    this.#addresses();
+    this.#ports();
+    this.#number('protocol', PRESENT.PROTOCOL, this.#shared([IE.protocolIdentifier]));
+    this.#number('fragment_offset', 0, this.#shared([IE.fragmentOffset]));
+  }
+
+  /** The sampled frame or packet. Without a counter beside it the record is that one packet. */
+  #section({ id, begin, end }: Section): void {
+    const frame = id === IE.dataLinkFrameSection ? this.#shared([IE.dataLinkFrameSize]) : undefined;
+    const type = id === IE.dataLinkFrameSection ? this.#shared([IE.dataLinkFrameType]) : undefined;
+    const offset = this.#shared([IE.sectionOffset, IE.layer2PacketSectionOffset]);
+    const size = frame === undefined ? '0' : low32(frame);
+    const args = [
+      offset === undefined ? '0' : low32(offset),
+      type === undefined ? `${SECTION_LAYERS.get(id) ?? LAYER.STOP}` : `-${low32(type)}`,
+      begin,
+      end,
+      size,
+      this.#pass === 'outer' ? 'true' : 'false',
+    ];
+    this.#lines.push(`m|=x.section(v,${args.join(',')},c,i);`);
+    if (!countsTraffic(this.#layout)) {
+      this.#columns.add('packets');
+      this.#present |= PRESENT.PACKETS;
+      this.#lines.push('c_packets[2*i]=1;');
+    }
+  }
+
   #addresses(): void {
-    const swap = this.#direction === 'reverse';
+    const swap = this.#pass === 'reverse';
     const source = [IE.sourceIPv4Address, IE.sourceIPv6Address] as const;
     const destination = [IE.destinationIPv4Address, IE.destinationIPv6Address] as const;
     this.#address('src_addr', PRESENT.SRC_ADDR, swap ? destination : source);
@@ -231,7 +361,9 @@ class ReaderSource {
       .filter((expression) => expression !== null);
     if (protocol === undefined || ports.length === 0) return;
     const wanted = ports.map((expression) => `want[(${expression})&65535]`).join('|');
-    this.#lines.push(`if((${wanted})===0||(${low32(protocol)}&255)!==6){passed++;at=next;continue;}`);
+    const passes = `((${wanted})===0||(${low32(protocol)}&255)!==6)`;
+    const alone = this.#parts.biflow === 'out' ? '!hb.outIsReverse&&' : '';
+    this.#lines.push(`if(${alone}${passes}){passed++;at=next;continue;}`);
   }
 
   #place(): void {
@@ -240,7 +372,7 @@ class ReaderSource {
   }
 
   #ports(): void {
-    const swap = this.#direction === 'reverse';
+    const swap = this.#pass === 'reverse';
     this.#port('src_port', PRESENT.SRC_PORT, swap ? DESTINATION_PORTS : SOURCE_PORTS);
     this.#port('dst_port', PRESENT.DST_PORT, swap ? SOURCE_PORTS : DESTINATION_PORTS);
   }
@@ -258,46 +390,120 @@ class ReaderSource {
     return slots.length === 0 ? null : slots.map(low32).join('||');
   }
 
-  #traffic(): void {
-    this.#number('protocol', PRESENT.PROTOCOL, this.#shared([IE.protocolIdentifier]));
+  #flags(): void {
+    // Of several headers, each is written with its own.
+    if (this.#parts.headers !== null && this.#header === null) return;
     const flags = this.#own(IE.tcpControlBits);
     if (flags) this.#number('tcp_flags', PRESENT.TCP_FLAGS, flags);
-    else this.#certFlags();
-    this.#wide(
-      'packets',
-      PRESENT.PACKETS,
-      first(PACKETS, (id) => this.#own(id)),
+    else if (!this.#certFlags()) this.#nestedFlags();
+  }
+
+  /** Flags in lists (RFC 6313), which only some templates have: the search for them is no generated code. */
+  #nestedFlags(): void {
+    const reverse = this.#pass === 'reverse';
+    for (const [i, { pen, id }] of this.#layout.variables.entries()) {
+      if (pen !== 0 || !isList(id)) continue;
+      this.#columns.add('tcp_flags');
+      this.#lines.push(
+        `d=x.flagsInList(${id},p${i + 1}-l${i + 1},p${i + 1},${reverse});`,
+        `if(d>=0){c_tcp_flags[i]|=d;m|=${PRESENT.TCP_FLAGS};}`,
+      );
+    }
+  }
+
+  #counters(): void {
+    const { biflow } = this.#parts;
+    const reverse = this.#pass === 'reverse';
+    const ownElements = reverse && biflow !== 'reverse';
+    const [packets, bytes] = biflow === 'out' ? OUT_COUNTERS : RESPONDER_COUNTERS;
+    const pen = reverse && biflow === 'reverse' ? REVERSE_PEN : 0;
+    this.#best('packets', PRESENT.PACKETS, this.#sources(pen, ownElements ? [packets] : PACKETS));
+    this.#best('bytes', PRESENT.BYTES, this.#sources(pen, ownElements ? [bytes] : BYTES));
+    if (this.#lines.includes('f=1;')) {
+      for (const column of ['packets', 'bytes'] as const) this.#columns.add(column);
+      this.#lines.push('if(f!==0){f=0;x.totals.sinceLast(c,i);}');
+    }
+  }
+
+  #sources(pen: number, ids: readonly number[]): readonly CounterSource[] {
+    return ids.flatMap((id) => {
+      const slot = this.#layout.find(pen, id, 1, 8);
+      return slot === undefined ? [] : [{ id, slot }];
+    });
+  }
+
+  /** Whether the exporter's deltas ever count, where there are totals beside them. Before records are passed over. */
+  #noteDeltas(): void {
+    const pens = this.#parts.biflow === 'reverse' ? [0, REVERSE_PEN] : [0];
+    const deltas = pens.flatMap((pen) =>
+      [PACKETS, BYTES].flatMap((ids) => {
+        const [{ id, slot } = { id: 0, slot: null }, ...others] = this.#sources(pen, ids);
+        return slot !== null && !TOTALS.has(id) && others.some((other) => TOTALS.has(other.id)) ? [slot] : [];
+      }),
     );
-    this.#wide(
-      'bytes',
-      PRESENT.BYTES,
-      first(BYTES, (id) => this.#own(id)),
+    if (deltas.length === 0) return;
+    const counts = deltas.map((slot) => `${read(slot)}if((w|h)!==0&&!(${absurd(slot)}))hb.deltasCount=true;`);
+    this.#lines.push(`if(!hb.deltasCount){${counts.join('')}}`);
+  }
+
+  /** Shows the exporter's habits a record with both, until they are known. */
+  #judgeOut(): void {
+    const slots = [
+      IE.packetDeltaCount,
+      IE.postPacketDeltaCount,
+      IE.octetDeltaCount,
+      IE.postOctetDeltaCount,
+    ].map((id) => this.#layout.find(0, id, 1, 8));
+    const [inPackets, outPackets, inBytes, outBytes] = slots.map((slot) => (slot ? wide(slot) : '0'));
+    this.#lines.push(
+      `if(hb.judging){w=${inPackets};d=${outPackets};`,
+      `if(w!==0&&d!==0&&w<1e15&&d<1e15)hb.judge(w,d,${inBytes},${outBytes});}`,
     );
-    this.#number('fragment_offset', 0, this.#shared([IE.fragmentOffset]));
+  }
+
+  /**
+   * The first of the sources that counted anything and can be. One that is negative or beyond all measure gives way to
+   * the next; a delta of zero to a total only on exporters whose deltas never were anything else, and IN to OUT where OUT
+   * is not the other direction. Templates with one source need none of this.
+   */
+  #best(column: 'packets' | 'bytes', bit: number, sources: readonly CounterSource[]): void {
+    const [only] = sources;
+    if (only === undefined) return;
+    this.#columns.add(column);
+    this.#present |= bit;
+    if (sources.length === 1) {
+      // What cannot be is left as it is: it shows the detector a record that was read with the wrong template.
+      this.#lines.push(`c_${column}[2*i]=${low32(only.slot)};`);
+      if (only.slot.length > 4) this.#lines.push(`c_${column}[2*i+1]=${high32(only.slot)};`);
+      return;
+    }
+    this.#lines.push(read(only.slot));
+    for (const [i, { id, slot }] of sources.entries()) {
+      if (i === 0) continue;
+      const cannotBe = absurd(sources[i - 1].slot);
+      if (OUT_COUNTERS.includes(id)) this.#lines.push(`if(!hb.outIsReverse&&(${cannotBe}||(w|h)===0)){`);
+      else this.#lines.push(`if(${cannotBe}||(w|h)===0${TOTALS.has(id) ? '&&!hb.deltasCount' : ''}){`);
+      this.#lines.push(read(slot), TOTALS.has(id) && !TOTALS.has(only.id) ? 'f=1;' : '');
+    }
+    this.#lines.push('}'.repeat(sources.length - 1));
+    this.#lines.push(`c_${column}[2*i]=w;c_${column}[2*i+1]=h;if(h>=${ABSURD_HIGH})hb.absurd++;`);
   }
 
   /** YAF tells the flags of the first packet (14) and of the later ones (15) apart. */
-  #certFlags(): void {
-    const reverse = this.#direction === 'reverse' ? CERT_REVERSE : 0;
+  #certFlags(): boolean {
+    const reverse = this.#pass === 'reverse' ? CERT_REVERSE : 0;
     const slots = [14, 15].map((id) => this.#layout.find(CERT_PEN, id | reverse, 1, 2));
     const known = slots.filter((slot) => slot !== undefined);
-    if (known.length === 0) return;
+    if (known.length === 0) return false;
     this.#present |= PRESENT.TCP_FLAGS;
     this.#put('tcp_flags', known.map(low32).join('|'));
+    return true;
   }
 
   #number(column: FlowColumn, bit: number, slot: Slot | undefined): void {
     if (slot === undefined) return;
     this.#present |= bit;
     this.#put(column, low32(slot));
-  }
-
-  #wide(column: FlowColumn, bit: number, slot: Slot | undefined): void {
-    if (slot === undefined) return;
-    this.#present |= bit;
-    this.#columns.add(column);
-    this.#lines.push(`c_${column}[2*i]=${low32(slot)};`);
-    if (slot.length > 4) this.#lines.push(`c_${column}[2*i+1]=${high32(slot)};`);
   }
 
   #times(): void {
@@ -329,7 +535,7 @@ class ReaderSource {
     bit: number,
     sources: readonly (readonly [id: number, length: number, expression: (slot: Slot) => string])[],
   ): void {
-    const pens = this.#direction === 'reverse' ? [REVERSE_PEN, 0] : [0];
+    const pens = this.#pass === 'reverse' ? [REVERSE_PEN, 0] : [0];
     for (const pen of pens) {
       for (const [id, length, expression] of sources) {
         const slot = this.#layout.find(pen, id, length, length);
@@ -348,19 +554,27 @@ class ReaderSource {
     const ingress = this.#shared([IE.ingressInterface, IE.ingressPhysicalInterface]);
     const egress = this.#shared([IE.egressInterface, IE.egressPhysicalInterface]);
     const vrfs = [IE.ingressVRFID, IE.egressVRFID];
-    const swap = this.#direction === 'reverse';
+    const swap = this.#pass === 'reverse';
     this.#number('in_if', 0, swap ? egress : ingress);
     this.#number('out_if', 0, swap ? ingress : egress);
     this.#number('vrf', PRESENT.VRF, this.#shared(swap ? vrfs.toReversed() : vrfs));
     this.#number('forwarding', PRESENT.FORWARDING, this.#own(IE.forwardingStatus));
     this.#number('direction', PRESENT.DIRECTION, this.#own(IE.flowDirection));
     this.#number('flow_end_reason', 0, this.#shared([IE.flowEndReason]));
-    this.#number('firewall_event', 0, this.#shared([IE.firewallEvent, IE.nselEvent]));
+    this.#firewallEvent();
+  }
+
+  /** Cisco's reason 1004 of a denial says that the firewall missed the beginning of the session: nobody forbade it. */
+  #firewallEvent(): void {
+    const event = this.#shared([IE.firewallEvent, IE.nselEvent]);
+    const reason = this.#shared([IE.nselExtendedEvent], 2, 2);
+    if (event === undefined || reason === undefined) this.#number('firewall_event', 0, event);
+    else this.#put('firewall_event', `${low32(reason)}===1004?0:${low32(event)}`);
   }
 
   /** Translated addresses belong to the forward half; RFC 5103 has no word for those of the other. */
   #translation(): void {
-    if (this.#direction === 'reverse') return;
+    if (this.#pass !== 'forward') return;
     const { POST_NAT_SRC_ADDR, POST_NAT_DST_ADDR, POST_NAT_SRC_PORT, POST_NAT_DST_PORT } = PRESENT;
     const source = [IE.postNATSourceIPv4Address, IE.postNATSourceIPv6Address] as const;
     const destination = [IE.postNATDestinationIPv4Address, IE.postNATDestinationIPv6Address] as const;
@@ -413,66 +627,4 @@ class ReaderSource {
     const [to, from, way] = [ingress, egress, direction].map((slot) => (slot ? low32(slot) : '0'));
     return `byInterface?x.rates.interfaceRate(${to},${from},${way})||rate:rate`;
   }
-}
-
-function first(ids: readonly number[], find: (id: number) => Slot | undefined): Slot | undefined {
-  for (const id of ids) {
-    const slot = find(id);
-    if (slot) return slot;
-  }
-  return undefined;
-}
-
-/** Position of byte `byte` of a field, as an expression. */
-function place(slot: Slot, byte = 0): string {
-  return `${slot.base === 0 ? 'at' : `p${slot.base}`}+${slot.offset + byte}`;
-}
-
-/** Big-endian unsigned integer of `length` (1 to 4) bytes. */
-function unsigned(slot: Slot, byte: number, length: number): string {
-  switch (length) {
-    case 1:
-      return `v.getUint8(${place(slot, byte)})`;
-    case 2:
-      return `v.getUint16(${place(slot, byte)})`;
-    case 3:
-      return `(v.getUint8(${place(slot, byte)})<<16|v.getUint16(${place(slot, byte + 1)}))`;
-    default:
-      return `v.getUint32(${place(slot, byte)})`;
-  }
-}
-
-/** The low and high 32 bits of an integer of 1 to 8 bytes (reduced-size encoding, RFC 7011 section 6.2). */
-function low32(slot: Slot): string {
-  return slot.length <= 4 ? unsigned(slot, 0, slot.length) : unsigned(slot, slot.length - 4, 4);
-}
-
-function high32(slot: Slot): string {
-  return slot.length <= 4 ? '0' : unsigned(slot, 0, slot.length - 4);
-}
-
-function wide(slot: Slot): string {
-  return slot.length <= 4 ? low32(slot) : `(${high32(slot)}*4294967296+${low32(slot)})`;
-}
-
-/**
- * NTP timestamp of 8 bytes (RFC 7011 section 6.1.9) in ms since 1970. Seconds before 1970 are those of the era that
- * begins in 2036; all zero is no time.
- */
-function ntp(slot: Slot): string {
-  const seconds = unsigned(slot, 0, 4);
-  const fraction = unsigned(slot, 4, 4);
-  return `(d=${seconds},d===0?0:(d<2208988800?d+2085978496:d-2208988800)*1000+Math.floor(${fraction}*1000/4294967296))`;
-}
-
-function deltaMicroseconds(slot: Slot): string {
-  return `ex-${low32(slot)}/1000`;
-}
-
-/**
- * System uptime in ms, which rolls over after 49.7 days. Up to 3 days ahead of the datagram are taken as ahead, all
- * else as before it.
- */
-function uptime(slot: Slot): string {
-  return `!upKnown?0:(d=(up-${low32(slot)})>>>0,d>=4026531840?ex+4294967296-d:ex-d)`;
 }

@@ -12,8 +12,9 @@ import type { ExportProcess } from './export-process.ts';
 import { type Domain, ExporterTable, type TemplateOwner } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
 import { optionsScope } from './options-scope.ts';
+import { UNREAD_REASONS, type UnreadReason } from './packet/walk.ts';
 import { PendingData, type PendingSet } from './pending-data.ts';
-import { ReaderContext, type WritableColumns, writableColumns } from './reader-context.ts';
+import { ReaderContext } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
 import { BOOT_TOLERANCE_MS, type SequenceUnits } from './sequence.ts';
@@ -21,6 +22,7 @@ import { createTemplate, isOptions, ReaderCache, type Template } from './templat
 import { IE } from './template-field.ts';
 import { behindContent, readTemplateRecord, type TemplateForm } from './template-wire.ts';
 import type { DecoderCounters, DecoderOptions, DropReason, FlowSink } from './types.ts';
+import { type WritableColumns, writableColumns } from './writable-columns.ts';
 
 const MAX_READERS = 1024;
 
@@ -56,6 +58,7 @@ export class SetDecoder {
   readonly #context: ReaderContext;
   /** Sets of processes that turned out to be another, to be read once the datagram under way is. */
   #rejoined: PendingSet[] = [];
+  #bytes: Buffer = Buffer.alloc(0);
   #batch: FlowBatch | null = null;
   #columns: WritableColumns | null = null;
 
@@ -63,8 +66,9 @@ export class SetDecoder {
     this.#options = options;
     this.#sink = sink;
     this.counters = counters;
-    this.#readers = new ReaderCache(MAX_READERS, options.portsOnly !== undefined);
-    this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []));
+    const tunnels = options.tunnels ?? 'inner';
+    this.#readers = new ReaderCache(MAX_READERS, { portsOnly: options.portsOnly !== undefined, tunnels });
+    this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []), tunnels);
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
     this.table = new ExporterTable(options, {
       forgotten: (process) => this.drop('no_template', this.#pending.takeAll(process).length),
@@ -82,8 +86,9 @@ export class SetDecoder {
     return this.#options.limits.fieldsPerTemplate;
   }
 
-  /** Forgets the tallies of the datagram before. */
-  begin(): void {
+  /** Forgets the tallies of the datagram before; `bytes` are those of the one that comes. */
+  begin(bytes: Buffer): void {
+    this.#bytes = bytes;
     this.flows = 0;
     this.options = 0;
     this.templates = 0;
@@ -125,6 +130,9 @@ export class SetDecoder {
     context.version = FLOW_VERSION[domain.version];
     context.sequence = facts.sequence;
     context.origin = origin;
+    context.bytes = this.#bytes;
+    context.templates = process.byId;
+    context.habits = domain.habits;
     context.exportMs = facts.exportMs;
     context.rates = process.sampling;
     context.rate = process.sampling.defaultRate;
@@ -245,6 +253,7 @@ export class SetDecoder {
     const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
     for (const set of sets) {
       this.enter(set, -set.offset);
+      this.#context.bytes = set.body;
       this.#readData(set, set.body, viewOf(set.body), set.templateId, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
@@ -284,52 +293,54 @@ export class SetDecoder {
   /** Reads the records between `at` and `end` into the sink's batch; false when there was nothing to read or drop. */
   readRows(domain: Domain, reader: RecordReader, view: DataView, at: number, end: number): boolean {
     const context = this.#context;
-    const flows =
-      reader.readReverse === null
-        ? this.#readUniflows(reader, view, at, end)
-        : this.#readBiflows(reader, reader.readReverse, view, at, end);
+    const flows = this.#readRecords(reader, view, at, end);
     this.flows += flows;
     domain.flows += flows;
     this.counters.flows[domain.version] += flows;
+    if (!reader.hasAddresses && flows > 0) this.#countUnread(domain, 'no_addresses', flows);
+    if (context.hasUnread) this.#takeUnread(domain);
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
     if (context.overrun) this.#cut('bad_record');
     return flows > 0 || context.overrun;
   }
 
-  #readUniflows(reader: RecordReader, view: DataView, begin: number, end: number): number {
-    let flows = 0;
+  #countUnread(domain: Domain, reason: UnreadReason, count: number): void {
+    domain.unread[reason] += count;
+    this.counters.unread[reason] += count;
+  }
+
+  #takeUnread(domain: Domain): void {
+    const { unreadCounts } = this.#context;
+    for (const [i, reason] of UNREAD_REASONS.entries()) this.#countUnread(domain, reason, unreadCounts[i]);
+    unreadCounts.fill(0);
+    this.#context.hasUnread = false;
+  }
+
+  #readRecords(reader: RecordReader, view: DataView, begin: number, end: number): number {
+    const context = this.#context;
+    let rows = 0;
+    let records = 0;
     let at = begin;
+    let overrun = false;
     for (;;) {
       const { batch } = this.#sink;
       const room = batch.capacity - batch.length;
-      const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), this.#context);
-      flows += read + this.#context.passedOver;
-      this.counters.passedOver += this.#context.passedOver;
+      const read = reader.read(view, at, end, room, batch.length, this.#columnsOf(batch), context);
+      const { second, passedOver } = context;
+      records += read + passedOver;
+      rows += read + passedOver;
+      this.counters.passedOver += passedOver;
       batch.length += read;
       if (batch.length === batch.capacity) this.#sink.flush();
-      if (read < room || read === 0) break;
-      at = this.#context.at;
+      overrun = context.overrun;
+      at = context.at;
+      // Both rows of a record stand together.
+      if (second >= 0 && reader.readReverse !== null)
+        rows += this.#readOne(reader.readReverse, view, second, end);
+      else if (read < room || read === 0) break;
     }
-    this.#flowRecords += flows;
-    return flows;
-  }
-
-  /** One record at a time, so that both halves stand together. */
-  #readBiflows(
-    reader: RecordReader,
-    readReverse: RecordReader['read'],
-    view: DataView,
-    begin: number,
-    end: number,
-  ): number {
-    let rows = 0;
-    let at = begin;
-    while (this.#readOne(reader.read, view, at, end) === 1) {
-      this.#flowRecords++;
-      const next = this.#context.at;
-      rows += 1 + this.#readOne(readReverse, view, at, end);
-      at = next;
-    }
+    context.overrun = overrun;
+    this.#flowRecords += records;
     return rows;
   }
 

@@ -8,9 +8,13 @@
 
 import type { AddressBytes } from '../flow/address.ts';
 import { PRESENT } from '../flow/columns.ts';
-import { readEthernet, readIp, writeIpv4, writeIpv6 } from './packet-header.ts';
-import type { ReaderContext, WritableColumns } from './reader-context.ts';
+import { writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
+import { readPacket } from './packet/read-packet.ts';
+import { LAYER, type Layer } from './packet/walk.ts';
+import type { ReaderContext } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
+import { believedDrop } from './sflow-discards.ts';
+import type { WritableColumns } from './writable-columns.ts';
 
 export interface SflowHeader {
   /** 16 bytes, IPv4 mapped. It holds until the next header is read. */
@@ -72,28 +76,28 @@ export function padded(length: number): number {
 }
 
 /** Read one flow sample, `at` to `end` being its body. A sample without a packet gives no row. */
-export const FLOW_SAMPLE: RecordReader = {
-  minLength: 32,
-  variable: true,
-  readReverse: null,
-  read: (view, at, end, max, row, columns, context) =>
-    readSample(view, at, end, max, row, columns, context, 0),
-};
+export const FLOW_SAMPLE: RecordReader = sampleReader(32, 0);
+export const EXPANDED_FLOW_SAMPLE: RecordReader = sampleReader(44, 4);
 
-export const EXPANDED_FLOW_SAMPLE: RecordReader = {
-  minLength: 44,
-  variable: true,
-  readReverse: null,
-  read: (view, at, end, max, row, columns, context) =>
-    readSample(view, at, end, max, row, columns, context, 4),
-};
+/** `wider` is by how much a source or interface is wider than in the compact form. */
+function sampleReader(minLength: number, wider: number): RecordReader {
+  return {
+    minLength,
+    variable: true,
+    hasAddresses: true,
+    read: (view, at, end, max, row, columns, context) =>
+      readSample(view, at, end, max, row, columns, context, wider, false),
+    readReverse: (view, at, end, max, row, columns, context) =>
+      readSample(view, at, end, max, row, columns, context, wider, true),
+  };
+}
 
 const FORMAT_DROPPED = 1;
 const UNKNOWN_INTERFACE = 0x3fffffff;
 /** Forwarding status 2, dropped, without a reason (RFC 7270 section 4.12). */
 const DROPPED = 0x80;
 
-/** `wider` is by how much a source or interface is wider than in the compact form. */
+/** `outer`: writes the outermost header of a packet whose inner one is in the row before. */
 function readSample(
   view: DataView,
   at: number,
@@ -103,16 +107,18 @@ function readSample(
   columns: WritableColumns,
   context: ReaderContext,
   wider: number,
+  outer: boolean,
 ): number {
   context.at = end;
+  context.second = -1;
   context.passedOver = 0;
   const expanded = wider > 0;
   const rateAt = at + 8 + wider;
   const recordsAt = rateAt + 20 + 2 * wider;
   context.overrun = at < end && recordsAt + 4 > end;
   if (max < 1 || recordsAt + 4 > end) return 0;
-  let present = readPacket(view, recordsAt, end, columns, row);
-  if (present === null) return 0;
+  let present = readRecords(view, recordsAt, end, columns, row, context, outer);
+  if (present === NOTHING) return 0;
 
   const rate = view.getUint32(rateAt);
   const inAt = rateAt + 12;
@@ -124,7 +130,7 @@ function readSample(
   if (inFormat === 0 && inValue !== UNKNOWN_INTERFACE && inValue !== 0xffffffff) columns.in_if[row] = inValue;
   if (outFormat === 0 && outValue !== UNKNOWN_INTERFACE && outValue !== 0xffffffff)
     columns.out_if[row] = outValue;
-  if (outFormat === FORMAT_DROPPED) {
+  if (outFormat === FORMAT_DROPPED && believedDrop(outValue)) {
     columns.forwarding[row] = DROPPED;
     present |= PRESENT.FORWARDING;
   }
@@ -139,11 +145,12 @@ function readSample(
   columns.domain[row] = context.domain;
   columns.version[row] = context.version;
   columns.sequence[row] = context.sequence;
-  columns.record[row] = at - context.origin;
+  columns.record[row] = at - context.origin + (outer ? 1 : 0);
   columns.sampling_rate[row] = rate;
   columns.packets[2 * row] = 1;
   columns.present[row] = present | PRESENT.PACKETS;
   context.seenRate = rate;
+  if (!outer && context.tunnels === 'both' && context.walk.count > 1) context.second = at;
   return 1;
 }
 
@@ -151,57 +158,80 @@ const RAW_HEADER = 1;
 const ETHERNET_FRAME = 2;
 const IPV4 = 3;
 const IPV6 = 4;
+/** No record of the sample tells of a packet. */
+const NOTHING = -1;
 
-/** Finds the record that tells of the packet, and reads it into the row. Null when there is none. */
-function readPacket(
+/**
+ * Looks at all records of the sample that tell of the packet, and takes the best source of each fact: the packet's own
+ * header, what the agent parsed out of it (some cut the header short of what they parsed), the frame's length.
+ */
+function readRecords(
   view: DataView,
   begin: number,
   end: number,
   columns: WritableColumns,
   row: number,
-): number | null {
+  context: ReaderContext,
+  outer: boolean,
+): number {
   let left = view.getUint32(begin);
   let at = begin + 4;
   let frame = 0;
+  let raw = 0;
+  let rawEnd = 0;
+  let parsed = 0;
+  let parsedAddressBytes = 0;
   for (; left > 0 && at + 8 <= end; left--) {
     const type = view.getUint32(at);
     const length = view.getUint32(at + 4);
     const body = at + 8;
     if (length > end - body) break;
-    if (type === ETHERNET_FRAME && length >= 4) frame = body;
-    const present = readRecord(view, type, body, body + length, columns, row);
-    if (present !== null) return present;
+    if (type === RAW_HEADER && length >= 16 && raw === 0) {
+      raw = body;
+      rawEnd = body + length;
+    } else if (type === ETHERNET_FRAME && length >= 4) frame = body;
+    else if ((type === IPV4 && length >= 32) || (type === IPV6 && length >= 56)) {
+      parsed = body;
+      parsedAddressBytes = type === IPV4 ? 4 : 16;
+    }
     at = body + padded(length);
   }
-  if (frame === 0) return null;
-  // Nothing but the link layer is known of the packet: a row without addresses.
-  columns.bytes[2 * row] = view.getUint32(frame);
-  return PRESENT.BYTES;
-}
-
-function readRecord(
-  view: DataView,
-  type: number,
-  at: number,
-  end: number,
-  columns: WritableColumns,
-  row: number,
-): number | null {
-  switch (type) {
-    case RAW_HEADER:
-      return end - at < 16 ? null : readRawHeader(view, at, end, columns, row);
-    case IPV4:
-      return end - at < 32 ? null : readSampledIp(view, at, 4, columns, row);
-    case IPV6:
-      return end - at < 56 ? null : readSampledIp(view, at, 16, columns, row);
-    default:
-      return null;
+  context.walk.count = 0;
+  if (raw === 0 && parsed === 0 && frame === 0) return NOTHING;
+  let present = 0;
+  if (raw > 0 || frame > 0) {
+    columns.bytes[2 * row] = view.getUint32(raw > 0 ? raw + 4 : frame);
+    present = PRESENT.BYTES;
   }
+  if (raw > 0) present |= readRawHeader(view, raw, rawEnd, columns, row, context, outer);
+  if (parsed > 0) present |= readSampledIp(view, parsed, parsedAddressBytes, columns, row, present);
+  if ((present & PRESENT.SRC_ADDR) === 0) context.unread(raw > 0 ? context.walk.reason : 'no_addresses');
+  else if (context.walk.reason === 'cut' && raw > 0 && !outer) context.unread('cut');
+  return present;
 }
 
-const HEADER_ETHERNET = 1;
-const HEADER_IPV4 = 11;
-const HEADER_IPV6 = 12;
+/** The layer that the header begins with, by `header_protocol` of the specification; STOP for those without IP. */
+const HEADER_LAYERS: readonly Layer[] = [
+  LAYER.STOP,
+  LAYER.ETHERNET,
+  LAYER.TOKEN_BUS,
+  LAYER.TOKEN_RING,
+  // FDDI: one control byte and two addresses, as token bus has them.
+  LAYER.TOKEN_BUS,
+  LAYER.FRAME_RELAY,
+  LAYER.STOP,
+  LAYER.PPP,
+  LAYER.STOP,
+  LAYER.AAL5,
+  LAYER.IP,
+  LAYER.IP,
+  LAYER.IP,
+  LAYER.MPLS,
+  LAYER.PPP,
+  LAYER.WIFI,
+  LAYER.AMPDU,
+  LAYER.ETHERNET,
+];
 
 function readRawHeader(
   view: DataView,
@@ -209,36 +239,60 @@ function readRawHeader(
   end: number,
   columns: WritableColumns,
   row: number,
+  context: ReaderContext,
+  outer: boolean,
 ): number {
-  const protocol = view.getUint32(at);
-  columns.bytes[2 * row] = view.getUint32(at + 4);
+  const { walk, bytes } = context;
   const header = at + 16;
   const headerEnd = Math.min(end, header + view.getUint32(at + 12));
-  let present: number = PRESENT.BYTES;
-  if (protocol === HEADER_ETHERNET) present |= readEthernet(view, header, headerEnd, columns, row);
-  else if (protocol === HEADER_IPV4 || protocol === HEADER_IPV6) {
-    present |= readIp(view, header, headerEnd, columns, row);
-  }
-  return present;
+  const layer = HEADER_LAYERS[view.getUint32(at)] ?? LAYER.STOP;
+  readPacket(bytes, layer, header, headerEnd, header + view.getUint32(at + 4), walk);
+  if (walk.count === 0) return 0;
+  const chosen = outer || context.tunnels === 'outer' ? 0 : walk.count - 1;
+  return writePacket(view, walk.headers[chosen], columns, row);
 }
 
-/** Sampled IPv4 and IPv6: length, protocol, two addresses, two ports, TCP flags, type of service. */
+/**
+ * Sampled IPv4 and IPv6: length, protocol, two addresses, two ports, TCP flags, type of service. `present` is what the
+ * packet's own header told already; this fills in the rest when it is of the same two ends. Returns all the bits.
+ */
 function readSampledIp(
   view: DataView,
   at: number,
   addressBytes: number,
   columns: WritableColumns,
   row: number,
+  present: number,
 ): number {
-  columns.bytes[2 * row] = view.getUint32(at);
-  columns.protocol[row] = view.getUint32(at + 4);
-  const write = addressBytes === 4 ? writeIpv4 : writeIpv6;
-  write(columns.src_addr, row, view, at + 8);
-  write(columns.dst_addr, row, view, at + 8 + addressBytes);
-  const ports = at + 8 + 2 * addressBytes;
-  columns.src_port[row] = view.getUint32(ports);
-  columns.dst_port[row] = view.getUint32(ports + 4);
-  columns.tcp_flags[row] = view.getUint32(ports + 8);
   const { SRC_ADDR, DST_ADDR, SRC_PORT, DST_PORT, TCP_FLAGS, PROTOCOL, BYTES } = PRESENT;
-  return SRC_ADDR | DST_ADDR | SRC_PORT | DST_PORT | TCP_FLAGS | PROTOCOL | BYTES;
+  const all = SRC_ADDR | DST_ADDR | SRC_PORT | DST_PORT | TCP_FLAGS | PROTOCOL | BYTES;
+  const known = (present & SRC_ADDR) !== 0;
+  const destination = at + 8 + addressBytes;
+  if (known) {
+    if ((present & all) === all) return present;
+    const last = 4 * row + 3;
+    const same =
+      columns.src_addr[last] === view.getUint32(destination - 4, true) &&
+      columns.dst_addr[last] === view.getUint32(destination + addressBytes - 4, true);
+    if (!same) return present;
+  } else {
+    if (addressBytes === 4) {
+      writeIpv4(columns.src_addr, row, view.getUint32(at + 8, true));
+      writeIpv4(columns.dst_addr, row, view.getUint32(destination, true));
+    } else {
+      writeIpv6(columns.src_addr, row, view, at + 8);
+      writeIpv6(columns.dst_addr, row, view, destination);
+    }
+    columns.bytes[2 * row] = view.getUint32(at);
+  }
+  const ports = destination + addressBytes;
+  if ((present & PROTOCOL) === 0) columns.protocol[row] = view.getUint32(at + 4);
+  // A later fragment has none, whatever the agent made of its first bytes.
+  if (columns.fragment_offset[row] !== 0) return present | (all & ~(SRC_PORT | DST_PORT | TCP_FLAGS));
+  if ((present & SRC_PORT) === 0) {
+    columns.src_port[row] = view.getUint32(ports);
+    columns.dst_port[row] = view.getUint32(ports + 4);
+  }
+  if ((present & TCP_FLAGS) === 0) columns.tcp_flags[row] = view.getUint32(ports + 8);
+  return present | all;
 }

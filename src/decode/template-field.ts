@@ -24,11 +24,15 @@ export const REVERSE_PEN = 29305;
 export const CERT_PEN = 6871;
 export const CERT_REVERSE = 0x4000;
 
+/** VMware: describes the packet inside of a tunnel in elements of its own. */
+export const VMWARE_PEN = 6876;
+
 /** Information elements that the decoder reads, by their IANA names or, where those are shorter, by what v9 calls them. */
 export const IE = {
   octetDeltaCount: 1,
   packetDeltaCount: 2,
   protocolIdentifier: 4,
+  ipClassOfService: 5,
   tcpControlBits: 6,
   sourceTransportPort: 7,
   sourceIPv4Address: 8,
@@ -49,6 +53,9 @@ export const IE = {
   octetTotalCount: 85,
   packetTotalCount: 86,
   fragmentOffset: 88,
+  /** Cisco's v9 name for a sampled frame, and where in the frame it begins. */
+  layer2PacketSectionOffset: 102,
+  layer2PacketSectionData: 104,
   forwardingStatus: 89,
   flowEndReason: 136,
   observationPointId: 138,
@@ -78,6 +85,7 @@ export const IE = {
   postNAPTSourceTransportPort: 227,
   postNAPTDestinationTransportPort: 228,
   initiatorOctets: 231,
+  responderOctets: 232,
   firewallEvent: 233,
   ingressVRFID: 234,
   egressVRFID: 235,
@@ -86,7 +94,11 @@ export const IE = {
   egressPhysicalInterface: 253,
   postNATSourceIPv6Address: 281,
   postNATDestinationIPv6Address: 282,
+  basicList: 291,
+  subTemplateList: 292,
+  subTemplateMultiList: 293,
   initiatorPackets: 298,
+  responderPackets: 299,
   selectorId: 302,
   samplingPacketInterval: 305,
   samplingPacketSpace: 306,
@@ -95,8 +107,16 @@ export const IE = {
   samplingSize: 309,
   samplingPopulation: 310,
   samplingProbability: 311,
+  dataLinkFrameSize: 312,
+  ipHeaderPacketSection: 313,
+  dataLinkFrameSection: 315,
+  mplsPayloadPacketSection: 317,
   layer2OctetDeltaCount: 352,
   layer2OctetTotalCount: 353,
+  dataLinkFrameType: 408,
+  sectionOffset: 409,
+  /** Cisco ASA: why, beside the event. */
+  nselExtendedEvent: 33002,
   /** Cisco ASA before 8.4 (NSEL over v9): translated addresses and ports, and the event. */
   nselXlateSourceAddress: 40001,
   nselXlateDestinationAddress: 40002,

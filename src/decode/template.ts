@@ -7,7 +7,7 @@
  */
 
 import { type OptionsReader, optionsReader, parseTemplate } from './netflowv9-library.ts';
-import { compileReader, type RecordReader } from './record-reader.ts';
+import { compileReader, type ReaderOptions, type RecordReader } from './record-reader.ts';
 import { SAMPLING_ELEMENTS } from './sampling.ts';
 import { IE, type TemplateField, VARIABLE_LENGTH } from './template-field.ts';
 import type { TemplateForm, TemplateRecord } from './template-wire.ts';
@@ -80,12 +80,11 @@ export interface SharedReader {
 export class ReaderCache {
   readonly #readers = new Map<string, SharedReader>();
   readonly #capacity: number;
-  readonly #portsOnly: boolean;
+  readonly #options: ReaderOptions;
 
-  /** `portsOnly` as for `compileReader`. */
-  constructor(capacity: number, portsOnly: boolean) {
+  constructor(capacity: number, options: ReaderOptions) {
     this.#capacity = capacity;
-    this.#portsOnly = portsOnly;
+    this.#options = options;
   }
 
   /** The reader of a data template; null when its records take no room. */
@@ -97,7 +96,7 @@ export class ReaderCache {
   }
 
   #compile(key: string, fields: readonly TemplateField[]): SharedReader {
-    const reader = { current: compileReader(fields, this.#portsOnly) };
+    const reader = { current: compileReader(fields, this.#options) };
     for (const [oldest, shared] of this.#readers) {
       if (this.#readers.size < this.#capacity) break;
       this.#readers.delete(oldest);

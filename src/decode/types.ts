@@ -8,7 +8,10 @@
 import type { AddressBytes } from '../flow/address.ts';
 import type { FlowBatch } from '../flow/batch.ts';
 import type { FlowVersionName } from '../flow/columns.ts';
+import type { OutMeaning } from './counter-habits.ts';
+import type { UnreadReason } from './packet/walk.ts';
 import type { CountingName, SequenceMarks } from './sequence.ts';
+import type { TunnelMode } from './writable-columns.ts';
 
 /** Where decoded rows go. `batch` always has room for one row; who fills it up calls `flush`, which must make room. */
 export interface FlowSink {
@@ -81,6 +84,11 @@ export interface ExporterState {
   /** Rates seen (one packet in N). Empty when the exporter never told one. */
   readonly samplingRates: Set<number>;
   templates: number;
+  /** Records whose addresses were not found, by reason: their row has none, or only those of the tunnel around them. */
+  readonly unread?: Readonly<Record<UnreadReason, number>>;
+  /** What its records' OUT counters (23, 24) turned out to be, and how many counters could not be (negative ones). */
+  readonly outMeaning?: OutMeaning;
+  readonly absurdCounters?: number;
   /** Templates that came again with another layout under the same id. */
   templatesRedefined: number;
 }
@@ -90,6 +98,8 @@ export interface DecoderCounters {
   /** Of these flows, those that got no row, having none of the ports that are wanted. */
   passedOver: number;
   readonly dropped: Record<DropReason, number>;
+  /** Records whose addresses were not found: see ExporterState.unread. */
+  readonly unread: Record<UnreadReason, number>;
   optionsRecords: number;
   templates: number;
   templatesRedefined: number;
@@ -123,6 +133,8 @@ export interface DecoderOptions {
    * they count as flows, but get no row. Not all are (a biflow's halves stay together), so that rows need a look still.
    */
   readonly portsOnly?: readonly number[];
+  /** Of packets and records with a tunnel: which header makes the row. `inner` if absent. */
+  readonly tunnels?: TunnelMode;
   /** Called for each options record; absent when nobody wants them. */
   readonly onOptions?: (record: OptionsRecord) => void;
 }

@@ -24,6 +24,10 @@ export interface ExporterSight {
   /** Units lost by the sequence numbers, and units received: the same units. */
   readonly lost: number;
   readonly received: number;
+  /** Flow records received, and those whose addresses could not be read and that may be mail, with the reasons. */
+  readonly flows?: number;
+  readonly unread?: number;
+  readonly unreadReasons?: readonly string[];
   /** Templates that came with another layout under the same id. */
   readonly templatesRedefined?: number;
 }
@@ -95,6 +99,8 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   let windowMs = startedAtMs;
   let lossBefore = new Map<string, { lost: number; unknown: number; received: number }>();
   let kernelBefore = { drops: 0, datagrams: 0 };
+  let unreadBefore: UnreadBefore = new Map();
+  let unreadSinceMs = startedAtMs;
   let spoolBefore: Readonly<Record<string, number>> = {};
   let spoolToldMs = startedAtMs;
   let crowdBefore = { evicted: 0, refused: 0 };
@@ -241,6 +247,15 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
     return gaps;
   }
 
+  function unread(nowMs: number, exporters: readonly ExporterSight[]): Gap[] {
+    if (!isDue('unread_addresses', nowMs)) return [];
+    const gaps = unreadGaps(exporters, unreadBefore, config.loss, unreadSinceMs);
+    if (gaps.length === 0) return gaps;
+    unreadBefore = new Map(exporters.map((sight) => [keyOf(sight), sight]));
+    unreadSinceMs = nowMs;
+    return gaps;
+  }
+
   function cuts(nowMs: number, { spoolDropped, spoolRefusedFor }: Sight): Gap[] {
     if (!isDue('spool_cut', nowMs)) return [];
     const cut = Object.entries(spoolDropped)
@@ -332,6 +347,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         ...returns(nowMs),
         ...silence(nowMs),
         ...losses(nowMs, sight, exporters),
+        ...unread(nowMs, exporters),
         ...cuts(nowMs, sight),
         ...crowds(nowMs, sight),
         ...redefinitions(nowMs, exporters),
@@ -343,7 +359,58 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   };
 }
 
-function toAlert(gap: Gap, { policyVersion, startedAtMs }: CoverageWatchOptions, nowMs: number): Alert {
+type UnreadBefore = ReadonlyMap<string, ExporterSight>;
+
+const keyOf = ({ address, domain }: ExporterSight) => `${address} ${domain}`;
+
+/** Traffic whose addresses were not read since `before`, where it is at least this share of an exporter's. */
+function unreadGaps(
+  exporters: readonly ExporterSight[],
+  before: UnreadBefore,
+  share: number,
+  sinceMs: number,
+): Gap[] {
+  const blind = exporters.flatMap((sight) => {
+    const { address, domain, unreadReasons = [] } = sight;
+    const known = before.get(keyOf(sight));
+    const count = grown(known?.unread, sight.unread ?? 0);
+    const flows = grown(known?.flows, sight.flows ?? 0);
+    return count > 0 && count >= share * flows ? [{ address, domain, count, flows, unreadReasons }] : [];
+  });
+  if (blind.length === 0) return [];
+  return [
+    {
+      cause: 'unread_addresses',
+      exporters: blind,
+      sinceMs,
+      lost: blind.reduce((sum, { count }) => sum + count, 0),
+      reasons: named(
+        blind,
+        ({ address, domain, count, flows, unreadReasons }) =>
+          `exporter ${address} domain ${domain}: of ${flows} records ${count} have no address that could be read (${unreadReasons.join(', ')}): mail in them is not seen`,
+      ),
+      identity: [sinceMs, ...blind.flatMap(({ address, domain, count }) => [address, domain, count])],
+    },
+  ];
+}
+
+/** The same over the whole of a replay, which nobody watches while it goes on. */
+export function unreadAlerts(
+  exporters: readonly ExporterSight[],
+  options: Pick<CoverageWatchOptions, 'config' | 'policyVersion' | 'startedAtMs'>,
+  nowMs: number,
+): Alert[] {
+  const { config, startedAtMs } = options;
+  return unreadGaps(exporters, new Map(), config.loss, startedAtMs).map((gap) =>
+    toAlert(gap, options, nowMs),
+  );
+}
+
+function toAlert(
+  gap: Gap,
+  { policyVersion, startedAtMs }: Pick<CoverageWatchOptions, 'policyVersion' | 'startedAtMs'>,
+  nowMs: number,
+): Alert {
   const { cause, exporters, sinceMs, lost, reasons, identity } = gap;
   return {
     ...hostlessAlert({

@@ -9,6 +9,7 @@
 
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
+import { isDenial } from '../flow/forwarding.ts';
 import { TCP } from './evidence.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { RecordStore } from './record-store.ts';
@@ -280,10 +281,10 @@ export function createSessionTable(options: {
   };
 }
 
-/** Forwarding status `dropped` (IE 89, RFC 7270 section 4.12), or a firewall event `denied` (IE 233). */
+/** A forwarding status that means a denial (IE 89), or a firewall event `denied` (IE 233). */
 export function isDenied(columns: FlowColumns, row: number): boolean {
   if (columns.firewall_event[row] === 3) return true;
-  return (columns.present[row] & PRESENT.FORWARDING) !== 0 && columns.forwarding[row] >> 6 === 2;
+  return (columns.present[row] & PRESENT.FORWARDING) !== 0 && isDenial(columns.forwarding[row]);
 }
 
 /**

@@ -7,6 +7,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Collector } from '../collect/collector.ts';
+import { unreadFlows } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import type { Detector } from '../detect/detector.ts';
 import { formatAddress } from '../flow/address.ts';
@@ -130,6 +131,20 @@ function describeCollector(registry: Registry, collector: NonNullable<MetricsSou
     'What was not decoded (datagrams, sets or records, as the reason says) or, once decoded, not archived',
     'reason',
     () => [...Object.entries(counters.recordsDropped), ...Object.entries(counters.dropped.flows)],
+  );
+  counter(
+    registry,
+    'unread_flows_total',
+    'Flow records and samples whose addresses could not be read, by reason (not_ip carries no mail)',
+    'reason',
+    () => Object.entries(counters.decoder.unread ?? {}),
+  );
+  counter(
+    registry,
+    'unread_exporter_flows_total',
+    'Flow records and samples whose addresses could not be read and that may be mail',
+    'exporter',
+    () => perExporter(unreadFlows, (a, b) => a + b),
   );
   counter(registry, 'flows_published_total', 'Flow records that a stream accepted', 'stream', () =>
     Object.entries(counters.published),

@@ -112,6 +112,7 @@ const COVERAGE_CAUSES = [
   'acl_failed',
   'list_stale',
   'tables_full',
+  'unread_addresses',
   'exporters_full',
   'template_redefined',
   'data_damaged',

@@ -5,6 +5,7 @@
  * largest, so that a call that is repeated or late changes nothing.
  */
 
+import { noUnread, UNREAD_REASONS, unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
 import { FLOW_VERSION } from '../flow/columns.ts';
@@ -40,6 +41,9 @@ export async function recordExporters(
         sequence_resets: state.sequenceResets,
         sequence_unknown: state.sequenceUnknown,
         counting: state.counting,
+        unread: unreadFlows(state),
+        unread_reasons: unreadReasons(state),
+        out_counters: state.outMeaning ?? null,
         clock_skew_ms: state.clockSkewMs === null ? null : Math.round(state.clockSkewMs),
         stored_at: storedAt,
       }),
@@ -75,9 +79,16 @@ function sumOf(a: ExporterState, b: ExporterState): ExporterState {
     sequenceResets: a.sequenceResets + b.sequenceResets,
     sequenceUnknown: a.sequenceUnknown + b.sequenceUnknown,
     templatesRedefined: a.templatesRedefined + b.templatesRedefined,
+    unread: sumOfUnread(a, b),
     lastSeenMs: Math.max(a.lastSeenMs, b.lastSeenMs),
     samplingRates: new Set([...a.samplingRates, ...b.samplingRates]),
   };
+}
+
+function sumOfUnread(a: ExporterState, b: ExporterState): NonNullable<ExporterState['unread']> {
+  const sum = noUnread();
+  for (const reason of UNREAD_REASONS) sum[reason] = (a.unread?.[reason] ?? 0) + (b.unread?.[reason] ?? 0);
+  return sum;
 }
 
 /** As the engine reads it without settings: no `T`, no zone. */

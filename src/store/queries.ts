@@ -79,6 +79,11 @@ export interface ExporterRow {
   readonly counting?: string | null;
   readonly sampling_rates: readonly number[];
   readonly clock_skew_ms: WideNumber | null;
+  /** Records whose addresses could not be read and that may be mail, and why. */
+  readonly unread: WideNumber;
+  readonly unread_reasons: readonly string[];
+  /** What the exporter's OUT counters (23, 24) turned out to mean, by its own records; null: not known. */
+  readonly out_counters: string | null;
 }
 
 export interface AlertsQuery {
@@ -187,14 +192,18 @@ export async function exporters(engine: Engine): Promise<ExporterRow[]> {
       sum(sequence_resets) AS sequence_resets, sum(sequence_unknown) AS sequence_unknown,
       argMaxIf(counting, run, counting IS NOT NULL) AS counting,
       arraySort(groupUniqArrayArray(sampling_rates)) AS sampling_rates,
-      argMaxIf(clock_skew_ms, run, clock_skew_ms IS NOT NULL) AS clock_skew_ms
+      argMaxIf(clock_skew_ms, run, clock_skew_ms IS NOT NULL) AS clock_skew_ms,
+      sum(unread) AS unread, arraySort(groupUniqArrayArray(unread_reasons)) AS unread_reasons,
+      argMaxIf(out_counters, run, out_counters IS NOT NULL) AS out_counters
     FROM (SELECT exporter, domain, version, run,
         min(exporters.first_seen) AS first_seen, max(exporters.last_seen) AS last_seen,
         sum(exporters.flows_stored) AS flows_stored, max(exporters.flows) AS flows,
         max(exporters.datagrams) AS datagrams, max(exporters.sequence_lost) AS sequence_lost,
         max(exporters.sequence_reordered) AS sequence_reordered, max(exporters.sequence_resets) AS sequence_resets,
         max(exporters.sequence_unknown) AS sequence_unknown, anyLast(exporters.counting) AS counting,
-        groupUniqArrayArray(exporters.sampling_rates) AS sampling_rates, anyLast(exporters.clock_skew_ms) AS clock_skew_ms
+        groupUniqArrayArray(exporters.sampling_rates) AS sampling_rates, anyLast(exporters.clock_skew_ms) AS clock_skew_ms,
+        max(exporters.unread) AS unread, groupUniqArrayArray(exporters.unread_reasons) AS unread_reasons,
+        anyLast(exporters.out_counters) AS out_counters
       FROM exporters GROUP BY exporter, domain, version, run)
     GROUP BY exporter, domain, version
     ORDER BY exporter, domain, version

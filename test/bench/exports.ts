@@ -159,7 +159,7 @@ export function createPools(datagrams = DATAGRAMS): readonly ExportPool[] {
           set(
             301,
             ...repeat(WIDE_RECORDS, () =>
-              Buffer.concat([record(random, absolute()), Buffer.alloc(FURTHER_BYTES, 1)]),
+              Buffer.concat([record(random, absolute()), Buffer.alloc(FURTHER_BYTES)]),
             ),
           ),
         ]),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { describeCoverage } from '../../src/cli/coverage.ts';
+import { describeCoverage, isBlind } from '../../src/cli/coverage.ts';
 import { describeAlert } from '../../src/cli/reports.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { createCoverageWatch } from '../../src/detect/coverage.ts';
@@ -21,6 +21,9 @@ const row = (changes: Partial<ExporterRow> = {}): ExporterRow => ({
   sequence_resets: 0,
   sampling_rates: [],
   clock_skew_ms: null,
+  unread: 0,
+  unread_reasons: [],
+  out_counters: null,
   ...changes,
 });
 
@@ -29,6 +32,16 @@ describe('the coverage statement', () => {
     expect(describeCoverage([], [], config, T0)).toEqual([
       'No router has exported anything yet: this says nothing about the network.',
     ]);
+  });
+
+  it('names traffic whose addresses were not read, and how much makes an empty list say nothing', () => {
+    const blind = row({ flows: 40, unread: 40, unread_reasons: ['unknown_protocol'] });
+    expect(describeCoverage([blind], [], config, T0)).toContain(
+      'Not read: 40 of 40 records of 192.0.2.1 domain 0 have no address that could be read (unknown_protocol). Mail in them is not seen.',
+    );
+    expect(isBlind([row(), blind], config)).toBe(true);
+    expect(isBlind([row({ flows: 100_000, unread: 3 })], config)).toBe(false);
+    expect(isBlind([row()], config)).toBe(false);
   });
 
   it('names a silent exporter, losses, and what sampling hides', () => {

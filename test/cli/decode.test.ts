@@ -165,6 +165,7 @@ describe.skipIf(!haveVectors)('captures of real devices (skipped without the sha
     'bitkeks/v9-data-before-template-then-more': 44,
     'logstash/ipfix-netscaler-with-variable-length-fields-2': 6,
     'logstash/ipfix-yaf-basic-with-applabel': 4,
+    'logstash/netflow-9-cisco-asa-2': 34,
     'logstash/netflow-9-h3c-netstream-with-varstring': 1,
     'telegraf/ipfix_example': 56,
   };

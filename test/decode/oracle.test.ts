@@ -27,6 +27,8 @@ const BEYOND_THE_LIBRARY: Readonly<Record<string, string>> = {
   'logstash/netflow-9-cisco-aci': 'flowset of length 0: loops for ever',
   'logstash/netflow-9-palo-alto-1-flowset-in-large-zero-filled-packet': 'flowset of length 0: loops for ever',
   'logstash/netflow-9-h3c-netstream-with-varstring': 'variable length',
+  'logstash/netflow-9-cisco-asa-2': 'what the responder sent is a row of its own here',
+  'logstash/netflow-9-template-with-0-length-fields': 'counts in OUT where IN is zero, which is taken here',
   'bitkeks/v9-data-before-template-same-packet': 'data before its template',
   'bitkeks/v9-data-before-template-then-more': 'data before its template',
 };

@@ -148,6 +148,30 @@ describe('a flood of gaps', () => {
   });
 });
 
+describe('traffic whose addresses were not read', () => {
+  const blind = (minute: number, share = 1) =>
+    exporter(minute * MINUTE, {
+      flows: 100 * minute,
+      unread: Math.floor(100 * minute * share),
+      unreadReasons: ['cut', 'unknown_protocol'],
+    });
+
+  it('is told once an interval, with what is new', () => {
+    const alerts = minutes(7, (minute) => ({ exporters: [blind(Math.min(minute, 3))] }));
+    expect(alerts).toMatchObject([
+      { coverage: { cause: 'unread_addresses', exporters: 1, lost: 100 } },
+      { coverage: { cause: 'unread_addresses', lost: 200 } },
+    ]);
+    expect(alerts[0]?.reasons).toEqual([
+      'exporter 192.0.2.1 domain 0: of 100 records 100 have no address that could be read (cut, unknown_protocol): mail in them is not seen',
+    ]);
+  });
+
+  it('is not told below the share of losses that is told', () => {
+    expect(minutes(9, (minute) => ({ exporters: [blind(minute, 0.004)] }))).toEqual([]);
+  });
+});
+
 describe('what forged datagrams can do to the tables of the collector', () => {
   it('is told once an interval: exporters that made room, and newcomers that found none', () => {
     const alerts = minutes(30, (minute) => ({

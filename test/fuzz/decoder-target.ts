@@ -40,6 +40,7 @@ export function randomOptions(random: Random): DecoderOptions {
   const templates = random.pick([16, 64, 256]);
   return {
     templateScope: random.pick(['address', 'address', 'address_port']),
+    tunnels: random.pick(['inner', 'outer', 'both']),
     limits: {
       exporters: random.pick([4, 16, 64]),
       templatesPerExporter: random.pick([8, 32, 1024]),

@@ -22,7 +22,7 @@ import {
   v9OptionsTemplate,
 } from '../support/datagrams.ts';
 import type { Random } from './random.ts';
-import { sflowDatagram } from './sflow-grammar.ts';
+import { sampledFrame, sflowDatagram } from './sflow-grammar.ts';
 
 const VARIABLE = 65_535;
 
@@ -35,7 +35,9 @@ const PLAUSIBLE: readonly Field[] = [
   [160, 8], [34, 4], [48, 1], [50, 4], [302, 4], [305, 4], [306, 4], [61, 1], [89, 1], [136, 1], [234, 4], [235, 4],
   [225, 4], [226, 4], [227, 2], [228, 2], [281, 16], [239, 1], [233, 1], [40_005, 1], [5, 1], [9, 1], [13, 1],
   [56, 6], [80, 6], [58, 2], [70, 3], [82, 32], [95, 4], [210, 2], [315, VARIABLE], [371, VARIABLE], [291, VARIABLE],
-  [96, VARIABLE], [1, 8, 29_305], [2, 8, 29_305], [6, 1, 29_305], [14, 1, 6871], [15, 1, 6871], [33, 4, 6871],
+  [96, VARIABLE], [292, VARIABLE], [293, VARIABLE], [313, VARIABLE], [317, VARIABLE], [104, 64], [102, 2], [312, 2],
+  [408, 2], [409, 2], [23, 4], [24, 4], [880, 1, 6876], [881, 4, 6876], [882, 4, 6876], [886, 2, 6876], [887, 2, 6876],
+  [33_002, 2], [1, 8, 29_305], [2, 8, 29_305], [6, 1, 29_305], [14, 1, 6871], [15, 1, 6871], [33, 4, 6871],
   [110, VARIABLE, 9], [1, 4, 637],
 ];
 // biome-ignore format: a table
@@ -129,7 +131,18 @@ export function createGrammar(random: Random): Grammar {
 
   const padding = () => (random.oneIn(3) ? Buffer.alloc(random.below(4)) : Buffer.alloc(0));
 
-  function value([, length]: Field): Buffer {
+  /** Frames where a frame belongs, records within records with ids that may be known, else anything. */
+  function content(id: number): Buffer {
+    if (id === 315 && !random.oneIn(5)) return sampledFrame(random).subarray(0, 250);
+    if ((id === 292 || id === 293) && !random.oneIn(5)) {
+      const record = random.bytes(random.below(60));
+      const head = id === 292 ? u16(templateId()) : u16(templateId(), 4 + record.length);
+      return Buffer.concat([Buffer.from([3]), head, record]);
+    }
+    return random.bytes(random.oneIn(10) ? random.below(400) : random.below(12));
+  }
+
+  function value([id, length]: Field): Buffer {
     if (length !== VARIABLE) {
       if (length > 4000) return random.bytes(random.below(40));
       // Small numbers, so that ports, protocols and counters are those of flows, or anything.
@@ -137,12 +150,12 @@ export function createGrammar(random: Random): Grammar {
         ? random.bytes(length)
         : integer(random.pick([0, 1, 6, 17, 25, 587, 40_000]), length);
     }
-    const content = random.bytes(random.oneIn(10) ? random.below(400) : random.below(12));
-    if (content.length >= 255 || random.oneIn(8)) {
-      const told = random.oneIn(20) ? 65_535 : content.length;
-      return Buffer.concat([Buffer.from([255]), u16(told), content]);
+    const made = content(id);
+    if (made.length >= 255 || random.oneIn(8)) {
+      const told = random.oneIn(20) ? 65_535 : made.length;
+      return Buffer.concat([Buffer.from([255]), u16(told), made]);
     }
-    return Buffer.concat([Buffer.from([content.length]), content]);
+    return Buffer.concat([Buffer.from([made.length]), made]);
   }
 
   function dataSet(known: Map<number, Layout>): Buffer {

@@ -3,6 +3,7 @@
  */
 
 import { u16, u32 } from '../support/datagrams.ts';
+import { CONTROL_WORD, mpls, snap, tunnelled, wifi } from '../support/packets.ts';
 import type { Random } from './random.ts';
 
 function padded(bytes: Buffer): Buffer {
@@ -70,7 +71,8 @@ function ipv6(random: Random): Buffer {
   return Buffer.concat([head, ...extensions, inner(last, random)]);
 }
 
-function ethernet(random: Random): Buffer {
+/** An Ethernet frame with tags, labels and packets of every kind. */
+export function sampledFrame(random: Random): Buffer {
   const tags = Array.from({ length: random.oneIn(3) ? random.below(5) : 0 }, () =>
     u16(random.pick([0x8100, 0x88a8, 0x9100]), random.below(4096)),
   );
@@ -88,9 +90,41 @@ function ethernet(random: Random): Buffer {
   return Buffer.concat([random.bytes(12), ...tags, ...type, v6 ? ipv6(random) : ipv4(random)]);
 }
 
+/** A tunnel of any kind around a packet, or a link layer before it that says, or does not say, what comes. */
+function wrapped(protocol: number, random: Random): Buffer {
+  const packet = random.oneIn(3) ? ipv6(random) : ipv4(random);
+  const inTunnel = random.oneIn(2) ? random.pick(Object.values(tunnelled(packet))) : packet;
+  switch (protocol) {
+    case 5:
+      return Buffer.concat([u16(0x1841), Buffer.from([3, random.pick([0xcc, 0x8e, 0x80, 0xcf])]), inTunnel]);
+    case 7:
+    case 14:
+      return Buffer.concat([
+        u16(random.pick([0xff03, 0x0f00, 0x0021])),
+        u16(random.pick([0x21, 0x57, 0x3d, 0x31, 0x0800, 0x281])),
+        inTunnel,
+      ]);
+    case 13:
+      return mpls(
+        [random.below(20), random.below(4)],
+        random.oneIn(2) ? Buffer.concat([CONTROL_WORD, sampledFrame(random)]) : inTunnel,
+      );
+    case 15:
+    case 16:
+      return wifi(Buffer.concat([snap(0x0800), inTunnel]), {
+        qos: random.oneIn(2),
+        isProtected: random.oneIn(3),
+        vector: random.pick([0, 4, 8]),
+      });
+    default:
+      return inTunnel;
+  }
+}
+
 function rawHeader(random: Random): Buffer {
-  const protocol = random.pick([1, 1, 1, 11, 12, 13, random.below(20)]);
-  const frame = protocol === 11 ? ipv4(random) : protocol === 12 ? ipv6(random) : ethernet(random);
+  const protocol = random.pick([1, 1, 1, 5, 7, 11, 11, 12, 13, 13, 14, 15, 16, random.below(20)]);
+  const isPlain = protocol === 1 || random.oneIn(4);
+  const frame = isPlain ? sampledFrame(random) : protocol === 12 ? ipv6(random) : wrapped(protocol, random);
   const shown = random.oneIn(4) ? frame.subarray(0, random.below(frame.length)) : frame;
   const told = random.oneIn(20) ? random.pick([0, shown.length + 8, 0xffffffff]) : shown.length;
   return framed(1, Buffer.concat([u32(protocol, 1500, 4, told), padded(shown)]), random);

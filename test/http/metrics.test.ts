@@ -33,7 +33,7 @@ function sources(exporters: () => ExporterState[] = () => []) {
   const collector = {
     datagrams: 0,
     mailFlows: 3,
-    decoder: { flows: { v5: 30, v9: 12 } },
+    decoder: { flows: { v5: 30, v9: 12 }, unread: { cut: 4, not_ip: 9 } },
     recordsDropped: { truncated: 2, exporter_not_allowed: 4 },
     published: { flows: 35, mail: 3 },
     dropped: { flows: { stream_refused: 5, not_archived: 0 }, mail: { stream_refused: 1 } },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noUnread } from '../../src/decode/packet/walk.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { encodeNative } from '../../src/flow/native.ts';
 import { type Prefix, parsePrefix } from '../../src/flow/prefix.ts';
@@ -334,6 +335,8 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       clockSkewMs: -1500.4,
       samplingRates: new Set([1, 1000]),
       templates: 2,
+      unread: { ...noUnread(), cut: 2, unknown_protocol: 4, not_ip: 9 },
+      outMeaning: 'reverse' as const,
       templatesRedefined: 0,
     };
     const { engine } = store;
@@ -368,6 +371,9 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
         counting: 'datagrams',
         sampling_rates: [1, 1000],
         clock_skew_ms: -1500,
+        unread: 12,
+        unread_reasons: ['cut', 'unknown_protocol'],
+        out_counters: 'reverse',
       },
     ]);
   });
@@ -382,7 +388,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'flows'",
     );
     expect(engine_full).toContain('TTL stored_at + toIntervalSecond(604800)');
-    expect(await engine.query('SELECT count() AS n FROM schema_migrations FINAL')).toEqual([{ n: 5 }]);
+    expect(await engine.query('SELECT count() AS n FROM schema_migrations FINAL')).toEqual([{ n: 6 }]);
     expect(await engine.query('SELECT count() AS n FROM flows')).toEqual([{ n: flows.length }]);
   });
 });

@@ -4,6 +4,8 @@
  * Only looks, never copies. What is no IP gives a negative answer, which the caller counts.
  */
 
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN } from '../../decode/packet/link.ts';
+
 const LINK_ETHERNET = 1;
 const LINK_NULL = 0;
 const LINK_LOOP = 108;
@@ -12,10 +14,6 @@ const LINK_LINUX_SLL2 = 276;
 /** DLT_RAW of most systems, of OpenBSD and BSD/OS, LINKTYPE_RAW, and the two that say which IP. */
 const LINK_RAW: ReadonlySet<number> = new Set([12, 14, 101, 228, 229]);
 
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_IPV6 = 0x86dd;
-/** 802.1Q, 802.1ad and what came before it. */
-const ETHERTYPE_VLAN: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100, 0x9200]);
 const MAX_TAGS = 4;
 
 /** AF_INET everywhere; AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, and Darwin. */

@@ -7,12 +7,12 @@
  * IP packets as their headers tell them, whatever was captured of them. The table is bounded in flows and fragments.
  */
 
+import { createIpPacket, type IpPacket, readIpPacket } from '../../decode/packet/ip-packet.ts';
 import type { FlowSink } from '../../decode/types.ts';
 import { writeWide } from '../../flow/batch.ts';
 import { FLOW_VERSION, PRESENT } from '../../flow/columns.ts';
 import type { ByteWindow } from './byte-window.ts';
 import { type CaptureCounters, type Frame, LINK_IPFIX_MESSAGE } from './capture.ts';
-import { createIpPacket, type IpPacket, readIpPacket } from './ip-packet.ts';
 import { findIpPacket, NOT_IP, SHORT, UNKNOWN_LINK } from './link-layer.ts';
 import type { PacketFlowLimits } from './packet-flow-defaults.ts';
 import { readFrames } from './read-capture.ts';

@@ -6,6 +6,7 @@
  * and offset, after everything before it was handed out; a packet that cannot be read is counted.
  */
 
+import { createIpPacket, PROTOCOL_UDP, readIpPacket } from '../../decode/packet/ip-packet.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { AddressBytes } from '../../flow/address.ts';
 import { type ByteWindow, openByteWindow } from './byte-window.ts';
@@ -19,7 +20,6 @@ import {
   LINK_IPFIX_MESSAGE,
   PASSED,
 } from './capture.ts';
-import { createIpPacket, PROTOCOL_UDP, readIpPacket } from './ip-packet.ts';
 import { createIpfixReader, IPFIX_VERSION } from './ipfix-file.ts';
 import { findIpPacket, NOT_IP, SHORT, UNKNOWN_LINK } from './link-layer.ts';
 import { createPcapReader, isPcapMagic } from './pcap-file.ts';

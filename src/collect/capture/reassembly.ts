@@ -6,7 +6,7 @@
  * overlap.
  */
 
-import type { IpPacket } from './ip-packet.ts';
+import type { IpPacket } from '../../decode/packet/ip-packet.ts';
 
 /** Datagrams that may be incomplete at once. */
 const MAX_DATAGRAMS = 256;
