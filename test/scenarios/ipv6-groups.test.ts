@@ -49,8 +49,6 @@ describe('a bot that takes a new IPv6 address for every session', () => {
       (_, i): Flow => ({
         from: address(i + 1),
         to: `2001:db8:ffff::${i + 1}`,
-        packets: 5,
-        bytes: 300,
         at: i * SECOND,
       }),
     );
