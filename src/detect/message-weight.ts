@@ -29,10 +29,10 @@ export const MESSAGE = {
   /** Only a message explains it. */
   certain: 8,
 } as const;
-export type Message = (typeof MESSAGE)[keyof typeof MESSAGE];
+type Message = (typeof MESSAGE)[keyof typeof MESSAGE];
 
 /** Bounds on the payload of the client's half, in octets: `detection.conversed`. */
-export interface MessageBounds {
+interface MessageBounds {
   readonly plain_payload_bytes: number;
   readonly tls_payload_bytes: number;
   readonly any_payload_bytes: number;
