@@ -105,10 +105,11 @@ const sender = z.strictObject({
 });
 
 /** A key that grades went by before they went by payload: said in words, since a file of an earlier version may have it. */
-const goneSince = (key: string) =>
+const gone = () =>
   z
     .never({
-      error: `detection.${key} is gone: grades go by octets of payload now, not by packets and headers. Remove it, or set detection.conversed.plain_payload_bytes (octets without headers)`,
+      error:
+        'is gone: grades go by octets of payload now, not by packets and headers. Remove it, or set detection.conversed.plain_payload_bytes (octets without headers)',
     })
     .optional();
 
@@ -150,8 +151,8 @@ const detection = z.strictObject({
       plain_payload_bytes: positive.default(260),
       tls_payload_bytes: positive.default(1040),
       any_payload_bytes: positive.default(3500),
-      packets: goneSince('conversed.packets'),
-      bytes: goneSince('conversed.bytes'),
+      packets: gone(),
+      bytes: gone(),
     })
     .refine(
       (bounds) =>
