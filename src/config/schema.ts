@@ -109,6 +109,15 @@ const sender = z.strictObject({
   until: z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' }).optional(),
 });
 
+/** A key that grades went by before they went by payload: said in words, since a file of an earlier version may have it. */
+const gone = () =>
+  z
+    .never({
+      error:
+        'is gone: grades go by octets of payload now, not by packets and headers. Remove it, or set detection.conversed.plain_payload_bytes (octets without headers)',
+    })
+    .optional();
+
 const detection = z.strictObject({
   ports: z.array(port).min(1).default([25]),
   submission: z
@@ -138,21 +147,40 @@ const detection = z.strictObject({
     .prefault({}),
   /** Records of one 5-tuple that are no further apart belong to one session. */
   session_timeout: duration.prefault('5m'),
-  /** What counts as `conversed`: packets and octets of the client's half of one session. */
+  /**
+   * What counts as `conversed`: octets of payload, headers not counted, in the client's half of one session. Without TLS; over
+   * TLS, where several sessions must be so large; and what no check reaches whatever it does.
+   */
   conversed: z
     .strictObject({
-      packets: positive.default(10),
-      bytes: positive.default(1000),
+      plain_payload_bytes: positive.default(260),
+      tls_payload_bytes: positive.default(1040),
+      any_payload_bytes: positive.default(3500),
+      packets: gone(),
+      bytes: gone(),
     })
+    .refine(
+      (bounds) =>
+        bounds.plain_payload_bytes <= bounds.tls_payload_bytes &&
+        bounds.tls_payload_bytes <= bounds.any_payload_bytes,
+      'expected plain_payload_bytes <= tls_payload_bytes <= any_payload_bytes',
+    )
     .prefault({}),
-  /** What counts as `bulk`: sessions or destinations within the window. */
+  /** What counts as `bulk`: sessions that may have carried a message, or their destinations, within the window. */
   bulk: z
     .strictObject({
       sessions: positive.default(100),
       destinations: positive.default(20),
+      /**
+       * Destinations of sessions that only told addresses: refused mail, or addresses that are verified. Never blocked for this
+       * unless a person approves it.
+       */
+      envelope_destinations: positive.default(100),
       window: duration.prefault('10m'),
     })
     .prefault({}),
+  /** From so many destinations within `bulk.window`, with nothing carried to them, a host is said to be scanning. */
+  scanning: z.strictObject({ destinations: positive.default(20) }).prefault({}),
   /**
    * 64: all addresses of an IPv6 /64 are one host, since a host with privacy addresses changes its own. See
    * `block.ipv6` for what is blocked then. On Kafka collectors and detectors must say the same.
@@ -170,6 +198,8 @@ const detection = z.strictObject({
 const block = z.strictObject({
   mode: z.enum(['observe', 'propose', 'publish']).default('observe'),
   grade: gradeSchema.default('conversed'),
+  /** Block hosts that scan (`detection.scanning`), too. Their SYNs alone may be forged by others. */
+  scanners: z.boolean().default(false),
   ttl: duration.prefault('24h'),
   /** How long the network leases an address (DHCP): no block lasts longer, whatever `ttl` says. */
   lease: duration.optional(),

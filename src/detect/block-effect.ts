@@ -9,10 +9,11 @@
 import { readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
-import { type ConversedThreshold, carriesPayload, TCP } from './evidence.ts';
+import { carriesPayload } from './evidence.ts';
 import { isDialogueSample } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import { isDenied } from './sessions.ts';
+import { TCP } from './tcp-flags.ts';
 
 /** Where packets of a blocked host were seen. */
 export interface PassingPlace {
@@ -37,6 +38,9 @@ export interface BlockEffect {
 /** Tried in vain so often, nothing gets through. One attempt may be half of a connection whose rest comes later. */
 const REFUSED_PROOF = 2;
 const MAX_PLACES = 8;
+/** A client's record of this size is no retransmission into a block. */
+const PASSED_PACKETS = 10;
+const PASSED_BYTES = 1000;
 
 export function newEffect(publishedMs: number): BlockEffect {
   return { publishedMs, state: 'unknown', sinceMs: 0, passedMs: 0, refused: 0, passing: [] };
@@ -48,7 +52,7 @@ export type EffectEvidence = 'passed' | 'refused' | null;
  * What a record of the host says, all by itself, about a block that was to work from `fromMs` on: what a restart has
  * forgotten of its connection must not change the answer.
  */
-export function judgeRecord(s: Sighting, fromMs: number, conversed: ConversedThreshold): EffectEvidence {
+export function judgeRecord(s: Sighting, fromMs: number): EffectEvidence {
   if (s.columns === null || s.port !== BLOCK_PORT || s.internal || recordBeganMs(s) <= fromMs) return null;
   const { columns, row, forward } = s;
   if (isDenied(columns, row)) return forward ? 'refused' : null;
@@ -61,7 +65,7 @@ export function judgeRecord(s: Sighting, fromMs: number, conversed: ConversedThr
     return answers ? 'passed' : null;
   }
   // Of an old connection, a few packets may be retransmissions into the block; so many are none.
-  if (packets >= conversed.packets && bytes >= conversed.bytes) return 'passed';
+  if (packets >= PASSED_PACKETS && bytes >= PASSED_BYTES) return 'passed';
   const sampled = columns.sampling_rate[row] > 1;
   if (sampled) return isDialogueSample(packets, bytes, flags) ? 'passed' : null;
   if ((flags & TCP.SYN) === 0) return null;

@@ -22,6 +22,10 @@ export interface BlockInput {
   /** Records and datagrams behind the solid grade; counted up to 2. */
   readonly records: number;
   readonly datagrams: number;
+  /** `bulk` only by sessions that told addresses: refused mail, or verification. */
+  readonly bulkEnvelopes: boolean;
+  /** The host scans, and two datagrams say so. */
+  readonly scanning: boolean;
   readonly halfSeen: boolean;
   readonly denied: boolean;
   readonly neverBlocked: boolean;
@@ -88,6 +92,7 @@ export const HELD_BACK = 'held back';
 /** Begins the reasons of those that are held back for the rate of new blocks. */
 export const HELD_FOR_RATE = `${HELD_BACK}: too many new blocks within an hour`;
 const FOLLOWS = 'approve it by hand, or it follows when there is room';
+const HELD_ENVELOPES = `${HELD_BACK}: addresses were told to many servers and no message is proven, which mail that is refused everywhere and a program that verifies addresses both do; approve it by hand`;
 const RECORDS_NEEDED = 2;
 const DATAGRAMS_NEEDED = 2;
 /** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
@@ -113,7 +118,8 @@ export function blockInterlock(
 
 export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecision {
   const needed = GRADES.indexOf(config.grade) + 1;
-  if (input.grade < needed) {
+  const scans = config.scanners && input.scanning;
+  if (input.grade < needed && !scans) {
     return none(`the grade is below ${config.grade}`);
   }
   const interlock = blockInterlock(input);
@@ -121,12 +127,12 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (input.missingLists !== null) return none(input.missingLists);
   const { ruling } = input;
   if (ruling !== null && ruling.action !== 'approve') return refused(ruling.reason);
-  if (input.solidGrade < needed) {
-    if (input.halfSeen) return refused('only the replies of the servers were seen, not what the host sent');
-    if (input.denied) return refused('the router already denies these connections');
-    return none(`nothing new of grade ${config.grade} on port ${BLOCK_PORT}`);
+  const proven = input.solidGrade >= needed;
+  if (!proven && !scans) {
+    const lacking = lackOfProof(config, input);
+    if (lacking !== null) return lacking;
   }
-  if (input.records < RECORDS_NEEDED || input.datagrams < DATAGRAMS_NEEDED) {
+  if (!scans && (input.records < RECORDS_NEEDED || input.datagrams < DATAGRAMS_NEEDED)) {
     return none('waits for a second record in a second datagram: one datagram can be forged');
   }
   if (config.mode === 'observe') {
@@ -140,9 +146,21 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (ruling !== null) return { state: 'published', reason: ruling.reason };
   const held = heldForRate(config.max_new_per_hour, counts);
   if (held !== null) return refused(held);
-  return config.mode === 'propose'
-    ? { state: 'proposed', reason: 'waits for approval' }
-    : { state: 'published', reason: `the grade is ${GRADES[input.grade - 1]}` };
+  if (config.mode === 'propose') return { state: 'proposed', reason: 'waits for approval' };
+  const reason = proven
+    ? `the grade is ${GRADES[input.grade - 1]}`
+    : 'the host scans, and block.scanners is on';
+  return { state: 'published', reason };
+}
+
+/** What a grade without solid evidence leads to; null when a person has approved the block all the same. */
+function lackOfProof(config: BlockConfig, input: BlockInput): BlockDecision | null {
+  if (input.bulkEnvelopes) {
+    return input.ruling !== null && config.mode !== 'observe' ? null : refused(HELD_ENVELOPES);
+  }
+  if (input.halfSeen) return refused('only the replies of the servers were seen, not what the host sent');
+  if (input.denied) return refused('the router already denies these connections');
+  return none(`nothing new of grade ${config.grade} on port ${BLOCK_PORT}`);
 }
 
 /**
@@ -168,8 +186,10 @@ export function standingDecision(
   config: BlockConfig,
   standing: BlockDecision & { readonly approvedBy: string },
   grade: number,
+  scanning: boolean,
 ): BlockDecision {
-  if (grade < GRADES.indexOf(config.grade) + 1) return none(`the grade is below ${config.grade}`);
+  if (grade < GRADES.indexOf(config.grade) + 1 && !(config.scanners && scanning))
+    return none(`the grade is below ${config.grade}`);
   if (config.mode === 'observe')
     return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
   if (config.mode === 'propose' && standing.approvedBy === '')

@@ -21,6 +21,7 @@ import {
 import { judgeRecord, newEffect, noteEvidence, noteSilence } from './block-effect.ts';
 import type { DetectorState } from './detector-state.ts';
 import type { Host } from './host-table.ts';
+import { noMessages } from './message-test.ts';
 import type { Outbox } from './outbox.ts';
 import { noSamples } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
@@ -75,6 +76,8 @@ export function createBlocks(
       solidGrade: file.solidGrade,
       records: file.records,
       datagrams: file.datagrams,
+      bulkEnvelopes: file.bulkEnvelopes,
+      scanning: file.scanning && file.scanDatagrams >= 2,
       halfSeen: file.halfSessions > 0,
       denied: file.deniedSessions > 0,
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
@@ -164,6 +167,7 @@ export function createBlocks(
     file.records = 0;
     file.datagrams = 0;
     file.dialogue = noSamples();
+    file.messages = noMessages();
   }
 
   /** True when the state changed. */
@@ -176,7 +180,8 @@ export function createBlocks(
     }
     // What was only observed is looked at again once a mode that blocks is in force.
     if (block.state === 'observed' && state.block.mode === 'observe') return false;
-    if (file.grade < state.neededGrade && block.reason !== '') return false;
+    const scans = state.block.scanners && file.scanning;
+    if (file.grade < state.neededGrade && !scans && block.reason !== '') return false;
     return decideAnew(host, eventMs);
   }
 
@@ -184,7 +189,7 @@ export function createBlocks(
   function watchBlock(host: Host, s: Sighting, eventMs: number): boolean {
     const { effect } = host.file.block;
     if (effect === null) return false;
-    const evidence = judgeRecord(s, effect.publishedMs + state.block.grace, state.detection.conversed);
+    const evidence = judgeRecord(s, effect.publishedMs + state.block.grace);
     if (evidence === null) return false;
     const place = { ...vantagePoints.get(s.vantage), interface: s.interface };
     if (!noteEvidence(effect, evidence, place, eventMs)) return false;
@@ -220,7 +225,7 @@ export function createBlocks(
       isSender: state.policy.isSender(host.bytes, 0, atMs),
       hasSenders: state.policy.hasSenders,
     });
-    const decision = interlock ?? standingDecision(state.block, block, host.file.grade);
+    const decision = interlock ?? standingDecision(state.block, block, host.file.grade, host.file.scanning);
     if (!setBlock(host, decision, atMs)) return false;
     if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
     return true;

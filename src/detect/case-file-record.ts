@@ -8,6 +8,7 @@
 
 import {
   ALERTED_MS,
+  ASKED_BOUND,
   ATTEMPTS,
   BLOCK,
   BYTES,
@@ -23,22 +24,28 @@ import {
   INTERFACES,
   INTERNAL_SESSIONS,
   LAST_MS,
+  LIKELY_MESSAGES,
+  MESSAGE_SCORE,
   OPENED_MS,
   PACKETS,
   PORTS,
+  PROBED_BOUND,
   RECURRENCE,
   REVISION,
   SAMPLING,
+  SCAN_DATAGRAM,
   SCORE,
   SESSIONS,
   STATE,
   SUCCESSES,
   TRIALS,
+  UNCLEAR_MESSAGES,
   UPDATES,
   VERDICT,
 } from './case-layout.ts';
 import type { CaseBlock, CaseTables } from './case-tables.ts';
 import type { Members } from './members.ts';
+import type { MessageTest } from './message-test.ts';
 import type { RecordStore } from './record-store.ts';
 import type { SampledDialogue } from './sampled-dialogue.ts';
 
@@ -52,6 +59,12 @@ const SAMPLED = 1 << 11;
 const DIALOGUE_PROVEN = 1 << 12;
 const BACKSCATTER = 1 << 13;
 const REPLIES_SEEN = 1 << 14;
+const MESSAGE_SEEN = 1 << 15;
+const MESSAGES_PROVEN = 1 << 16;
+const TLS_SEEN = 1 << 17;
+const SCANNING = 1 << 18;
+const BULK_ENVELOPES = 1 << 19;
+const SCAN_DATAGRAMS = 20;
 
 interface SeenInterface {
   readonly address: string;
@@ -63,6 +76,7 @@ export class CaseFile {
   slot = -1;
   readonly tables: CaseTables;
   private readonly samples: DialogueView;
+  private readonly several: MessagesView;
   private readonly store: RecordStore;
   private words: Uint32Array = new Uint32Array(0);
   private wides: Float64Array = new Float64Array(0);
@@ -73,6 +87,7 @@ export class CaseFile {
     this.tables = tables;
     this.store = tables.hosts;
     this.samples = new DialogueView(this);
+    this.several = new MessagesView(this);
   }
 
   select(slot: number): this {
@@ -231,6 +246,77 @@ export class CaseFile {
     this.samples.trials = trials;
     this.samples.successes = successes;
   }
+  /** What several sessions prove together; since the last block ended. */
+  get messages(): MessageTest {
+    return this.several;
+  }
+  set messages({ score, likely, unclear }: MessageTest) {
+    this.several.score = score;
+    this.several.likely = likely;
+    this.several.unclear = unclear;
+  }
+  /** One session carried what only a message explains. */
+  get messageSeen(): boolean {
+    return this.has(MESSAGE_SEEN);
+  }
+  set messageSeen(value: boolean) {
+    this.put(MESSAGE_SEEN, value);
+  }
+  /** Several sessions proved messages once; `messages` is the state since the last block ended. */
+  get messagesProven(): boolean {
+    return this.has(MESSAGES_PROVEN);
+  }
+  set messagesProven(value: boolean) {
+    this.put(MESSAGES_PROVEN, value);
+  }
+  /** A server sent it a certificate: it uses TLS where it can, and may resume a session without one. */
+  get tlsSeen(): boolean {
+    return this.has(TLS_SEEN);
+  }
+  set tlsSeen(value: boolean) {
+    this.put(TLS_SEEN, value);
+  }
+  /** Connects to many servers and carries nothing. */
+  get scanning(): boolean {
+    return this.has(SCANNING);
+  }
+  set scanning(value: boolean) {
+    this.put(SCANNING, value);
+  }
+  /** Datagrams behind `scanning`, counted up to 2. */
+  get scanDatagrams(): number {
+    return this.bitsAt(SCAN_DATAGRAMS, 3);
+  }
+  set scanDatagrams(value: number) {
+    this.putBits(SCAN_DATAGRAMS, 3, value);
+  }
+  get scanDatagram(): number {
+    return this.words[this.word + SCAN_DATAGRAM];
+  }
+  set scanDatagram(value: number) {
+    this.words[this.word + SCAN_DATAGRAM] = value;
+  }
+  /** No more destinations than this were told addresses within the window: there is nothing to count below a threshold. */
+  get askedBound(): number {
+    return this.words[this.word + ASKED_BOUND];
+  }
+  set askedBound(value: number) {
+    this.words[this.word + ASKED_BOUND] = value;
+  }
+  /** The same of destinations to which nothing was carried. */
+  get probedBound(): number {
+    return this.words[this.word + PROBED_BOUND];
+  }
+  set probedBound(value: number) {
+    this.words[this.word + PROBED_BOUND] = value;
+  }
+  /** `bulk` by sessions that told addresses to many servers and need not have carried a message. */
+  get bulkEnvelopes(): boolean {
+    return this.has(BULK_ENVELOPES);
+  }
+  set bulkEnvelopes(value: boolean) {
+    this.put(BULK_ENVELOPES, value);
+  }
   get backscatter(): boolean {
     return this.has(BACKSCATTER);
   }
@@ -364,5 +450,34 @@ class DialogueView implements SampledDialogue {
   }
   set successes(value: number) {
     this.file.writeWord(SUCCESSES, value);
+  }
+}
+
+/** The test over several sessions of the file that a view shows. */
+class MessagesView implements MessageTest {
+  private readonly file: CaseFile;
+
+  constructor(file: CaseFile) {
+    this.file = file;
+  }
+
+  get score(): number {
+    // A word is unsigned; the score may be negative.
+    return this.file.readWord(MESSAGE_SCORE) | 0;
+  }
+  set score(value: number) {
+    this.file.writeWord(MESSAGE_SCORE, value);
+  }
+  get likely(): number {
+    return this.file.readWord(LIKELY_MESSAGES);
+  }
+  set likely(value: number) {
+    this.file.writeWord(LIKELY_MESSAGES, value);
+  }
+  get unclear(): number {
+    return this.file.readWord(UNCLEAR_MESSAGES);
+  }
+  set unclear(value: number) {
+    this.file.writeWord(UNCLEAR_MESSAGES, value);
   }
 }

@@ -69,11 +69,13 @@ export function endCase(file: CaseFile): void {
 }
 
 export function destinationLimit(config: DetectionConfig): number {
-  return Math.max(MAX_DESTINATIONS, Math.min(config.bulk.destinations, MAX_DESTINATIONS_CONFIGURED));
+  const { bulk, scanning } = config;
+  const needed = Math.max(bulk.destinations, bulk.envelope_destinations, scanning.destinations);
+  return Math.max(MAX_DESTINATIONS, Math.min(needed, MAX_DESTINATIONS_CONFIGURED));
 }
 
 /**
- * Notes a session in the ring of the newest `bulk.sessions`; with `solid` in that of sessions whose client half was
+ * Notes a session that may have carried a message in the ring of the newest `bulk.sessions`; with `solid` in that of sessions whose client half was
  * seen. What has left the window of time is dropped: it can never count again.
  */
 export function noteSession(file: CaseFile, solid: boolean, config: DetectionConfig, atMs: number): void {
@@ -106,6 +108,23 @@ export function isBulk(file: CaseFile, config: DetectionConfig, solid: boolean, 
   if (count >= bulk.sessions && lists.oldestMs(ring) >= since) return true;
   if (count < Math.min(bulk.destinations, bulk.sessions)) return false;
   return destinations.countSince(file.slot, solid, since) >= bulk.destinations;
+}
+
+/**
+ * True when sessions that told addresses went to so many destinations within the window. Counted only when there may be so many: the
+ * count of last time and the destinations that came since are the bound.
+ */
+export function isBulkByEnvelopes(file: CaseFile, { bulk }: DetectionConfig, nowMs: number): boolean {
+  if (file.askedBound < bulk.envelope_destinations) return false;
+  file.askedBound = file.tables.destinations.countAskedSince(file.slot, nowMs - bulk.window);
+  return file.askedBound >= bulk.envelope_destinations;
+}
+
+/** True when sessions and attempts that carried nothing went to so many destinations within the window. */
+export function isScanning(file: CaseFile, { bulk, scanning }: DetectionConfig, nowMs: number): boolean {
+  if (file.probedBound < scanning.destinations) return false;
+  file.probedBound = file.tables.destinations.countProbedSince(file.slot, nowMs - bulk.window);
+  return file.probedBound >= scanning.destinations;
 }
 
 export function notePort(file: CaseFile, port: number): void {

@@ -69,4 +69,13 @@ export const TRIALS = 75;
 export const SUCCESSES = 76;
 /** 1 when a destination found no room. */
 export const DESTINATIONS_CUT = 77;
-export const HOST_WORDS = 80;
+/** The test over likely messages: its score as a signed word, and how many sessions were likely, and unclear. */
+export const MESSAGE_SCORE = 79;
+export const LIKELY_MESSAGES = 80;
+export const UNCLEAR_MESSAGES = 81;
+/** Low word of the hash of the first datagram behind `scanning`. */
+export const SCAN_DATAGRAM = 82;
+/** At most so many destinations were told addresses within the window, and were probed. */
+export const ASKED_BOUND = 83;
+export const PROBED_BOUND = 84;
+export const HOST_WORDS = 86;

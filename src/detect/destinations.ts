@@ -22,7 +22,7 @@ import { SlotIndex } from './slot-index.ts';
 const SESSIONS = 0;
 const PACKETS = 1;
 const BYTES = 2;
-const CONNECTED_MS = 3;
+const MESSAGE_MS = 3;
 const SOLID_MS = 4;
 // Words: the key is the address and the host's slot.
 const KEY = 10;
@@ -30,7 +30,10 @@ const HOST = 14;
 const NEXT = 15;
 const BEFORE = 16;
 const HASH = 17;
-const WORDS = 18;
+/** Whole seconds since 1970. */
+const ASKED_S = 18;
+const PROBED_S = 19;
+const WORDS = 20;
 
 export interface Destination {
   readonly address: Uint8Array;
@@ -194,16 +197,59 @@ export class Destinations {
     this.link(host, slot, after !== 0);
   }
 
-  /** Notes when the newest session was connected, or (`solid`) when the newest was whose client half was seen. */
-  noteTime(slot: number, solid: boolean, atMs: number): void {
-    this.setWide(slot, solid ? SOLID_MS : CONNECTED_MS, atMs);
+  /** Notes when the newest session may have carried a message; `solid`: of those whose client half was seen. */
+  noteMessage(slot: number, solid: boolean, atMs: number): void {
+    this.setWide(slot, solid ? SOLID_MS : MESSAGE_MS, atMs);
   }
 
-  /** Destinations of the host whose noted time is not before `sinceMs`. */
+  /**
+   * Notes when the newest session was large enough to tell an address. True when none was since `sinceMs`: the destination is
+   * one more.
+   */
+  noteAsked(slot: number, atMs: number, sinceMs: number): boolean {
+    return this.noteSeconds(slot, ASKED_S, atMs, sinceMs);
+  }
+
+  /** The same of sessions that carried nothing. */
+  noteProbed(slot: number, atMs: number, sinceMs: number): boolean {
+    return this.noteSeconds(slot, PROBED_S, atMs, sinceMs);
+  }
+
+  /** The newest session carried something. */
+  clearProbed(slot: number): void {
+    this.store.set(slot, PROBED_S, 0);
+  }
+
+  private noteSeconds(slot: number, field: number, atMs: number, sinceMs: number): boolean {
+    const before = this.store.get(slot, field);
+    this.store.set(slot, field, Math.floor(atMs / 1000));
+    return before < Math.floor(sinceMs / 1000);
+  }
+
+  /** Destinations of the host whose time noted by `noteMessage` is not before `sinceMs`. */
   countSince(host: number, solid: boolean, sinceMs: number): number {
     let count = 0;
     for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
-      if (this.wide(slot, solid ? SOLID_MS : CONNECTED_MS) >= sinceMs) count++;
+      if (this.wide(slot, solid ? SOLID_MS : MESSAGE_MS) >= sinceMs) count++;
+    }
+    return count;
+  }
+
+  /** The same of `noteAsked`, or of `noteProbed`; a session counts to the end of its second. */
+  countAskedSince(host: number, sinceMs: number): number {
+    return this.countSecondsSince(host, ASKED_S, sinceMs);
+  }
+
+  countProbedSince(host: number, sinceMs: number): number {
+    return this.countSecondsSince(host, PROBED_S, sinceMs);
+  }
+
+  private countSecondsSince(host: number, field: number, sinceMs: number): number {
+    const since = Math.floor(sinceMs / 1000);
+    let count = 0;
+    for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
+      const seconds = this.store.get(slot, field);
+      if (seconds !== 0 && seconds >= since) count++;
     }
     return count;
   }

@@ -6,67 +6,54 @@
  * a packet which only an established connection can carry proves the connection, sampled or not.
  */
 
-export const TCP = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16 } as const;
+import { MESSAGE, type MessageEvidence } from './message-weight.ts';
+import { TCP } from './tcp-flags.ts';
 
 /** Grades of a session as numbers, so that the hot path compares integers. `none` is no act of the internal host. */
 export const SESSION_GRADE = { none: 0, attempted: 1, connected: 2, conversed: 3 } as const;
 export type SessionGrade = (typeof SESSION_GRADE)[keyof typeof SESSION_GRADE];
 
-/** Both halves of one session: the client is the internal host, the server the outside one. */
-export interface SessionEvidence {
-  readonly forwardSeen: boolean;
-  readonly replySeen: boolean;
-  /** Most that any one vantage point saw, not the sum over them. */
-  readonly forwardPackets: number;
-  readonly forwardBytes: number;
-  readonly replyPackets: number;
-  readonly replyBytes: number;
-  /** Flags of all records of a half that had any; 0 when none had. */
-  readonly forwardFlags: number;
-  readonly replyFlags: number;
-  /** Some record was made from one packet in N, N over 1. */
-  readonly sampled: boolean;
-  /** A router says that it dropped the packets. */
+/**
+ * Both halves of one session: the client is the internal host, the server the outside one. Counts are the most that any one
+ * vantage point saw, not the sum over them; flags are those of all records of a half that had any, 0 when none had.
+ */
+export interface SessionEvidence extends MessageEvidence {
+  /** A router says that it dropped packets of it. */
   readonly denied: boolean;
-}
-
-export interface ConversedThreshold {
-  readonly packets: number;
-  readonly bytes: number;
 }
 
 /** Packets from which a client half with ACK proves a connection although nothing was seen of the server. */
 const CONNECTED_PACKETS = 4;
-/** The shortest mail, as shares of what makes a dialogue otherwise. */
-const SHORTEST_PACKETS = 0.6;
-const SHORTEST_BYTES = 1.15;
 /** The longest packet without payload worth caring for: IPv6 and TCP header with the options of a SYN, and a bit. */
 const BARE_PACKET_BYTES = 84;
 
 /**
- * The grade of a session. `none` for what the internal host did not begin: the RST with which it answers a packet to a
- * connection that it does not know, or server packets that a spoofed address provoked (backscatter).
+ * How far a session got: `connected` at most, see `gradeWith` for the message. `none` for what the internal host did not begin:
+ * the RST with which it answers a packet to a connection that it does not know, or server packets that a spoofed address
+ * provoked (backscatter).
  */
-export function gradeSession(e: SessionEvidence, conversed: ConversedThreshold): SessionGrade {
-  if (!e.forwardSeen) return gradeReplyOnly(e, conversed);
-  const flags = e.forwardFlags;
-  if (onlyRefuses(flags) && !replyProves(e)) return SESSION_GRADE.none;
-  if (e.denied && !e.replySeen) return SESSION_GRADE.attempted;
-  if (!isConnected(e)) return SESSION_GRADE.attempted;
-  return isDialogue(e.forwardPackets, e.forwardBytes, conversed)
+export function gradeConnection(e: SessionEvidence): SessionGrade {
+  if (!e.forwardSeen) return provesByReplyOnly(e) ? SESSION_GRADE.connected : SESSION_GRADE.none;
+  if (onlyRefuses(e.forwardFlags) && !replyProves(e)) return SESSION_GRADE.none;
+  if (isBelievedDenied(e) || !isConnected(e)) return SESSION_GRADE.attempted;
+  return SESSION_GRADE.connected;
+}
+
+/** The grade of a connection whose message has this weight. */
+export function gradeWith(connection: SessionGrade, message: number): SessionGrade {
+  return connection === SESSION_GRADE.connected && message >= MESSAGE.unlessResumed
     ? SESSION_GRADE.conversed
-    : SESSION_GRADE.connected;
+    : connection;
 }
 
 /**
- * Enough packets and octets; or fewer packets with somewhat more octets. A short mail takes nine packets of a client that
- * sends no lone ACK, seven with PIPELINING (RFC 2920), and 1150 octets with its headers; greeting, refused recipients and
- * QUIT come to 700 in as many packets. More packets or octets never prove less.
+ * A mark that a router dropped the packets is believed of SYNs, and of whatever else came to nothing. It is not believed
+ * against payload of the client, a SYN-ACK, or an answer that only an established connection has: then another way was
+ * found, the connection is older than the rule, or the record was read with a wrong template.
  */
-function isDialogue(packets: number, bytes: number, conversed: ConversedThreshold): boolean {
-  if (bytes < conversed.bytes) return false;
-  if (packets >= conversed.packets) return true;
-  return packets >= SHORTEST_PACKETS * conversed.packets && bytes >= SHORTEST_BYTES * conversed.bytes;
+function isBelievedDenied(e: SessionEvidence): boolean {
+  if (!e.denied || carriesPayload(e.forwardPackets, e.forwardBytes)) return false;
+  return !replyProves(e) && !(e.replySeen && (e.replyFlags & TCP.SYN) !== 0);
 }
 
 function isConnected(e: SessionEvidence): boolean {
@@ -94,14 +81,13 @@ function replyProves(e: SessionEvidence): boolean {
   return (flags & TCP.ACK) !== 0 && (e.sampled || e.replyPackets >= CONNECTED_PACKETS);
 }
 
-function gradeReplyOnly(e: SessionEvidence, conversed: ConversedThreshold): SessionGrade {
-  if (!replyProves(e)) return SESSION_GRADE.none;
+/**
+ * A connection of which only the server's half was exported. Never more than that: an answer to EHLO or a certificate is large
+ * whatever the client wanted.
+ */
+function provesByReplyOnly(e: SessionEvidence): boolean {
   // Without flags a handful of small packets may still be SYN-ACKs to somebody who used this address.
-  if (e.replyFlags === 0 && e.replyPackets < CONNECTED_PACKETS && !e.sampled) return SESSION_GRADE.none;
-  // Answers to EHLO are large by themselves: what the server says needs the full number.
-  return e.replyPackets >= conversed.packets && e.replyBytes >= conversed.bytes
-    ? SESSION_GRADE.conversed
-    : SESSION_GRADE.connected;
+  return replyProves(e) && (e.replyFlags !== 0 || e.replyPackets >= CONNECTED_PACKETS || e.sampled);
 }
 
 /** RST, with or without ACK, and nothing else. */

@@ -20,7 +20,7 @@ import type { Outbox } from './outbox.ts';
 import { judgeAnew } from './policy-change.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
-import { type Before, isSolid, nothingBefore, type Tally } from './tally.ts';
+import { type Before, isSolid, nothingBefore, provenGrade, type Tally } from './tally.ts';
 
 export interface IncidentLife {
   /** `known`: the host, when it had an incident before. `before` is left empty: nothing of the session was counted yet. */
@@ -136,7 +136,8 @@ export function createIncidentLife(
     if (!groups.isGrouped(s)) return;
     const { members } = host.file;
     if (members === null || !isSolid(session.grade, session.half, s)) return;
-    if (noteMember(members, s, session.grade, memberTerms(state.block))) outbox.publish(host);
+    if (noteMember(members, s, provenGrade(host.file, session), memberTerms(state.block)))
+      outbox.publish(host);
   }
 
   return {
@@ -156,6 +157,7 @@ export function createIncidentLife(
     continue(host, session, before, s, eventMs) {
       const { file } = host;
       const gradeBefore = gradeOf(host);
+      const scannedBefore = file.scanning;
       tally().add(file, session, before, s, eventMs);
       noteAddress(host, session, s);
       outbox.changed(host, s, eventMs);
@@ -168,6 +170,7 @@ export function createIncidentLife(
       } else if (
         blockChanged ||
         effectChanged ||
+        file.scanning !== scannedBefore ||
         eventMs - file.alertedMs >= state.detection.update_interval
       ) {
         outbox.alert('updated', host, eventMs);

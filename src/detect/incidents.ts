@@ -19,6 +19,7 @@ import type { CaseBlock } from './case-tables.ts';
 import type { Destination } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { MAX_MEMBERS, type Members } from './members.ts';
+import { MAX_MESSAGE_SCORE, MIN_MESSAGE_SCORE } from './message-test.ts';
 import { MAX_SCORE } from './sampled-dialogue.ts';
 
 /** Destinations that a message shows. */
@@ -174,6 +175,7 @@ function flagsOf(file: CaseFile): Alert['flags'] {
     backscatter: file.backscatter,
     flags_unknown: file.flagsUnknown,
     not_effective: file.block.effect?.state === 'not_effective',
+    scanning: file.scanning,
   };
   return FLAGS.filter((flag) => set[flag]);
 }
@@ -205,7 +207,6 @@ function isBefore(a: Destination, b: Destination): boolean {
 
 function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): string[] {
   const reasons = [`${host.address} ${file.verdict}`];
-  const { conversed, bulk } = detection;
   const ports = `TCP port ${file.ports.join(', ')}`;
   if (file.sessions > 0) {
     reasons.push(
@@ -215,17 +216,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   if (file.attempts > 0) {
     reasons.push(`${plural(file.attempts, 'attempt')} on ${ports} that did not become a connection`);
   }
-  if (file.grade === BULK) {
-    reasons.push(
-      `at least ${plural(bulk.sessions, 'session')}, or sessions to ${plural(bulk.destinations, 'destination')}, within ${seconds(bulk.window)}`,
-    );
-  } else if (file.grade === 3 && !file.dialogueProven) {
-    reasons.push(
-      `a session of at least ${conversed.packets} packets and ${conversed.bytes} bytes, or fewer packets with more bytes: enough for an SMTP dialogue`,
-    );
-  } else if (file.grade === 2) {
-    reasons.push('a connection was established');
-  }
+  reasons.push(...gradeReasons(file, detection));
   if (file.dialogueProven) {
     reasons.push(
       'samples prove dialogues: so many sampled sessions carried packets as large as only mail or TLS has them that a host which scans or probes would show it less than once in 10,000 cases',
@@ -250,6 +241,43 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   return reasons;
 }
 
+/** What the grade rests on. */
+function gradeReasons(file: CaseFile, { conversed, bulk, scanning }: DetectionConfig): string[] {
+  const reasons: string[] = [];
+  const { likely } = file.messages;
+  const within = `within ${seconds(bulk.window)}`;
+  if (file.grade === BULK && file.bulkEnvelopes) {
+    reasons.push(
+      `told addresses to at least ${plural(bulk.envelope_destinations, 'server')} ${within}: mail that is refused everywhere, or a program that verifies addresses`,
+    );
+  } else if (file.grade === BULK) {
+    reasons.push(
+      `at least ${plural(bulk.sessions, 'session')} that may have carried a message, or such sessions to ${plural(bulk.destinations, 'destination')}, ${within}`,
+    );
+  }
+  if (file.messageSeen) {
+    reasons.push(
+      `in one session the host sent more than greetings, addresses and TLS take (${conversed.plain_payload_bytes} bytes of payload; ${conversed.any_payload_bytes} where TLS cannot be ruled out): a message`,
+    );
+  }
+  if (file.messagesProven) {
+    reasons.push(
+      `several sessions were larger than a TLS check (${conversed.tls_payload_bytes} bytes of payload): together only mail explains them`,
+    );
+  } else if (likely > 0 && !file.messageSeen) {
+    reasons.push(`${plural(likely, 'session')} may have carried a message: not enough for a proof yet`);
+  }
+  if (file.scanning) {
+    reasons.push(
+      `connects to many servers and sends them no message (at least ${plural(scanning.destinations, 'destination')} ${within}): a scan, or a program that verifies addresses`,
+    );
+  }
+  if (reasons.length === 0 && file.grade >= SESSION_GRADE.connected && !file.dialogueProven) {
+    reasons.push('a connection was established, and nothing in it was as large as a message');
+  }
+  return reasons;
+}
+
 function missingOf(file: CaseFile): string[] {
   const missing: string[] = [];
   if (file.flagsUnknown) missing.push('TCP flags: some records have none');
@@ -259,6 +287,12 @@ function missingOf(file: CaseFile): string[] {
   }
   if (file.sampling.includes(0)) missing.push('the sampling rate of some records');
   if (!file.repliesSeen) missing.push('the replies of the servers: no record of that direction');
+  const { unclear } = file.messages;
+  if (unclear > 0 && file.grade < SESSION_GRADE.conversed) {
+    missing.push(
+      `what ${plural(unclear, 'session')} carried: as large as a short mail, and as a TLS check ${file.repliesSeen ? 'with a post-quantum key' : "of which the server's half is not exported"}`,
+    );
+  }
   if (file.halfSessions > 0) missing.push('what the host sent in some sessions: only replies were exported');
   if (!file.destinationsExact) missing.push('the exact number of destinations: the table was full');
   return missing;
@@ -282,6 +316,7 @@ function iso(ms: number): string {
 }
 
 const natural = z.number().int().nonnegative();
+const bit = natural.max(1);
 const resumeSchema = z.strictObject({
   v: z.literal(1),
   /** Partition, offset and clock of the watermark. */
@@ -295,6 +330,21 @@ const resumeSchema = z.strictObject({
   replies: z.boolean(),
   /** The test over samples: score, trials, successes, 1 when it ever accepted. Absent in older incidents. */
   dialogue: z.tuple([natural.max(MAX_SCORE), natural, natural, natural.max(1)]).default([0, 0, 0, 0]),
+  /** The test over likely messages: score, sessions that were likely, and unclear; then 1 for each of: a message was seen, messages
+   * were proven, TLS was seen, bulk by envelopes. Absent in older incidents. */
+  messages: z
+    .tuple([
+      z.number().int().min(MIN_MESSAGE_SCORE).max(MAX_MESSAGE_SCORE),
+      natural,
+      natural,
+      bit,
+      bit,
+      bit,
+      bit,
+    ])
+    .default([0, 0, 0, 0, 0, 0, 0]),
+  /** Datagrams behind the flag `scanning`, and the hash of the first. */
+  scan: z.tuple([natural.max(2), natural]).default([0, 0]),
   internal: natural.default(0),
   /** The watch over a published block: published, newest that passed, refused since. Absent in older incidents. */
   effect: z.tuple([natural, natural, natural]).optional(),
@@ -326,6 +376,16 @@ function toResume(
       file.dialogue.successes,
       file.dialogueProven ? 1 : 0,
     ],
+    messages: [
+      file.messages.score,
+      file.messages.likely,
+      file.messages.unclear,
+      file.messageSeen ? 1 : 0,
+      file.messagesProven ? 1 : 0,
+      file.tlsSeen ? 1 : 0,
+      file.bulkEnvelopes ? 1 : 0,
+    ],
+    scan: [file.scanDatagrams, file.scanDatagram],
     internal: file.internalSessions,
     ...(file.block.effect !== null && {
       effect: [file.block.effect.publishedMs, file.block.effect.passedMs, file.block.effect.refused],
@@ -441,6 +501,14 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   const [score, trials, successes, proven] = resume.dialogue;
   file.dialogue = { score, trials, successes };
   file.dialogueProven = proven === 1;
+  const [messageScore, likely, unclear, seen, messagesProven, tls, envelopes] = resume.messages;
+  file.messages = { score: messageScore, likely, unclear };
+  file.messageSeen = seen === 1;
+  file.messagesProven = messagesProven === 1;
+  file.tlsSeen = tls === 1;
+  file.bulkEnvelopes = envelopes === 1;
+  file.scanning = incident.flags.includes('scanning');
+  [file.scanDatagrams, file.scanDatagram] = resume.scan;
   file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;
   file.block = restored.block;

@@ -105,6 +105,14 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     'block',
     config.block.mode === 'observe' ? 'mode' : 'grade',
   );
+  if (config.block.grade === 'conversed' || config.block.grade === 'bulk') {
+    const { plain_payload_bytes: plain, tls_payload_bytes: tls } = config.detection.conversed;
+    because(
+      `a session proves mail from ${plain} bytes of payload on; over TLS several of ${tls} bytes do`,
+      'detection',
+      'conversed',
+    );
+  }
   return answer('offence');
 
   function placeOfInterlock(): (string | number)[] {

@@ -6,9 +6,9 @@
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { createInsideAddresses } from '../flow/inside-address.ts';
-import { TCP } from './evidence.ts';
 import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
 import type { SessionKey } from './sessions.ts';
+import { TCP } from './tcp-flags.ts';
 
 /** Why a record is no evidence. */
 export type IgnoreReason =

@@ -7,9 +7,10 @@
 
 import { BLOCK_PORT } from './block.ts';
 import type { DetectorState } from './detector-state.ts';
-import { gradeSession, SESSION_GRADE } from './evidence.ts';
+import { gradeConnection, gradeWith, SESSION_GRADE } from './evidence.ts';
 import type { IncidentLife } from './incident-life.ts';
 import type { Watermark } from './incidents.ts';
+import { MESSAGE, weighMessage } from './message-weight.ts';
 import type { Outbox } from './outbox.ts';
 import { TRIAL } from './sampled-dialogue.ts';
 import { emptySighting, type Sighting } from './screen.ts';
@@ -33,7 +34,15 @@ export function createSessionAccount(
   tally: () => Tally,
 ): SessionAccount {
   const { sessions, halves, hosts, groups, counters } = state;
-  const before: Before = { grade: 0, half: false, denied: false, trial: 0, packets: 0, bytes: 0 };
+  const before: Before = {
+    grade: 0,
+    half: false,
+    denied: false,
+    message: 0,
+    trial: 0,
+    packets: 0,
+    bytes: 0,
+  };
   /** The record of a session whose wait for the other half is over. */
   const waited = emptySighting();
 
@@ -45,6 +54,7 @@ export function createSessionAccount(
     before.grade = session.grade;
     before.half = session.half;
     before.denied = session.deniedCounted;
+    before.message = session.message;
     before.packets = packetsOf(session);
     before.bytes = bytesOf(session);
   }
@@ -90,7 +100,7 @@ export function createSessionAccount(
   }
 
   function regrade(session: Session, s: Sighting): void {
-    let grade: number = gradeSession(session, state.detection.conversed);
+    let grade = gradeConnection(session);
     if (!session.forwardSeen && !session.released) {
       if (grade === SESSION_GRADE.none) {
         if (session.stray === 0) counters.backscatter++;
@@ -100,7 +110,10 @@ export function createSessionAccount(
       }
       grade = SESSION_GRADE.none;
     }
-    session.grade = grade;
+    const message =
+      grade === SESSION_GRADE.connected ? weighMessage(session, state.detection.conversed) : MESSAGE.nothing;
+    session.message = message;
+    session.grade = gradeWith(grade, message);
     session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
     session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
     session.trial = Math.max(session.trial, trialOf(session, s));

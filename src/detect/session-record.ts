@@ -35,7 +35,7 @@ const LAST_END = 40;
 const LAST_COUNTS = 41;
 export const SESSION_WORDS = 42;
 
-// Bits of STATE; above them two bits each for `stray` and `trial`.
+// Bits of STATE; above them two bits each for `stray` and `trial`, and four for `message`.
 const FORWARD_SEEN = 1 << 0;
 const REPLY_SEEN = 1 << 1;
 const SAMPLED = 1 << 2;
@@ -49,8 +49,12 @@ const HALF = 1 << 9;
 const DENIED_COUNTED = 1 << 10;
 const DETACHED = 1 << 11;
 const HAS_VIEWS = 1 << 12;
+const IPV6 = 1 << 13;
+const NO_TIMESTAMPS = 1 << 14;
 const STRAY_SHIFT = 16;
 const TRIAL_SHIFT = 18;
+const MESSAGE_SHIFT = 20;
+const MESSAGE_MASK = 15;
 
 export class Session implements SessionEvidence {
   slot = -1;
@@ -262,6 +266,19 @@ export class Session implements SessionEvidence {
   set dialogueSampled(value: boolean) {
     this.put(DIALOGUE_SAMPLED, value);
   }
+  get ipv6(): boolean {
+    return this.has(IPV6);
+  }
+  set ipv6(value: boolean) {
+    this.put(IPV6, value);
+  }
+  /** Some record proves that the connection has no TCP timestamps. */
+  get noTimestamps(): boolean {
+    return this.has(NO_TIMESTAMPS);
+  }
+  set noTimestamps(value: boolean) {
+    this.put(NO_TIMESTAMPS, value);
+  }
   /** There are more vantage points than the first of each half. */
   get hasViews(): boolean {
     return this.has(HAS_VIEWS);
@@ -302,6 +319,15 @@ export class Session implements SessionEvidence {
   }
   set trial(value: number) {
     this.putTwoBits(TRIAL_SHIFT, value);
+  }
+
+  /** How far its payload proves a message, a value of MESSAGE; as told last. */
+  get message(): number {
+    return (this.words[this.word + STATE] >>> MESSAGE_SHIFT) & MESSAGE_MASK;
+  }
+  set message(value: number) {
+    const at = this.word + STATE;
+    this.words[at] = (this.words[at] & ~(MESSAGE_MASK << MESSAGE_SHIFT)) | (value << MESSAGE_SHIFT);
   }
 
   private putTwoBits(shift: number, value: number): void {

@@ -10,13 +10,14 @@
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { isDenial } from '../flow/forwarding.ts';
-import { TCP } from './evidence.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
+import { provesNoTimestamps } from './payload.ts';
 import { RecordStore } from './record-store.ts';
 import { isDialogueSample } from './sampled-dialogue.ts';
 import { HASH, KEY, NEWER, OLDER, SESSION_WORDS, Session } from './session-record.ts';
 import { SlotIndex } from './slot-index.ts';
 import { SlotList } from './slot-list.ts';
+import { TCP } from './tcp-flags.ts';
 
 /** Records may come so much out of order, by receive time, without splitting a session. */
 export const LATENESS_MS = 60_000;
@@ -225,6 +226,7 @@ export function createSessionTable(options: {
       order.append(slot);
       session.select(slot);
       session.firstRecord = firstRecord;
+      session.ipv6 = !isMapped(wanted);
       session.firstMs = receivedMs;
       session.openUntilMs = receivedMs;
       return session;
@@ -252,6 +254,7 @@ export function createSessionTable(options: {
       if (flags === 0) session.flagsUnknown = true;
       const packets = readWide(columns.packets, row);
       const bytes = readWide(columns.bytes, row);
+      if (provesNoTimestamps(packets, bytes, flags, session.ipv6)) session.noTimestamps = true;
       if (forward) {
         session.forwardSeen = true;
         session.forwardFlags |= flags;
@@ -280,6 +283,9 @@ export function createSessionTable(options: {
     },
   };
 }
+
+/** True when the client's address, in the first words of a key, is IPv4 (::ffff:0:0/96). */
+const isMapped = (key: Uint32Array): boolean => key[0] === 0 && key[1] === 0 && key[2] === 0xffff;
 
 /** A forwarding status that means a denial (IE 89), or a firewall event `denied` (IE 233). */
 export function isDenied(columns: FlowColumns, row: number): boolean {

@@ -7,10 +7,21 @@
 
 import type { DetectionConfig } from '../config/schema.ts';
 import { BLOCK_PORT } from './block.ts';
-import { BULK, isBulk, noteInterface, notePort, noteSampling, noteSession } from './case-file.ts';
+import {
+  BULK,
+  isBulk,
+  isBulkByEnvelopes,
+  isScanning,
+  noteInterface,
+  notePort,
+  noteSampling,
+  noteSession,
+} from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
 import { natural } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
+import { noteMessage, provesMessages } from './message-test.ts';
+import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
 import { isAccepted, noteTrial } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
@@ -21,6 +32,7 @@ export interface Before {
   grade: number;
   half: boolean;
   denied: boolean;
+  message: number;
   trial: number;
   packets: number;
   bytes: number;
@@ -30,6 +42,7 @@ export function nothingBefore(before: Before): void {
   before.grade = SESSION_GRADE.none;
   before.half = false;
   before.denied = false;
+  before.message = MESSAGE.nothing;
   before.trial = 0;
   before.packets = 0;
   before.bytes = 0;
@@ -43,36 +56,55 @@ export interface Tally {
 }
 
 export function createTally(detection: DetectionConfig): Tally {
-  /** Keeps the windows that tell `bulk`; with `judge` also draws the conclusion. */
+  /** Keeps the windows that tell `bulk` and `scanning`; with `judge` also draws the conclusions. */
   function noteWindows(
     file: CaseFile,
     session: Session,
     before: Before,
     s: Sighting,
+    destination: number,
     eventMs: number,
     judge: boolean,
   ): void {
-    const newlyConnected = session.grade >= SESSION_GRADE.connected && before.grade < SESSION_GRADE.connected;
-    const newlySolid = isSolid(session.grade, session.half, s) && !isSolid(before.grade, before.half, s);
-    if (!newlyConnected && !newlySolid) return;
+    if (session.message === before.message && session.grade === before.grade && session.half === before.half)
+      return;
     const { destinations } = file.tables;
-    const destination = destinations.find(file.slot, s.server, s.serverAt);
-    if (newlyConnected) {
-      noteSession(file, false, detection, eventMs);
-      if (destination >= 0) destinations.noteTime(destination, false, eventMs);
-      if (judge && tellsBulk(file, session) && file.grade < BULK && isBulk(file, detection, false, eventMs))
-        file.grade = BULK;
+    if (mayCarryMessage(file, session, session.message, session.grade)) {
+      const known = mayCarryMessage(file, session, before.message, before.grade);
+      if (!known) {
+        noteSession(file, false, detection, eventMs);
+        if (destination >= 0) destinations.noteMessage(destination, false, eventMs);
+        if (judge && file.grade < BULK && tellsBulk(file, session) && isBulk(file, detection, false, eventMs))
+          file.grade = BULK;
+      }
+      if (isSolid(session.grade, session.half, s) && !(known && isSolid(before.grade, before.half, s))) {
+        noteSession(file, true, detection, eventMs);
+        if (destination >= 0) destinations.noteMessage(destination, true, eventMs);
+        if (
+          judge &&
+          file.solidGrade < BULK &&
+          tellsBulk(file, session) &&
+          isBulk(file, detection, true, eventMs)
+        )
+          file.solidGrade = BULK;
+      }
     }
-    if (newlySolid) {
-      noteSession(file, true, detection, eventMs);
-      if (destination >= 0) destinations.noteTime(destination, true, eventMs);
-      if (
-        judge &&
-        tellsBulk(file, session) &&
-        file.solidGrade < BULK &&
-        isBulk(file, detection, true, eventMs)
-      )
-        file.solidGrade = BULK;
+    if (destination < 0 || session.sampled || session.half || s.internal) return;
+    const sinceMs = eventMs - detection.bulk.window;
+    if (tellsAddresses(session.message)) {
+      if (destinations.noteAsked(destination, eventMs, sinceMs)) file.askedBound++;
+      if (judge && !file.bulkEnvelopes && isBulkByEnvelopes(file, detection, eventMs)) {
+        file.bulkEnvelopes = true;
+        file.grade = BULK;
+      }
+    }
+    if (session.message >= MESSAGE.unclear) {
+      destinations.clearProbed(destination);
+    } else if (before.grade === SESSION_GRADE.none) {
+      if (destinations.noteProbed(destination, eventMs, sinceMs)) file.probedBound++;
+      if (!judge) return;
+      if (file.scanDatagrams < 2) noteScanDatagram(file, s);
+      if (!file.scanning) file.scanning = isScanning(file, detection, eventMs);
     }
   }
 
@@ -99,26 +131,32 @@ export function createTally(detection: DetectionConfig): Tally {
       noteSampling(file, s.samplingRate);
       noteInterface(file, file.tables.vantagePoints.observerOf(s.vantage), s.interface);
 
+      let destination = -1;
       // A denied attempt reached nobody: it is counted, but its destination is not.
       if (!session.deniedCounted) {
         const { destinations } = file.tables;
         const connected = grade >= SESSION_GRADE.connected;
-        const destination = destinations.findOrMake(file.slot, s.server, s.serverAt, connected);
+        destination = destinations.findOrMake(file.slot, s.server, s.serverAt, connected);
         if (destination >= 0) destinations.add(destination, reached, packets, bytes);
       }
-      file.grade = Math.max(file.grade, grade);
-      noteTrial(file.dialogue, before.trial, session.trial);
+      if (!file.tlsSeen && session.replySeen && !session.sampled && showsCertificate(session))
+        file.tlsSeen = true;
       const solid = isSolid(grade, session.half, s);
+      if (solid && !session.sampled) noteMessages(file, before.message, session.message);
+      const proven = provenGrade(file, session);
+      file.grade = Math.max(file.grade, proven);
+      noteTrial(file.dialogue, before.trial, session.trial);
       if (solid && isAccepted(file.dialogue)) {
         file.dialogueProven = true;
         file.grade = Math.max(file.grade, SESSION_GRADE.conversed);
         file.solidGrade = Math.max(file.solidGrade, SESSION_GRADE.conversed);
       }
-      noteWindows(file, session, before, s, eventMs, true);
-      if (solid) noteSolid(file, grade, s);
+      noteWindows(file, session, before, s, destination, eventMs, true);
+      if (solid) noteSolid(file, proven, s);
     },
     rebuild(file, session, before, s, eventMs) {
-      noteWindows(file, session, before, s, eventMs, false);
+      const destination = file.tables.destinations.find(file.slot, s.server, s.serverAt);
+      noteWindows(file, session, before, s, destination, eventMs, false);
     },
   };
 }
@@ -132,6 +170,35 @@ export const bytesOf = (session: Session): number =>
 /** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */
 const tellsBulk = (file: CaseFile, session: Session): boolean =>
   !session.sampled || isAccepted(file.dialogue);
+
+/**
+ * The grade that a session gives to its host: what it proves by itself, or together with others. The one that may have been resumed
+ * proves nothing by itself at a host that uses TLS.
+ */
+export function provenGrade(file: CaseFile, session: Session): number {
+  const { grade, message } = session;
+  if (message < MESSAGE.likely) return grade;
+  if (provesMessages(file.messages)) return SESSION_GRADE.conversed;
+  return message === MESSAGE.unlessResumed && file.tlsSeen ? SESSION_GRADE.connected : grade;
+}
+
+/** Takes what a session of port 25 weighs into the test over several. */
+function noteMessages(file: CaseFile, before: number, now: number): void {
+  noteMessage(file.messages, weightFor(file, before), weightFor(file, now));
+  if (weightFor(file, now) > MESSAGE.likely) file.messageSeen = true;
+  if (provesMessages(file.messages)) file.messagesProven = true;
+}
+
+const weightFor = (file: CaseFile, message: number): number =>
+  message === MESSAGE.unlessResumed && file.tlsSeen ? MESSAGE.unclear : message;
+
+/** A session that counts for `bulk`. Of a sampled one nothing more is known than that it is a connection; see `tellsBulk`. */
+const mayCarryMessage = (file: CaseFile, { sampled }: Session, message: number, grade: number): boolean =>
+  sampled ? grade >= SESSION_GRADE.connected : weightFor(file, message) >= MESSAGE.likely;
+
+/** As much as the envelope of a mail takes, or more. */
+const tellsAddresses = (message: number): boolean =>
+  message >= MESSAGE.envelope && message !== MESSAGE.tlsGreeting;
 
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
 export function isSolid(grade: number, half: boolean, s: Sighting): boolean {
@@ -149,6 +216,18 @@ function noteSolid(file: CaseFile, grade: number, s: Sighting): void {
     file.datagrams = 1;
   } else if (datagram !== file.firstDatagram) {
     file.datagrams = 2;
+  }
+}
+
+/** Counts the datagrams behind `scanning`, as far as it matters: one alone can be forged. */
+function noteScanDatagram(file: CaseFile, s: Sighting): void {
+  if (s.columns === null) return;
+  const datagram = datagramHash(s.columns, s.row) >>> 0;
+  if (file.scanDatagrams === 0) {
+    file.scanDatagram = datagram;
+    file.scanDatagrams = 1;
+  } else if (datagram !== file.scanDatagram) {
+    file.scanDatagrams = 2;
   }
 }
 

@@ -27,6 +27,7 @@ export const FLAGS = [
   'backscatter',
   'flags_unknown',
   'not_effective',
+  'scanning',
 ] as const;
 
 const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;

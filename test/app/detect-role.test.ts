@@ -15,7 +15,7 @@ const session = (fromPort: number, at = 0): Flow => ({
   toPort: 25,
   flags: 'SPAF',
   packets: 20,
-  bytes: 4000,
+  bytes: 6000,
   at,
 });
 const mailMessage = (...flows: Flow[]) => encodeNative(batchOf(sequenced(flows)));

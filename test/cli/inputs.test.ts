@@ -119,7 +119,7 @@ describe.each(Object.entries(CAPTURES))('a %s', (name, bytes) => {
       { version: 'ipfix', src_addr: '10.0.0.1', dst_addr: '192.0.2.25', dst_port: 25, packets: 10 },
     ]);
     const { alerts, summary } = await replay([path]);
-    expect(alerts).toContain('opened 10.0.0.1 conversed');
+    expect(alerts).toContain('opened 10.0.0.1 connected');
     expect(summary).toMatchObject({ datagrams: 1, mail_flows: 1, incidents: 1, dropped: {}, logs: [] });
   });
 });

@@ -67,6 +67,7 @@ describe('policy check', () => {
         'by default: port 25 is a mail port',
         'line 5: the source is no configured sender',
         'by default: blocks from grade conversed on, in mode publish',
+        'by default: a session proves mail from 260 bytes of payload on; over TLS several of 1040 bytes do',
       ],
     });
   });

@@ -199,6 +199,15 @@ describe('the configuration', () => {
     );
   });
 
+  it('says what to set in place of bounds of an earlier version', () => {
+    const old = mistake('detection:\n  conversed: { packets: 12, bytes: 1500 }\n');
+    expect(old).toContain('c.yaml:2: detection.conversed.packets: is gone: grades go by octets of payload');
+    expect(old).toContain('plain_payload_bytes');
+    expect(mistake('detection:\n  conversed: { tls_payload_bytes: 100 }\n')).toContain(
+      'expected plain_payload_bytes <= tls_payload_bytes <= any_payload_bytes',
+    );
+  });
+
   it('says when a file that was asked for does not exist', () => {
     expect(() => loadConfig({ file: join(directory, 'none.yaml') })).toThrow('there is no such file');
   });

@@ -9,7 +9,7 @@ describe('what a running process takes over from a changed configuration', () =>
     const fresh: ConfigInput = {
       networks: { internal: ['192.0.2.0/24'], nat: ['192.0.2.1'] },
       senders: [{ name: 'mail', hosts: ['192.0.2.25'] }],
-      detection: { quiet: '2h', bulk: { sessions: 7 }, conversed: { packets: 3 } },
+      detection: { quiet: '2h', bulk: { sessions: 7 }, conversed: { plain_payload_bytes: 300 } },
       block: { mode: 'publish', ttl: '1h' },
       acl: { targets: [{ name: 'edge', platform: 'cisco-ios' }] },
     };
@@ -20,7 +20,7 @@ describe('what a running process takes over from a changed configuration', () =>
       'networks.internal',
       'networks.nat',
       'senders',
-      'detection.conversed.packets',
+      'detection.conversed.plain_payload_bytes',
       'detection.bulk.sessions',
       'detection.quiet',
       'block.mode',

@@ -40,7 +40,7 @@ describe('the destinations', () => {
           expect(found >= 0).toBe(entry !== undefined);
           if (entry !== undefined) {
             destinations.add(found, sessions, packets, 0);
-            destinations.noteTime(found, false, now);
+            destinations.noteMessage(found, false, now);
             if ((entry.sessions === 0) !== entry.sessions + sessions <= 0) {
               // What changes its list goes to the end of the other.
               known.delete(server);

@@ -142,13 +142,11 @@ describe('a policy that changes while the detector runs', () => {
           from: ROGUE,
           to: OUTSIDE,
           fromPort: 1000 + from + i,
-          packets: 5,
-          bytes: 300,
           at: (from + i) * SECOND,
         }),
       );
     send(...sessions(0, 40));
-    expect(of(ROGUE)?.grade).toBe('connected');
+    expect(of(ROGUE)?.grade).toBe('conversed');
     reload(small(20));
     send(...sessions(40, 41));
     expect(of(ROGUE)?.grade).toBe('bulk');

@@ -40,6 +40,8 @@ const SEED = 7;
 /** The same network behind other routers. */
 const behind = (changes: Partial<Scenario>): Scenario => ({ ...SMALL, ...changes });
 
+const isProvable = (name: string) => !name.includes('refused_bot');
+
 describe('labelled traffic through the whole path', () => {
   it.each<[string, Scenario]>([
     ['v5, in and out', behind({ routers: [{ format: 'v5', egress: true }] })],
@@ -48,7 +50,7 @@ describe('labelled traffic through the whole path', () => {
       'IPFIX, active timeout of 30 minutes',
       behind({ routers: [{ format: 'ipfix' }], activeTimeoutMs: 1_800_000 }),
     ],
-    ['sFlow', behind({ routers: [{ format: 'sflow' }], hours: 0.5 })],
+    ['sFlow', behind({ routers: [{ format: 'sflow' }], hours: 2 })],
     [
       'three routers, asymmetric, clocks days apart, doubled and out of order',
       behind({
@@ -65,11 +67,9 @@ describe('labelled traffic through the whole path', () => {
     const { verdicts } = runScenario(scenario, 1, SEED);
     const [block, alert, naive] = verdicts;
     expect(block.rogue).toBeGreaterThan(4);
-    expect({ missed: block.missed, wrong: block.wrong, blocked: block.blocked }).toEqual({
-      missed: [],
-      wrong: [],
-      blocked: [],
-    });
+    expect({ wrong: block.wrong, blocked: block.blocked }).toEqual({ wrong: [], blocked: [] });
+    // Mail that is refused everywhere looks like the work of a program that verifies addresses: an alert, and no proof.
+    expect(block.missed.filter(isProvable)).toEqual([]);
     expect(alert.missed).toEqual([]);
     // By the clock of the capture: the time that a batch waits.
     expect(block.delays[block.delays.length >> 1]).toBeLessThan(2);
@@ -92,7 +92,8 @@ describe('labelled traffic through the whole path', () => {
     const scenario = behind({ routers: [{ format: 'ipfix', loss: 0.1, restarts: [0.5] }] });
     const [block] = runScenario(scenario, 1, SEED).verdicts;
     expect({ wrong: block.wrong, blocked: block.blocked }).toEqual({ wrong: [], blocked: [] });
-    expect(block.found).toBeGreaterThanOrEqual(block.bound?.expected ?? Number.NaN);
+    const unprovable = block.missed.length - block.missed.filter(isProvable).length;
+    expect(block.found + unprovable).toBeGreaterThanOrEqual(block.bound?.expected ?? Number.NaN);
   });
 });
 

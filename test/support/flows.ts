@@ -88,7 +88,7 @@ export function batchOf(flows: readonly Flow[]): FlowBatch {
     }
     c.fragment_offset[row] = flow.fragmentOffset ?? 0;
     writeWide(c.packets, row, flow.packets ?? 20);
-    writeWide(c.bytes, row, flow.bytes ?? 3000);
+    writeWide(c.bytes, row, flow.bytes ?? 6000);
     if (flow.startAt !== undefined) {
       present |= PRESENT.START;
       writeWide(c.start, row, T0 + flow.startAt);

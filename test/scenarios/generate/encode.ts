@@ -196,12 +196,13 @@ function sample(record: FlowRecord, sampling: number): Buffer {
           u16(1000, 0, 0),
         ])
       : Buffer.from([0, 25, 0, 0, 0, 0, 0, 0]);
-  const frame = Buffer.concat([
-    Buffer.alloc(12, 2),
-    ipPacket(Buffer.from(source.bytes), Buffer.from(destination.bytes), protocol, transport),
-  ]);
+  const packet = ipPacket(Buffer.from(source.bytes), Buffer.from(destination.bytes), protocol, transport);
+  // The length that the whole packet had: of IPv6 its payload's, behind the Ethernet type and four octets.
+  if (source.bytes.length === 16) packet.writeUInt16BE(record.bytes - 40, 6);
+  else packet.writeUInt16BE(record.bytes, 4);
+  const frame = Buffer.concat([Buffer.alloc(12, 2), packet]);
   const inside = record.forward ? INSIDE_IF : OUTSIDE_IF;
-  return flowSample([rawHeader(1, frame, record.bytes + 18)], {
+  return flowSample([rawHeader(1, frame, record.bytes)], {
     rate: sampling,
     input: inside,
     output: inside === INSIDE_IF ? OUTSIDE_IF : INSIDE_IF,
