@@ -1,0 +1,175 @@
+/**
+ * The captures of the mail lab (test/fixtures/mail-lab), replayed through the product and compared with the truth.
+ *
+ * Every host of a capture is one case: a program that does one thing. What counts as blocked is an incident whose block
+ * was ever published. A third of the cases is set aside by their names; no bound was set by what they show.
+ */
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { replayFiles } from '../../src/app/replay.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Grade, Incident } from '../../src/messages/alert.ts';
+import type { TruthCase } from '../e2e/mail-lab/truth.ts';
+
+export const MAIL_LAB = new URL('../fixtures/mail-lab/', import.meta.url).pathname;
+
+export interface LabCase extends TruthCase {
+  /** The highest grade, null when nothing was said of the host. */
+  readonly grade: Grade | null;
+  /** When its block was first published, null when it never was. */
+  readonly blockedAtMs: number | null;
+  /** What it was judged by in the end. */
+  readonly incident: Incident | null;
+}
+
+export interface LabVerdict {
+  readonly capture: string;
+  /** One packet in so many was taken. */
+  readonly sampling: number;
+  /** Which halves the exporter saw. */
+  readonly halves: 'both' | 'forward' | 'reply';
+  readonly cases: readonly LabCase[];
+}
+
+export function readTruth(directory = MAIL_LAB): TruthCase[] {
+  return JSON.parse(gunzipSync(readFileSync(join(directory, 'truth.json.gz'))).toString()) as TruthCase[];
+}
+
+/** Names of the captures, without their endings. */
+export function listCaptures(directory = MAIL_LAB): string[] {
+  const names = readdirSync(directory).filter((name) => name.endsWith('.pcap.gz'));
+  return names.map((name) => name.slice(0, -'.pcap.gz'.length)).sort();
+}
+
+export async function judgeCapture(capture: string, directory = MAIL_LAB): Promise<LabVerdict> {
+  const truth = readTruth(directory);
+  const work = mkdtempSync(join(tmpdir(), 'rogue-smtp-mail-lab-'));
+  const blocked = new Map<string, number>();
+  const newest = new Map<string, Incident>();
+  try {
+    const file = join(work, 'exports.pcap');
+    writeFileSync(file, gunzipSync(readFileSync(join(directory, `${capture}.pcap.gz`))));
+    const { config } = loadConfig({ file: join(directory, 'rogue-smtp.yaml') });
+    await replayFiles([file], config, {
+      onOutcome: async (_, incidents) => {
+        for (const incident of incidents) {
+          newest.set(incident.host, incident);
+          const { state, since } = incident.block;
+          if (state === 'published' && since !== null && !blocked.has(incident.host))
+            blocked.set(incident.host, Date.parse(since));
+        }
+      },
+    });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const halves = capture.endsWith('-forward') ? 'forward' : capture.endsWith('-reply') ? 'reply' : 'both';
+  const sampling = Number(/-1in(\d+)$/.exec(capture)?.[1] ?? 1);
+  const isV5 = capture.includes('-v5');
+  return {
+    capture,
+    sampling,
+    halves,
+    // NetFlow v5 has no IPv6.
+    cases: truth
+      .filter(({ family }) => !(isV5 && family === 6))
+      .map((each) => {
+        const incident = newest.get(each.host) ?? null;
+        return { ...each, grade: incident?.grade ?? null, blockedAtMs: blocked.get(each.host) ?? null, incident };
+      }),
+  };
+}
+
+/** No message of its own: whoever blocks it cuts off an innocent host. */
+export const isInnocent = ({ kind }: TruthCase) => kind === 'innocent' || kind === 'scanner' || kind === 'authorised';
+
+/**
+ * A delivering case whose block was not published before the first session after its second delivering one began; where
+ * packets were sampled, or no session came after it, before the end.
+ */
+export function isMissed(each: LabCase, sampling: number): boolean {
+  if (each.kind !== 'delivering') return false;
+  if (each.blockedAtMs === null) return true;
+  if (sampling > 1) return false;
+  const delivering = each.first.findIndex(
+    ({ delivered }, i) => delivered > 0 && each.first.slice(0, i).some((before) => before.delivered > 0),
+  );
+  const next = delivering < 0 ? undefined : each.first[delivering + 1];
+  return next !== undefined && each.blockedAtMs > Date.parse(next.start);
+}
+
+export interface Count {
+  readonly cases: number;
+  readonly errors: number;
+}
+
+export interface LabSummary {
+  readonly innocent: Count;
+  readonly scanner: Count;
+  readonly authorised: Count;
+  /** Wanted to deliver and was refused before any message: neither verdict is an error; `errors` are the blocked. */
+  readonly refused: Count;
+  readonly delivering: Count;
+}
+
+/** Blocked innocents and missed deliveries among these cases. */
+export function summarise({ cases, sampling }: LabVerdict, chosen: (each: LabCase) => boolean): LabSummary {
+  const count = (kind: LabCase['kind'], isError: (each: LabCase) => boolean): Count => {
+    const those = cases.filter((each) => each.kind === kind && chosen(each));
+    return { cases: those.length, errors: those.filter(isError).length };
+  };
+  const isBlocked = (each: LabCase) => each.blockedAtMs !== null;
+  return {
+    innocent: count('innocent', isBlocked),
+    scanner: count('scanner', isBlocked),
+    authorised: count('authorised', (each) => each.incident !== null),
+    refused: count('refused', isBlocked),
+    delivering: count('delivering', (each) => isMissed(each, sampling)),
+  };
+}
+
+const KINDS = ['innocent', 'scanner', 'authorised', 'refused', 'delivering'] as const;
+
+/** A Markdown table: a line for each capture, errors of cases, tuned and set aside. */
+export function exporterTable(verdicts: readonly LabVerdict[]): string[] {
+  const cell = ({ errors, cases }: Count) => `${errors} of ${cases}`;
+  return [
+    `| exporter | cases | innocent blocked | scanner blocked | authorised named | refused blocked | mail missed |`,
+    '| --- | --- | --: | --: | --: | --: | --: |',
+    ...verdicts.flatMap((verdict) =>
+      [false, true].map((aside) => {
+        const summary = summarise(verdict, (each) => each.aside === aside);
+        return `| ${verdict.capture} | ${aside ? 'set aside' : 'others'} | ${KINDS.map((kind) => cell(summary[kind])).join(' | ')} |`;
+      }),
+    ),
+  ];
+}
+
+/** A Markdown table: a line for each program, errors over all captures given. */
+export function programTable(verdicts: readonly LabVerdict[]): string[] {
+  const programs = [...new Set(verdicts.flatMap(({ cases }) => cases.map(({ program }) => program)))].sort();
+  const sum = (of: readonly Count[]) =>
+    of.reduce((a, b) => ({ cases: a.cases + b.cases, errors: a.errors + b.errors }), { cases: 0, errors: 0 });
+  const cell = ({ errors, cases }: Count) => (cases === 0 ? '' : `${errors} of ${cases}`);
+  return [
+    '| program | no message: blocked | refused: blocked | mail: missed |',
+    '| --- | --: | --: | --: |',
+    ...programs.map((program) => {
+      const summaries = verdicts.map((verdict) => summarise(verdict, (each) => each.program === program));
+      const innocent = sum(summaries.flatMap(({ innocent, scanner, authorised }) => [innocent, scanner, authorised]));
+      const refused = sum(summaries.map((summary) => summary.refused));
+      const delivering = sum(summaries.map((summary) => summary.delivering));
+      return `| ${program} | ${cell(innocent)} | ${cell(refused)} | ${cell(delivering)} |`;
+    }),
+  ];
+}
+
+/** The cases that were judged wrongly, in words. */
+export function errorsOf({ capture, cases, sampling }: LabVerdict): string[] {
+  return cases
+    .filter((each) => (isInnocent(each) && each.blockedAtMs !== null) || isMissed(each, sampling))
+    .map((each) => `${capture}: ${each.kind} ${each.name}${each.aside ? ' (set aside)' : ''}: ${each.grade ?? 'nothing'}, ${each.blockedAtMs === null ? 'not blocked' : 'blocked'}`);
+}
