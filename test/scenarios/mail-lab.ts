@@ -14,6 +14,12 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { Grade, Incident } from '../../src/messages/alert.ts';
 import type { TruthCase } from '../e2e/mail-lab/truth.ts';
 
+/**
+ * The old rule, which counts packets and bytes, fails what the tests assert about innocent hosts and mail: `true` from the
+ * rule on that reads payload.
+ */
+export const PAYLOAD_RULE = false;
+
 export const MAIL_LAB = new URL('../fixtures/mail-lab/', import.meta.url).pathname;
 
 export interface LabCase extends TruthCase {
@@ -78,13 +84,19 @@ export async function judgeCapture(capture: string, directory = MAIL_LAB): Promi
       .filter(({ family }) => !(isV5 && family === 6))
       .map((each) => {
         const incident = newest.get(each.host) ?? null;
-        return { ...each, grade: incident?.grade ?? null, blockedAtMs: blocked.get(each.host) ?? null, incident };
+        return {
+          ...each,
+          grade: incident?.grade ?? null,
+          blockedAtMs: blocked.get(each.host) ?? null,
+          incident,
+        };
       }),
   };
 }
 
 /** No message of its own: whoever blocks it cuts off an innocent host. */
-export const isInnocent = ({ kind }: TruthCase) => kind === 'innocent' || kind === 'scanner' || kind === 'authorised';
+const isInnocent = ({ kind }: TruthCase) =>
+  kind === 'innocent' || kind === 'scanner' || kind === 'authorised';
 
 /**
  * A delivering case whose block was not published before the first session after its second delivering one began; where
@@ -101,7 +113,7 @@ export function isMissed(each: LabCase, sampling: number): boolean {
   return next !== undefined && each.blockedAtMs > Date.parse(next.start);
 }
 
-export interface Count {
+interface Count {
   readonly cases: number;
   readonly errors: number;
 }
@@ -133,37 +145,84 @@ export function summarise({ cases, sampling }: LabVerdict, chosen: (each: LabCas
 
 const KINDS = ['innocent', 'scanner', 'authorised', 'refused', 'delivering'] as const;
 
-/** A Markdown table: a line for each capture, errors of cases, tuned and set aside. */
-export function exporterTable(verdicts: readonly LabVerdict[]): string[] {
-  const cell = ({ errors, cases }: Count) => `${errors} of ${cases}`;
+/** Figures of the rule that counted packets and bytes: what the tables show in brackets. */
+export interface OldRule {
+  /** By capture, then "others" and "set aside". */
+  readonly exporters: Readonly<Record<string, Readonly<Record<string, LabSummary>>>>;
+  readonly programs: Readonly<Record<string, LabSummary>>;
+}
+export const OLD_RULE = new URL('mail-lab-old-rule.json', import.meta.url).pathname;
+
+const GROUPS = [
+  ['others', false],
+  ['set aside', true],
+] as const;
+
+/** Of each capture and group of cases; and of each program, over all captures with the client's half that do not sample. */
+export function tallies(verdicts: readonly LabVerdict[]): OldRule {
+  const group = (verdict: LabVerdict) =>
+    Object.fromEntries(
+      GROUPS.map(([name, aside]) => [name, summarise(verdict, (each) => each.aside === aside)]),
+    );
+  const whole = verdicts.filter(({ halves, sampling }) => halves !== 'reply' && sampling === 1);
+  const programs = [...new Set(whole.flatMap(({ cases }) => cases.map(({ program }) => program)))].sort();
+  const program = (name: string) =>
+    addUp(whole.map((verdict) => summarise(verdict, (each) => each.program === name)));
+  return {
+    exporters: Object.fromEntries(verdicts.map((verdict) => [verdict.capture, group(verdict)])),
+    programs: Object.fromEntries(programs.map((name) => [name, program(name)])),
+  };
+}
+
+function addUp(summaries: readonly LabSummary[]): LabSummary {
+  const sum = (kind: (typeof KINDS)[number]): Count => ({
+    cases: summaries.reduce((total, each) => total + each[kind].cases, 0),
+    errors: summaries.reduce((total, each) => total + each[kind].errors, 0),
+  });
+  return {
+    innocent: sum('innocent'),
+    scanner: sum('scanner'),
+    authorised: sum('authorised'),
+    refused: sum('refused'),
+    delivering: sum('delivering'),
+  };
+}
+
+const HEAD = [
+  'innocent blocked | scanners blocked | authorised named | refused blocked | mail missed |',
+  '--: | --: | --: | --: | --: |',
+];
+
+/** Errors of cases, and in brackets those of the old rule. */
+function cells(now: LabSummary, old: LabSummary | undefined): string {
+  return KINDS.map((kind) => {
+    const { errors, cases } = now[kind];
+    if (cases === 0) return '';
+    return `${errors} of ${cases}${old === undefined ? '' : ` (${old[kind].errors})`}`;
+  }).join(' | ');
+}
+
+/** A Markdown table with two lines for each capture: the cases that were looked at, and those set aside. */
+export function exporterTable(verdicts: readonly LabVerdict[], old: OldRule): string[] {
+  const { exporters } = tallies(verdicts);
   return [
-    `| exporter | cases | innocent blocked | scanner blocked | authorised named | refused blocked | mail missed |`,
-    '| --- | --- | --: | --: | --: | --: | --: |',
-    ...verdicts.flatMap((verdict) =>
-      [false, true].map((aside) => {
-        const summary = summarise(verdict, (each) => each.aside === aside);
-        return `| ${verdict.capture} | ${aside ? 'set aside' : 'others'} | ${KINDS.map((kind) => cell(summary[kind])).join(' | ')} |`;
-      }),
+    `| exporter | cases | ${HEAD[0]}`,
+    `| --- | --- | ${HEAD[1]}`,
+    ...Object.entries(exporters).flatMap(([capture, groups]) =>
+      Object.entries(groups).map(
+        ([name, now]) => `| ${capture} | ${name} | ${cells(now, old.exporters[capture]?.[name])} |`,
+      ),
     ),
   ];
 }
 
-/** A Markdown table: a line for each program, errors over all captures given. */
-export function programTable(verdicts: readonly LabVerdict[]): string[] {
-  const programs = [...new Set(verdicts.flatMap(({ cases }) => cases.map(({ program }) => program)))].sort();
-  const sum = (of: readonly Count[]) =>
-    of.reduce((a, b) => ({ cases: a.cases + b.cases, errors: a.errors + b.errors }), { cases: 0, errors: 0 });
-  const cell = ({ errors, cases }: Count) => (cases === 0 ? '' : `${errors} of ${cases}`);
+/** A Markdown table with a line for each program, over the captures that do not sample. */
+export function programTable(verdicts: readonly LabVerdict[], old: OldRule): string[] {
+  const { programs } = tallies(verdicts);
   return [
-    '| program | no message: blocked | refused: blocked | mail: missed |',
-    '| --- | --: | --: | --: |',
-    ...programs.map((program) => {
-      const summaries = verdicts.map((verdict) => summarise(verdict, (each) => each.program === program));
-      const innocent = sum(summaries.flatMap(({ innocent, scanner, authorised }) => [innocent, scanner, authorised]));
-      const refused = sum(summaries.map((summary) => summary.refused));
-      const delivering = sum(summaries.map((summary) => summary.delivering));
-      return `| ${program} | ${cell(innocent)} | ${cell(refused)} | ${cell(delivering)} |`;
-    }),
+    `| program | ${HEAD[0]}`,
+    `| --- | ${HEAD[1]}`,
+    ...Object.entries(programs).map(([name, now]) => `| ${name} | ${cells(now, old.programs[name])} |`),
   ];
 }
 
@@ -171,5 +230,8 @@ export function programTable(verdicts: readonly LabVerdict[]): string[] {
 export function errorsOf({ capture, cases, sampling }: LabVerdict): string[] {
   return cases
     .filter((each) => (isInnocent(each) && each.blockedAtMs !== null) || isMissed(each, sampling))
-    .map((each) => `${capture}: ${each.kind} ${each.name}${each.aside ? ' (set aside)' : ''}: ${each.grade ?? 'nothing'}, ${each.blockedAtMs === null ? 'not blocked' : 'blocked'}`);
+    .map(
+      (each) =>
+        `${capture}: ${each.kind} ${each.name}${each.aside ? ' (set aside)' : ''}: ${each.grade ?? 'nothing'}, ${each.blockedAtMs === null ? 'not blocked' : 'blocked'}`,
+    );
 }

@@ -6,7 +6,15 @@ import { type Namespaces, SMTP_CLIENT, SMTP_SERVER } from '../namespaces.ts';
 import { collectorAddress, exporterAddress, type Place } from './network.ts';
 
 /** Flows end a second after FIN or RST, after 15 s without a packet, and are told of every minute. */
-export const TIMEOUTS = ['expint=1', 'tcp.fin=1', 'tcp.rst=1', 'maxlife=60', 'tcp=15', 'general=15', 'udp=15'];
+export const TIMEOUTS = [
+  'expint=1',
+  'tcp.fin=1',
+  'tcp.rst=1',
+  'maxlife=60',
+  'tcp=15',
+  'general=15',
+  'udp=15',
+];
 
 const TUNNEL_PORT = 4500;
 const INSIDE = '(net 10.77.0.0/16 or net 2001:db8:77::/64)';
@@ -40,8 +48,18 @@ export const PORT = 2055;
 /** Resolves when all of them, or those named, export; they end with the network. */
 export async function startExporters(network: Namespaces<Place>, names: readonly string[]): Promise<void> {
   // softflowd gets packets from libpcap only when 256 KiB have come together (test/fixtures/README.md).
-  await network.start('router', 'python3', SMTP_SERVER, `sink/198.51.100.1:${TUNNEL_PORT}`).printed(/listening/);
-  network.start('world', 'python3', SMTP_CLIENT, 'stream', '198.51.100.2', '198.51.100.1', String(TUNNEL_PORT));
+  await network
+    .start('router', 'python3', SMTP_SERVER, `sink/198.51.100.1:${TUNNEL_PORT}`)
+    .printed(/listening/);
+  network.start(
+    'world',
+    'python3',
+    SMTP_CLIENT,
+    'stream',
+    '198.51.100.2',
+    '198.51.100.1',
+    String(TUNNEL_PORT),
+  );
   const sinks = EXPORTERS.map((_, n) => `sink/${collectorAddress(n)}:${PORT}`);
   await network.start('collect', 'python3', SMTP_SERVER, ...sinks).printed(/listening/);
   for (const [n, exporter] of EXPORTERS.entries()) {
@@ -68,7 +86,12 @@ export async function startExporters(network: Namespaces<Place>, names: readonly
         nfprobe_version: exporter.version,
         nfprobe_timeouts: TIMEOUTS.join(':'),
       };
-      writeFileSync(`${file}.conf`, Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`).join(''));
+      writeFileSync(
+        `${file}.conf`,
+        Object.entries(settings)
+          .map(([key, value]) => `${key}: ${value}\n`)
+          .join(''),
+      );
       await network.start('router', 'pmacctd', '-f', `${file}.conf`).printed(/Exporting flows/);
     }
   }

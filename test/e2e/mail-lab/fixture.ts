@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { TruthCase } from './truth.ts';
 
-export function writeFixture(from: string, captures: readonly string[], truth: readonly TruthCase[], to: string): void {
+export function writeFixture(
+  from: string,
+  captures: readonly string[],
+  truth: readonly TruthCase[],
+  to: string,
+): void {
   mkdirSync(to, { recursive: true });
   // Node writes no time into the header: the same input gives the same bytes.
   const pack = (bytes: Uint8Array) => gzipSync(bytes, { level: 9 });

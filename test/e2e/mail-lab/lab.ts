@@ -9,12 +9,12 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespaces } from '../namespaces.ts';
-import { type Case, CASES, caseAddress } from './cases.ts';
+import type { Case } from './cases.ts';
 import { EXPORTERS, PORT, startExporters } from './exporters.ts';
 import { exporterAddress, openMailNetwork, type Place } from './network.ts';
 import type { Session } from './packets.ts';
 import { readSessions } from './packets.ts';
-import { preparePrograms, type Programs } from './programs.ts';
+import type { Programs } from './programs.ts';
 import { type CaseRun, runCases } from './run-cases.ts';
 import { allServerAddresses, serverAddress, smallServers } from './topology.ts';
 
@@ -28,20 +28,35 @@ export interface LabResult {
 /** Writes EXPORTER.pcap for each exporter, and packets.pcap, into `out`. */
 export async function runLab(
   out: string,
+  programs: Programs,
   chosen: readonly Case[],
   exporters: readonly string[],
   atOnce: number,
   say: (line: string) => void,
 ): Promise<LabResult> {
   mkdirSync(out, { recursive: true });
-  const programs = preparePrograms();
   const network = openMailNetwork(['198.51.100.2', ...allServerAddresses()]);
   try {
     const logs = await startServers(network, programs);
     const exports = join(out, 'exports.pcap');
     const packets = join(out, 'packets.pcap');
     const observe = (place: Place, device: string, file: string, filter: string) =>
-      network.start(place, 'tcpdump', '-Z', 'root', '-i', device, '-s', '0', '-B', '16384', '-U', '-w', file, filter);
+      network.start(
+        place,
+        'tcpdump',
+        '-Z',
+        'root',
+        '-i',
+        device,
+        '-s',
+        '0',
+        '-B',
+        '16384',
+        '-U',
+        '-w',
+        file,
+        filter,
+      );
     const observers = [
       observe('collect', 'eth0', exports, `udp dst port ${PORT}`),
       observe('router', 'wan0', packets, 'tcp port 25'),
@@ -64,9 +79,13 @@ function split(exports: string, out: string, exporters: readonly string[]): void
   for (const [n, { name }] of EXPORTERS.entries()) {
     if (!exporters.includes(name)) continue;
     const target = join(out, `${name}.pcap`);
-    execFileSync('tcpdump', ['-Z', 'root', '-n', '-r', exports, '-w', target, 'src', 'host', exporterAddress(n)], {
-      stdio: 'ignore',
-    });
+    execFileSync(
+      'tcpdump',
+      ['-Z', 'root', '-n', '-r', exports, '-w', target, 'src', 'host', exporterAddress(n)],
+      {
+        stdio: 'ignore',
+      },
+    );
   }
 }
 
@@ -85,7 +104,14 @@ async function startServers(network: Namespaces<Place>, programs: Programs): Pro
   cpSync(programs.certificates, certificates, { recursive: true });
   const small = join(directory, 'deliveries');
   writeFileSync(small, '');
-  const servers = network.start('world', 'python3', join(here, 'servers.py'), certificates, small, ...smallServers());
+  const servers = network.start(
+    'world',
+    'python3',
+    join(here, 'servers.py'),
+    certificates,
+    small,
+    ...smallServers(),
+  );
   const both = (name: string) => ([4, 6] as const).map((family) => serverAddress(name, family));
   const postfix = [
     `inet_interfaces = ${both('postfix').join(', ')}`,
@@ -113,8 +139,16 @@ async function startServers(network: Namespaces<Place>, programs: Programs): Pro
   await sleep(3000);
   agents.failure.catch(() => undefined);
   for (const name of ['postfix', 'exim', 'chain']) {
-    const said = network.run('world', 'sh', '-c', `(sleep 0.5; echo QUIT) | nc -w 2 ${serverAddress(name, 4)} 25; true`);
-    if (!said.startsWith('220')) throw new Error(`${name} does not greet: ${said} ${agents.output()} ${readFileSync(join(directory, "postfix/mail.log"), "utf8")}`);
+    const said = network.run(
+      'world',
+      'sh',
+      '-c',
+      `(sleep 0.5; echo QUIT) | nc -w 2 ${serverAddress(name, 4)} 25; true`,
+    );
+    if (!said.startsWith('220'))
+      throw new Error(
+        `${name} does not greet: ${said} ${agents.output()} ${readFileSync(join(directory, 'postfix/mail.log'), 'utf8')}`,
+      );
   }
   return { small, postfix: join(directory, 'postfix/mail.log'), exim: join(directory, 'exim/mainlog') };
 }
@@ -142,5 +176,3 @@ function readDeliveries({ small, postfix, exim }: Logs): LabResult['deliveries']
   }
   return list;
 }
-
-export { CASES, caseAddress };

@@ -74,10 +74,10 @@ def with_pyopenssl(address):
     peer = socket.socket(family)
     peer.connect((address, 25))
     file = peer.makefile("rb")
-    file.readline()
-    peer.sendall(b"EHLO pc-17.example.org\r\n")
-    while file.readline()[3:4] == b"-":
-        pass
+    for command in (b"", b"EHLO pc-17.example.org\r\n"):
+        peer.sendall(command)
+        while file.readline()[3:4] == b"-":
+            pass
     peer.sendall(b"STARTTLS\r\n")
     file.readline()
     tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), peer)

@@ -24,6 +24,8 @@ if (action === 'check') {
         secure.end('QUIT\r\n');
       });
       secure.on('data', () => undefined);
+      // Some servers reset instead of closing.
+      secure.on('error', () => undefined);
     }
   });
 } else {

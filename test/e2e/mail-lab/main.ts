@@ -1,27 +1,75 @@
 /**
- * Runs the mail lab by hand.   npm run mail-lab -- [--only PATTERN] [--out DIRECTORY] [--at-once N]
+ * Runs the mail lab by hand, as root.
+ *
+ *   npm run mail-lab -- --fetch                 fetches the programs that Debian's packages do not bring to the PATH
+ *   npm run mail-lab -- [--only PATTERN] [--out DIRECTORY] [--at-once N]
+ *   npm run mail-lab -- --samples 1000 [--seconds 900] [--from DIRECTORY]    plays the recorded sessions to samplers, too
+ *   npm run mail-lab -- --write                 all of that, and puts the captures into test/fixtures/mail-lab
+ *
+ * `--from` takes what an earlier run left in a directory instead of running the cases again.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { MAIL_LAB } from '../../scenarios/mail-lab.ts';
 import { CASES } from './cases.ts';
 import { EXPORTERS } from './exporters.ts';
+import { writeFixture } from './fixture.ts';
 import { runLab } from './lab.ts';
-import { makeTruth } from './truth.ts';
+import { fetchPrograms, preparePrograms } from './programs.ts';
+import { runSamplers, SAMPLERS } from './sampled.ts';
+import { makeTruth, type TruthCase } from './truth.ts';
 
 const { values } = parseArgs({
   options: {
+    fetch: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     out: { type: 'string', default: 'mail-lab-out' },
-    'at-once': { type: 'string', default: '8' },
+    from: { type: 'string' },
+    'at-once': { type: 'string', default: '20' },
+    samples: { type: 'string' },
+    seconds: { type: 'string', default: '900' },
+    write: { type: 'boolean', default: false },
   },
 });
-const only = new RegExp(values.only);
-const chosen = CASES.filter(({ name }) => only.test(name));
-mkdirSync(values.out, { recursive: true });
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const result = await runLab(values.out, chosen, EXPORTERS.map(({ name }) => name), Number(values['at-once']), say);
-writeFileSync(join(values.out, 'runs.json'), JSON.stringify(result.runs, null, 1));
-const truth = makeTruth(chosen, result);
-writeFileSync(join(values.out, 'truth.json'), JSON.stringify(truth, null, 1));
+
+async function run(out: string): Promise<TruthCase[]> {
+  const programs = preparePrograms();
+  const only = new RegExp(values.only);
+  // A case names its programs as variables of the shell: those that are not there leave it out.
+  const lacks = (script: string) =>
+    [...script.matchAll(/\$([A-Z][A-Z_]{2,})/g)].some(([, name]) => !(name in programs.environment));
+  const chosen = CASES.filter((each) => only.test(each.name));
+  const runnable = chosen.filter((each) => !lacks(each.run));
+  if (runnable.length < chosen.length)
+    say(`left out for want of programs: ${chosen.length - runnable.length} cases`);
+  const exporters = EXPORTERS.map(({ name }) => name);
+  const result = await runLab(out, programs, runnable, exporters, Number(values['at-once']), say);
+  writeFileSync(join(out, 'runs.json'), JSON.stringify(result.runs, null, 1));
+  const truth = makeTruth(runnable, result);
+  writeFileSync(join(out, 'truth.json'), JSON.stringify(truth));
+  return truth;
+}
+
+async function main(): Promise<void> {
+  if (values.fetch) return fetchPrograms();
+  const out = values.from ?? values.out;
+  const truth =
+    values.from === undefined
+      ? await run(out)
+      : (JSON.parse(readFileSync(join(out, 'truth.json'), 'utf8')) as TruthCase[]);
+  const captures = EXPORTERS.map(({ name }) => name);
+  const samples = values.samples ?? (values.write ? '1000' : undefined);
+  if (samples !== undefined) {
+    const clients = truth.filter(({ sessions }) => sessions > 0).map(({ host }) => host);
+    const packets = join(out, 'packets.pcap');
+    const amount = { sessions: Number(samples), seconds: Number(values.seconds) };
+    say(await runSamplers({ packets, clients, out, ...amount }, say));
+    captures.push(...SAMPLERS.map(({ name }) => name));
+  }
+  if (values.write) writeFixture(out, captures, truth, MAIL_LAB);
+}
+
+await main();

@@ -10,7 +10,6 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { ip, type Namespaces, openNamespaces } from '../namespaces.ts';
 
 const PLACES = ['router', 'world', 'collect'] as const;
@@ -19,11 +18,13 @@ export type Place = (typeof PLACES)[number];
 /** 203.0.113.(8n+1) is where exporter n sends from, the address after it is where it sends to. */
 export const exporterAddress = (n: number) => `203.0.113.${8 * n + 1}`;
 export const collectorAddress = (n: number) => `203.0.113.${8 * n + 2}`;
-export const EXPORTERS_AT_MOST = 30;
+const EXPORTERS_AT_MOST = 30;
 
 export interface Wire {
   readonly delayMs: number;
   readonly loss: number;
+  /** Of the host's interface. */
+  readonly mtu: number;
 }
 
 export interface CaseNetwork {
@@ -88,6 +89,7 @@ export async function openCase(
     cable(host, 'eth0', between, 'left');
     cable(between, 'right', router, place);
     const isV6 = address.includes(':');
+    ip('-n', host, 'link', 'set', 'eth0', 'mtu', String(wire.mtu));
     inside(host, 'sysctl', '-qw', `net.ipv4.tcp_timestamps=${timestamps ? 1 : 0}`);
     if (isV6) {
       ip('-n', host, 'addr', 'add', `${address}/128`, 'dev', 'eth0', 'nodad');
@@ -107,11 +109,4 @@ export async function openCase(
     await namespaces.close();
     throw error;
   }
-}
-
-export function compileDelayLink(directory: string): string {
-  const binary = join(directory, 'delay-link');
-  const source = new URL('delay-link.c', import.meta.url).pathname;
-  execFileSync('gcc', ['-O2', '-Wall', '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
-  return binary;
 }

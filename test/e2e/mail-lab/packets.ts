@@ -81,10 +81,16 @@ function note(frame: Buffer, timeMs: number, open: Map<string, Open>, sessions: 
   const flags = frame[tcp + 13];
   const headerBytes = tcp - 14 + (frame[tcp + 12] >> 4) * 4;
   const payload = ipBytes - headerBytes;
-  const key = forward ? `${source} ${sourcePort} ${destination}` : `${destination} ${destinationPort} ${source}`;
+  const key = forward
+    ? `${source} ${sourcePort} ${destination}`
+    : `${destination} ${destinationPort} ${source}`;
   const isSyn = (flags & 0x12) === 0x02;
   let session = open.get(key);
-  if (forward && isSyn && (session === undefined || session.forwardNext !== sequence + 1 || session.forward.payload > 0)) {
+  if (
+    forward &&
+    isSyn &&
+    (session === undefined || session.forwardNext !== sequence + 1 || session.forward.payload > 0)
+  ) {
     session = {
       client: source,
       server: destination,

@@ -10,8 +10,11 @@ import type { Programs } from './programs.ts';
 import { serverAddress } from './topology.ts';
 
 const WIRES: Readonly<Record<Case['path'], Wire>> = {
-  '20ms': { delayMs: 20, loss: 0 },
-  lossy: { delayMs: 20, loss: 0.015 },
+  '20ms': { delayMs: 20, loss: 0, mtu: 1500 },
+  near: { delayMs: 0.5, loss: 0, mtu: 1500 },
+  far: { delayMs: 120, loss: 0, mtu: 1500 },
+  tunnel: { delayMs: 20, loss: 0, mtu: 1400 },
+  lossy: { delayMs: 20, loss: 0.015, mtu: 1500 },
 };
 const RUN_WITHIN_S = 150;
 const HERE = new URL('.', import.meta.url).pathname;

@@ -58,7 +58,13 @@ export async function runSamplers(run: SampledRun, say: (line: string) => void):
   try {
     const [sampler, collect] = PLACES.map((place) => network.name(place));
     // The kernel must not take part: neither with neighbour discovery nor with answers.
-    network.run('sampler', 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
+    network.run(
+      'sampler',
+      'sysctl',
+      '-qw',
+      'net.ipv6.conf.all.disable_ipv6=1',
+      'net.ipv6.conf.default.disable_ipv6=1',
+    );
     cable(sampler, 'play1', sampler, 'port1');
     cable(sampler, 'port2', sampler, 'play2');
     cable(sampler, 'mgmt0', collect, 'eth0');
@@ -67,11 +73,30 @@ export async function runSamplers(run: SampledRun, say: (line: string) => void):
       ip('-n', collect, 'addr', 'add', `${collectorAddress(FIRST + n)}/29`, 'dev', 'eth0');
     }
     const switchOff = await startSwitch(network);
-    const sinks = [...SAMPLERS.keys()].flatMap((n) => Object.values(PORTS).map((port) => `sink/${collectorAddress(FIRST + n)}:${port}`));
+    const sinks = [...SAMPLERS.keys()].flatMap((n) =>
+      Object.values(PORTS).map((port) => `sink/${collectorAddress(FIRST + n)}:${port}`),
+    );
     await network.start('collect', 'python3', SMTP_SERVER, ...sinks).printed(/listening/);
     const exports = join(run.out, 'sampled-exports.pcap');
-    const filter = Object.values(PORTS).map((port) => `udp dst port ${port}`).join(' or ');
-    const observer = network.start('collect', 'tcpdump', '-Z', 'root', '-i', 'eth0', '-s', '0', '-B', '32768', '-U', '-w', exports, filter);
+    const filter = Object.values(PORTS)
+      .map((port) => `udp dst port ${port}`)
+      .join(' or ');
+    const observer = network.start(
+      'collect',
+      'tcpdump',
+      '-Z',
+      'root',
+      '-i',
+      'eth0',
+      '-s',
+      '0',
+      '-B',
+      '32768',
+      '-U',
+      '-w',
+      exports,
+      filter,
+    );
     await observer.printed(/listening on/);
     const ends: { atMs: number; end: () => Promise<void> | void }[] = [];
     for (const [n, each] of SAMPLERS.entries()) {
@@ -79,7 +104,15 @@ export async function runSamplers(run: SampledRun, say: (line: string) => void):
       ends.push({ atMs: each.share * run.seconds * 1000, end: running });
     }
     const player = new URL('replay-sessions.py', import.meta.url).pathname;
-    const args = [run.packets, 'play1', 'play2', String(run.sessions), String(run.seconds), '1', ...run.clients];
+    const args = [
+      run.packets,
+      'play1',
+      'play2',
+      String(run.sessions),
+      String(run.seconds),
+      '1',
+      ...run.clients,
+    ];
     const playing = network.start('sampler', 'python3', player, ...args);
     await playing.printed(/ready/);
     const begin = Date.now();
@@ -97,7 +130,11 @@ export async function runSamplers(run: SampledRun, say: (line: string) => void):
     await observer.stop();
     for (const [n, { name }] of SAMPLERS.entries()) {
       const target = join(run.out, `${name}.pcap`);
-      execFileSync('tcpdump', ['-Z', 'root', '-n', '-r', exports, '-w', target, 'src', 'host', exporterAddress(FIRST + n)], { stdio: 'ignore' });
+      execFileSync(
+        'tcpdump',
+        ['-Z', 'root', '-n', '-r', exports, '-w', target, 'src', 'host', exporterAddress(FIRST + n)],
+        { stdio: 'ignore' },
+      );
     }
     return playing.output();
   } finally {
@@ -112,12 +149,35 @@ async function startSwitch(network: Namespaces<Place>): Promise<(...args: string
   const run = (...args: string[]) => network.run('sampler', env[0], ...env.slice(1), ...args);
   run('ovsdb-tool', 'create', `${directory}/conf.db`, '/usr/share/openvswitch/vswitch.ovsschema');
   const start = (...args: string[]): Running => network.start('sampler', env[0], ...env.slice(1), ...args);
-  start('ovsdb-server', `${directory}/conf.db`, `--remote=punix:${directory}/db.sock`, '--pidfile', `--unixctl=${directory}/ovsdb.ctl`);
+  start(
+    'ovsdb-server',
+    `${directory}/conf.db`,
+    `--remote=punix:${directory}/db.sock`,
+    '--pidfile',
+    `--unixctl=${directory}/ovsdb.ctl`,
+  );
   await sleep(1000);
-  const control = (...args: string[]) => run('ovs-vsctl', '--timeout=10', `--db=unix:${directory}/db.sock`, ...args);
+  const control = (...args: string[]) =>
+    run('ovs-vsctl', '--timeout=10', `--db=unix:${directory}/db.sock`, ...args);
   control('--no-wait', 'init');
   start('ovs-vswitchd', `unix:${directory}/db.sock`, '--pidfile', `--unixctl=${directory}/vswitchd.ctl`);
-  control('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev', '--', 'add-port', 'br0', 'port1', '--', 'add-port', 'br0', 'port2');
+  control(
+    'add-br',
+    'br0',
+    '--',
+    'set',
+    'bridge',
+    'br0',
+    'datapath_type=netdev',
+    '--',
+    'add-port',
+    'br0',
+    'port1',
+    '--',
+    'add-port',
+    'br0',
+    'port2',
+  );
   return control;
 }
 
@@ -133,7 +193,22 @@ async function startSampler(
   const sflow = `${collectorAddress(FIRST + n)}:${PORTS.sflow}`;
   const address = exporterAddress(FIRST + n);
   if (program === 'ovs-sflow') {
-    control('--', 'set', 'bridge', 'br0', 'sflow=@s', '--', '--id=@s', 'create', 'sFlow', 'agent=mgmt0', `targets="${sflow}"`, 'header=128', `sampling=${rate}`, 'polling=30');
+    control(
+      '--',
+      'set',
+      'bridge',
+      'br0',
+      'sflow=@s',
+      '--',
+      '--id=@s',
+      'create',
+      'sFlow',
+      'agent=mgmt0',
+      `targets="${sflow}"`,
+      'header=128',
+      `sampling=${rate}`,
+      'polling=30',
+    );
     return () => {
       control('clear', 'bridge', 'br0', 'sflow');
     };
@@ -141,14 +216,33 @@ async function startSampler(
   if (program === 'softflowd') {
     const limits = TIMEOUTS.flatMap((timeout) => ['-t', timeout]);
     const files = ['-p', `${file}.pid`, '-c', `${file}.ctl`];
-    const args = ['-i', 'play2', '-n', netflow, '-v', '9', '-d', '-s', String(rate), ...limits, ...files, 'tcp'];
+    const args = [
+      '-i',
+      'play2',
+      '-n',
+      netflow,
+      '-v',
+      '9',
+      '-d',
+      '-s',
+      String(rate),
+      ...limits,
+      ...files,
+      'tcp',
+    ];
     const running = network.start('sampler', 'softflowd', ...args);
     await running.printed(/Exporting flows/);
     return () => running.stop();
   }
   const probe =
     program === 'pmacctd'
-      ? { plugins: 'nfprobe', nfprobe_receiver: netflow, nfprobe_source_ip: address, nfprobe_version: '10', nfprobe_timeouts: TIMEOUTS.join(':') }
+      ? {
+          plugins: 'nfprobe',
+          nfprobe_receiver: netflow,
+          nfprobe_source_ip: address,
+          nfprobe_version: '10',
+          nfprobe_timeouts: TIMEOUTS.join(':'),
+        }
       : { plugins: 'sfprobe', sfprobe_receiver: sflow, sfprobe_agentip: address, sfprobe_source_ip: address };
   const settings = {
     daemonize: 'false',
@@ -158,7 +252,12 @@ async function startSampler(
     sampling_rate: String(rate),
     ...probe,
   };
-  writeFileSync(`${file}.conf`, Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`).join(''));
+  writeFileSync(
+    `${file}.conf`,
+    Object.entries(settings)
+      .map(([key, value]) => `${key}: ${value}\n`)
+      .join(''),
+  );
   const running = network.start('sampler', 'pmacctd', '-f', `${file}.conf`);
   await sleep(1500);
   return () => running.stop();

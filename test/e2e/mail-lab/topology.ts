@@ -4,8 +4,8 @@
 const v4 = (n: number) => `198.51.100.${n}`;
 const v6 = (n: number) => `2001:db8:ffff::${n.toString(16)}`;
 
-export const POSTFIX = 10;
-export const EXIM = 11;
+const POSTFIX = 10;
+const EXIM = 11;
 
 /** Behaviours are those of servers.py. */
 const SMALL_SERVERS: Readonly<Record<string, readonly [number, string]>> = {
@@ -32,14 +32,19 @@ const SMALL_SERVERS: Readonly<Record<string, readonly [number, string]>> = {
 
 /** Thirty servers for scans: every third offers TLS with a chain. */
 const SCANNED_FROM = 60;
-export const SCANNED = 30;
+const SCANNED = 30;
 
-export const SERVERS: ReadonlyMap<string, number> = new Map([
+/** Servers that refuse every recipient, for bots that try them all. */
+const REFUSING_FROM = 100;
+const REFUSING = 24;
+
+const SERVERS: ReadonlyMap<string, number> = new Map([
   ['postfix', POSTFIX],
   ['exim', EXIM],
   ...Object.entries(SMALL_SERVERS).map(([name, [n]]): [string, number] => [name, n]),
   ['closed', 50],
   ...Array.from({ length: SCANNED }, (_, i): [string, number] => [`mx${i}`, SCANNED_FROM + i]),
+  ...Array.from({ length: REFUSING }, (_, i): [string, number] => [`no${i}`, REFUSING_FROM + i]),
 ]);
 
 export function serverAddress(name: string, family: 4 | 6): string {
@@ -52,12 +57,24 @@ export const allServerAddresses = (): string[] => [...SERVERS.values()].flatMap(
 
 /** The arguments of servers.py after its files. */
 export function smallServers(): string[] {
-  const listed = Object.entries(SMALL_SERVERS).map(([name, [n, behaviours]]) => [name, n, behaviours] as const);
+  const listed = Object.entries(SMALL_SERVERS).map(
+    ([name, [n, behaviours]]) => [name, n, behaviours] as const,
+  );
   const scanned = Array.from(
     { length: SCANNED },
-    (_, i) => [`mx${i}`, SCANNED_FROM + i, i % 3 === 0 ? 'cert:chain' : i % 3 === 1 ? 'cert:small' : 'long-greeting'] as const,
+    (_, i) =>
+      [
+        `mx${i}`,
+        SCANNED_FROM + i,
+        i % 3 === 0 ? 'cert:chain' : i % 3 === 1 ? 'cert:small' : 'long-greeting',
+      ] as const,
   );
-  return [...listed, ...scanned].flatMap(([name, n, behaviours]) =>
+  const refusing = Array.from(
+    { length: REFUSING },
+    (_, i) =>
+      [`no${i}`, REFUSING_FROM + i, `cert:chain,${i % 2 === 0 ? 'refuse-rcpt' : 'refuse-mail'}`] as const,
+  );
+  return [...listed, ...scanned, ...refusing].flatMap(([name, n, behaviours]) =>
     [v4(n), v6(n)].map((address) => `${name}=${behaviours}@${address}`),
   );
 }

@@ -1,10 +1,10 @@
 /** What the hosts of the lab really did, case by case. */
 
-import { type Case, CASES, caseAddress, isHeldOut, type Kind, type Security } from './cases.ts';
+import { CASES, type Case, caseAddress, isHeldOut, type Kind, type Security } from './cases.ts';
 import type { LabResult } from './lab.ts';
 import type { Half, Session } from './packets.ts';
 
-export interface TruthSession {
+interface TruthSession {
   readonly start: string;
   readonly ms: number;
   readonly server: string;
@@ -89,6 +89,8 @@ function describe(session: Session, deliveries: readonly { readonly timeMs: numb
     hello: session.hello,
     handshake: session.handshake,
     // Agents' logs are exact to the second.
-    delivered: deliveries.filter(({ timeMs }) => timeMs >= session.startMs - 1000 && timeMs <= session.endMs + 500).length,
+    delivered: deliveries.filter(
+      ({ timeMs }) => timeMs >= session.startMs - 1000 && timeMs <= session.endMs + 500,
+    ).length,
   };
 }

@@ -1,0 +1,66 @@
+/**
+ * Real programs through real exporters (test/fixtures/mail-lab): who is blocked, and who is not.
+ *
+ * `npm run mail-lab:report` prints the tables; README.md has them with the figures of the old rule.
+ */
+
+import { describe, expect, it } from 'vitest';
+import {
+  errorsOf,
+  isMissed,
+  judgeCapture,
+  listCaptures,
+  PAYLOAD_RULE,
+  readTruth,
+  summarise,
+} from './mail-lab.ts';
+
+/** Of the delivering cases, after their second delivery, unsampled. */
+const MISSED_AT_MOST = 0.02;
+
+const truth = readTruth();
+const captures = listCaptures();
+
+describe('the mail lab', () => {
+  it('holds enough cases of each kind, and a third of them is set aside', () => {
+    const count = (kind: string) => truth.filter((each) => each.kind === kind).length;
+    expect(count('innocent')).toBeGreaterThanOrEqual(60);
+    expect(count('delivering')).toBeGreaterThanOrEqual(60);
+    const aside = truth.filter(({ aside }) => aside).length / truth.length;
+    expect(aside).toBeGreaterThan(0.25);
+    expect(aside).toBeLessThan(0.45);
+  });
+
+  it('knows of every case that its packets and the servers agree with its kind', () => {
+    for (const { name, kind, sessions, deliveries } of truth) {
+      expect(sessions, name).toBeGreaterThan(0);
+      if (kind === 'delivering') expect(deliveries, name).toBeGreaterThan(1);
+      if (kind === 'innocent' || kind === 'refused') expect(deliveries, name).toBe(0);
+    }
+  });
+
+  it.each(captures)('%s: authorised servers are silent', async (capture) => {
+    const verdict = await judgeCapture(capture);
+    const all = summarise(verdict, () => true);
+    expect(all.authorised.errors).toBe(0);
+    // An exporter that sees only replies proves nothing that is blocked by itself.
+    if (verdict.halves === 'reply')
+      expect(verdict.cases.filter(({ blockedAtMs }) => blockedAtMs !== null)).toEqual([]);
+  });
+
+  it.runIf(PAYLOAD_RULE).each(captures)('%s: no host is blocked that sent no message', async (capture) => {
+    const verdict = await judgeCapture(capture);
+    const errors = errorsOf({ ...verdict, cases: verdict.cases.filter(({ kind }) => kind !== 'delivering') });
+    expect(errors).toEqual([]);
+  });
+
+  const unsampled = captures.filter((name) => !/-1in\d+$|-reply$/.test(name));
+  it.runIf(PAYLOAD_RULE).each(unsampled)('%s: mail is found by its second delivery', async (capture) => {
+    const verdict = await judgeCapture(capture);
+    for (const aside of [false, true]) {
+      const delivering = verdict.cases.filter((each) => each.kind === 'delivering' && each.aside === aside);
+      const missed = delivering.filter((each) => isMissed(each, verdict.sampling)).map(({ name }) => name);
+      expect(missed.length, missed.join()).toBeLessThanOrEqual(MISSED_AT_MOST * delivering.length);
+    }
+  });
+});
