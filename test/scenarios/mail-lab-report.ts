@@ -14,7 +14,7 @@ import {
   listCaptures,
   MAIL_LAB,
   OLD_RULE,
-  type OldRule,
+  oldRule,
   programTable,
   tallies,
 } from './mail-lab.ts';
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   const verdicts = [];
   for (const capture of listCaptures(directory)) verdicts.push(await judgeCapture(capture, directory));
   if (values['as-old']) writeFileSync(OLD_RULE, `${JSON.stringify(tallies(verdicts), null, 1)}\n`);
-  const old = JSON.parse(readFileSync(OLD_RULE, 'utf8')) as OldRule;
+  const old = oldRule();
   const tables = [...exporterTable(verdicts, old), '', ...programTable(verdicts, old)].join('\n');
   process.stdout.write(`${tables}\n`);
   if (values.errors) process.stdout.write(`\n${verdicts.flatMap(errorsOf).join('\n')}\n`);

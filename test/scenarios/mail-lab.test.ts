@@ -9,6 +9,7 @@ import {
   errorsOf,
   isMissed,
   judgeCapture,
+  type LabVerdict,
   listCaptures,
   PAYLOAD_RULE,
   readTruth,
@@ -20,6 +21,13 @@ const MISSED_AT_MOST = 0.02;
 
 const truth = readTruth();
 const captures = listCaptures();
+const judged = new Map<string, Promise<LabVerdict>>();
+
+function verdictOf(capture: string): Promise<LabVerdict> {
+  const verdict = judged.get(capture) ?? judgeCapture(capture);
+  judged.set(capture, verdict);
+  return verdict;
+}
 
 describe('the mail lab', () => {
   it('holds enough cases of each kind, and a third of them is set aside', () => {
@@ -40,7 +48,7 @@ describe('the mail lab', () => {
   });
 
   it.each(captures)('%s: authorised servers are silent', async (capture) => {
-    const verdict = await judgeCapture(capture);
+    const verdict = await verdictOf(capture);
     const all = summarise(verdict, () => true);
     expect(all.authorised.errors).toBe(0);
     // An exporter that sees only replies proves nothing that is blocked by itself.
@@ -49,14 +57,14 @@ describe('the mail lab', () => {
   });
 
   it.runIf(PAYLOAD_RULE).each(captures)('%s: no host is blocked that sent no message', async (capture) => {
-    const verdict = await judgeCapture(capture);
+    const verdict = await verdictOf(capture);
     const errors = errorsOf({ ...verdict, cases: verdict.cases.filter(({ kind }) => kind !== 'delivering') });
     expect(errors).toEqual([]);
   });
 
   const unsampled = captures.filter((name) => !/-1in\d+$|-reply$/.test(name));
   it.runIf(PAYLOAD_RULE).each(unsampled)('%s: mail is found by its second delivery', async (capture) => {
-    const verdict = await judgeCapture(capture);
+    const verdict = await verdictOf(capture);
     for (const aside of [false, true]) {
       const delivering = verdict.cases.filter((each) => each.kind === 'delivering' && each.aside === aside);
       const missed = delivering.filter((each) => isMissed(each, verdict.sampling)).map(({ name }) => name);

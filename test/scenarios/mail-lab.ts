@@ -152,6 +152,7 @@ export interface OldRule {
   readonly programs: Readonly<Record<string, LabSummary>>;
 }
 export const OLD_RULE = new URL('mail-lab-old-rule.json', import.meta.url).pathname;
+export const oldRule = () => JSON.parse(readFileSync(OLD_RULE, 'utf8')) as OldRule;
 
 const GROUPS = [
   ['others', false],
