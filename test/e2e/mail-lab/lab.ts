@@ -9,7 +9,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Namespaces } from '../namespaces.ts';
-import type { Case } from './cases.ts';
+import type { Case } from './cases/case.ts';
 import { EXPORTERS, PORT, startExporters } from './exporters.ts';
 import { exporterAddress, openMailNetwork, type Place } from './network.ts';
 import type { Session } from './packets.ts';

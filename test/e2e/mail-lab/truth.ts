@@ -1,6 +1,7 @@
 /** What the hosts of the lab really did, case by case. */
 
-import { CASES, type Case, caseAddress, isHeldOut, type Kind, type Security } from './cases.ts';
+import type { Case } from './cases/case.ts';
+import { CASES, caseAddress, isHeldOut } from './cases.ts';
 import type { LabResult } from './lab.ts';
 import type { Half, Session } from './packets.ts';
 
@@ -21,16 +22,13 @@ interface TruthSession {
   readonly delivered: number;
 }
 
-export interface TruthCase {
+type Described = Pick<
+  Case,
+  'name' | 'program' | 'kind' | 'security' | 'server' | 'family' | 'timestamps' | 'path'
+>;
+
+export interface TruthCase extends Described {
   readonly host: string;
-  readonly name: string;
-  readonly program: string;
-  readonly kind: Kind;
-  readonly security: Security;
-  readonly server: string;
-  readonly family: 4 | 6;
-  readonly timestamps: boolean;
-  readonly path: string;
   /** Set aside: no bound may be set by what this case shows. */
   readonly aside: boolean;
   readonly sessions: number;
