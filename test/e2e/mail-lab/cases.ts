@@ -44,3 +44,8 @@ export function caseAddress(index: number): string {
     ? `2001:db8:77::${(index + 0x100).toString(16)}`
     : `10.77.${1 + Math.floor(index / 200)}.${10 + (index % 200)}`;
 }
+
+/** One case in nine, by its name: those that are sampled for long. */
+export function isLong(name: string): boolean {
+  return createHash('sha256').update(name).digest()[1] % 9 === 0;
+}

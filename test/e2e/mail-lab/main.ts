@@ -3,7 +3,8 @@
  *
  *   npm run mail-lab -- --fetch                 fetches the programs that Debian's packages do not bring to the PATH
  *   npm run mail-lab -- [--only PATTERN] [--out DIRECTORY] [--at-once N]
- *   npm run mail-lab -- --samples 1000 [--seconds 900] [--from DIRECTORY]    plays the recorded sessions to samplers, too
+ *   npm run mail-lab -- --samples 700 --long-samples 4500 [--seconds 900] [--from DIRECTORY]    plays the recorded
+ *                                               sessions to samplers, too: so many of each case, and so many of a few
  *   npm run mail-lab -- --write                 all of that, and puts the captures into test/fixtures/mail-lab
  *
  * `--from` takes what an earlier run left in a directory instead of running the cases again.
@@ -13,12 +14,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MAIL_LAB } from '../../scenarios/mail-lab.ts';
-import { CASES } from './cases.ts';
+import { CASES, isLong } from './cases.ts';
 import { EXPORTERS } from './exporters.ts';
 import { writeFixture } from './fixture.ts';
 import { runLab } from './lab.ts';
 import { fetchPrograms, preparePrograms } from './programs.ts';
-import { runSamplers, SAMPLERS } from './sampled.ts';
+import { LONG_SAMPLERS, runSamplers, SAMPLERS } from './sampled.ts';
 import { makeTruth, type TruthCase } from './truth.ts';
 
 const { values } = parseArgs({
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     from: { type: 'string' },
     'at-once': { type: 'string', default: '20' },
     samples: { type: 'string' },
+    'long-samples': { type: 'string' },
     seconds: { type: 'string', default: '900' },
     write: { type: 'boolean', default: false },
   },
@@ -61,14 +63,21 @@ async function main(): Promise<void> {
       ? await run(out)
       : (JSON.parse(readFileSync(join(out, 'truth.json'), 'utf8')) as TruthCase[]);
   const captures = EXPORTERS.map(({ name }) => name);
-  const samples = values.samples ?? (values.write ? '1000' : undefined);
-  if (samples !== undefined) {
-    const clients = truth.filter(({ sessions }) => sessions > 0).map(({ host }) => host);
-    const packets = join(out, 'packets.pcap');
-    const amount = { sessions: Number(samples), seconds: Number(values.seconds) };
-    say(await runSamplers({ packets, clients, out, ...amount }, say));
-    captures.push(...SAMPLERS.map(({ name }) => name));
-  }
+  const sample = async (samplers: typeof SAMPLERS, hosts: readonly TruthCase[], sessions: string) => {
+    const clients = hosts.filter((each) => each.sessions > 0).map(({ host }) => host);
+    const amount = { sessions: Number(sessions), seconds: Number(values.seconds) };
+    say(await runSamplers({ packets: join(out, 'packets.pcap'), clients, out, samplers, ...amount }, say));
+    captures.push(...samplers.map(({ name }) => name));
+  };
+  const samples = values.samples ?? (values.write ? '700' : undefined);
+  if (samples !== undefined) await sample(SAMPLERS, truth, samples);
+  const long = values['long-samples'] ?? (values.write ? '4500' : undefined);
+  if (long !== undefined)
+    await sample(
+      LONG_SAMPLERS,
+      truth.filter(({ name }) => isLong(name)),
+      long,
+    );
   if (values.write) writeFixture(out, captures, truth, MAIL_LAB);
 }
 

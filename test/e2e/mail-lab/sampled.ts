@@ -40,7 +40,14 @@ export const SAMPLERS: readonly Sampler[] = [
   { name: 'ovs-sflow-1in100', program: 'ovs-sflow', rate: 100, share: 0.4 },
   { name: 'pmacctd-sflow-1in1000', program: 'pmacctd-sflow', rate: 1000, share: 1 },
 ];
+/** For few cases and ten times as many sessions: what a rate of 1000 shows of a host that goes on for days. */
+export const LONG_SAMPLERS: readonly Sampler[] = [
+  { name: 'softflowd-v9-long-1in1000', program: 'softflowd', rate: 1000, share: 1 },
+  { name: 'pmacctd-ipfix-long-1in1000', program: 'pmacctd', rate: 1000, share: 1 },
+  { name: 'ovs-sflow-long-1in1000', program: 'ovs-sflow', rate: 1000, share: 1 },
+];
 const FIRST = 12;
+const number = (sampler: Sampler) => FIRST + [...SAMPLERS, ...LONG_SAMPLERS].indexOf(sampler);
 
 export interface SampledRun {
   readonly packets: string;
@@ -49,6 +56,7 @@ export interface SampledRun {
   readonly sessions: number;
   readonly seconds: number;
   readonly out: string;
+  readonly samplers: readonly Sampler[];
 }
 
 /** Writes SAMPLER.pcap for each sampler into `out`. Resolves with what the player says at its end. */
@@ -56,90 +64,88 @@ export async function runSamplers(run: SampledRun, say: (line: string) => void):
   mkdirSync(run.out, { recursive: true });
   const network = openNamespaces('p', PLACES);
   try {
-    const [sampler, collect] = PLACES.map((place) => network.name(place));
-    // The kernel must not take part: neither with neighbour discovery nor with answers.
-    network.run(
-      'sampler',
-      'sysctl',
-      '-qw',
-      'net.ipv6.conf.all.disable_ipv6=1',
-      'net.ipv6.conf.default.disable_ipv6=1',
-    );
-    cable(sampler, 'play1', sampler, 'port1');
-    cable(sampler, 'port2', sampler, 'play2');
-    cable(sampler, 'mgmt0', collect, 'eth0');
-    for (const n of SAMPLERS.keys()) {
-      ip('-n', sampler, 'addr', 'add', `${exporterAddress(FIRST + n)}/29`, 'dev', 'mgmt0');
-      ip('-n', collect, 'addr', 'add', `${collectorAddress(FIRST + n)}/29`, 'dev', 'eth0');
-    }
-    const switchOff = await startSwitch(network);
-    const sinks = [...SAMPLERS.keys()].flatMap((n) =>
-      Object.values(PORTS).map((port) => `sink/${collectorAddress(FIRST + n)}:${port}`),
+    wire(network, run.samplers);
+    const control = await startSwitch(network);
+    const ports = Object.values(PORTS);
+    const sinks = run.samplers.flatMap((each) =>
+      ports.map((port) => `sink/${collectorAddress(number(each))}:${port}`),
     );
     await network.start('collect', 'python3', SMTP_SERVER, ...sinks).printed(/listening/);
     const exports = join(run.out, 'sampled-exports.pcap');
-    const filter = Object.values(PORTS)
-      .map((port) => `udp dst port ${port}`)
-      .join(' or ');
-    const observer = network.start(
-      'collect',
-      'tcpdump',
-      '-Z',
-      'root',
-      '-i',
-      'eth0',
-      '-s',
-      '0',
-      '-B',
-      '32768',
-      '-U',
-      '-w',
-      exports,
-      filter,
-    );
+    const filter = ports.map((port) => `udp dst port ${port}`).join(' or ');
+    const options = ['-Z', 'root', '-i', 'eth0', '-s', '0', '-B', '32768', '-U', '-w', exports];
+    const observer = network.start('collect', 'tcpdump', ...options, filter);
     await observer.printed(/listening on/);
-    const ends: { atMs: number; end: () => Promise<void> | void }[] = [];
-    for (const [n, each] of SAMPLERS.entries()) {
-      const running = await startSampler(network, each, n, switchOff);
-      ends.push({ atMs: each.share * run.seconds * 1000, end: running });
-    }
-    const player = new URL('replay-sessions.py', import.meta.url).pathname;
-    const args = [
-      run.packets,
-      'play1',
-      'play2',
-      String(run.sessions),
-      String(run.seconds),
-      '1',
-      ...run.clients,
-    ];
-    const playing = network.start('sampler', 'python3', player, ...args);
-    await playing.printed(/ready/);
-    const begin = Date.now();
-    const over = playing.failure.catch(() => undefined);
-    for (const { atMs, end } of ends.sort((a, b) => a.atMs - b.atMs)) {
-      if (atMs < run.seconds * 1000) await sleep(Math.max(0, begin + atMs - Date.now()));
-      else {
-        await over;
-        await sleep(3000);
-      }
-      await end();
-      say(`${Math.round((Date.now() - begin) / 1000)} s: a sampler has ended`);
-    }
-    await sleep(1000);
+    const ends: End[] = [];
+    for (const each of run.samplers)
+      ends.push({ atMs: each.share * run.seconds * 1000, end: await startSampler(network, each, control) });
+    const said = await play(network, run, ends, say);
     await observer.stop();
-    for (const [n, { name }] of SAMPLERS.entries()) {
-      const target = join(run.out, `${name}.pcap`);
-      execFileSync(
-        'tcpdump',
-        ['-Z', 'root', '-n', '-r', exports, '-w', target, 'src', 'host', exporterAddress(FIRST + n)],
-        { stdio: 'ignore' },
-      );
+    for (const each of run.samplers) {
+      const target = join(run.out, `${each.name}.pcap`);
+      const from = ['src', 'host', exporterAddress(number(each))];
+      execFileSync('tcpdump', ['-Z', 'root', '-n', '-r', exports, '-w', target, ...from], {
+        stdio: 'ignore',
+      });
     }
-    return playing.output();
+    return said;
   } finally {
     await network.close();
   }
+}
+
+interface End {
+  readonly atMs: number;
+  readonly end: () => Promise<void> | void;
+}
+
+function wire(network: Namespaces<Place>, samplers: readonly Sampler[]): void {
+  const [sampler, collect] = PLACES.map((place) => network.name(place));
+  // The kernel must not take part: neither with neighbour discovery nor with answers.
+  const off = ['all', 'default'].map((each) => `net.ipv6.conf.${each}.disable_ipv6=1`);
+  network.run('sampler', 'sysctl', '-qw', ...off);
+  cable(sampler, 'play1', sampler, 'port1');
+  cable(sampler, 'port2', sampler, 'play2');
+  cable(sampler, 'mgmt0', collect, 'eth0');
+  for (const n of samplers.map(number)) {
+    ip('-n', sampler, 'addr', 'add', `${exporterAddress(n)}/29`, 'dev', 'mgmt0');
+    ip('-n', collect, 'addr', 'add', `${collectorAddress(n)}/29`, 'dev', 'eth0');
+  }
+}
+
+/** Plays the sessions, and ends each sampler at its time. */
+async function play(
+  network: Namespaces<Place>,
+  run: SampledRun,
+  ends: readonly End[],
+  say: (line: string) => void,
+): Promise<string> {
+  const player = new URL('replay-sessions.py', import.meta.url).pathname;
+  const amount = [String(run.sessions), String(run.seconds), '1'];
+  const playing = network.start(
+    'sampler',
+    'python3',
+    player,
+    run.packets,
+    'play1',
+    'play2',
+    ...amount,
+    ...run.clients,
+  );
+  await playing.printed(/ready/);
+  const begin = Date.now();
+  const over = playing.failure.catch(() => undefined);
+  for (const { atMs, end } of [...ends].sort((a, b) => a.atMs - b.atMs)) {
+    if (atMs < run.seconds * 1000) await sleep(Math.max(0, begin + atMs - Date.now()));
+    else {
+      await over;
+      await sleep(3000);
+    }
+    await end();
+    say(`${Math.round((Date.now() - begin) / 1000)} s: a sampler has ended`);
+  }
+  await sleep(1000);
+  return playing.output();
 }
 
 /** A bridge of Open vSwitch in user space; gives what runs its command. */
@@ -184,14 +190,15 @@ async function startSwitch(network: Namespaces<Place>): Promise<(...args: string
 /** Resolves, when it runs, with what ends it. */
 async function startSampler(
   network: Namespaces<Place>,
-  { name, program, rate }: Sampler,
-  n: number,
+  sampler: Sampler,
   control: (...args: string[]) => string,
 ): Promise<() => Promise<void> | void> {
+  const { name, program, rate } = sampler;
+  const n = number(sampler);
   const file = join(network.directory, name);
-  const netflow = `${collectorAddress(FIRST + n)}:${PORTS.netflow}`;
-  const sflow = `${collectorAddress(FIRST + n)}:${PORTS.sflow}`;
-  const address = exporterAddress(FIRST + n);
+  const netflow = `${collectorAddress(n)}:${PORTS.netflow}`;
+  const sflow = `${collectorAddress(n)}:${PORTS.sflow}`;
+  const address = exporterAddress(n);
   if (program === 'ovs-sflow') {
     control(
       '--',
