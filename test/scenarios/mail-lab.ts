@@ -5,8 +5,7 @@
  * was ever published. A third of the cases is set aside by their names; no bound was set by what they show.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { replayFiles } from '../../src/app/replay.ts';
@@ -54,28 +53,21 @@ export function listCaptures(directory = MAIL_LAB): string[] {
 
 export async function judgeCapture(capture: string, directory = MAIL_LAB): Promise<LabVerdict> {
   const truth = readTruth(directory);
-  const work = mkdtempSync(join(tmpdir(), 'rogue-smtp-mail-lab-'));
   const blocked = new Map<string, number>();
   const newest = new Map<string, Incident>();
   const seen = new Set<string>();
-  try {
-    const file = join(work, 'exports.pcap');
-    writeFileSync(file, gunzipSync(readFileSync(join(directory, `${capture}.pcap.gz`))));
-    const { config } = loadConfig({ file: join(directory, 'rogue-smtp.yaml') });
-    await replayFiles([file], config, {
-      onFlows: async (batch) => noteHosts(batch, seen),
-      onOutcome: async (_, incidents) => {
-        for (const incident of incidents) {
-          newest.set(incident.host, incident);
-          const { state, since } = incident.block;
-          if (state === 'published' && since !== null && !blocked.has(incident.host))
-            blocked.set(incident.host, Date.parse(since));
-        }
-      },
-    });
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  const { config } = loadConfig({ file: join(directory, 'rogue-smtp.yaml') });
+  await replayFiles([join(directory, `${capture}.pcap.gz`)], config, {
+    onFlows: async (batch) => noteHosts(batch, seen),
+    onOutcome: async (_, incidents) => {
+      for (const incident of incidents) {
+        newest.set(incident.host, incident);
+        const { state, since } = incident.block;
+        if (state === 'published' && since !== null && !blocked.has(incident.host))
+          blocked.set(incident.host, Date.parse(since));
+      }
+    },
+  });
   const halves = capture.endsWith('-forward') ? 'forward' : capture.endsWith('-reply') ? 'reply' : 'both';
   const sampling = Number(/-1in(\d+)$/.exec(capture)?.[1] ?? 1);
   return {
