@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { replayFiles } from '../../src/app/replay.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { HALF_WAIT_MS } from '../../src/detect/half-sessions.ts';
 import { formatAddress } from '../../src/flow/address.ts';
 import type { FlowBatch } from '../../src/flow/batch.ts';
 import type { Grade, Incident } from '../../src/messages/alert.ts';
@@ -101,18 +102,18 @@ const isInnocent = ({ kind }: TruthCase) =>
   kind === 'innocent' || kind === 'scanner' || kind === 'authorised';
 
 /**
- * A delivering case whose block was not published before the first session after its second delivering one began; where
- * packets were sampled, or no session came after it, before the end.
+ * A delivering case whose block was not published before the first session after its second delivering one had ended, of
+ * which no record can be there by then; where packets were sampled, or no session came after it, before the end. Where
+ * only one half is exported, the detector may wait for the other one.
  */
-export function isMissed(each: LabCase, sampling: number): boolean {
+export function isMissed(each: LabCase, { sampling, halves }: LabVerdict): boolean {
   if (each.kind !== 'delivering') return false;
   if (each.blockedAtMs === null) return true;
   if (sampling > 1) return false;
-  const delivering = each.first.findIndex(
-    ({ delivered }, i) => delivered > 0 && each.first.slice(0, i).some((before) => before.delivered > 0),
-  );
-  const next = delivering < 0 ? undefined : each.first[delivering + 1];
-  return next !== undefined && each.blockedAtMs > Date.parse(next.start);
+  const deliveries = each.first.flatMap(({ delivered }, i) => (delivered > 0 ? [i] : []));
+  const next = deliveries.length < 2 ? undefined : each.first[deliveries[1] + 1];
+  if (next === undefined) return false;
+  return each.blockedAtMs > Date.parse(next.start) + next.ms + (halves === 'both' ? 0 : HALF_WAIT_MS);
 }
 
 interface Count {
@@ -130,9 +131,9 @@ export interface LabSummary {
 }
 
 /** Blocked innocents and missed deliveries among these cases. */
-export function summarise({ cases, sampling }: LabVerdict, chosen: (each: LabCase) => boolean): LabSummary {
+export function summarise(verdict: LabVerdict, chosen: (each: LabCase) => boolean): LabSummary {
   const count = (kind: LabCase['kind'], isError: (each: LabCase) => boolean): Count => {
-    const those = cases.filter((each) => each.kind === kind && chosen(each));
+    const those = verdict.cases.filter((each) => each.kind === kind && chosen(each));
     return { cases: those.length, errors: those.filter(isError).length };
   };
   const isBlocked = (each: LabCase) => each.blockedAtMs !== null;
@@ -141,7 +142,7 @@ export function summarise({ cases, sampling }: LabVerdict, chosen: (each: LabCas
     scanner: count('scanner', isBlocked),
     authorised: count('authorised', (each) => each.incident !== null),
     refused: count('refused', isBlocked),
-    delivering: count('delivering', (each) => isMissed(each, sampling)),
+    delivering: count('delivering', (each) => isMissed(each, verdict)),
   };
 }
 
@@ -230,11 +231,12 @@ export function programTable(verdicts: readonly LabVerdict[], old: OldRule): str
 }
 
 /** The cases that were judged wrongly, in words. */
-export function errorsOf({ capture, cases, sampling }: LabVerdict): string[] {
-  return cases
-    .filter((each) => (isInnocent(each) && each.blockedAtMs !== null) || isMissed(each, sampling))
-    .map(
-      (each) =>
-        `${capture}: ${each.kind} ${each.name}${each.aside ? ' (set aside)' : ''}: ${each.grade ?? 'nothing'}, ${each.blockedAtMs === null ? 'not blocked' : 'blocked'}`,
-    );
+export function errorsOf(verdict: LabVerdict): string[] {
+  const isError = (each: LabCase) =>
+    (isInnocent(each) && each.blockedAtMs !== null) || isMissed(each, verdict);
+  return verdict.cases.filter(isError).map((each) => {
+    const what = `${each.kind} ${each.name}${each.aside ? ' (set aside)' : ''}`;
+    const block = each.blockedAtMs === null ? 'not blocked' : 'blocked';
+    return `${verdict.capture}: ${what}: ${each.grade ?? 'nothing'}, ${block}`;
+  });
 }
