@@ -32,15 +32,7 @@ export interface Case {
 
 export type Options = Partial<Pick<Case, 'family' | 'timestamps' | 'path' | 'repeats' | 'setup' | 'pauseMs'>>;
 
-export type AddCase = (
-  program: string,
-  what: string,
-  kind: Kind,
-  security: Security,
-  server: string,
-  run: string,
-  options?: Options,
-) => void;
+export type AddCase = (...of: Parameters<typeof makeCase>) => void;
 
 /** Of a name that says the program, what it does, to which server, and what is unusual about its stack or path. */
 export function makeCase(
