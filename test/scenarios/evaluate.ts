@@ -10,6 +10,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { QUICK_SAMPLING_RATES, QUICK_SCENARIOS, SAMPLING_RATES, SCENARIOS } from './catalogue.ts';
+import {
+  exporterTable,
+  judgeCapture,
+  type LabVerdict,
+  listCaptures,
+  oldRule,
+  PAYLOAD_RULE,
+} from './mail-lab.ts';
 import { runScenario, type ScenarioResult, type Verdict } from './run-scenario.ts';
 
 const { values } = parseArgs({
@@ -97,6 +105,16 @@ for (const scenario of scenarios) {
   }
   say(`\n${seen.join('; ')}.`);
 }
+
+// What we generate shows that the code does what we meant; the lab's captures, whether that is right.
+console.log('\n### the mail lab: real programs, real exporters\n');
+const lab: LabVerdict[] = [];
+for (const capture of listCaptures()) lab.push(await judgeCapture(capture));
+console.log(exporterTable(lab, oldRule()).join('\n'));
+if (PAYLOAD_RULE)
+  innocentBlocked += lab.flatMap(({ cases }) =>
+    cases.filter(({ kind, blockedAtMs }) => kind === 'innocent' && blockedAtMs !== null),
+  ).length;
 
 if (values.write) {
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Linux ${release()}, Node ${process.version}`;
