@@ -8,12 +8,12 @@
 
 import { userInfo } from 'node:os';
 import { z } from 'zod';
-import { createLogger } from '../app/logger.ts';
-import { withOfflineDesk } from '../app/offline-desk.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../http/acl-desk.ts';
 import { valid } from '../http/valid.ts';
+import { createLogger } from '../logger.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
+import { withOfflineDesk } from '../publish/offline-desk.ts';
 import { createClient } from './client.ts';
 import type { ReportStreams } from './reports.ts';
 import { formatTable, printable, shortTime } from './table.ts';

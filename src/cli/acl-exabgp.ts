@@ -12,13 +12,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ACL_FAMILIES } from '../acl/model.ts';
 import { exabgpHosts } from '../acl/platforms/exabgp.ts';
-import { aclPath } from '../acl/publish.ts';
-import { fileOf, targetNamed } from '../app/acl-target.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { parsePrefix } from '../flow/prefix.ts';
+import { fileOf, targetNamed } from '../publish/acl-target.ts';
+import { aclPath } from '../publish/list-files.ts';
 import { createExabgpFeed } from '../push/exabgp-feed.ts';
-import { replaceFile } from '../replace-file.ts';
 
 const LOOK_MS = 1000;
 const ANSWER_MS = 2000;

@@ -7,11 +7,11 @@
 
 import { userInfo } from 'node:os';
 import type { AclFamily } from '../acl/model.ts';
-import { publishedAcl } from '../acl/publish.ts';
-import { fileOf, targetNamed } from '../app/acl-target.ts';
-import { pushRequest, whyNotPushed } from '../app/list-push.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
+import { fileOf, targetNamed } from '../publish/acl-target.ts';
+import { publishedAcl } from '../publish/list-files.ts';
+import { pushRequest, whyNotPushed } from '../publish/list-push.ts';
 import { createPushArchive } from '../push/archive.ts';
 import { push } from '../push/push.ts';
 import type { PushReport } from '../push/report.ts';

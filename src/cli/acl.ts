@@ -1,9 +1,9 @@
 /** `rogue-smtp acl render`: an access list on stdout, and on stderr who is left out of it and why. */
 
-import { renderFor } from '../app/acl-request.ts';
-import { storeExists } from '../app/engine.ts';
+import type { AclRendering, AclRenderRequest } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import type { AclRendering, AclRenderRequest } from '../http/read-model.ts';
+import { renderFor } from '../publish/acl-request.ts';
+import { storeExists } from '../service/engine.ts';
 import { createClient } from './client.ts';
 import { withModel } from './model.ts';
 import type { ReportStreams } from './reports.ts';

@@ -5,11 +5,11 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
-import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../http/read-model.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import { firstOf, settled } from '../waiting.ts';

@@ -5,17 +5,17 @@
  * as one, in the order given, so that templates of the first serve the second. Output waits for whoever reads it.
  */
 
-import { openByteWindow } from '../collect/capture/byte-window.ts';
-import { type CaptureCounters, createCaptureCounters } from '../collect/capture/capture.ts';
-import type { PacketFlowLimits } from '../collect/capture/packet-flow-defaults.ts';
-import { readPacketFlows } from '../collect/capture/packet-flows.ts';
-import { readCapture } from '../collect/capture/read-capture.ts';
 import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../collect/unread.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
 import { recordOf } from '../flow/record.ts';
+import { openByteWindow } from '../replay/capture/byte-window.ts';
+import { type CaptureCounters, createCaptureCounters } from '../replay/capture/capture.ts';
+import type { PacketFlowLimits } from '../replay/capture/packet-flow-defaults.ts';
+import { readPacketFlows } from '../replay/capture/packet-flows.ts';
+import { readCapture } from '../replay/capture/read-capture.ts';
 
 export interface DecodeStreams {
   readonly stdout: NodeJS.WritableStream;

@@ -3,9 +3,9 @@
  * changed; tables are created or upgraded. To be run again after an upgrade.
  */
 
-import { createEngine } from '../app/engine.ts';
-import { createLogger } from '../app/logger.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { createLogger } from '../logger.ts';
+import { createEngine } from '../service/engine.ts';
 import { migrate } from '../store/migrate.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 

@@ -3,12 +3,12 @@
  * else the store itself (a server, or the data directory that a stopped instance or `replay --data` left).
  */
 
-import { createEngine, storeExists } from '../app/engine.ts';
-import { createLogger } from '../app/logger.ts';
-import { createStoredModel } from '../app/read-model.ts';
+import type { ReadModel } from '../api/read-model.ts';
+import { createStoredModel } from '../api/stored-read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
-import type { ReadModel } from '../http/read-model.ts';
+import { createLogger } from '../logger.ts';
+import { createEngine, storeExists } from '../service/engine.ts';
 import { migrate } from '../store/migrate.ts';
 import { type Client, createClient } from './client.ts';
 

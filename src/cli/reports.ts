@@ -5,10 +5,10 @@
  * empty list means little when no router exports.
  */
 
+import type { ReadModel } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
-import type { ReadModel } from '../http/read-model.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';

@@ -1,10 +1,10 @@
 /** `rogue-smtp run` and the roles by themselves: starts the service, stops on SIGINT and SIGTERM, reloads on SIGHUP. */
 
-import { createLogger } from '../app/logger.ts';
-import { ROLES, type Role } from '../app/roles.ts';
-import { createService } from '../app/run.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
+import { createLogger } from '../logger.ts';
+import { ROLES, type Role } from '../service/roles.ts';
+import { createService } from '../service/run.ts';
 import { firstOf, settled } from '../waiting.ts';
 import { firstScreen } from './banner.ts';
 

@@ -4,11 +4,11 @@
  * A table for people, JSON for scripts. It only reads: the flows by read-only SQL, from a running instance or the store.
  */
 
-import { type AclDifference, type IncidentSide, type WhatIf, whatIf } from '../app/what-if.ts';
 import { mailPorts } from '../collect/decoder-options.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
+import { type AclDifference, type IncidentSide, type WhatIf, whatIf } from '../replay/what-if.ts';
 import { storedFlows } from '../store/stored-flows.ts';
 import { withModel } from './model.ts';
 import type { ReportStreams } from './reports.ts';

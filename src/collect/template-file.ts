@@ -9,7 +9,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf } from '../errors.ts';
-import { replaceFile } from '../replace-file.ts';
+import { replaceFile } from '../files/replace-file.ts';
 
 /** 32768 templates are about 16 MB of JSON; what is larger was not written by us. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;

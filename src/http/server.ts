@@ -10,6 +10,7 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import type { AclRenderRequest, PolicyStatus, ReadModel } from '../api/read-model.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
@@ -20,7 +21,6 @@ import { createGuard, type Refusal } from './guard.ts';
 import { ipsetScript, textList } from './list-forms.ts';
 import { createHttpListener, type HttpListener } from './listener.ts';
 import { boundedBody, ownRequestsOnly } from './own-requests.ts';
-import type { AclRenderRequest, PolicyStatus, ReadModel } from './read-model.ts';
 import { valid } from './valid.ts';
 
 export interface HttpServerOptions {

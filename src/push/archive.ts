@@ -11,7 +11,7 @@ import { appendFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
-import { replaceFile } from '../replace-file.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { type DirectoryLock, lockDirectory } from '../stream/local/directory-lock.ts';
 import { deviceName, digestOf, keyOf, type PushReport, type PushRequest } from './report.ts';
 

@@ -4,8 +4,8 @@ import { assertSafe } from '../../src/acl/interlocks.ts';
 import type { AclModel, AclRule } from '../../src/acl/model.ts';
 import { renderAcl } from '../../src/acl/render.ts';
 import { revisionOf } from '../../src/acl/revision.ts';
-import { aclInputOf } from '../../src/app/acl-request.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { aclInputOf } from '../../src/publish/acl-request.ts';
 import {
   flow,
   judge,

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ACL_PLATFORMS } from '../../src/acl/platforms.ts';
 import { renderAcl } from '../../src/acl/render.ts';
-import { aclInputOf } from '../../src/app/acl-request.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
+import { aclInputOf } from '../../src/publish/acl-request.ts';
 import { detect, STRICT } from '../support/detecting.ts';
 import { type Flow, SECOND, T0 } from '../support/flows.ts';
 

@@ -6,10 +6,10 @@
  * on: reading, checking and taking over, as the detect role does it for either kind of stream.
  */
 
-import { incidentMessage } from '../../src/app/detect-role.ts';
-import { parseMessage } from '../../src/app/parse-message.ts';
 import type { Detector } from '../../src/detect/detector.ts';
 import { incidentSchema } from '../../src/messages/alert.ts';
+import { parseMessage } from '../../src/messages/parse-message.ts';
+import { incidentMessage } from '../../src/service/detect-role.ts';
 import { createBenchDetector, type DetectorMemory } from './detector.ts';
 import { createMailTraffic } from './mail-traffic.ts';
 

@@ -5,9 +5,9 @@
  */
 
 import pino from 'pino';
-import { allowHeapGrowth } from '../../src/app/heap-growth.ts';
 import { createCollector } from '../../src/collect/collector.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { allowHeapGrowth } from '../../src/service/heap-growth.ts';
 import { createFakeStream } from '../support/fake-stream.ts';
 
 const [directory, port, receiveBuffer, archive] = process.argv.slice(2);

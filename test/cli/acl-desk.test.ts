@@ -8,11 +8,6 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { revisionOf } from '../../src/acl/revision.ts';
-import { incidentMessage } from '../../src/app/detect-role.ts';
-import { createLogger } from '../../src/app/logger.ts';
-import { parseMessage } from '../../src/app/parse-message.ts';
-import { createServeRole } from '../../src/app/serve-role.ts';
-import { createStream } from '../../src/app/stream.ts';
 import {
   aclApproveCommand,
   aclDiffCommand,
@@ -24,8 +19,13 @@ import {
 } from '../../src/cli/acl-desk.ts';
 import type { ReportStreams } from '../../src/cli/reports.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
+import { createLogger } from '../../src/logger.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { decisionSchema } from '../../src/messages/decision.ts';
+import { parseMessage } from '../../src/messages/parse-message.ts';
+import { incidentMessage } from '../../src/service/detect-role.ts';
+import { createServeRole } from '../../src/service/serve-role.ts';
+import { createStream } from '../../src/service/stream.ts';
 import { NOW_MS, offender } from '../support/acl-requests.ts';
 import { collected } from '../support/collected.ts';
 import { startHttpServer, stopHttpServers } from '../support/http-server.ts';

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/app/logger.ts';
-import { createReloader } from '../../src/app/reloader.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatPrefix } from '../../src/flow/prefix.ts';
+import { createLogger } from '../../src/logger.ts';
+import { createReloader } from '../../src/service/reloader.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { renderFor } from '../../src/app/acl-request.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { ownHosts } from '../../src/detect/own-hosts.ts';
 import { compilePolicy } from '../../src/detect/policy.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { formatPrefix } from '../../src/flow/prefix.ts';
+import { renderFor } from '../../src/publish/acl-request.ts';
 import { offender } from '../support/acl-requests.ts';
 
 const config = configSchema.parse({

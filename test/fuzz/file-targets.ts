@@ -7,16 +7,16 @@
 
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { openByteWindow } from '../../src/collect/capture/byte-window.ts';
-import { readCapture } from '../../src/collect/capture/read-capture.ts';
-import { createFlowLogCounters } from '../../src/collect/flow-log/flow-log.ts';
-import { readFlowLog } from '../../src/collect/flow-log/read-flow-log.ts';
 import { formatMark, parseMark } from '../../src/collect/sequence-file.ts';
 import { createDecoder } from '../../src/decode/decoder.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
 import { FLOW_COLUMN_NAMES } from '../../src/flow/columns.ts';
 import { decodeNative, encodeNative } from '../../src/flow/native.ts';
+import { openByteWindow } from '../../src/replay/capture/byte-window.ts';
+import { readCapture } from '../../src/replay/capture/read-capture.ts';
+import { createFlowLogCounters } from '../../src/replay/flow-log/flow-log.ts';
+import { readFlowLog } from '../../src/replay/flow-log/read-flow-log.ts';
 import { v5 } from '../support/datagrams.ts';
 import { LIMITS, NOW } from '../support/decoding.ts';
 import { Finding } from './finding.ts';

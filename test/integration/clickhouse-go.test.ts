@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createStoredModel } from '../../src/app/read-model.ts';
+import { createStoredModel } from '../../src/api/stored-read-model.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { encodeNative } from '../../src/flow/native.ts';
 import { createClickHouseEndpoint } from '../../src/http/clickhouse/endpoint.ts';

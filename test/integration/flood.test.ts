@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { readCapture } from '../../src/replay/capture/read-capture.ts';
 import { type RunningService, sendDatagrams, startService } from '../support/service.ts';
 
 const MUTATIONS = 1_000_000;

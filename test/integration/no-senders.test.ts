@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { readCapture } from '../../src/replay/capture/read-capture.ts';
 import { MAIN, type RunningService, sendDatagrams, startService } from '../support/service.ts';
 
 /** Both addresses of the rogue host and of the mail server, and the host that only knocks. */

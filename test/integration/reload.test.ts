@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { WhatIf } from '../../src/app/what-if.ts';
-import { readCapture } from '../../src/collect/capture/read-capture.ts';
+import { readCapture } from '../../src/replay/capture/read-capture.ts';
+import type { WhatIf } from '../../src/replay/what-if.ts';
 import { runCommandLine } from '../support/command.ts';
 import { type RunningService, sendDatagrams, startService } from '../support/service.ts';
 

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readCapture } from '../../src/collect/capture/read-capture.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { readCapture } from '../../src/replay/capture/read-capture.ts';
 import { runCommandLine } from '../support/command.ts';
 import { freeTcpPort, type RunningService, sendDatagrams, startService } from '../support/service.ts';
 

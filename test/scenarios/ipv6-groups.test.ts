@@ -2,12 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { blockedMembers, buildAcl } from '../../src/acl/build.ts';
-import { aclInputOf, blockedOf } from '../../src/app/acl-request.ts';
 import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import { parseAddress } from '../../src/flow/address.ts';
 import { hostPartition } from '../../src/flow/host-partition.ts';
 import { formatPrefix } from '../../src/flow/prefix.ts';
 import type { Incident } from '../../src/messages/alert.ts';
+import { aclInputOf, blockedOf } from '../../src/publish/acl-request.ts';
 import { detect, detectorFor, MAIL_SERVER, OUTSIDE, ROGUE, STRICT } from '../support/detecting.ts';
 import { batchOf, type Flow, HOUR, replyTo, SECOND, T0 } from '../support/flows.ts';
 

@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type ReplayResult, replayFiles } from '../../src/app/replay.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { FlowBatch } from '../../src/flow/batch.ts';
+import { type ReplayResult, replayFiles } from '../../src/replay/replay.ts';
 
 const LABELLED_DIR =
   process.env.LABELLED_DIR ?? fileURLToPath(new URL('../../../shared/labelled', import.meta.url));

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { replayFiles } from '../../src/app/replay.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { replayFiles } from '../../src/replay/replay.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'log-variants-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -8,12 +8,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { replayFiles } from '../../src/app/replay.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HALF_WAIT_MS } from '../../src/detect/half-sessions.ts';
 import { formatAddress } from '../../src/flow/address.ts';
 import type { FlowBatch } from '../../src/flow/batch.ts';
 import type { Grade, Incident } from '../../src/messages/alert.ts';
+import { replayFiles } from '../../src/replay/replay.ts';
 import type { TruthCase } from '../e2e/mail-lab/truth.ts';
 
 /**

@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/app/logger.ts';
-import { createReloader } from '../../src/app/reloader.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
+import { createLogger } from '../../src/logger.ts';
+import { createReloader } from '../../src/service/reloader.ts';
 import { startHttpServer, stopHttpServers } from '../support/http-server.ts';
 
 let directory: string;

@@ -4,9 +4,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/app/logger.ts';
-import { createServeRole } from '../../src/app/serve-role.ts';
 import { configSchema } from '../../src/config/schema.ts';
+import { createLogger } from '../../src/logger.ts';
+import { createServeRole } from '../../src/service/serve-role.ts';
 import { offender } from '../support/acl-requests.ts';
 import { createDrivenStream, jsonMessage } from '../support/driven-stream.ts';
 

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createLogger } from '../../src/app/logger.ts';
+import { createLogger } from '../../src/logger.ts';
 import { createLocalStream, type LocalStream } from '../../src/stream/local/local-stream.ts';
 import { verifyStreams } from '../../src/stream/local/verify.ts';
 import type { CompactedStream, StreamName } from '../../src/stream/stream.ts';

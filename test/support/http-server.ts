@@ -1,8 +1,8 @@
 /** The HTTP server on a port of its own, with nothing behind it but what a test hands over. */
 
+import type { ReadModel } from '../../src/api/read-model.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
 import type { HttpListener } from '../../src/http/listener.ts';
-import type { ReadModel } from '../../src/http/read-model.ts';
 import { createHttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
 
 export const EMPTY_MODEL: ReadModel = {

@@ -3,12 +3,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openByteWindow } from '../../src/collect/capture/byte-window.ts';
-import type { LogOptions } from '../../src/collect/flow-log/choose-format.ts';
-import { createFlowLogCounters, type FlowLogCounters } from '../../src/collect/flow-log/flow-log.ts';
-import { readFlowLog } from '../../src/collect/flow-log/read-flow-log.ts';
 import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
 import { type FlowRecord, recordOf } from '../../src/flow/record.ts';
+import { openByteWindow } from '../../src/replay/capture/byte-window.ts';
+import type { LogOptions } from '../../src/replay/flow-log/choose-format.ts';
+import { createFlowLogCounters, type FlowLogCounters } from '../../src/replay/flow-log/flow-log.ts';
+import { readFlowLog } from '../../src/replay/flow-log/read-flow-log.ts';
 
 export interface LogOutcome {
   readonly records: FlowRecord[];

@@ -1,13 +1,13 @@
 import { gzipSync } from 'node:zlib';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createStoredModel } from '../../../src/app/read-model.ts';
+import type { SqlRequest } from '../../../src/api/read-model.ts';
+import { createStoredModel } from '../../../src/api/stored-read-model.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { RogueSmtpError } from '../../../src/errors.ts';
 import { encodeNative } from '../../../src/flow/native.ts';
 import { createClickHouseEndpoint } from '../../../src/http/clickhouse/endpoint.ts';
 import { createHttpListener, type HttpListener } from '../../../src/http/listener.ts';
-import type { SqlRequest } from '../../../src/http/read-model.ts';
 import {
   chdbInstalled,
   DATABASE,

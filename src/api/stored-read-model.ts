@@ -1,0 +1,129 @@
+/**
+ * The read model over a store: what the HTTP API of a running instance and the CLI without one both answer from.
+ *
+ * Only reads. ACLs are rendered from the newest incidents by the same function that writes the files.
+ */
+
+import type { Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import { formatAddress, parseAddress } from '../flow/address.ts';
+import type { Alert, Incident } from '../messages/alert.ts';
+import { renderFor } from '../publish/acl-request.ts';
+import * as queries from '../store/queries.ts';
+import type { Engine } from '../store/store.ts';
+import { withNews } from './inventory-news.ts';
+import type { AlertsRequest, IncidentReport, ReadModel, Status } from './read-model.ts';
+
+/** How many flow records an incident shows. */
+const EVIDENCE_ROWS = 200;
+/** Evidence begins a little before the first record, for the half of a session that another exporter told earlier. */
+const EVIDENCE_MARGIN_MS = 60_000;
+const QUERY_TIMEOUT_MS = 30_000;
+
+export interface LiveSources {
+  readonly status: () => Status;
+  /** Incidents whose host the lists may name: what waits for approval is not among them. */
+  readonly blocked: () => readonly Incident[];
+  /** The newest alerts, some of which the store may have yet to take. */
+  readonly recentAlerts: () => readonly Alert[];
+  /** When the lists took in the host of an incident. */
+  readonly listed: (incident: Incident) => IncidentReport['listed'];
+  /** Brings the account of the exporters in the store up to date. */
+  readonly refreshExporters: () => Promise<void>;
+}
+
+/** The model of a running instance: what is in memory is told from there. */
+export function createLiveModel(engine: Engine, config: () => Config, live: LiveSources): ReadModel {
+  const stored = createStoredModel(engine, config);
+  return {
+    ...stored,
+    async incident(idOrHost) {
+      const report = await stored.incident(idOrHost);
+      const listed = live.listed(report.incident);
+      return listed === undefined ? report : { ...report, listed };
+    },
+    status: async () => live.status(),
+    alerts: async (request) =>
+      withRecent(await queries.alerts(engine, request), live.recentAlerts(), request),
+    exporters: async () => {
+      await live.refreshExporters();
+      return queries.exporters(engine);
+    },
+    renderAcl: async (request) =>
+      renderFor(config(), request.kind === 'policy' ? [] : live.blocked(), request, Date.now()),
+  };
+}
+
+/** The model of a store that no service runs on. */
+export function createStoredModel(engine: Engine, config: () => Config): ReadModel {
+  return {
+    status: async () => {
+      throw new RogueSmtpError('unavailable', 'no running instance');
+    },
+    offenders: () => queries.offenders(engine),
+    alerts: (request) => queries.alerts(engine, request),
+    inventory: async () => {
+      const { networks, senders } = config();
+      return withNews(await queries.inventory(engine, { internal: networks.internal }), senders, Date.now());
+    },
+    exporters: () => queries.exporters(engine),
+    query: ({ sql, format, timeoutMs = QUERY_TIMEOUT_MS, request }) =>
+      engine.queryBytes(sql, format, {
+        readonly: true,
+        timeoutMs: Math.min(timeoutMs, QUERY_TIMEOUT_MS),
+        ...(request === undefined ? {} : { request }),
+      }),
+    renderAcl: async (request) =>
+      renderFor(config(), await queries.newestIncidents(engine), request, Date.now()),
+    async incident(idOrHost) {
+      const incident = await queries.incident(engine, idOrHost);
+      if (incident === null)
+        throw new RogueSmtpError('not_found', `there is no incident or host "${shortened(idOrHost)}"`);
+      const [alerts, evidence] = await Promise.all([
+        queries.alertsOfIncident(engine, incident.incident_id),
+        queries.evidence(engine, {
+          host: incident.host,
+          from: new Date(Date.parse(incident.first_seen) - EVIDENCE_MARGIN_MS).toISOString(),
+          to: incident.last_seen,
+          limit: EVIDENCE_ROWS,
+        }),
+      ]);
+      return { incident, alerts, evidence };
+    },
+  };
+}
+
+/** Alerts reach the store a little after they are emitted; whoever asks in between must not miss them. */
+export function withRecent(
+  stored: readonly Alert[],
+  recent: readonly Alert[],
+  { limit, host, since }: AlertsRequest,
+): readonly Alert[] {
+  const known = new Set(stored.map((alert) => alert.alert_id));
+  // What is older than the oldest of a full answer is missing there for want of room, not of storing.
+  const fromMs = Math.max(
+    since === undefined ? 0 : Date.parse(since),
+    stored.length < limit ? 0 : Date.parse(stored[0].emitted_at),
+  );
+  const wanted = host === undefined ? null : canonical(host);
+  const missing = recent.filter(
+    (alert) =>
+      !known.has(alert.alert_id) &&
+      Date.parse(alert.emitted_at) >= fromMs &&
+      (wanted === null || alert.host === wanted),
+  );
+  if (missing.length === 0) return stored;
+  return [...stored, ...missing]
+    .sort((a, b) => Date.parse(a.emitted_at) - Date.parse(b.emitted_at))
+    .slice(-limit);
+}
+
+function canonical(host: string): string {
+  const address = parseAddress(host);
+  return address === null ? host : formatAddress(address);
+}
+
+/** As much of what was asked for as fits a message. */
+function shortened(text: string): string {
+  return text.length <= 64 ? text : `${text.slice(0, 64)}...`;
+}

@@ -1,0 +1,120 @@
+/**
+ * From the configuration and the incidents to what the ACL renderer is asked for.
+ *
+ * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
+ */
+
+import { type AclInput, buildAcl } from '../acl/build.ts';
+import type { AclFamily } from '../acl/model.ts';
+import { type RenderedAcl, renderAcl } from '../acl/render.ts';
+import { deniedHosts } from '../acl/stored-model.ts';
+import type { AclRenderRequest } from '../api/read-model.ts';
+import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { ownHosts } from '../detect/own-hosts.ts';
+import { missingListsReason } from '../detect/policy.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { Incident } from '../messages/alert.ts';
+
+/**
+ * A block was published. With no sender configured, or in mode `observe`, that is never of consequence; in mode `propose`
+ * only when it was approved by hand.
+ */
+function wasBlocked(config: Config, { block }: Incident): boolean {
+  const { mode } = config.block;
+  if (mode === 'observe' || config.senders.length === 0) return false;
+  if (mode === 'propose' && block.approved_by === undefined) return false;
+  return block.state === 'published';
+}
+
+function hasEnded({ block }: Incident, nowMs: number): boolean {
+  return block.until !== null && Date.parse(block.until) <= nowMs;
+}
+
+/** What a configured target asks of the renderer. */
+export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRenderRequest {
+  const { platform, form, kind, interface: face, site } = target;
+  return {
+    platform,
+    kind,
+    family,
+    ...(form !== undefined && { form }),
+    ...(face !== undefined && { interface: face }),
+    ...(site !== undefined && { site }),
+  };
+}
+
+/**
+ * The list as it is to be now, and beside it which blocks have ended: of flows that are days old all of them have. Throws
+ * RogueSmtpError `refused` where an interlock forbids the list, such as a policy without a sender.
+ */
+export function renderFor(
+  config: Config,
+  incidents: readonly Incident[],
+  request: AclRenderRequest,
+  nowMs: number,
+): RenderedAcl {
+  const ended = incidents.filter((incident) => wasBlocked(config, incident) && hasEnded(incident, nowMs));
+  return renderAcl({
+    ...requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs),
+    ended: ofSite(ended, request.site),
+  });
+}
+
+/** Those of the incidents whose host is to be denied. */
+export function blockedOf(
+  config: Config,
+  incidents: readonly Incident[],
+  nowMs: number,
+): readonly Incident[] {
+  return incidents.filter((incident) => wasBlocked(config, incident) && !hasEnded(incident, nowMs));
+}
+
+/**
+ * The hosts and prefixes that a list of these offenders names, in numerical order, whatever the platform. Throws
+ * RogueSmtpError `refused` as `aclInputOf` does.
+ */
+export function namedHosts(
+  config: Config,
+  offenders: readonly Incident[],
+  family: AclFamily,
+  nowMs: number,
+): readonly string[] {
+  return deniedHosts(buildAcl(requestFor(config, offenders, { kind: 'offenders', family }, nowMs)).model);
+}
+
+/** What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. */
+export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'family' | 'site'>>(
+  config: Config,
+  offenders: readonly Incident[],
+  { site, ...request }: Request,
+  nowMs: number,
+): Omit<Request, 'site'> & Omit<AclInput, 'kind' | 'family'> {
+  return { ...request, ...aclInputOf(config, ofSite(offenders, site), nowMs) };
+}
+
+function ofSite(incidents: readonly Incident[], site: string | undefined): readonly Incident[] {
+  return site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
+}
+
+/**
+ * These offenders, and the interlocks that no list may pass by. Throws RogueSmtpError `refused` while a list of prefixes
+ * that is used is missing: whom it protects is not known then.
+ */
+export function aclInputOf(
+  config: Config,
+  offenders: readonly Incident[],
+  nowMs: number,
+): Omit<AclInput, 'kind' | 'family'> {
+  const missing = missingListsReason(config);
+  if (missing !== null) throw new RogueSmtpError('refused', missing);
+  return {
+    nowMs,
+    internal: config.networks.internal,
+    senders: config.senders,
+    never: [...config.block.never, ...config.networks.nat],
+    own: ownHosts(config),
+    maxEntries: config.block.max_entries,
+    ipv6: config.block.ipv6,
+    offenders,
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * Who is in the lists of this process: every list is made of the same admitted hosts.
+ *
+ * Too many new hosts at once wait for a person. It must never let a host slip in that it could not remember having held
+ * back, nor let one go because its incident was lost: the stream keeps the incident of every host for ever, so a listed
+ * host without one is damage, and the lists stay as they are until a person has looked.
+ */
+
+import type { Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { Incident } from '../messages/alert.ts';
+import { hostStreamKey } from '../messages/decision.ts';
+import { blockedOf } from './acl-request.ts';
+import { type Admissions, admit } from './admission.ts';
+import type { ListMemory } from './list-state.ts';
+import { type ListNotices, MAX_NAMED } from './notices.ts';
+
+export interface ListAdmissionsDependencies {
+  readonly config: () => Config;
+  /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing changes then. */
+  readonly incidents: () => readonly Incident[];
+  readonly memory: ListMemory;
+  readonly notices: ListNotices;
+  readonly now: () => number;
+  /** Seconds from the first record of a host that was blocked without a person to the lists that name it. */
+  readonly onBlocked?: ((seconds: number) => void) | undefined;
+}
+
+export interface ListAdmissions {
+  current(): Admissions;
+  /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
+  listed(): readonly Incident[];
+  /** Hosts, by their stream key, that are in the lists and whose incident is gone. */
+  lost(): readonly string[];
+  /** Lets go of those that are lost, as a person has decided; who they were. Throws RogueSmtpError `io`. */
+  forgetLost(): Promise<readonly string[]>;
+  /** Those that a person could approve. */
+  waiting(): readonly Incident[];
+  /** Takes over what is remembered. */
+  restore(): void;
+  /** Lets in those that may. Throws RogueSmtpError `io` where that could not be remembered; nobody is let in then. */
+  update(): Promise<void>;
+  /** The lists with them are written. Throws RogueSmtpError `io`. */
+  noteListed(): Promise<void>;
+}
+
+export function createListAdmissions(dependencies: ListAdmissionsDependencies): ListAdmissions {
+  const { config, incidents, memory, notices, now } = dependencies;
+  let admissions: Admissions = { admitted: new Map(), held: new Map() };
+  const iso = () => new Date(now()).toISOString();
+
+  const blocked = () => blockedOf(config(), incidents(), now());
+
+  function listed(): readonly Incident[] {
+    // Without what is remembered, "nobody" would let go of everybody.
+    memory.state();
+    assertNoneLost();
+    return blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
+  }
+
+  function lost(): readonly string[] {
+    const missing = new Set(admissions.admitted.keys());
+    // Nearly always all are among the first that are looked at.
+    for (const incident of incidents())
+      if (missing.size === 0 || !missing.delete(hostStreamKey(incident))) continue;
+    return [...missing];
+  }
+
+  /** Throws RogueSmtpError `unavailable`. */
+  function assertNoneLost(): void {
+    const keys = lost();
+    if (keys.length > 0) throw new RogueSmtpError('unavailable', lostReason(keys));
+  }
+
+  async function remember(next: Admissions): Promise<void> {
+    await memory.change({
+      admissions: { admitted: Object.fromEntries(next.admitted), held: Object.fromEntries(next.held) },
+    });
+    admissions = next;
+  }
+
+  return {
+    current: () => admissions,
+    listed,
+    waiting: () =>
+      incidents().filter(
+        (incident) => incident.block.state === 'proposed' || admissions.held.has(hostStreamKey(incident)),
+      ),
+    restore() {
+      const kept = memory.state().admissions;
+      if (kept === null) return;
+      admissions = {
+        admitted: new Map(Object.entries(kept.admitted)),
+        held: new Map(Object.entries(kept.held)),
+      };
+    },
+    lost,
+    async forgetLost() {
+      const keys = lost();
+      const gone = new Set(keys);
+      await remember({
+        admitted: new Map([...admissions.admitted].filter(([key]) => !gone.has(key))),
+        held: admissions.held,
+      });
+      return keys;
+    },
+    async update() {
+      assertNoneLost();
+      const before = memory.state().admissions === null ? null : admissions;
+      const candidates = blocked().map((incident) => ({
+        key: hostStreamKey(incident),
+        approved: incident.block.approved_by !== undefined,
+      }));
+      const maxChange = config().block.max_change;
+      const next = admit(candidates, before, maxChange, iso());
+      const newlyHeld = [...next.held.keys()].filter((key) => before?.held.has(key) !== true);
+      const unchanged =
+        before !== null && sameKeys(before.admitted, next.admitted) && sameKeys(before.held, next.held);
+      if (unchanged) return;
+      await remember(next);
+      if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
+    },
+    async noteListed() {
+      const at = iso();
+      const admitted = new Map(admissions.admitted);
+      const seconds: number[] = [];
+      let changed = false;
+      for (const incident of listed()) {
+        const key = hostStreamKey(incident);
+        if (admitted.get(key)?.listed_at !== null) continue;
+        const time_to_block_ms = Math.max(0, now() - Date.parse(incident.first_seen));
+        admitted.set(key, { listed_at: at, time_to_block_ms });
+        changed = true;
+        if (incident.block.approved_by === undefined) seconds.push(time_to_block_ms / 1000);
+      }
+      if (!changed) return;
+      await remember({ ...admissions, admitted });
+      for (const one of seconds) dependencies.onBlocked?.(one);
+    },
+  };
+}
+
+/** What is said of hosts, by their stream key, that are in the lists and without an incident. */
+export function lostReason(keys: readonly string[]): string {
+  const named = keys.slice(0, MAX_NAMED).map((key) => key.slice(key.indexOf('|') + 1));
+  return (
+    `${keys.length} host(s) in the lists have no incident any more (${named.join(', ')}): the stream of incidents was damaged ` +
+    'or removed. Restore it, or let them go: rogue-smtp acl forget-lost --reason TEXT'
+  );
+}
+
+function sameKeys(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  return a.size === b.size && [...a.keys()].every((key) => b.has(key));
+}

@@ -1,0 +1,74 @@
+/**
+ * The desk without a service: on the data directory of one that is stopped, or beside roles on Kafka whose API does not
+ * answer.
+ *
+ * Decisions are published on the stream, as a service would, and taken by the detector when it runs. The in-process stream
+ * is locked by whoever uses it, so that this can never work beside a running service.
+ */
+
+import { existsSync } from 'node:fs';
+import type { LoadedConfig } from '../config/load.ts';
+import { RogueSmtpError } from '../errors.ts';
+import type { AclDesk } from '../http/acl-desk.ts';
+import type { Logger } from '../logger.ts';
+import { type Incident, incidentSchema } from '../messages/alert.ts';
+import { hostStreamKey } from '../messages/decision.ts';
+import { parseMessage } from '../messages/parse-message.ts';
+import { createSteadyClock } from '../service/steady-clock.ts';
+import { createStream } from '../service/stream.ts';
+import { createAuditLog } from './audit-log.ts';
+import { createBlockDesk } from './block-desk.ts';
+import { createDecisionNotes } from './decision-notes.ts';
+import { createListPublisher } from './list-publisher.ts';
+
+/** Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
+export async function withOfflineDesk<Result>(
+  { config }: LoadedConfig,
+  log: Logger,
+  use: (desk: AclDesk) => Promise<Result>,
+): Promise<Result> {
+  if (!existsSync(config.data)) {
+    throw new RogueSmtpError(
+      'unavailable',
+      `no running instance answers, and there is no data in ${config.data}; start one with: rogue-smtp run`,
+    );
+  }
+  const { stream } = createStream(config, false, log);
+  await stream.start();
+  try {
+    const newest = new Map<string, Incident>();
+    const partitions = Array.from({ length: stream.partitions('incidents') }, (_, partition) => partition);
+    for await (const message of stream.latest('incidents', partitions)) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident !== null) newest.set(hostStreamKey(incident), incident);
+    }
+    const audit = createAuditLog(config.data);
+    // A block must not end because the machine's clock was set since the last run.
+    const { now } = createSteadyClock({ directory: config.data, log, onStep: () => undefined });
+    const incidents = () => [...newest.values()];
+    const publisher = createListPublisher({
+      config: () => config,
+      incidents,
+      audit,
+      log,
+      now,
+      // The person who would be told is the one who is looking.
+      tell: () => undefined,
+      policyVersion: () => '',
+    });
+    await publisher.open();
+    return await use(
+      createBlockDesk({
+        config: () => config,
+        stream,
+        incidents,
+        publisher,
+        audit,
+        notes: createDecisionNotes(audit),
+        now,
+      }),
+    );
+  } finally {
+    await stream.stop();
+  }
+}

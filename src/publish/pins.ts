@@ -1,0 +1,141 @@
+/**
+ * Lists that are held at an earlier revision, until somebody lets them follow the incidents again.
+ *
+ * It must never bring back what an interlock of today forbids: what is kept are the rules of the revision, and they are
+ * asked again whenever the list is made.
+ */
+
+import type { BuiltAcl } from '../acl/build.ts';
+import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
+import { decodeModel, encodeModel, recheckModel } from '../acl/stored-model.ts';
+import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { RogueSmtpError } from '../errors.ts';
+import { requestFor, requestOf } from './acl-request.ts';
+import { fileOf, listName, targetNamed } from './acl-target.ts';
+import type { AuditLog } from './audit-log.ts';
+import { aclRevisions, keptRevision } from './list-files.ts';
+import type { ListMemory, Pin } from './list-state.ts';
+
+export interface ListPinsDependencies {
+  readonly config: () => Config;
+  readonly memory: ListMemory;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+}
+
+export interface RollbackRequest {
+  /** All targets without it. */
+  readonly target?: string;
+  readonly to?: string;
+  readonly by: string;
+  readonly reason: string;
+}
+
+export interface ListPins {
+  /** Takes over what is remembered. */
+  restore(): void;
+  of(target: AclTargetConfig, family: AclFamily): Pin | undefined;
+  /**
+   * What of the pinned rules may be in force today; null for a list that follows the incidents. Throws RogueSmtpError
+   * `refused` where nothing may.
+   */
+  rules(target: AclTargetConfig, family: AclFamily): BuiltAcl | null;
+  /**
+   * Holds lists at the revision before, or the one named; those held, by name. Throws RogueSmtpError `not_found`, `refused`
+   * where an interlock forbids all of it, or `io` where that could not be remembered; nothing is held then.
+   */
+  hold(request: RollbackRequest): Promise<readonly { readonly list: string; readonly pin: Pin }[]>;
+  /** Lets the lists of these targets go, or all; the names of the lists. Throws RogueSmtpError `not_found` or `io`. */
+  letGo(targets: readonly string[], by: string, reason: string): Promise<readonly string[]>;
+}
+
+interface FoundPin {
+  readonly list: string;
+  readonly pin: Pin;
+  readonly model: AclModel;
+}
+
+export function createListPins({ config, memory, audit, now }: ListPinsDependencies): ListPins {
+  /** By the name of the list. */
+  const models = new Map<string, AclModel>();
+  const iso = () => new Date(now()).toISOString();
+
+  function checked(target: AclTargetConfig, family: AclFamily, model: AclModel): BuiltAcl {
+    const request = requestFor(config(), [], requestOf(target, family), now());
+    // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
+    const kept =
+      model.kind === 'offenders' && config().block.mode === 'observe' ? { ...model, rules: [] } : model;
+    return recheckModel({ ...kept, interface: target.interface ?? null }, request);
+  }
+
+  async function find(
+    target: AclTargetConfig,
+    family: AclFamily,
+    { to, by, reason }: RollbackRequest,
+  ): Promise<FoundPin | null> {
+    const place = fileOf(config(), target, family);
+    const revisions = await aclRevisions(place);
+    const revision = to ?? revisions.find(({ current }) => !current)?.revision;
+    const kept = revision === undefined ? null : await keptRevision(place, revision);
+    const model = kept === null || kept.model === null ? null : decodeModel(kept.model);
+    if (revision === undefined || model === null) return null;
+    checked(target, family, model);
+    const pin = { revision, by, reason, at: iso(), model: encodeModel(model) };
+    return { list: listName(target, family), pin, model };
+  }
+
+  return {
+    restore() {
+      for (const [list, pin] of Object.entries(memory.state().pins)) {
+        const model = decodeModel(pin.model);
+        if (model !== null) models.set(list, model);
+      }
+    },
+    of: (target, family) => memory.state().pins[listName(target, family)],
+    rules(target, family) {
+      const model = models.get(listName(target, family));
+      return model === undefined ? null : checked(target, family, model);
+    },
+    async hold(request) {
+      const targets =
+        request.target === undefined ? config().acl.targets : [targetNamed(config(), request.target)];
+      const found: FoundPin[] = [];
+      for (const target of targets) {
+        for (const family of ACL_FAMILIES) {
+          const one = await find(target, family, request);
+          if (one !== null) found.push(one);
+        }
+      }
+      if (found.length === 0) {
+        const what = request.to === undefined ? 'an earlier revision' : `a revision "${request.to}"`;
+        throw new RogueSmtpError('not_found', `${what} with its rules is not kept`);
+      }
+      const pinned = Object.fromEntries(found.map(({ list, pin }) => [list, pin]));
+      await memory.change({ pins: { ...memory.state().pins, ...pinned } });
+      for (const { list, model } of found) models.set(list, model);
+      for (const { list, pin } of found)
+        await audit.append({
+          at: pin.at,
+          by: pin.by,
+          what: 'rollback',
+          why: pin.reason,
+          target: list,
+          revision: pin.revision,
+        });
+      return found;
+    },
+    async letGo(targets, by, reason) {
+      for (const name of targets) targetNamed(config(), name);
+      const pins = { ...memory.state().pins };
+      const held = Object.keys(pins).filter(
+        (list) => targets.length === 0 || targets.some((name) => list.slice(0, -2) === name),
+      );
+      for (const list of held) delete pins[list];
+      await memory.change({ pins });
+      for (const list of held) models.delete(list);
+      for (const list of held)
+        await audit.append({ at: iso(), by, what: 'rollback_end', why: reason, target: list });
+      return held;
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * Publishes alerts that follow from no flow, such as those about gaps, lists or full tables, in their order.
+ *
+ * It must never hold up or fail what it speaks of. An alert that the stream does not take is kept, under the same id, and
+ * tried again: a full disk refuses first of all the alert that says so. What waits is bounded; the oldest gives way.
+ */
+
+import { clearTimeout, setTimeout } from 'node:timers';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Alert } from '../messages/alert.ts';
+import type { Stream } from '../stream/stream.ts';
+import { alertMessage } from './detect-role.ts';
+
+export interface AlertTeller {
+  tell(alert: Alert): void;
+  /** Resolves when all that was told is published, or could not be once more. */
+  settled(): Promise<void>;
+  readonly counters: { readonly alerts: number };
+}
+
+const RETRY_MS = 1000;
+const MAX_WAITING = 100;
+
+export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger): AlertTeller {
+  const counters = { alerts: 0 };
+  const waiting: Alert[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  let working: Promise<void> = Promise.resolve();
+  let complained = false;
+
+  async function publish(): Promise<void> {
+    if (waiting.length === 0) return;
+    const sent = [...waiting];
+    try {
+      const { dropped } = await stream.publish('alerts', sent.map(alertMessage));
+      if (dropped > 0) throw new RogueSmtpError('stream', 'the stream does not take it');
+    } catch (error) {
+      if (!complained)
+        log.error({ error: messageOf(error) }, 'alerts about no host wait, and are tried again');
+      complained = true;
+      timer ??= setTimeout(() => {
+        timer = null;
+        work();
+      }, RETRY_MS).unref();
+      return;
+    }
+    complained = false;
+    // Others may have come, and the oldest given way, while these were written.
+    const done = new Set(sent);
+    waiting.splice(0, waiting.length, ...waiting.filter((alert) => !done.has(alert)));
+  }
+
+  function work(): void {
+    working = working.then(publish);
+  }
+
+  return {
+    counters,
+    async settled() {
+      work();
+      await working;
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+    },
+    tell(alert) {
+      counters.alerts++;
+      waiting.push(alert);
+      if (waiting.length > MAX_WAITING)
+        log.error({ reasons: waiting.shift()?.reasons }, 'an alert about no host is lost: too many wait');
+      work();
+    },
+  };
+}

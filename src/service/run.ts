@@ -1,0 +1,443 @@
+/**
+ * The service: the roles of one process, all of them (`rogue-smtp run`) or some, and what they share.
+ *
+ * Order matters. The stream comes first and goes last; the collector starts as soon as the stream takes messages, so
+ * that the seconds an engine or a broker needs lose no datagram; it stops first, so that everything it took is stored.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createListFetcher } from '../address-lists/fetcher.ts';
+import type { Losses } from '../api/read-model.ts';
+import { createLiveModel } from '../api/stored-read-model.ts';
+import { createCollector } from '../collect/collector.ts';
+import type { CollectorCounters } from '../collect/collector-counters.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { SocketAddress } from '../config/values.ts';
+import { createDetector } from '../detect/detector.ts';
+import { createDetectorPartitions } from '../detect/detector-partitions.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { makeDirectory } from '../files/directory.ts';
+import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
+import { createHttpListener } from '../http/listener.ts';
+import { createMetrics } from '../http/metrics.ts';
+import { createHttpServer } from '../http/server.ts';
+import type { Logger } from '../logger.ts';
+import type { Alert } from '../messages/alert.ts';
+import { hostlessAlert } from '../messages/hostless-alert.ts';
+import { createListPush } from '../publish/list-push.ts';
+import { migrate } from '../store/migrate.ts';
+import { createStoreWriter } from '../store/writer.ts';
+import { createAlertTeller } from './alert-teller.ts';
+import { createCoverageRole } from './coverage-role.ts';
+import { createDamageReport } from './damage-report.ts';
+import { createDetectRole } from './detect-role.ts';
+import { detectorOptions } from './detectors.ts';
+import { createAbsentEngine, createEngine } from './engine.ts';
+import { createExporterAccount } from './exporter-account.ts';
+import { createFindingsRole } from './findings-role.ts';
+import { createHealth } from './health.ts';
+import { allowHeapGrowth } from './heap-growth.ts';
+import { createReloader } from './reloader.ts';
+import { checkRoles, ROLES, type Role } from './roles.ts';
+import { createServeRole } from './serve-role.ts';
+import { createSteadyClock } from './steady-clock.ts';
+import { createStream } from './stream.ts';
+
+export interface Service {
+  start(): Promise<RunningService>;
+  /** Reads the configuration file again and puts in force what can be; a mistake in it is logged, never thrown. */
+  reload(): Promise<void>;
+  /** Takes no more datagrams, stores what was taken, closes everything. */
+  stop(): Promise<void>;
+}
+
+interface RunningService {
+  /** None without the role `collect`. */
+  readonly udp: readonly SocketAddress[];
+  readonly http: SocketAddress;
+  /** Rejects when a part broke for good and the process should end; never resolves. */
+  readonly failed: Promise<never>;
+}
+
+/** How long stopping waits for the store to take what is spooled; the rest is stored at the next start. */
+const DRAIN_MS = 10_000;
+const RETRY_MS = 2000;
+/** How long the store may take to answer that it is there. */
+const STORE_PROBE_MS = 2000;
+const EMBEDDED_PROBE_MS = 35_000;
+/** After so many the embedded store is reported as damaged. */
+const STORE_ATTEMPTS = 3;
+
+/** Inert until `start`. Throws RogueSmtpError `config` for roles that the configuration does not allow. */
+export function createService(
+  loaded: LoadedConfig,
+  version: string,
+  log: Logger,
+  roles: ReadonlySet<Role> = new Set(ROLES),
+): Service {
+  const { config } = loaded;
+  checkRoles(config, roles);
+  const clock = createSteadyClock({
+    directory: config.data,
+    log,
+    onStep: (ms) => teller.tell(clockStepAlert(ms, now(), policyVersion())),
+  });
+  const { now } = clock;
+  const startedAt = new Date(now()).toISOString();
+  const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
+  const onServer = config.clickhouse.url !== '';
+  const hasEngine = roles.has('store') || (onServer && (roles.has('serve') || roles.has('collect')));
+  const engine = hasEngine ? createEngine(config, log) : createAbsentEngine();
+
+  const collector = roles.has('collect')
+    ? createCollector(config, { stream, log, now, onDamage: (text) => damage.note(text) })
+    : null;
+  const exporterAccount =
+    collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
+  let detection = detectorOptions(config, stream.partitions('mail'));
+  const detectors = createDetectorPartitions(() => createDetector(detection));
+  const detectRole = roles.has('detect')
+    ? createDetectRole({
+        stream,
+        detectors,
+        log,
+        now,
+        tell: (alert) => teller.tell(alert),
+        policyVersion: () => detection.policy.version,
+        onAlertLatency: (seconds) => metrics.observeAlertLatency(seconds),
+      })
+    : null;
+  const writer = roles.has('store')
+    ? createStoreWriter({ stream, engine, log, archive: config.collector.archive, directory: config.data })
+    : null;
+  const policyVersion = () => detection.policy.version;
+  const listPush = roles.has('serve') ? createListPush(config, { stream, policyVersion, log, now }) : null;
+  const serveRole = roles.has('serve')
+    ? createServeRole(config, {
+        stream,
+        log,
+        now,
+        policyVersion,
+        ...(listPush !== null && { onText: listPush.offer }),
+        onBlocked: (seconds) => metrics.observeTimeToBlock(seconds),
+      })
+    : null;
+  const coverageRole =
+    collector === null
+      ? null
+      : createCoverageRole(config, {
+          collector,
+          stream,
+          get policyVersion() {
+            return detection.policy.version;
+          },
+          log,
+          now,
+        });
+  const teller = createAlertTeller(stream, log);
+  const damage = createDamageReport({
+    directory: config.data,
+    parts: [
+      ...(config.kafka.brokers.length === 0 ? ['stream'] : roles.has('collect') ? ['spool'] : []),
+      ...(hasEngine && !onServer ? ['store'] : []),
+    ],
+    damages: () => stream.damages?.() ?? [],
+    log,
+    now,
+    tell: teller.tell,
+    policyVersion,
+  });
+  const reloader = createReloader(loaded, {
+    log,
+    // The times of files are the machine's.
+    now: Date.now,
+    policyVersion,
+    tell: teller.tell,
+    problem: (file) => listFetcher.problem(file),
+    apply: async (next) => {
+      // Everything that can fail is done before anything changes.
+      detection = detectorOptions(next, stream.partitions('mail'));
+      collector?.reload(next);
+      listPush?.reload(next);
+      serveRole?.reload(next);
+      await detectRole?.reload(detection);
+    },
+  });
+  const listFetcher = createListFetcher({
+    lists: () => reloader.lists,
+    onChange: () => void reloader.reload(),
+    log,
+    now: Date.now,
+  });
+  const findingsRole = roles.has('store')
+    ? createFindingsRole({
+        engine,
+        stream,
+        config: () => reloader.config,
+        policy: () => detection.policy,
+        log,
+        now,
+      })
+    : null;
+  const metrics = createMetrics({
+    stream,
+    policy: {
+      version: () => detection.policy.version,
+      error: () => reloader.state.error,
+      listAges: reloader.listAges,
+      listFetches: listFetcher.counters,
+      counters: reloader.counters,
+    },
+    ...(collector !== null && { collector }),
+    ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
+    ...(writer !== null && { writer }),
+    ...(listPush !== null && { push: listPush }),
+    ...(findingsRole !== null && { findings: findingsRole }),
+    coverage: {
+      counters: {
+        get alerts() {
+          return (
+            (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.alerts ?? 0) + teller.counters.alerts
+          );
+        },
+      },
+    },
+  });
+
+  const incidents = () => serveRole?.incidents() ?? [];
+  const waitingFor = new Set([
+    ...(collector === null ? [] : ['the collector']),
+    ...(checkTopics === null ? [] : ['Kafka']),
+    ...(detectRole === null ? [] : ['the mail stream']),
+    ...(serveRole === null ? [] : ['the incidents']),
+    ...(hasEngine ? ['the store'] : []),
+  ]);
+  const stopping = new AbortController();
+  const health = createHealth({
+    parts: [
+      () => [...waitingFor],
+      () => stream.troubles?.() ?? [],
+      damage.troubles,
+      () => (storeTrouble === null ? [] : [storeTrouble]),
+      () => serveRole?.troubles() ?? [],
+      () =>
+        writer === null || writer.counters.waitsFor === ''
+          ? []
+          : [`the store takes no rows: ${writer.counters.waitsFor}`],
+    ],
+    askStore: () =>
+      !hasEngine || waitingFor.has('the store')
+        ? null
+        : () => engine.query('SELECT 1', { timeoutMs: STORE_PROBE_MS }),
+    // Two statements of users may keep the embedded engine for half a minute each.
+    storeLimitMs: onServer ? STORE_PROBE_MS : EMBEDDED_PROBE_MS,
+    dataDirectory: config.data,
+  });
+  const model = createLiveModel(engine, () => reloader.config, {
+    blocked: serveRole?.blocked ?? noList,
+    recentAlerts: () => serveRole?.recentAlerts() ?? [],
+    listed: (incident) => serveRole?.listedSince(incident),
+    refreshExporters: async () => exporterAccount?.refresh(),
+    status: () => ({
+      version,
+      started_at: startedAt,
+      config_file: loaded.file,
+      block_mode: reloader.config.block.mode,
+      senders: reloader.config.senders.length,
+      open_incidents: incidents().filter((incident) => incident.state === 'open').length,
+      datagrams: collector?.counters.datagrams ?? 0,
+      flows: collector?.counters.flows ?? 0,
+      policy: policyStatus(),
+      lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
+    }),
+  });
+  const policyStatus = () => ({
+    version: detection.policy.version,
+    ...reloader.state,
+    lists: reloader.listStates(),
+  });
+  const onError = (path: string, error: unknown) =>
+    log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
+  const clickhouse = createClickHouseEndpoint(
+    { token: config.http.token, database: config.clickhouse.database },
+    { query: model.query, onError },
+  );
+  const sqlListener =
+    config.clickhouse.listen === undefined
+      ? null
+      : createHttpListener('clickhouse.listen', config.clickhouse.listen, clickhouse.fetch);
+  const http = createHttpServer(config.http, {
+    model,
+    clickhouse: clickhouse.fetch,
+    metrics: metrics.render,
+    notReady: health.troubles,
+    onAlert: serveRole?.onAlert ?? (() => () => undefined),
+    blockedHosts: serveRole?.hosts ?? noList,
+    desk: serveRole?.desk ?? null,
+    reload: async (force) => {
+      await reloader.reload({ force });
+      return policyStatus();
+    },
+    aclTarget: serveRole?.targetText ?? noTarget,
+    onError,
+  });
+
+  /** What is merely away is tried again; what can never work ends the process. */
+  async function untilThere(attempt: () => Promise<unknown>, complaint: string): Promise<boolean> {
+    while (!stopping.signal.aborted) {
+      try {
+        await attempt();
+        return true;
+      } catch (error) {
+        if (!(error instanceof RogueSmtpError) || !error.transient) throw error;
+        log.error({ error: error.message }, complaint);
+        await sleep(RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      }
+    }
+    return false;
+  }
+
+  /** Everything that reads the stream. */
+  async function openStream(): Promise<void> {
+    if (checkTopics !== null) {
+      // Who runs everything in one process has no use for a command of its own to make topics.
+      const create = roles.size === ROLES.length;
+      const look = async () => {
+        const { created } = await checkTopics(create);
+        if (created.length > 0) log.info({ topics: created }, 'topics created');
+      };
+      if (!(await untilThere(look, 'Kafka is away; flows wait in the spool'))) return;
+      waitingFor.delete('Kafka');
+    }
+    await detectRole?.start();
+    void detectRole?.assigned.then(() => waitingFor.delete('the mail stream'));
+    await listPush?.start();
+    await serveRole?.start();
+    void serveRole?.assigned.then(() => waitingFor.delete('the incidents'));
+  }
+
+  async function openStore(): Promise<void> {
+    if (!hasEngine) return;
+    const away = 'the store is away; flows wait in the stream';
+    let failures = 0;
+    const open = async () => {
+      try {
+        await engine.start();
+        storeTrouble = null;
+      } catch (error) {
+        storeTrouble = `the store cannot be opened: ${messageOf(error)}`;
+        // A server may be away for a while; files of our own that cannot be opened are damage.
+        if (++failures === STORE_ATTEMPTS && !onServer) damage.note(storeTrouble);
+        throw error;
+      }
+    };
+    if (!(await untilThere(open, away))) return;
+    // By itself: an engine that runs must not be started again because a table could not be made.
+    if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
+    await writer?.start();
+    exporterAccount?.start();
+    findingsRole?.start();
+    waitingFor.delete('the store');
+  }
+
+  /** Why the store could not be opened at the newest attempt. */
+  let storeTrouble: string | null = null;
+  let opened: Promise<unknown> = Promise.resolve();
+  let leaveHeapToV8 = () => {};
+
+  return {
+    async start() {
+      leaveHeapToV8 = allowHeapGrowth();
+      await makeDirectory(config.data, 'data directory');
+      clock.start();
+      damage.start();
+      await stream.start();
+      const streamOpen = openStream();
+      // The stream of a single process is there at once; a broker may take its time.
+      if (checkTopics === null) await streamOpen;
+      streamOpen.catch(() => undefined);
+      const httpAddress = await http.start();
+      const udpAddresses = (await collector?.start()) ?? [];
+      if (sqlListener !== null) log.info(await sqlListener.start(), 'read-only SQL over HTTP');
+      coverageRole?.start();
+      reloader.start();
+      listFetcher.start();
+      waitingFor.delete('the collector');
+      if (config.senders.length === 0 && detectRole !== null) {
+        log.warn(
+          'no senders are configured: every host that sends mail is reported, nothing is ever blocked; see rogue-smtp inventory',
+        );
+      }
+      const storeOpen = checkTopics === null ? openStore() : streamOpen.then(openStore);
+      opened = Promise.all([streamOpen, storeOpen]);
+      return {
+        http: httpAddress,
+        udp: udpAddresses,
+        failed: opened.then(() => new Promise<never>(() => undefined)),
+      };
+    },
+    reload: () => reloader.reload(),
+    async stop() {
+      stopping.abort();
+      await listFetcher.stop();
+      await reloader.stop();
+      await collector?.stop();
+      await coverageRole?.stop();
+      await opened.catch(() => undefined);
+      await findingsRole?.stop();
+      await detectRole?.stop();
+      await damage.stop();
+      await teller.settled();
+      await serveRole?.stop();
+      await listPush?.stop();
+      // What is with the brokers is safe there.
+      await writer?.stop(checkTopics === null ? DRAIN_MS : 0);
+      await exporterAccount?.stop();
+      await Promise.all([http.stop(), sqlListener?.stop()]);
+      await engine.stop();
+      await stream.stop();
+      await clock.stop();
+      leaveHeapToV8();
+    },
+  };
+}
+
+function clockStepAlert(ms: number, nowMs: number, policy_version: string): Alert {
+  const way = ms > 0 ? 'forward' : 'back';
+  const reason = `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`;
+  return {
+    ...hostlessAlert({
+      kind: 'coverage',
+      identity: ['clock_stepped', nowMs, ms],
+      sinceMs: nowMs,
+      nowMs,
+      reasons: [reason],
+      policy_version,
+    }),
+    coverage: { cause: 'clock_stepped', exporters: 0, lost: 0 },
+  };
+}
+
+/** An empty list would be taken for one by a router. */
+function noList(): never {
+  throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
+}
+
+async function noTarget(): Promise<never> {
+  return noList();
+}
+
+const NOTHING_LOST: Losses = { kernel_drops: 0, not_decoded: 0, not_kept: 0 };
+
+function lossesOf(counters: CollectorCounters): Losses {
+  const { not_archived: _meant, ...flows } = counters.dropped.flows;
+  return {
+    kernel_drops: sum(counters.listeners.map(({ kernelDrops }) => kernelDrops)),
+    not_decoded: sum(Object.values(counters.recordsDropped)),
+    not_kept: sum(Object.values(flows)) + sum(Object.values(counters.dropped.mail)),
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
+}

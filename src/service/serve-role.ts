@@ -1,0 +1,305 @@
+/**
+ * The serve role's memory and hands: the newest state of every incident, the ACL files that follow from it, and the log
+ * of what people decided.
+ *
+ * Incidents come from the compacted stream, not from the store, so that blocks are right even while the store is away.
+ * Files are rendered after each change and once a minute (a block that ends must leave the file); an unchanged list
+ * is an unchanged file.
+ */
+
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
+import type { AclFamily } from '../acl/model.ts';
+import type { IncidentReport } from '../api/read-model.ts';
+import type { AclTargetConfig, Config } from '../config/schema.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { AclDesk } from '../http/acl-desk.ts';
+import type { Logger } from '../logger.ts';
+import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
+import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
+import { parseMessage } from '../messages/parse-message.ts';
+import { targetNamed } from '../publish/acl-target.ts';
+import { createAuditLog } from '../publish/audit-log.ts';
+import { createBlockDesk } from '../publish/block-desk.ts';
+import { createDecisionNotes } from '../publish/decision-notes.ts';
+import { createListHooks } from '../publish/hook.ts';
+import { createListPublisher } from '../publish/list-publisher.ts';
+import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
+import { createAlertTeller } from './alert-teller.ts';
+
+export interface ServeRole {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Resolves when all incidents are known. */
+  readonly assigned: Promise<void>;
+  /** Newest state of each host's incident, open and closed. */
+  incidents(): readonly Incident[];
+  /** The newest alerts since the start, oldest first; a few hundred. */
+  recentAlerts(): readonly Alert[];
+  /**
+   * Incidents whose host is in the block lists now. This, `hosts` and `targetText` throw RogueSmtpError `unavailable`
+   * until all incidents are known: an empty list would be taken for one by a router.
+   */
+  blocked(): readonly Incident[];
+  /** When the lists took in the host of an incident; undefined while they have not. */
+  listedSince(incident: Incident): IncidentReport['listed'];
+  /** The hosts in the lists of a family, after the interlocks. */
+  hosts(family: AclFamily): readonly string[];
+  /** The text of a configured ACL target as it would be written now, or of an earlier revision that is kept. */
+  targetText(name: string, family: AclFamily, revision?: string): Promise<string>;
+  /** Where people decide about blocks. */
+  readonly desk: AclDesk;
+  /** What keeps the lists from being brought up to date, in words; empty while nothing does. */
+  troubles(): readonly string[];
+  readonly counters: { readonly alerts: number };
+  /** Takes over another configuration of lists and blocks, and brings the files up to date. */
+  reload(config: Config): void;
+  /** Calls back with every alert from now on, until the returned function is called. */
+  onAlert(listener: (alert: Alert) => void): () => void;
+}
+
+export interface ServeRoleDependencies {
+  readonly stream: Stream;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** What a target's list is, each time it was rendered and is in its file. */
+  readonly onText?: (target: AclTargetConfig, family: '4' | '6', text: string) => void;
+  readonly policyVersion: () => string;
+  /** Seconds from the first record of a host to the lists that name it. */
+  readonly onBlocked?: (seconds: number) => void;
+}
+
+/** Changes that come together are written together. */
+const PUBLISH_DELAY_MS = 100;
+const PUBLISH_INTERVAL_MS = 60_000;
+const REMEMBERED_ALERTS = 10_000;
+const RECENT_ALERTS = 500;
+
+export function createServeRole(initial: Config, dependencies: ServeRoleDependencies): ServeRole {
+  const { stream, log, now } = dependencies;
+  let config = initial;
+  /** By host and site, closed ones too: a host that comes back replaces its old incident. */
+  const newest = new Map<string, Incident>();
+  const listeners = new Set<(alert: Alert) => void>();
+  /** Ids of the newest alerts. */
+  const told = new Set<string>();
+  let firstAssigned: () => void = () => undefined;
+  const assigned = new Promise<void>((resolve) => {
+    firstAssigned = resolve;
+  });
+  const recentAlerts: Alert[] = [];
+  const audit = createAuditLog(config.data);
+  const notes = createDecisionNotes(audit);
+  // A word about the lists themselves.
+  const teller = createAlertTeller(stream, log);
+  const publisher = createListPublisher({
+    config: () => config,
+    incidents: allIncidents,
+    audit,
+    log,
+    now,
+    tell: teller.tell,
+    policyVersion: dependencies.policyVersion,
+    onList: (call) => hooks.offer(call),
+    ...(dependencies.onText !== undefined && { onText: dependencies.onText }),
+    ...(dependencies.onBlocked !== undefined && { onBlocked: dependencies.onBlocked }),
+  });
+  const hooks = createListHooks({
+    log,
+    taken: publisher.hooked,
+    noteTaken: publisher.noteHooked,
+    onFailure: publisher.hookFailed,
+  });
+  const desk = createBlockDesk({
+    config: () => config,
+    stream,
+    incidents: allIncidents,
+    publisher,
+    audit,
+    notes,
+    now,
+  });
+  let incidentsSubscription: Subscription | null = null;
+  let alertsSubscription: Subscription | null = null;
+  let decisionsSubscription: Subscription | null = null;
+  let soon: NodeJS.Timeout | null = null;
+  let regularly: NodeJS.Timeout | null = null;
+  let publishing: Promise<void> = Promise.resolve();
+  let stopped = false;
+  let complete = false;
+
+  /** Half of the incidents would let go of the other half, and tell a person who decides that there is nothing to decide. */
+  function allIncidents(): readonly Incident[] {
+    if (complete) return [...newest.values()];
+    const why = 'the incidents are still being read: try again in a moment';
+    throw new RogueSmtpError('unavailable', why, { transient: true });
+  }
+
+  /** Detectors that hand over a partition may publish a state that is older than what is known. */
+  function remember(incident: Incident): void {
+    const key = hostStreamKey(incident);
+    const known = newest.get(key);
+    if (known === undefined || !isOlder(incident, known)) newest.set(key, incident);
+  }
+
+  /** The same alert may come again, after a restart of a detector or of a broker. */
+  function isNew(alert: Alert): boolean {
+    if (told.has(alert.alert_id)) return false;
+    told.add(alert.alert_id);
+    if (told.size > REMEMBERED_ALERTS) for (const oldest of told) return told.delete(oldest);
+    return true;
+  }
+
+  async function restore(partitions: readonly number[]): Promise<void> {
+    for await (const message of stream.latest('incidents', partitions)) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident !== null) remember(incident);
+    }
+  }
+
+  async function onIncidents(delivery: Delivery): Promise<void> {
+    for (const message of delivery.messages) {
+      const incident = parseMessage(incidentSchema, message.value);
+      if (incident !== null) remember(incident);
+      else log.error({ offset: message.offset }, 'an incident that cannot be read is passed over');
+    }
+    if (soon === null) {
+      soon = setTimeout(() => {
+        soon = null;
+        publishInTurn();
+      }, PUBLISH_DELAY_MS);
+    }
+    await incidentsSubscription?.commit('incidents', delivery.partition, delivery.lastOffset);
+  }
+
+  async function onAlerts(delivery: Delivery): Promise<void> {
+    for (const message of delivery.messages) {
+      const alert = parseMessage(alertSchema, message.value);
+      if (alert === null) {
+        log.error({ offset: message.offset }, 'an alert that cannot be read is passed over');
+        continue;
+      }
+      if (!isNew(alert)) continue;
+      recentAlerts.push(alert);
+      for (const listener of listeners) listener(alert);
+    }
+    if (recentAlerts.length > RECENT_ALERTS) recentAlerts.splice(0, recentAlerts.length - RECENT_ALERTS);
+    await alertsSubscription?.commit('alerts', delivery.partition, delivery.lastOffset);
+  }
+
+  /** A serve role that was killed may have published one and not noted it; others publish, too. */
+  async function restoreDecisions(partitions: readonly number[]): Promise<void> {
+    const kept: Decision[] = [];
+    for await (const message of stream.latest('decisions', partitions)) kept.push(...decisionsOf([message]));
+    await notes.note(kept);
+  }
+
+  async function onDecisions(delivery: Delivery): Promise<void> {
+    await notes.note(decisionsOf(delivery.messages));
+    await decisionsSubscription?.commit('decisions', delivery.partition, delivery.lastOffset);
+  }
+
+  function publishInTurn(): void {
+    if (!complete) return;
+    publishing = publisher.publish();
+  }
+
+  return {
+    assigned,
+    counters: teller.counters,
+    desk,
+    troubles: publisher.problems,
+    async start() {
+      // Without what is remembered nothing is published, and files stay as they are.
+      await publisher
+        .open()
+        .catch((error: unknown) => log.error({ error: messageOf(error) }, 'the lists cannot be kept'));
+      incidentsSubscription = await stream.subscribe({
+        streams: ['incidents'],
+        group: 'serve',
+        unit: 'message',
+        sharing: 'alone',
+        onAssigned: restore,
+        onDelivery: onIncidents,
+      });
+      alertsSubscription = await stream.subscribe({
+        streams: ['alerts'],
+        group: 'serve',
+        unit: 'message',
+        sharing: 'alone',
+        onDelivery: onAlerts,
+      });
+      decisionsSubscription = await stream.subscribe({
+        streams: ['decisions'],
+        group: 'serve',
+        unit: 'message',
+        sharing: 'alone',
+        onAssigned: restoreDecisions,
+        onDelivery: onDecisions,
+      });
+      void Promise.all([incidentsSubscription.assigned, alertsSubscription.assigned]).then(() => {
+        complete = true;
+        firstAssigned();
+        if (stopped) return;
+        regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
+        publishInTurn();
+      });
+    },
+    async stop() {
+      stopped = true;
+      if (soon !== null) clearTimeout(soon);
+      if (regularly !== null) clearInterval(regularly);
+      await Promise.all([
+        incidentsSubscription?.stop(),
+        alertsSubscription?.stop(),
+        decisionsSubscription?.stop(),
+      ]);
+      publishInTurn();
+      await publishing;
+      await hooks.stop();
+      await teller.settled();
+    },
+    incidents: () => [...newest.values()],
+    recentAlerts: () => recentAlerts,
+    blocked: publisher.listed,
+    listedSince(incident) {
+      const admission = publisher.admissions().admitted.get(hostStreamKey(incident));
+      if (admission === undefined || admission.listed_at === null || admission.time_to_block_ms === null)
+        return undefined;
+      return { at: admission.listed_at, time_to_block_ms: admission.time_to_block_ms };
+    },
+    hosts: publisher.hosts,
+    async targetText(name, family, revision) {
+      const target = targetNamed(config, name);
+      return revision === undefined
+        ? publisher.render(target, family).text
+        : publisher.textOf(target, family, revision);
+    },
+    reload(next) {
+      for (const target of config.acl.targets) {
+        const successor = next.acl.targets.find(({ name }) => name === target.name);
+        if (successor !== undefined && successor.path === target.path) continue;
+        log.warn(
+          { target: target.name },
+          'the files of this ACL target are no longer written: what lies there stays as it is',
+        );
+      }
+      config = next;
+      publishInTurn();
+    },
+    onAlert(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** What cannot be read is told by the detectors, who would have to act on it. */
+function decisionsOf(messages: readonly ReceivedMessage[]): readonly Decision[] {
+  return messages.flatMap(({ value }) => parseMessage(decisionSchema, value) ?? []);
+}
+
+/** Of two incidents of a host. */
+function isOlder(a: Incident, b: Incident): boolean {
+  if (a.incident_id === b.incident_id) return a.revision < b.revision;
+  return a.opened_at < b.opened_at;
+}

@@ -1,0 +1,42 @@
+/**
+ * Chooses the stream by the configuration: Kafka when it has brokers, with a spool before it where flows are collected;
+ * else a spool in the data directory that is everything.
+ */
+
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../logger.ts';
+import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
+import type { TopicReport } from '../stream/kafka/topics.ts';
+import { createLocalStream } from '../stream/local/local-stream.ts';
+import { createSpooledStream } from '../stream/spooled-stream.ts';
+import type { Stream } from '../stream/stream.ts';
+
+export interface ConnectedStream {
+  readonly stream: Stream;
+  /** Only with Kafka: looks at the topics, see KafkaStream. */
+  readonly checkTopics: ((create: boolean) => Promise<TopicReport>) | null;
+}
+
+/** How long a collector that stops waits for the brokers to take what it has spooled. */
+const DRAIN_MS = 5000;
+
+export function createStream(config: Config, collects: boolean, log: Logger): ConnectedStream {
+  const spoolIn = (directory: string) =>
+    createLocalStream({ directory, maxBytesPerStream: config.spool.max_bytes, now: Date.now, log });
+  if (config.kafka.brokers.length === 0) {
+    return { stream: spoolIn(join(config.data, 'stream')), checkTopics: null };
+  }
+  const kafka = createKafkaStream({ config: config.kafka, log });
+  const { checkTopics } = kafka;
+  if (!collects) return { stream: kafka, checkTopics };
+  const directory = join(config.data, 'spool');
+  const stream = createSpooledStream({
+    spool: spoolIn(directory),
+    remote: kafka,
+    directory,
+    drainMs: DRAIN_MS,
+    log,
+  });
+  return { stream, checkTopics };
+}
