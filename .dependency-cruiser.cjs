@@ -31,6 +31,24 @@ module.exports = {
       to: { path: '^src/service/' },
     },
     {
+      name: 'only-service-and-cli-import-http',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(service|cli|http)/' },
+      to: { path: '^src/http/' },
+    },
+    {
+      name: 'publish-collect-and-store-meet-in-the-stream',
+      severity: 'error',
+      from: { path: '^src/(publish|collect|store)/' },
+      to: { path: '^src/(publish|collect|store)/', pathNot: '^src/$1/' },
+    },
+    {
+      name: 'acl-knows-no-configuration',
+      severity: 'error',
+      from: { path: '^src/acl/' },
+      to: { path: '^src/config/' },
+    },
+    {
       name: 'nobody-imports-cli',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/cli/' },

@@ -6,18 +6,28 @@
  * having passed; what is refused is refused with its reason.
  */
 
-import type { SenderConfig } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { AddressBytes } from '../flow/address.ts';
 import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
 import { permits } from './evaluate.ts';
 import { type AclModel, BLOCKED_PORT, disjoint, inFamily, isHost, isWithin, prefixFamily } from './model.ts';
 
+/** Who may send mail, as the configuration says. */
+export interface AclSender {
+  readonly name: string;
+  readonly hosts: readonly Prefix[];
+  readonly to: 'any' | readonly Prefix[];
+  readonly owner: string;
+  readonly reason: string;
+  /** When the permission ends, ISO 8601; absent: never. */
+  readonly until?: string | undefined;
+}
+
 export interface InterlockInput {
   /** Decides which permissions have ended. */
   readonly nowMs: number;
   readonly internal: readonly Prefix[];
-  readonly senders: readonly SenderConfig[];
+  readonly senders: readonly AclSender[];
   readonly never: readonly Prefix[];
   /** Routers and this service: no offenders list may name them. */
   readonly own?: readonly Prefix[];
@@ -49,7 +59,7 @@ function fixed(text: string): Prefix {
   return parsed.prefix;
 }
 
-export function isInForce(sender: SenderConfig, nowMs: number): boolean {
+export function isInForce(sender: AclSender, nowMs: number): boolean {
   return sender.until === undefined || nowMs < Date.parse(sender.until);
 }
 

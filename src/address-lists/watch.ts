@@ -5,11 +5,24 @@
  * the list is well again.
  */
 
-import type { ListStatus } from '../api/read-model.ts';
 import { type PrefixList, shownUrl } from '../config/lists.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
+
+/** A list of prefixes of the configuration. */
+export interface ListStatus {
+  readonly name: string;
+  /** The file, or the URL up to its path. */
+  readonly source: string;
+  /** `missing`: never fetched, and nothing is blocked or published where it is used. */
+  readonly state: 'fresh' | 'stale' | 'missing';
+  readonly entries: number;
+  /** When the file was written, or the URL confirmed the list. */
+  readonly written_at: string | null;
+  /** Why the newest attempt to fetch it gave nothing. */
+  readonly error: string | null;
+}
 
 export interface ListWatchDependencies {
   readonly log: Logger;

@@ -4,6 +4,7 @@
  */
 
 import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
+import type { ListStatus } from '../address-lists/watch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
@@ -76,20 +77,6 @@ export interface PolicyStatus {
   /** Keys that were changed in the file and wait for a restart. */
   readonly need_restart: readonly string[];
   readonly lists: readonly ListStatus[];
-}
-
-/** A list of prefixes of the configuration. */
-export interface ListStatus {
-  readonly name: string;
-  /** The file, or the URL up to its path. */
-  readonly source: string;
-  /** `missing`: never fetched, and nothing is blocked or published where it is used. */
-  readonly state: 'fresh' | 'stale' | 'missing';
-  readonly entries: number;
-  /** When the file was written, or the URL confirmed the list. */
-  readonly written_at: string | null;
-  /** Why the newest attempt to fetch it gave nothing. */
-  readonly error: string | null;
 }
 
 export interface SqlRequest {

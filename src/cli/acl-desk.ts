@@ -9,10 +9,10 @@
 import { userInfo } from 'node:os';
 import { z } from 'zod';
 import type { LoadedConfig } from '../config/load.ts';
-import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../http/acl-desk.ts';
 import { valid } from '../http/valid.ts';
 import { createLogger } from '../logger.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
+import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../publish/desk.ts';
 import { withOfflineDesk } from '../publish/offline-desk.ts';
 import { createClient } from './client.ts';
 import type { ReportStreams } from './reports.ts';

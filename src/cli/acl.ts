@@ -3,7 +3,7 @@
 import type { AclRendering, AclRenderRequest } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { renderFor } from '../publish/acl-request.ts';
-import { storeExists } from '../service/engine.ts';
+import { storeExists } from '../store/open-engine.ts';
 import { createClient } from './client.ts';
 import { withModel } from './model.ts';
 import type { ReportStreams } from './reports.ts';

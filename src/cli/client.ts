@@ -9,8 +9,8 @@ import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/rea
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
-import type { AclDesk, AclOverview, AuditEntry } from '../http/acl-desk.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
+import type { AclDesk, AclOverview, AuditEntry } from '../publish/desk.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import { firstOf, settled } from '../waiting.ts';
 

@@ -5,7 +5,6 @@
  * as one, in the order given, so that templates of the first serve the second. Output waits for whoever reads it.
  */
 
-import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../collect/unread.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
@@ -16,6 +15,7 @@ import { type CaptureCounters, createCaptureCounters } from '../replay/capture/c
 import type { PacketFlowLimits } from '../replay/capture/packet-flow-defaults.ts';
 import { readPacketFlows } from '../replay/capture/packet-flows.ts';
 import { readCapture } from '../replay/capture/read-capture.ts';
+import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../replay/unread.ts';
 
 export interface DecodeStreams {
   readonly stdout: NodeJS.WritableStream;

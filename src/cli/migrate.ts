@@ -5,8 +5,8 @@
 
 import type { LoadedConfig } from '../config/load.ts';
 import { createLogger } from '../logger.ts';
-import { createEngine } from '../service/engine.ts';
 import { migrate } from '../store/migrate.ts';
+import { createEngine } from '../store/open-engine.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 
 /** Throws RogueSmtpError with what differs, or with what does not answer. */

@@ -8,8 +8,8 @@ import { createStoredModel } from '../api/stored-read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
-import { createEngine, storeExists } from '../service/engine.ts';
 import { migrate } from '../store/migrate.ts';
+import { createEngine, storeExists } from '../store/open-engine.ts';
 import { type Client, createClient } from './client.ts';
 
 /** Calls `use` with a model, and with the client when a running instance answers. */

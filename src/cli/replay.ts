@@ -4,7 +4,6 @@ import { constants } from 'node:fs';
 import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ACL_FAMILIES } from '../acl/model.ts';
-import { refuseUnread } from '../collect/unread.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { makeDirectory } from '../files/directory.ts';
@@ -13,6 +12,7 @@ import { renderFor, requestOf } from '../publish/acl-request.ts';
 import { aclPath } from '../publish/list-files.ts';
 import { type ReplayOptions, type ReplayResult, type ReplaySinks, replayFiles } from '../replay/replay.ts';
 import { openReplayStore, type ReplayStore } from '../replay/replay-store.ts';
+import { refuseUnread } from '../replay/unread.ts';
 import { describeAlert } from './reports.ts';
 import { printable } from './table.ts';
 

@@ -8,10 +8,10 @@
 
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { z } from 'zod';
-import { checkedText, withChecksum } from '../checked-text.ts';
 import { COUNTING_NAMES } from '../decode/sequence.ts';
 import type { SequenceMark } from '../decode/types.ts';
 import { messageOf } from '../errors.ts';
+import { checkedText, withChecksum } from '../files/checked-text.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 
 /** The file is written anew when it is larger than this and than four times what it tells. */

@@ -7,8 +7,8 @@
  */
 
 import { readFile, stat } from 'node:fs/promises';
-import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf } from '../errors.ts';
+import { checkedText, withChecksum } from '../files/checked-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 
 /** 32768 templates are about 16 MB of JSON; what is larger was not written by us. */

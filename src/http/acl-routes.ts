@@ -10,7 +10,7 @@ import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { duration } from '../config/values.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
-import type { AclDesk } from './acl-desk.ts';
+import type { AclDesk } from '../publish/desk.ts';
 import { boundedBody, ownRequestsOnly } from './own-requests.ts';
 import { valid } from './valid.ts';
 

@@ -14,7 +14,7 @@ import type { AclRenderRequest, PolicyStatus, ReadModel } from '../api/read-mode
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
-import type { AclDesk } from './acl-desk.ts';
+import type { AclDesk } from '../publish/desk.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';

@@ -9,7 +9,7 @@
 import { appendFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, RogueSmtpError } from '../errors.ts';
-import type { AuditEntry } from '../http/acl-desk.ts';
+import type { AuditEntry } from './desk.ts';
 
 export interface AuditLog {
   /** Throws RogueSmtpError `io`. */

@@ -12,12 +12,12 @@ import { HELD_BACK, isStanding } from '../detect/block.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { formatPrefix, parsePrefix } from '../flow/prefix.ts';
-import type { AclDesk, Author, BlockRow } from '../http/acl-desk.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
+import type { AclDesk, Author, BlockRow } from './desk.ts';
 import type { ListPublisher } from './list-publisher.ts';
 
 export interface BlockDeskDependencies {

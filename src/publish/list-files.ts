@@ -12,8 +12,8 @@ import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, sta
 import { join } from 'node:path';
 import type { AclFamily } from '../acl/model.ts';
 import { revisionOf } from '../acl/revision.ts';
-import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { checkedText, withChecksum } from '../files/checked-text.ts';
 
 export interface AclPublication {
   /** Made when it is missing. */

@@ -11,12 +11,12 @@ import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from '../config/sch
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
+import { alertMessage } from '../messages/encode.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { createPushArchive } from '../push/archive.ts';
 import { push } from '../push/push.ts';
 import { createPusher, type PushEvent } from '../push/pusher.ts';
 import { deviceName, type PushRequest } from '../push/report.ts';
-import { alertMessage } from '../service/detect-role.ts';
 import type { Stream } from '../stream/stream.ts';
 
 export interface ListPush {

@@ -9,8 +9,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { checkedText, withChecksum } from '../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { checkedText, withChecksum } from '../files/checked-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 
 const isoTime = z.iso.datetime({ precision: 3 });

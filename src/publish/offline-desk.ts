@@ -9,16 +9,16 @@
 import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
-import type { AclDesk } from '../http/acl-desk.ts';
 import type { Logger } from '../logger.ts';
 import { type Incident, incidentSchema } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { parseMessage } from '../messages/parse-message.ts';
-import { createSteadyClock } from '../service/steady-clock.ts';
-import { createStream } from '../service/stream.ts';
+import { createSteadyClock } from '../steady-clock.ts';
+import { createStream } from '../stream/open-stream.ts';
 import { createAuditLog } from './audit-log.ts';
 import { createBlockDesk } from './block-desk.ts';
 import { createDecisionNotes } from './decision-notes.ts';
+import type { AclDesk } from './desk.ts';
 import { createListPublisher } from './list-publisher.ts';
 
 /** Throws RogueSmtpError `unavailable` where there is nothing to decide about. */

@@ -9,24 +9,16 @@
 import { stat } from 'node:fs/promises';
 import { decoderOptions, mailPorts } from '../collect/decoder-options.ts';
 import { createMailFilter } from '../collect/mail-filter.ts';
-import {
-  type CaptureYield,
-  inWords,
-  type ReadInput,
-  unreadCapture,
-  unreadLog,
-  unreadOf,
-} from '../collect/unread.ts';
 import type { Config } from '../config/schema.ts';
 import { createDecoder } from '../decode/decoder.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { unreadAlerts } from '../detect/coverage.ts';
 import { createDetector } from '../detect/detector.ts';
+import { exporterSight } from '../detect/exporter-sight.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch, readWide } from '../flow/batch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
-import { exporterSight } from '../service/coverage-role.ts';
 import { type ByteWindow, openByteWindow } from './capture/byte-window.ts';
 import { type CaptureCounters, createCaptureCounters } from './capture/capture.ts';
 import type { PacketFlowLimits } from './capture/packet-flow-defaults.ts';
@@ -36,6 +28,7 @@ import type { LogOptions } from './flow-log/choose-format.ts';
 import { createFlowLogCounters, type FlowLogCounters } from './flow-log/flow-log.ts';
 import { readFlowLog } from './flow-log/read-flow-log.ts';
 import { createTimeOrder } from './flow-log/time-order.ts';
+import { type CaptureYield, inWords, type ReadInput, unreadCapture, unreadLog, unreadOf } from './unread.ts';
 
 export interface ReplayResult {
   readonly alerts: readonly Alert[];

@@ -9,8 +9,8 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
+import { alertMessage } from '../messages/encode.ts';
 import type { Stream } from '../stream/stream.ts';
-import { alertMessage } from './detect-role.ts';
 
 export interface AlertTeller {
   tell(alert: Alert): void;

@@ -7,9 +7,8 @@
 import { clearInterval, setInterval } from 'node:timers';
 import type { Collector } from '../collect/collector.ts';
 import type { Config } from '../config/schema.ts';
-import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
-import type { ExporterState } from '../decode/types.ts';
-import { createCoverageWatch, type ExporterSight, type Sight } from '../detect/coverage.ts';
+import { createCoverageWatch, type Sight } from '../detect/coverage.ts';
+import { exporterSight } from '../detect/exporter-sight.ts';
 import { formatAddress } from '../flow/address.ts';
 import type { Logger } from '../logger.ts';
 import type { Stream } from '../stream/stream.ts';
@@ -88,24 +87,5 @@ function sightOf(collector: CoverageRoleDependencies['collector'], stream: Pick<
     exportersEvicted: counters.decoder.exportersEvicted,
     exportersRefused: counters.decoder.dropped.exporter_limit,
     ...(stream.counters.refusedFor !== undefined && { spoolRefusedFor: stream.counters.refusedFor }),
-  };
-}
-
-/** Received units are those that the version's sequence counts: see ExporterState.sequenceLost. */
-export function exporterSight(state: ExporterState): ExporterSight {
-  const { counting } = state;
-  const countsFlows = counting !== null && counting !== 'datagrams' && counting !== 'nothing';
-  return {
-    address: formatAddress(state.address),
-    ...(state.agent !== null && { agent: formatAddress(state.agent) }),
-    domain: state.domain,
-    lastSeenMs: state.lastSeenMs,
-    lost: state.sequenceLost,
-    unknown: state.sequenceUnknown,
-    received: countsFlows ? state.flows : state.datagrams,
-    flows: state.flows,
-    unread: unreadFlows(state),
-    unreadReasons: unreadReasons(state),
-    templatesRedefined: state.templatesRedefined,
   };
 }

@@ -17,6 +17,7 @@ import { parsePrefix } from '../flow/prefix.ts';
 import type { Logger } from '../logger.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
+import { alertMessage, incidentMessage } from '../messages/encode.ts';
 import { parseMessage } from '../messages/parse-message.ts';
 import type {
   Delivery,
@@ -330,18 +331,5 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       await Promise.all([subscription?.stop(), decisionsSubscription?.stop()]);
       await Promise.all([...parts.values()].map((part) => part.turn));
     },
-  };
-}
-
-export function alertMessage(alert: Alert): StreamMessage {
-  return { key: alert.host, id: alert.alert_id, value: Buffer.from(JSON.stringify(alert)), rows: 1 };
-}
-
-export function incidentMessage(incident: Incident): StreamMessage {
-  return {
-    key: hostStreamKey(incident),
-    id: `${incident.incident_id}.${incident.revision}`,
-    value: Buffer.from(JSON.stringify(incident)),
-    rows: 1,
   };
 }

@@ -13,11 +13,11 @@ import { messageOf } from '../errors.ts';
 import { parseAddress } from '../flow/address.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
+import { alertMessage } from '../messages/encode.ts';
 import { inventory } from '../store/queries.ts';
 import { senderHours } from '../store/sender-hours.ts';
 import type { Engine } from '../store/store.ts';
 import type { Stream } from '../stream/stream.ts';
-import { alertMessage } from './detect-role.ts';
 
 export interface FindingsRoleDependencies {
   readonly engine: Engine;

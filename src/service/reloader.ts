@@ -9,8 +9,9 @@
 
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { clearInterval, setInterval } from 'node:timers';
+import type { ListStatus } from '../address-lists/watch.ts';
 import { createListWatch, type ListWatchDependencies } from '../address-lists/watch.ts';
-import type { ListStatus, PolicyStatus } from '../api/read-model.ts';
+import type { PolicyStatus } from '../api/read-model.ts';
 import type { PrefixList } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { suspiciousLosses } from '../config/losses.ts';

@@ -25,14 +25,16 @@ import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { createListPush } from '../publish/list-push.ts';
+import { createSteadyClock } from '../steady-clock.ts';
 import { migrate } from '../store/migrate.ts';
+import { createAbsentEngine, createEngine } from '../store/open-engine.ts';
 import { createStoreWriter } from '../store/writer.ts';
+import { createStream } from '../stream/open-stream.ts';
 import { createAlertTeller } from './alert-teller.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDamageReport } from './damage-report.ts';
 import { createDetectRole } from './detect-role.ts';
 import { detectorOptions } from './detectors.ts';
-import { createAbsentEngine, createEngine } from './engine.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
 import { createHealth } from './health.ts';
@@ -40,8 +42,6 @@ import { allowHeapGrowth } from './heap-growth.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
-import { createSteadyClock } from './steady-clock.ts';
-import { createStream } from './stream.ts';
 
 export interface Service {
   start(): Promise<RunningService>;

@@ -9,23 +9,23 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ACL_FAMILIES } from '../acl/model.ts';
-import { checkedText } from '../checked-text.ts';
 import { damagedLines } from '../collect/sequence-file.ts';
 import { loadTemplates } from '../collect/template-file.ts';
 import { isIntactCopy } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf } from '../errors.ts';
+import { checkedText } from '../files/checked-text.ts';
 import { createLogger } from '../logger.ts';
 import { fileOf } from '../publish/acl-target.ts';
 import { lostReason } from '../publish/admissions.ts';
 import { damagedRevisions } from '../publish/list-files.ts';
 import { readListState } from '../publish/list-state.ts';
+import { createEngine, storeExists } from '../store/open-engine.ts';
 import type { Engine } from '../store/store.ts';
 import { lockDirectory } from '../stream/local/directory-lock.ts';
 import { readableKeys, verifyStreams } from '../stream/local/verify.ts';
 import { missingParts } from './damage-report.ts';
-import { createEngine, storeExists } from './engine.ts';
 
 export interface DataFinding {
   /** What was looked at. */

@@ -8,8 +8,8 @@
 
 import type { Detector } from '../../src/detect/detector.ts';
 import { incidentSchema } from '../../src/messages/alert.ts';
+import { incidentMessage } from '../../src/messages/encode.ts';
 import { parseMessage } from '../../src/messages/parse-message.ts';
-import { incidentMessage } from '../../src/service/detect-role.ts';
 import { createBenchDetector, type DetectorMemory } from './detector.ts';
 import { createMailTraffic } from './mail-traffic.ts';
 

@@ -3,8 +3,8 @@
 import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
 import { RogueSmtpError } from '../../src/errors.ts';
-import type { AclDesk } from '../../src/http/acl-desk.ts';
 import { createAclRoutes } from '../../src/http/acl-routes.ts';
+import type { AclDesk } from '../../src/publish/desk.ts';
 
 function app() {
   const asked: [string, unknown][] = [];

@@ -4,18 +4,18 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkedText, withChecksum } from '../../src/checked-text.ts';
 import { checkCommand } from '../../src/cli/check.ts';
 import { createSequenceFile } from '../../src/collect/sequence-file.ts';
 import { loadTemplates, saveTemplates } from '../../src/collect/template-file.ts';
 import { withListChecksum } from '../../src/config/lists.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { checkedText, withChecksum } from '../../src/files/checked-text.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Alert } from '../../src/messages/alert.ts';
 import { createListMemory } from '../../src/publish/list-state.ts';
 import { createDamageReport } from '../../src/service/damage-report.ts';
 import { createHealth } from '../../src/service/health.ts';
-import { createSteadyClock } from '../../src/service/steady-clock.ts';
+import { createSteadyClock } from '../../src/steady-clock.ts';
 import { createLocalStream } from '../../src/stream/local/local-stream.ts';
 import { collected } from '../support/collected.ts';
 

@@ -8,8 +8,8 @@
 
 import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkedText, withChecksum } from '../../checked-text.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
+import { checkedText, withChecksum } from '../../files/checked-text.ts';
 import { STREAM_NAMES, type StreamName } from '../stream.ts';
 import type { StreamLogger } from './settings.ts';
 

@@ -8,7 +8,7 @@
 import type { AclFamily } from '../acl/model.ts';
 import type { AclKind, AclPlatform } from '../acl/platforms.ts';
 import type { Incident } from '../messages/alert.ts';
-import type { AclRevision } from '../publish/list-files.ts';
+import type { AclRevision } from './list-files.ts';
 
 /** One list: a target in one family. */
 export interface TargetState {

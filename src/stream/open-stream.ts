@@ -6,11 +6,11 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../logger.ts';
-import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
-import type { TopicReport } from '../stream/kafka/topics.ts';
-import { createLocalStream } from '../stream/local/local-stream.ts';
-import { createSpooledStream } from '../stream/spooled-stream.ts';
-import type { Stream } from '../stream/stream.ts';
+import { createKafkaStream } from './kafka/kafka-stream.ts';
+import type { TopicReport } from './kafka/topics.ts';
+import { createLocalStream } from './local/local-stream.ts';
+import { createSpooledStream } from './spooled-stream.ts';
+import type { Stream } from './stream.ts';
 
 export interface ConnectedStream {
   readonly stream: Stream;

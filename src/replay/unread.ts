@@ -6,8 +6,8 @@
  */
 
 import { RogueSmtpError } from '../errors.ts';
-import type { CaptureCounters } from '../replay/capture/capture.ts';
-import type { FlowLogCounters } from '../replay/flow-log/flow-log.ts';
+import type { CaptureCounters } from './capture/capture.ts';
+import type { FlowLogCounters } from './flow-log/flow-log.ts';
 
 /** What became of the datagrams of a capture. */
 export interface CaptureYield {

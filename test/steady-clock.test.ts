@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createLogger } from '../../src/logger.ts';
-import { createSteadyClock } from '../../src/service/steady-clock.ts';
+import { createLogger } from '../src/logger.ts';
+import { createSteadyClock } from '../src/steady-clock.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

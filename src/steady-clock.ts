@@ -10,9 +10,9 @@ import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { checkedText, withChecksum } from '../checked-text.ts';
-import { messageOf } from '../errors.ts';
-import type { Logger } from '../logger.ts';
+import { messageOf } from './errors.ts';
+import { checkedText, withChecksum } from './files/checked-text.ts';
+import type { Logger } from './logger.ts';
 
 export interface SteadyClock {
   /** Milliseconds since 1970. Never goes backwards. */

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { createEmbeddedEngine } from '../store/embedded/engine.ts';
-import { createServerEngine } from '../store/server.ts';
-import type { Engine } from '../store/store.ts';
+import { createEmbeddedEngine } from './embedded/engine.ts';
+import { createServerEngine } from './server.ts';
+import type { Engine } from './store.ts';
 
 const embeddedDirectory = (config: Config) => join(config.data, 'store');
 
