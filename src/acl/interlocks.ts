@@ -31,6 +31,14 @@ export interface InterlockInput {
   readonly never: readonly Prefix[];
   /** Routers and this service: no offenders list may name them. */
   readonly own?: readonly Prefix[];
+  /** Hosts that a person released or rejected, as long as that decision stands. */
+  readonly exempt?: readonly ExemptHost[];
+}
+
+/** A host or IPv6 network that no offenders list may name, and why: a sentence part for people. */
+export interface ExemptHost {
+  readonly prefix: Prefix;
+  readonly reason: string;
 }
 
 /** Never a host that could be blocked: to deny them is useless at best. RFC 6890, and class E with broadcast. */
@@ -68,6 +76,8 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
   const internal = createPrefixTable(input.internal);
   const never = createPrefixTable(input.never);
   const own = createPrefixTable(input.own ?? []);
+  const { exempt = [] } = input;
+  const exempted = createPrefixTable(exempt.map(({ prefix }) => prefix));
   const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
   const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
   const senders = createPrefixTable(sources.map((source) => source.host));
@@ -79,6 +89,8 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
     const sender = senders.lookup(host);
     if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
     if (internal.lookup(host) < 0) return 'is not an internal host (networks.internal)';
+    const decided = exempted.lookup(host);
+    if (decided >= 0) return exempt[decided].reason;
     if (inForce.length === 0) return 'no sender is in force: the mail servers might be among the offenders';
     return null;
   };
@@ -99,6 +111,8 @@ export function createPrefixInterlock(input: InterlockInput): (prefix: Prefix) =
     if (sender !== undefined) return `holds the authorised sender "${sender.name}"`;
     if (input.never.some((one) => isWithin(one, prefix))) return 'holds an entry of the never-block list';
     if (input.own?.some((one) => isWithin(one, prefix))) return 'holds a router or this service (collector)';
+    const decided = input.exempt?.find((one) => isWithin(one.prefix, prefix));
+    if (decided !== undefined) return `holds ${formatPrefix(decided.prefix)}, which ${decided.reason}`;
     if (!input.internal.some((one) => isWithin(prefix, one))) return 'is not internal as a whole';
     return null;
   };
@@ -114,11 +128,13 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
       .flatMap(({ hosts, to }) => hosts.map((prefix) => ({ prefix, to: to === 'any' ? everywhere : to }))),
   ];
   if (model.kind === 'offenders') {
-    const table = createPrefixTable([...allowed.map(({ prefix }) => prefix), ...(input.own ?? [])]);
+    const exempt = (input.exempt ?? []).map(({ prefix }) => prefix);
+    const spared = [...allowed.map(({ prefix }) => prefix), ...exempt];
+    const table = createPrefixTable([...spared, ...(input.own ?? [])]);
     for (const { source } of model.rules) {
       if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)
         throw unsafe(source);
-      if (!isHost(source) && (model.family === '4' || allowed.some(({ prefix }) => isWithin(prefix, source))))
+      if (!isHost(source) && (model.family === '4' || spared.some((prefix) => isWithin(prefix, source))))
         throw unsafe(source);
       if (table.lookup(source.bytes) >= 0) throw unsafe(source);
     }

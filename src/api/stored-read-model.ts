@@ -4,6 +4,7 @@
  * Only reads. ACLs are rendered from the newest incidents by the same function that writes the files.
  */
 
+import type { ExemptHost } from '../acl/interlocks.ts';
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
@@ -24,6 +25,8 @@ export interface LiveSources {
   readonly status: () => Status;
   /** Incidents whose host the lists may name: what waits for approval is not among them. */
   readonly blocked: () => readonly Incident[];
+  /** Hosts that a standing decision keeps out of the lists of a site. */
+  readonly exempt: (site: string | undefined) => readonly ExemptHost[];
   /** The newest alerts, some of which the store may have yet to take. */
   readonly recentAlerts: () => readonly Alert[];
   /** When the lists took in the host of an incident. */
@@ -50,7 +53,13 @@ export function createLiveModel(engine: Engine, config: () => Config, live: Live
       return queries.exporters(engine);
     },
     renderAcl: async (request) =>
-      renderFor(config(), request.kind === 'policy' ? [] : live.blocked(), request, Date.now()),
+      renderFor(
+        config(),
+        request.kind === 'policy' ? [] : live.blocked(),
+        request,
+        Date.now(),
+        live.exempt(request.site),
+      ),
   };
 }
 

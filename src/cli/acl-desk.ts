@@ -8,6 +8,7 @@
 
 import { userInfo } from 'node:os';
 import { z } from 'zod';
+import type { AclFamily } from '../acl/model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { valid } from '../http/valid.ts';
 import { createLogger } from '../logger.ts';
@@ -15,6 +16,7 @@ import { decisionAuthor, decisionReason } from '../messages/decision.ts';
 import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../publish/desk.ts';
 import { withOfflineDesk } from '../publish/offline-desk.ts';
 import { createClient } from './client.ts';
+import { type ConfirmStreams, confirmed } from './confirm.ts';
 import type { ReportStreams } from './reports.ts';
 import { formatTable, printable, shortTime } from './table.ts';
 
@@ -204,17 +206,38 @@ export function aclReleaseCommand(
   return tellDone(loaded, streams, (desk) => desk.release({ hosts, forMs, ...author(reason) }));
 }
 
-export function aclRollbackCommand(
+export interface RollbackFlags extends DecisionFlags {
+  readonly to?: string;
+  readonly family?: AclFamily;
+  /** Do not ask. */
+  readonly yes?: boolean;
+  /** Lets held lists follow the incidents again, instead. */
+  readonly release?: boolean;
+}
+
+/** Shows what would change and asks; without a terminal it wants `--yes`. Throws RogueSmtpError `usage`. */
+export async function aclRollbackCommand(
   loaded: LoadedConfig,
   target: string | undefined,
-  flags: DecisionFlags & { readonly to?: string; readonly release?: boolean },
-  streams: ReportStreams,
+  { reason, release, yes = false, ...choice }: RollbackFlags,
+  streams: ReportStreams & ConfirmStreams,
 ): Promise<void> {
-  return tellDone(loaded, streams, (desk) =>
-    flags.release === true
-      ? desk.follow({ targets: target === undefined ? [] : [target], ...author(flags.reason) })
-      : desk.rollback({ target, to: flags.to, ...author(flags.reason) }),
-  );
+  if (release === true)
+    return tellDone(loaded, streams, (desk) =>
+      desk.follow({ targets: target === undefined ? [] : [target], ...author(reason) }),
+    );
+  const { to, family } = choice;
+  const who = author(reason);
+  await withDesk(loaded, async (desk) => {
+    const diff = await desk.rollbackDiff({ target, to, family });
+    streams.stdout.write(diff === '' ? 'The lists would stay as they are, but no longer change.\n' : diff);
+    if (!yes && !(await confirmed('Roll back?', streams))) {
+      streams.stdout.write('Nothing was changed.\n');
+      return;
+    }
+    for (const line of await desk.rollback({ target, to, family, ...who }))
+      streams.stdout.write(`${printable(line)}\n`);
+  });
 }
 
 export function aclForgetLostCommand(

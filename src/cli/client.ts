@@ -98,12 +98,16 @@ export function createClient(config: Config): Client {
     return (await post<{ readonly done: readonly string[] }>(`/api/v1/acl/${path}`, body)).done;
   }
 
+  async function textOf(path: string, query: Record<string, string | undefined>): Promise<string> {
+    const given = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, value);
+    return (await request(`${path}?${given}`)).text();
+  }
+
   const acl: AclDesk = {
     overview: () => get<AclOverview>('/api/v1/acl'),
-    diff: async (target) =>
-      (
-        await request(`/api/v1/acl/diff${target === undefined ? '' : `?${new URLSearchParams({ target })}`}`)
-      ).text(),
+    diff: (target) => textOf('/api/v1/acl/diff', { target }),
+    rollbackDiff: (choice) => textOf('/api/v1/acl/rollback', { ...choice }),
     log: (limit) => get<AuditEntry[]>('/api/v1/acl/log', { limit }),
     approve: (asked) => act('approve', { ...asked, all: asked.hosts.length === 0 }),
     reject: (asked) => act('reject', asked),

@@ -16,6 +16,7 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import { PACKET_FLOW_DEFAULTS } from '../replay/capture/packet-flow-defaults.ts';
 import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../replay/flow-log/choose-format.ts';
 import { ROLES, type Role } from '../service/roles.ts';
+import type { RollbackFlags } from './acl-desk.ts';
 import type { AclPushFlags } from './acl-push.ts';
 import { printable } from './table.ts';
 
@@ -434,16 +435,22 @@ acl
 
 acl
   .command('rollback')
-  .description('publish an earlier revision and hold it, as far as the interlocks of today allow')
+  .description('show what an earlier revision would change, ask, publish it and hold it')
   .argument('[target]', 'name of an ACL target; default: all')
   .option('--to <revision>', 'as acl list shows it; default: the one before')
+  .addOption(new Option('--family <version>', 'only the list of this IP version').choices(['4', '6']))
+  .option('--yes', 'do not ask')
   .option('--release', 'let lists that are held follow the incidents again')
   .option('--reason <text>', 'for the audit log')
   .addHelpText(
     'after',
-    examples('acl rollback edge --reason "cut off a customer"', 'acl rollback edge --release'),
+    examples(
+      'acl rollback edge --reason "cut off a customer"',
+      'acl rollback edge --family 4 --yes',
+      'acl rollback edge --release',
+    ),
   )
-  .action(async (target: string | undefined, flags: { to?: string; release?: boolean; reason?: string }) => {
+  .action(async (target: string | undefined, flags: RollbackFlags) => {
     const { aclRollbackCommand } = await import('./acl-desk.ts');
     await aclRollbackCommand(settings(), target, flags, process);
   });

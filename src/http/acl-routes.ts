@@ -8,6 +8,7 @@
 
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
+import { ACL_FAMILIES } from '../acl/model.ts';
 import { duration } from '../config/values.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
 import type { AclDesk } from '../publish/desk.ts';
@@ -30,14 +31,16 @@ const approveBody = z
   .refine((body) => body.all === (body.hosts.length === 0), 'name hosts, or say "all": true');
 const rejectBody = z.strictObject({ hosts: someHosts, ...author });
 const releaseBody = z.strictObject({ hosts: someHosts, for: duration.prefault('24h'), ...author });
-const rollbackBody = z.strictObject({
+const rollbackChoice = {
   target: targetName.optional(),
+  family: z.enum(ACL_FAMILIES).optional(),
   to: z
     .string()
     .regex(/^[0-9a-f]{8}$/, 'expected the eight digits of a revision')
     .optional(),
-  ...author,
-});
+};
+const rollbackBody = z.strictObject({ ...rollbackChoice, ...author });
+const rollbackQuery = z.object(rollbackChoice);
 const forgetLostBody = z.strictObject(author);
 const followBody = z.strictObject({ targets: z.array(targetName).max(1000).default([]), ...author });
 const logQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(DEFAULT_LOG_ENTRIES) });
@@ -49,6 +52,9 @@ export function createAclRoutes(desk: AclDesk): Hono {
   app.get('/', async (context) => context.json(await desk.overview()));
   app.get('/diff', async (context) =>
     context.text(await desk.diff(valid(diffQuery, context.req.query()).target)),
+  );
+  app.get('/rollback', async (context) =>
+    context.text(await desk.rollbackDiff(valid(rollbackQuery, context.req.query()))),
   );
   app.get('/log', async (context) =>
     context.json(await desk.log(valid(logQuery, context.req.query()).limit)),

@@ -7,6 +7,11 @@
 
 import { type AclFamily, MAX_OFFENDERS } from '../acl/model.ts';
 
+/** Comment lines for the head of a list, whatever its form: in all of them a comment begins with `#`. */
+export function listNotes(notes: readonly string[]): string {
+  return notes.map((note) => `# ${note}\n`).join('');
+}
+
 /** For PAN-OS, FortiOS, pfSense, OPNsense: comments stand on lines of their own, nothing follows an address. */
 export function textList(hosts: readonly string[]): string {
   return `# rogue-smtp: hosts blocked on TCP port 25\n${hosts.map((host) => `${host}\n`).join('')}`;

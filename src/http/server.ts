@@ -18,7 +18,7 @@ import type { AclDesk } from '../publish/desk.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';
-import { ipsetScript, textList } from './list-forms.ts';
+import { ipsetScript, listNotes, textList } from './list-forms.ts';
 import { createHttpListener, type HttpListener } from './listener.ts';
 import { boundedBody, ownRequestsOnly } from './own-requests.ts';
 import { valid } from './valid.ts';
@@ -38,6 +38,8 @@ export interface HttpServerDependencies {
   readonly onAlert: (listener: (alert: Alert) => void) => () => void;
   /** Hosts of a family that are in the block lists now, in numerical order. */
   readonly blockedHosts: (family: '4' | '6') => readonly string[];
+  /** A sentence for each list of a target that is held at an earlier revision; the lists here do not follow it. */
+  readonly heldLists: () => readonly string[];
   /** The text of a configured ACL target. */
   readonly aclTarget: (name: string, family: '4' | '6', revision?: string) => Promise<string>;
   /** Where people decide about blocks; null where this process has no lists. */
@@ -135,14 +137,20 @@ export function createHttpServer(
         'the lists are offenders.v4.txt, offenders.v6.txt, offenders.all.txt, and offenders.v4 or .v6 as .ipset, .nft, .rsc',
       );
     const [, plain, digit, form] = match;
+    const notes = listNotes(
+      dependencies.heldLists().map((held) => `not rolled back: ${held}, this list follows the incidents`),
+    );
     if (plain !== undefined) {
       const families = plain === 'all' ? ACL_FAMILIES : plain === 'v4' ? (['4'] as const) : (['6'] as const);
-      return conditional(context, textList(families.flatMap((family) => dependencies.blockedHosts(family))));
+      const hosts = families.flatMap((family) => dependencies.blockedHosts(family));
+      return conditional(context, notes + textList(hosts));
     }
     const family = digit === '4' ? '4' : '6';
-    if (form === 'ipset') return conditional(context, ipsetScript(dependencies.blockedHosts(family), family));
+    if (form === 'ipset')
+      return conditional(context, notes + ipsetScript(dependencies.blockedHosts(family), family));
     const platform = form === 'nft' ? 'nftables' : 'mikrotik';
-    return conditional(context, (await model.renderAcl({ platform, kind: 'offenders', family })).text);
+    const { text } = await model.renderAcl({ platform, kind: 'offenders', family });
+    return conditional(context, notes + text);
   });
   app.get('/v1/acl/:target', async (context) => {
     const family = valid(z.enum(ACL_FAMILIES).default('4'), context.req.query('family'));

@@ -5,6 +5,7 @@
  */
 
 import { type AclInput, buildAcl } from '../acl/build.ts';
+import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import { deniedHosts } from '../acl/stored-model.ts';
@@ -52,10 +53,11 @@ export function renderFor(
   incidents: readonly Incident[],
   request: AclRenderRequest,
   nowMs: number,
+  exempt: readonly ExemptHost[] = [],
 ): RenderedAcl {
   const ended = incidents.filter((incident) => wasBlocked(config, incident) && hasEnded(incident, nowMs));
   return renderAcl({
-    ...requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs),
+    ...requestFor(config, blockedOf(config, incidents, nowMs), request, nowMs, exempt),
     ended: ofSite(ended, request.site),
   });
 }
@@ -78,18 +80,24 @@ export function namedHosts(
   offenders: readonly Incident[],
   family: AclFamily,
   nowMs: number,
+  exempt: readonly ExemptHost[],
 ): readonly string[] {
-  return deniedHosts(buildAcl(requestFor(config, offenders, { kind: 'offenders', family }, nowMs)).model);
+  const request = requestFor(config, offenders, { kind: 'offenders', family }, nowMs, exempt);
+  return deniedHosts(buildAcl(request).model);
 }
 
-/** What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. */
+/**
+ * What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. `exempt` are hosts that
+ * a standing decision keeps out of it.
+ */
 export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'family' | 'site'>>(
   config: Config,
   offenders: readonly Incident[],
   { site, ...request }: Request,
   nowMs: number,
+  exempt: readonly ExemptHost[],
 ): Omit<Request, 'site'> & Omit<AclInput, 'kind' | 'family'> {
-  return { ...request, ...aclInputOf(config, ofSite(offenders, site), nowMs) };
+  return { ...request, ...aclInputOf(config, ofSite(offenders, site), nowMs, exempt) };
 }
 
 function ofSite(incidents: readonly Incident[], site: string | undefined): readonly Incident[] {
@@ -104,6 +112,7 @@ export function aclInputOf(
   config: Config,
   offenders: readonly Incident[],
   nowMs: number,
+  exempt: readonly ExemptHost[] = [],
 ): Omit<AclInput, 'kind' | 'family'> {
   const missing = missingListsReason(config);
   if (missing !== null) throw new RogueSmtpError('refused', missing);
@@ -113,6 +122,7 @@ export function aclInputOf(
     senders: config.senders,
     never: [...config.block.never, ...config.networks.nat],
     own: ownHosts(config),
+    exempt,
     maxEntries: config.block.max_entries,
     ipv6: config.block.ipv6,
     offenders,

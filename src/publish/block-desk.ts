@@ -19,6 +19,7 @@ import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
 import type { AclDesk, Author, BlockRow } from './desk.ts';
 import type { ListPublisher } from './list-publisher.ts';
+import type { StandingDecisions } from './standing-decisions.ts';
 
 export interface BlockDeskDependencies {
   readonly config: () => Config;
@@ -26,6 +27,7 @@ export interface BlockDeskDependencies {
   /** Throws RogueSmtpError `unavailable` while not all are known: nothing can be decided then. */
   readonly incidents: () => readonly Incident[];
   readonly publisher: ListPublisher;
+  readonly decisions: StandingDecisions;
   readonly audit: Pick<AuditLog, 'tail'>;
   readonly notes: DecisionNotes;
   readonly now: () => number;
@@ -35,7 +37,7 @@ const byEvidence = (a: Incident, b: Incident): number =>
   GRADES.indexOf(b.grade) - GRADES.indexOf(a.grade) || b.sessions - a.sessions;
 
 export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
-  const { config, stream, incidents, publisher, audit, notes, now } = dependencies;
+  const { config, stream, incidents, publisher, decisions: standing, audit, notes, now } = dependencies;
 
   function row(incident: Incident, listed: ReadonlySet<string>): BlockRow {
     const { host, site, incident_id, grade, last_seen, block } = incident;
@@ -104,7 +106,10 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     );
     const { dropped } = await stream.publish('decisions', decisions.map(message));
     if (dropped > 0) throw new RogueSmtpError('stream', 'the decision was refused: the spool is full');
+    standing.note(decisions);
     await notes.note(decisions);
+    // A list must not go on denying the host until the detector has acted on it.
+    await publisher.publish();
   }
 
   function message(decision: Decision) {
@@ -168,14 +173,13 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       await decide('release', chosen, request, until);
       return chosen.map(({ host }) => `${host} is released, and not blocked before ${until}`);
     },
-    async rollback({ target, to, by, reason }) {
+    async rollbackDiff(choice) {
       mustKnowIncidents();
-      return publisher.rollback({
-        by,
-        reason,
-        ...(target !== undefined && { target }),
-        ...(to !== undefined && { to }),
-      });
+      return publisher.rollbackDiff(choice);
+    },
+    async rollback(request) {
+      mustKnowIncidents();
+      return publisher.rollback(request);
     },
     async forgetLost({ by, reason }) {
       mustKnowIncidents();

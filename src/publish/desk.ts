@@ -84,6 +84,16 @@ interface HostsRequest extends Author {
   readonly hosts: readonly string[];
 }
 
+/** Which lists go back, and to what. */
+export interface RollbackChoice {
+  /** All targets without it. */
+  readonly target?: string | undefined;
+  /** Both without it. */
+  readonly family?: AclFamily | undefined;
+  /** The revision before without it. */
+  readonly to?: string | undefined;
+}
+
 export interface AclDesk {
   overview(): Promise<AclOverview>;
   /** Unified diffs: what every list would change to if everything that waits were approved. */
@@ -94,9 +104,9 @@ export interface AclDesk {
   reject(request: HostsRequest): Promise<readonly string[]>;
   /** Lifts blocks now; none again for so many milliseconds. */
   release(request: HostsRequest & { readonly forMs: number }): Promise<readonly string[]>;
-  rollback(
-    request: Author & { readonly target?: string | undefined; readonly to?: string | undefined },
-  ): Promise<readonly string[]>;
+  /** What a rollback would change, as unified diffs. */
+  rollbackDiff(choice: RollbackChoice): Promise<string>;
+  rollback(request: Author & RollbackChoice): Promise<readonly string[]>;
   /** Lets go of listed hosts whose incident was lost; until then the lists stay as they are. */
   forgetLost(request: Author): Promise<readonly string[]>;
   /** Ends what a rollback began; without targets for all. */

@@ -22,17 +22,20 @@ import { namedHosts, requestFor, requestOf } from './acl-request.ts';
 import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { Admissions } from './admission.ts';
 import { createListAdmissions, lostReason } from './admissions.ts';
-import type { TargetState } from './desk.ts';
+import type { RollbackChoice, TargetState } from './desk.ts';
 import type { HookCall } from './hook.ts';
 import { aclRevisions, keptRevision, publishAcl, publishedAcl } from './list-files.ts';
 import { createListMemory } from './list-state.ts';
 import { createListNotices, type ListNoticesDependencies, MAX_NAMED } from './notices.ts';
 import { createListPins, type RollbackRequest } from './pins.ts';
+import type { StandingDecisions } from './standing-decisions.ts';
 
 export interface ListPublisherDependencies extends ListNoticesDependencies {
   readonly config: () => Config;
   /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing is written then. */
   readonly incidents: () => readonly Incident[];
+  /** Whom people released or rejected: no list names them, an earlier revision neither. */
+  readonly decisions: StandingDecisions;
   /** What a target's list is, each time it was rendered and is in its file. */
   readonly onText?: (target: AclTargetConfig, family: AclFamily, text: string) => void;
   /** The same with the text before, which is what was there when it was written. */
@@ -57,6 +60,8 @@ export interface ListPublisher {
   listed(): readonly Incident[];
   /** The hosts that a list of a family names, in numerical order. */
   hosts(family: AclFamily): readonly string[];
+  /** A sentence for each list that is held at an earlier revision, which the plain lists do not follow. */
+  heldLists(): readonly string[];
   admissions(): Admissions;
   /** A target's list as it would be written now. Throws RogueSmtpError `refused`, `not_found`. */
   render(target: AclTargetConfig, family: AclFamily): TargetList;
@@ -70,6 +75,8 @@ export interface ListPublisher {
   problems(): readonly string[];
   /** A revision that is kept. Throws RogueSmtpError `not_found`. */
   textOf(target: AclTargetConfig, family: AclFamily, revision: string): Promise<string>;
+  /** What `rollback` would change, as unified diffs. Throws as `rollback` does. */
+  rollbackDiff(choice: RollbackChoice): Promise<string>;
   /**
    * Puts an earlier revision in force, and holds it there: the one before, or the one named. Throws RogueSmtpError
    * `not_found`, or `refused` where an interlock forbids all of it.
@@ -87,11 +94,11 @@ export interface ListPublisher {
 }
 
 export function createListPublisher(dependencies: ListPublisherDependencies): ListPublisher {
-  const { config, incidents, audit, log, now, onBlocked } = dependencies;
+  const { config, incidents, decisions, audit, log, now, onBlocked } = dependencies;
   const notices = createListNotices(dependencies);
   const memory = createListMemory(() => config().data);
   const admissions = createListAdmissions({ config, incidents, memory, notices, now, onBlocked });
-  const pins = createListPins({ config, memory, audit, now });
+  const pins = createListPins({ config, memory, decisions, audit, now });
   /** Why a list was not written, by its name. */
   const troubles = new Map<string, string>();
   /** Lists whose file could not be written, those of `troubles` that nobody wanted. */
@@ -116,7 +123,12 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   function builtOf(target: AclTargetConfig, family: AclFamily): BuiltAcl {
     const held = pins.rules(target, family);
     if (held !== null) return held;
-    return builtFor(requestFor(config(), admissions.listed(), requestOf(target, family), now()));
+    return builtFor(requestNow(target, family, admissions.listed()));
+  }
+
+  function requestNow(target: AclTargetConfig, family: AclFamily, offenders: readonly Incident[]) {
+    const exempt = decisions.exempt(target.site);
+    return requestFor(config(), offenders, requestOf(target, family), now(), exempt);
   }
 
   async function publishAll(): Promise<void> {
@@ -257,7 +269,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     );
     const name = listName(target, family);
     try {
-      const { text } = renderAcl(requestFor(config(), [...hosts.values()], requestOf(target, family), now()));
+      const { text } = renderAcl(requestNow(target, family, [...hosts.values()]));
       return unifiedDiff(before, text, [`${name} published`, `${name} with everything approved`]);
     } catch (error) {
       if (error instanceof RogueSmtpError && error.code === 'refused') return `# ${name}: ${error.message}\n`;
@@ -285,7 +297,11 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     ],
     publish: () => inTurn(publishAll),
     listed: admissions.listed,
-    hosts: (family) => namedHosts(config(), admissions.listed(), family, now()),
+    hosts: (family) => namedHosts(config(), admissions.listed(), family, now(), decisions.exempt(undefined)),
+    heldLists: () =>
+      Object.entries(memory.state().pins).map(
+        ([list, { revision }]) => `${list} is held at revision ${revision}`,
+      ),
     admissions: admissions.current,
     render,
     async diff(name) {
@@ -322,11 +338,28 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
         throw new RogueSmtpError('not_found', `${target.name} has no revision "${revision}" any more`);
       return kept.text;
     },
+    async rollbackDiff(choice) {
+      const diffs: string[] = [];
+      const lists = await pins.preview(choice);
+      const changed = (target: AclTargetConfig, family: AclFamily) =>
+        lists.find((one) => one.target.name === target.name && one.family === family)?.built ??
+        builtOf(target, family);
+      for (const { target, family, revision } of lists) {
+        const before = (await publishedAcl(fileOf(config(), target, family))) ?? '';
+        const { text } = renderBuilt(target, changed(target, family), (other) => changed(target, other));
+        const name = listName(target, family);
+        diffs.push(unifiedDiff(before, text, [`${name} published`, `${name} rolled back to ${revision}`]));
+      }
+      return diffs.join('');
+    },
     rollback: (request) =>
       inTurn(async () => {
         const held = await pins.hold(request);
         await publishAll();
-        return held.map(({ list, pin }) => `${list} is held at revision ${pin.revision}${butTrouble(list)}`);
+        return [
+          ...held.map(({ list, pin }) => `${list} is held at revision ${pin.revision}${butTrouble(list)}`),
+          'the plain lists under /v1/lists are not rolled back: they follow the incidents',
+        ];
       }),
     forgetLost: (by, reason) =>
       inTurn(async () => {

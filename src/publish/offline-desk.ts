@@ -11,7 +11,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { type Incident, incidentSchema } from '../messages/alert.ts';
-import { hostStreamKey } from '../messages/decision.ts';
+import { decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import { parseMessage } from '../messages/parse-message.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { createStream } from '../stream/open-stream.ts';
@@ -20,6 +20,7 @@ import { createBlockDesk } from './block-desk.ts';
 import { createDecisionNotes } from './decision-notes.ts';
 import type { AclDesk } from './desk.ts';
 import { createListPublisher } from './list-publisher.ts';
+import { createStandingDecisions } from './standing-decisions.ts';
 
 /** Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
 export async function withOfflineDesk<Result>(
@@ -46,9 +47,15 @@ export async function withOfflineDesk<Result>(
     // A block must not end because the machine's clock was set since the last run.
     const { now } = createSteadyClock({ directory: config.data, log, onStep: () => undefined });
     const incidents = () => [...newest.values()];
+    const decisions = createStandingDecisions(incidents, Date.now);
+    for await (const { value } of stream.latest('decisions', partitions)) {
+      const decision = parseMessage(decisionSchema, value);
+      if (decision !== null) decisions.note([decision]);
+    }
     const publisher = createListPublisher({
       config: () => config,
       incidents,
+      decisions,
       audit,
       log,
       now,
@@ -63,6 +70,7 @@ export async function withOfflineDesk<Result>(
         stream,
         incidents,
         publisher,
+        decisions,
         audit,
         notes: createDecisionNotes(audit),
         now,

@@ -13,23 +13,20 @@ import { RogueSmtpError } from '../errors.ts';
 import { requestFor, requestOf } from './acl-request.ts';
 import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { Author, RollbackChoice } from './desk.ts';
 import { aclRevisions, keptRevision } from './list-files.ts';
 import type { ListMemory, Pin } from './list-state.ts';
+import type { StandingDecisions } from './standing-decisions.ts';
 
 export interface ListPinsDependencies {
   readonly config: () => Config;
   readonly memory: ListMemory;
+  readonly decisions: StandingDecisions;
   readonly audit: AuditLog;
   readonly now: () => number;
 }
 
-export interface RollbackRequest {
-  /** All targets without it. */
-  readonly target?: string;
-  readonly to?: string;
-  readonly by: string;
-  readonly reason: string;
-}
+export type RollbackRequest = RollbackChoice & Author;
 
 export interface ListPins {
   /** Takes over what is remembered. */
@@ -45,23 +42,32 @@ export interface ListPins {
    * where an interlock forbids all of it, or `io` where that could not be remembered; nothing is held then.
    */
   hold(request: RollbackRequest): Promise<readonly { readonly list: string; readonly pin: Pin }[]>;
+  /** What `hold` would put into the lists, without doing it. Throws as `hold` does. */
+  preview(choice: RollbackChoice): Promise<readonly RolledBackList[]>;
   /** Lets the lists of these targets go, or all; the names of the lists. Throws RogueSmtpError `not_found` or `io`. */
   letGo(targets: readonly string[], by: string, reason: string): Promise<readonly string[]>;
 }
 
-interface FoundPin {
-  readonly list: string;
-  readonly pin: Pin;
+export interface RolledBackList {
+  readonly target: AclTargetConfig;
+  readonly family: AclFamily;
+  readonly revision: string;
+  /** What of the revision may be in force today. */
+  readonly built: BuiltAcl;
+}
+
+interface FoundList extends RolledBackList {
   readonly model: AclModel;
 }
 
-export function createListPins({ config, memory, audit, now }: ListPinsDependencies): ListPins {
+export function createListPins({ config, memory, decisions, audit, now }: ListPinsDependencies): ListPins {
   /** By the name of the list. */
   const models = new Map<string, AclModel>();
   const iso = () => new Date(now()).toISOString();
 
   function checked(target: AclTargetConfig, family: AclFamily, model: AclModel): BuiltAcl {
-    const request = requestFor(config(), [], requestOf(target, family), now());
+    const exempt = decisions.exempt(target.site);
+    const request = requestFor(config(), [], requestOf(target, family), now(), exempt);
     // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
     const kept =
       model.kind === 'offenders' && config().block.mode === 'observe' ? { ...model, rules: [] } : model;
@@ -71,17 +77,32 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
   async function find(
     target: AclTargetConfig,
     family: AclFamily,
-    { to, by, reason }: RollbackRequest,
-  ): Promise<FoundPin | null> {
+    to: string | undefined,
+  ): Promise<FoundList | null> {
     const place = fileOf(config(), target, family);
     const revisions = await aclRevisions(place);
     const revision = to ?? revisions.find(({ current }) => !current)?.revision;
     const kept = revision === undefined ? null : await keptRevision(place, revision);
     const model = kept === null || kept.model === null ? null : decodeModel(kept.model);
     if (revision === undefined || model === null) return null;
-    checked(target, family, model);
-    const pin = { revision, by, reason, at: iso(), model: encodeModel(model) };
-    return { list: listName(target, family), pin, model };
+    return { target, family, revision, model, built: checked(target, family, model) };
+  }
+
+  async function findAll({ target: name, family: only, to }: RollbackChoice): Promise<readonly FoundList[]> {
+    const targets = name === undefined ? config().acl.targets : [targetNamed(config(), name)];
+    const found: FoundList[] = [];
+    for (const target of targets) {
+      for (const family of ACL_FAMILIES) {
+        if (only !== undefined && family !== only) continue;
+        const one = await find(target, family, to);
+        if (one !== null) found.push(one);
+      }
+    }
+    if (found.length === 0) {
+      const what = to === undefined ? 'an earlier revision' : `a revision "${to}"`;
+      throw new RogueSmtpError('not_found', `${what} with its rules is not kept`);
+    }
+    return found;
   }
 
   return {
@@ -96,24 +117,16 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
       const model = models.get(listName(target, family));
       return model === undefined ? null : checked(target, family, model);
     },
-    async hold(request) {
-      const targets =
-        request.target === undefined ? config().acl.targets : [targetNamed(config(), request.target)];
-      const found: FoundPin[] = [];
-      for (const target of targets) {
-        for (const family of ACL_FAMILIES) {
-          const one = await find(target, family, request);
-          if (one !== null) found.push(one);
-        }
-      }
-      if (found.length === 0) {
-        const what = request.to === undefined ? 'an earlier revision' : `a revision "${request.to}"`;
-        throw new RogueSmtpError('not_found', `${what} with its rules is not kept`);
-      }
-      const pinned = Object.fromEntries(found.map(({ list, pin }) => [list, pin]));
+    preview: findAll,
+    async hold({ by, reason, ...choice }) {
+      const held = (await findAll(choice)).map(({ target, family, revision, model }) => {
+        const pin: Pin = { revision, by, reason, at: iso(), model: encodeModel(model) };
+        return { list: listName(target, family), pin, model };
+      });
+      const pinned = Object.fromEntries(held.map(({ list, pin }) => [list, pin]));
       await memory.change({ pins: { ...memory.state().pins, ...pinned } });
-      for (const { list, model } of found) models.set(list, model);
-      for (const { list, pin } of found)
+      for (const { list, model } of held) models.set(list, model);
+      for (const { list, pin } of held)
         await audit.append({
           at: pin.at,
           by: pin.by,
@@ -122,7 +135,7 @@ export function createListPins({ config, memory, audit, now }: ListPinsDependenc
           target: list,
           revision: pin.revision,
         });
-      return found;
+      return held;
     },
     async letGo(targets, by, reason) {
       for (const name of targets) targetNamed(config(), name);

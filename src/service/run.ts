@@ -235,6 +235,7 @@ export function createService(
   });
   const model = createLiveModel(engine, () => reloader.config, {
     blocked: serveRole?.blocked ?? noList,
+    exempt: serveRole?.exempt ?? noList,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
     listed: (incident) => serveRole?.listedSince(incident),
     refreshExporters: async () => exporterAccount?.refresh(),
@@ -273,6 +274,7 @@ export function createService(
     notReady: health.troubles,
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: serveRole?.hosts ?? noList,
+    heldLists: serveRole?.heldLists ?? (() => []),
     desk: serveRole?.desk ?? null,
     reload: async (force) => {
       await reloader.reload({ force });

@@ -8,6 +8,7 @@
  */
 
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
+import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
 import type { IncidentReport } from '../api/read-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
@@ -23,6 +24,7 @@ import { createDecisionNotes } from '../publish/decision-notes.ts';
 import type { AclDesk } from '../publish/desk.ts';
 import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
+import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { createAlertTeller } from './alert-teller.ts';
 
@@ -44,6 +46,10 @@ export interface ServeRole {
   listedSince(incident: Incident): IncidentReport['listed'];
   /** The hosts in the lists of a family, after the interlocks. */
   hosts(family: AclFamily): readonly string[];
+  /** A sentence for each list that is held at an earlier revision. */
+  heldLists(): readonly string[];
+  /** Hosts that a standing decision keeps out of the lists of a site. */
+  exempt(site: string | undefined): readonly ExemptHost[];
   /** The text of a configured ACL target as it would be written now, or of an earlier revision that is kept. */
   targetText(name: string, family: AclFamily, revision?: string): Promise<string>;
   /** Where people decide about blocks. */
@@ -89,11 +95,13 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   const recentAlerts: Alert[] = [];
   const audit = createAuditLog(config.data);
   const notes = createDecisionNotes(audit);
+  const standing = createStandingDecisions(() => [...newest.values()], now);
   // A word about the lists themselves.
   const teller = createAlertTeller(stream, log);
   const publisher = createListPublisher({
     config: () => config,
     incidents: allIncidents,
+    decisions: standing,
     audit,
     log,
     now,
@@ -114,6 +122,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     stream,
     incidents: allIncidents,
     publisher,
+    decisions: standing,
     audit,
     notes,
     now,
@@ -162,13 +171,15 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       if (incident !== null) remember(incident);
       else log.error({ offset: message.offset }, 'an incident that cannot be read is passed over');
     }
-    if (soon === null) {
-      soon = setTimeout(() => {
-        soon = null;
-        publishInTurn();
-      }, PUBLISH_DELAY_MS);
-    }
+    publishSoon();
     await incidentsSubscription?.commit('incidents', delivery.partition, delivery.lastOffset);
+  }
+
+  function publishSoon(): void {
+    soon ??= setTimeout(() => {
+      soon = null;
+      publishInTurn();
+    }, PUBLISH_DELAY_MS);
   }
 
   async function onAlerts(delivery: Delivery): Promise<void> {
@@ -190,11 +201,15 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   async function restoreDecisions(partitions: readonly number[]): Promise<void> {
     const kept: Decision[] = [];
     for await (const message of stream.latest('decisions', partitions)) kept.push(...decisionsOf([message]));
+    standing.note(kept);
     await notes.note(kept);
   }
 
   async function onDecisions(delivery: Delivery): Promise<void> {
-    await notes.note(decisionsOf(delivery.messages));
+    const decided = decisionsOf(delivery.messages);
+    standing.note(decided);
+    publishSoon();
+    await notes.note(decided);
     await decisionsSubscription?.commit('decisions', delivery.partition, delivery.lastOffset);
   }
 
@@ -236,7 +251,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
         onAssigned: restoreDecisions,
         onDelivery: onDecisions,
       });
-      void Promise.all([incidentsSubscription.assigned, alertsSubscription.assigned]).then(() => {
+      const subscriptions = [incidentsSubscription, alertsSubscription, decisionsSubscription];
+      void Promise.all(subscriptions.map((subscription) => subscription.assigned)).then(() => {
         complete = true;
         firstAssigned();
         if (stopped) return;
@@ -268,6 +284,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       return { at: admission.listed_at, time_to_block_ms: admission.time_to_block_ms };
     },
     hosts: publisher.hosts,
+    heldLists: publisher.heldLists,
+    exempt: standing.exempt,
     async targetText(name, family, revision) {
       const target = targetNamed(config, name);
       return revision === undefined

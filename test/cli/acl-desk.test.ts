@@ -217,7 +217,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
     const { run } = await prepared(instance, [proposed('10.0.0.66')]);
     const refused = { code: 'usage', message: expect.stringMatching(`^reason: .*${why}`) };
     await expect(run(aclApproveCommand, ['10.0.0.66'], { reason })).rejects.toMatchObject(refused);
-    await expect(run(aclRollbackCommand, undefined, { reason })).rejects.toMatchObject(refused);
+    await expect(run(aclRollbackCommand, undefined, { reason, yes: true })).rejects.toMatchObject(refused);
     expect((await run(aclLogCommand, { limit: 100 })).stdout).not.toMatch(/ approve | rollback /);
   });
 
@@ -285,9 +285,18 @@ describe.each(INSTANCES)('on %s', (instance) => {
     const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
     const now = file('4');
     expect(now).toContain('host 10.0.0.67');
-    const done = await run(aclRollbackCommand, 'edge', { reason: 'a customer' });
+    await expect(run(aclRollbackCommand, 'edge', {})).rejects.toThrow('no terminal to ask on; add --yes');
+    expect(file('4')).toBe(now);
+    const done = await run(aclRollbackCommand, 'edge', { reason: 'a customer', yes: true });
     const held = revisionOf(file('4'));
-    expect(done).toEqual(said(`edge.4 is held at revision ${held}\n`));
+    expect(done.stdout).toMatch(
+      new RegExp(`^--- edge\\.4 published\n\\+\\+\\+ edge\\.4 rolled back to ${held}\n@@ `),
+    );
+    expect(done.stdout.match(/^[+-] \d+ deny .*$/gm)).toEqual(['- 20 deny tcp host 10.0.0.67 any eq 25']);
+    const answer =
+      `edge.4 is held at revision ${held}\n` +
+      'the plain lists under /v1/lists are not rolled back: they follow the incidents\n';
+    expect(done.stdout.endsWith(answer)).toBe(true);
     expect(file('4')).toContain('host 10.0.0.66');
     expect(file('4')).not.toContain('host 10.0.0.67');
     const { stdout: list } = await run(aclListCommand, {});
@@ -301,18 +310,20 @@ describe.each(INSTANCES)('on %s', (instance) => {
     expect(await run(aclRollbackCommand, undefined, { release: true })).toEqual(
       said('Nothing was to be done.\n'),
     );
-    expect(await run(aclRollbackCommand, 'edge', { to: held })).toEqual(done);
+    expect(await run(aclRollbackCommand, 'edge', { to: held, family: '4', yes: true })).toEqual(done);
   });
 
   it('acl rollback refuses what is not kept, and a target that is none', async () => {
     const { run } = await prepared(instance, []);
-    await expect(run(aclRollbackCommand, undefined, {})).rejects.toThrow(
+    await expect(run(aclRollbackCommand, undefined, { yes: true })).rejects.toThrow(
       'an earlier revision with its rules is not kept',
     );
-    await expect(run(aclRollbackCommand, 'edge', { to: '0123abcd' })).rejects.toThrow(
+    await expect(run(aclRollbackCommand, 'edge', { to: '0123abcd', yes: true })).rejects.toThrow(
       'a revision "0123abcd" with its rules is not kept',
     );
-    await expect(run(aclRollbackCommand, 'nowhere', {})).rejects.toThrow('there is no ACL target "nowhere"');
+    await expect(run(aclRollbackCommand, 'nowhere', { yes: true })).rejects.toThrow(
+      'there is no ACL target "nowhere"',
+    );
   });
 });
 
@@ -338,7 +349,7 @@ describe('without a running instance', () => {
       mode: 'publish',
     });
     rmSync(join(directory, 'data', 'lists.json'));
-    await run(aclRollbackCommand, 'edge', {});
+    await run(aclRollbackCommand, 'edge', { yes: true });
     const { stdout } = await run(aclListCommand, {});
     expect(stdout).toMatch(/^Mode publish\. 2 host\(s\) in the lists, 0 waiting for approval\.$/m);
   });

@@ -15,6 +15,7 @@ function app() {
   const desk: AclDesk = {
     overview: async () => ({ mode: 'propose', hosts: [], targets: [] }),
     diff: async (target) => `diff of ${target ?? 'all'}`,
+    rollbackDiff: async (choice) => JSON.stringify(choice),
     log: async (limit) => [{ at: `${limit}`, by: 'ada', what: 'approve', why: '' }],
     approve: note('approve'),
     reject: note('reject'),
@@ -41,6 +42,10 @@ describe('the API of the desk', () => {
     const { routes } = app();
     expect(await (await routes.request('/')).json()).toMatchObject({ mode: 'propose' });
     expect(await (await routes.request('/diff?target=edge')).text()).toBe('diff of edge');
+    expect(await (await routes.request('/rollback?target=edge&family=6')).json()).toEqual({
+      target: 'edge',
+      family: '6',
+    });
     expect(await (await routes.request('/log?limit=3')).json()).toMatchObject([{ at: '3' }]);
   });
 

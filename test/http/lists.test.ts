@@ -72,7 +72,7 @@ async function fetched(
   });
   const listed = blockedOf(config, incidents, NOW_MS);
   const base = await startHttpServer(undefined, {
-    blockedHosts: (family) => namedHosts(config, listed, family, NOW_MS),
+    blockedHosts: (family) => namedHosts(config, listed, family, NOW_MS, []),
     model: { ...EMPTY_MODEL, renderAcl: async (request) => renderFor(config, listed, request, NOW_MS) },
   });
   const response = await fetch(`${base}/v1/lists/offenders.${name}`);

@@ -219,6 +219,7 @@ describe('lists', () => {
     await expect.poll(file).toContain('host 10.0.0.101');
     expect(await first.role.desk.rollback({ target: 'edge', ...ADA })).toMatchObject([
       expect.stringContaining('edge.4 is held at revision'),
+      expect.stringContaining('are not rolled back'),
     ]);
     expect(file()).not.toContain('host 10.0.0.101');
     await first.role.stop();
@@ -295,6 +296,46 @@ describe('lists', () => {
     expect(file()).toContain('host 10.0.0.101');
     await expect(second.role.desk.rollback({ to: '00000000', ...ADA })).rejects.toThrow('is not kept');
     await second.role.stop();
+  });
+
+  it.each(['release', 'reject'] as const)(
+    'never name a host after its %s: not rolled back, not before the detector acts, not after a restart',
+    async (action) => {
+      const all = incidents(3);
+      const [one, two, three] = all;
+      const first = await serve(all);
+      await first.deliver(again(three, { state: 'expired' }));
+      await expect.poll(file).not.toContain('host 10.0.0.102');
+      const asked = { hosts: ['10.0.0.100'], forMs: 3_600_000, ...ADA };
+      await first.role.desk[action](asked);
+      expect(file()).not.toContain('host 10.0.0.100');
+      expect(first.role.hosts('4')).toEqual(['10.0.0.101']);
+      const kept = decisions(first.stream);
+
+      const oldest = (await first.role.desk.overview()).targets[0].revisions.at(-1)?.revision;
+      const preview = await first.role.desk.rollbackDiff({ target: 'edge', to: oldest });
+      expect(preview).toContain('host 10.0.0.102');
+      await first.role.desk.rollback({ target: 'edge', family: '4', to: oldest, ...ADA });
+      expect(file()).toContain('host 10.0.0.102');
+      expect(file()).not.toContain('host 10.0.0.100');
+      await first.role.desk[action]({ ...asked, hosts: ['10.0.0.102'] });
+      expect(file()).not.toContain('host 10.0.0.102');
+      expect(first.role.heldLists()).toEqual([expect.stringMatching(/^edge\.4 is held at revision /)]);
+      await first.role.stop();
+
+      const second = await serve([one, two, three], {}, kept);
+      expect(file()).not.toContain('host 10.0.0.100');
+      expect(file()).toContain('host 10.0.0.101');
+      await second.role.stop();
+    },
+  );
+
+  it('name a released host again when its time has passed', async () => {
+    const [one] = incidents(1);
+    const ended = decision('release', one, { until: new Date(T0).toISOString() });
+    const { role } = await serve([one], {}, [ended]);
+    expect(file()).toContain('host 10.0.0.100');
+    await role.stop();
   });
 
   it('say so when what was decided about them could not be written', async () => {

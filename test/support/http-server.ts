@@ -35,6 +35,7 @@ export async function startHttpServer(
       notReady: () => [],
       onAlert: () => () => undefined,
       blockedHosts: (family) => (family === '4' ? ['192.0.2.55'] : ['2001:db8:1::55']),
+      heldLists: () => [],
       aclTarget: async () => 'permit ip any any\n',
       desk: null,
       reload: async () => {

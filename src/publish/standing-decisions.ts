@@ -1,0 +1,44 @@
+/**
+ * The decisions of people that stand: whom no offenders list may name, whatever an incident or an earlier list says.
+ *
+ * A detector acts on a decision some time later, and a list that is held at an earlier revision does not follow the
+ * detector at all. So the newest decision of each host is asked again whenever a list is made.
+ */
+
+import type { ExemptHost } from '../acl/interlocks.ts';
+import { rulingInForce } from '../detect/block.ts';
+import { parsePrefix } from '../flow/prefix.ts';
+import type { Incident } from '../messages/alert.ts';
+import { type Decision, hostStreamKey } from '../messages/decision.ts';
+
+export interface StandingDecisions {
+  /** Takes over decisions in the order of their stream: of two about one host the later one stands. */
+  note(decisions: readonly Decision[]): void;
+  /** Hosts that are released or rejected now, at this site or, without one, at any. */
+  exempt(site: string | undefined): readonly ExemptHost[];
+}
+
+/** `incidents`: the newest of each host; a rejection stands as long as its incident is the newest. */
+export function createStandingDecisions(
+  incidents: () => readonly Incident[],
+  now: () => number,
+): StandingDecisions {
+  const newest = new Map<string, Decision>();
+  return {
+    note(decisions) {
+      for (const decision of decisions) newest.set(hostStreamKey(decision), decision);
+    },
+    exempt(site) {
+      if (newest.size === 0) return [];
+      const current = new Map(incidents().map((incident) => [hostStreamKey(incident), incident.incident_id]));
+      const nowMs = now();
+      return [...newest].flatMap(([key, decision]) => {
+        if (site !== undefined && decision.site !== site) return [];
+        const ruling = rulingInForce(decision, current.get(key) ?? '', nowMs);
+        if (ruling === null || ruling.action === 'approve') return [];
+        const parsed = parsePrefix(decision.host);
+        return parsed.ok ? [{ prefix: parsed.prefix, reason: `was ${ruling.reason}` }] : [];
+      });
+    },
+  };
+}
