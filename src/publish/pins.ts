@@ -48,7 +48,7 @@ export interface ListPins {
   letGo(targets: readonly string[], by: string, reason: string): Promise<readonly string[]>;
 }
 
-export interface RolledBackList {
+interface RolledBackList {
   readonly target: AclTargetConfig;
   readonly family: AclFamily;
   readonly revision: string;
