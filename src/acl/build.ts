@@ -25,6 +25,7 @@ import {
   comparePrefixes,
   disjoint,
   isWithin,
+  NEVER_BLOCKED,
   orAny,
   prefixFamily,
 } from './model.ts';
@@ -123,7 +124,7 @@ function buildPolicy(input: AclInput): Rules {
     );
   }
   for (const prefix of disjoint(input.never, family)) {
-    permitted.permit(orAny(prefix), null, 'never blocked');
+    permitted.permit(orAny(prefix), null, NEVER_BLOCKED);
   }
   const rules = [...permitted.sorted(), ...inbound.sorted()];
   if (rules.length > MAX_PERMITS) {

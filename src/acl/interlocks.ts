@@ -29,6 +29,8 @@ export interface InterlockInput {
   readonly internal: readonly Prefix[];
   readonly senders: readonly AclSender[];
   readonly never: readonly Prefix[];
+  /** Addresses that many hosts share: no offenders list may name them. A policy denies them like everybody else. */
+  readonly nat?: readonly Prefix[];
   /** Routers and this service: no offenders list may name them. */
   readonly own?: readonly Prefix[];
   /** Hosts that a person released or rejected, as long as that decision stands. */
@@ -75,6 +77,7 @@ export function isInForce(sender: AclSender, nowMs: number): boolean {
 export function createInterlock(input: InterlockInput): (host: AddressBytes) => string | null {
   const internal = createPrefixTable(input.internal);
   const never = createPrefixTable(input.never);
+  const nat = createPrefixTable(input.nat ?? []);
   const own = createPrefixTable(input.own ?? []);
   const { exempt = [] } = input;
   const exempted = createPrefixTable(exempt.map(({ prefix }) => prefix));
@@ -85,6 +88,7 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
     const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
     if (unblockable !== undefined) return `is a ${unblockable.name} address`;
     if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
+    if (nat.lookup(host) >= 0) return 'is shared by many hosts (networks.nat)';
     if (own.lookup(host) >= 0) return 'is a router or this service (collector)';
     const sender = senders.lookup(host);
     if (sender >= 0) return `is the authorised sender "${sources[sender].name}"`;
@@ -110,6 +114,7 @@ export function createPrefixInterlock(input: InterlockInput): (prefix: Prefix) =
     const sender = inForce.find(({ hosts }) => hosts.some((one) => isWithin(one, prefix)));
     if (sender !== undefined) return `holds the authorised sender "${sender.name}"`;
     if (input.never.some((one) => isWithin(one, prefix))) return 'holds an entry of the never-block list';
+    if (input.nat?.some((one) => isWithin(one, prefix))) return 'holds an address of networks.nat';
     if (input.own?.some((one) => isWithin(one, prefix))) return 'holds a router or this service (collector)';
     const decided = input.exempt?.find((one) => isWithin(one.prefix, prefix));
     if (decided !== undefined) return `holds ${formatPrefix(decided.prefix)}, which ${decided.reason}`;
@@ -129,7 +134,7 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
   ];
   if (model.kind === 'offenders') {
     const exempt = (input.exempt ?? []).map(({ prefix }) => prefix);
-    const spared = [...allowed.map(({ prefix }) => prefix), ...exempt];
+    const spared = [...allowed.map(({ prefix }) => prefix), ...(input.nat ?? []), ...exempt];
     const table = createPrefixTable([...spared, ...(input.own ?? [])]);
     for (const { source } of model.rules) {
       if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)

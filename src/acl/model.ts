@@ -22,6 +22,9 @@ export const BLOCKED_PORT = 25;
  */
 export const MAX_OFFENDERS = 262_144;
 
+/** Remark of the permits that follow from `block.never`: no policy denies such a host, declared or not. */
+export const NEVER_BLOCKED = 'never blocked';
+
 /** One access control entry on TCP port 25. */
 export interface AclRule {
   readonly action: 'permit' | 'deny';

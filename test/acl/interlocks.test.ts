@@ -120,6 +120,9 @@ describe.each(LISTS)('a list for $platform $form', (list) => {
       };
       expect(verdicts(more, hosts)).toEqual(['permit', 'permit', 'permit', 'deny']);
       expect(named(more)).toEqual(hosts.slice(0, 3));
+      // A policy denies whoever is not declared, those behind NAT too.
+      if (!OFFENDERS_ONLY.has(list.platform))
+        expect(verdicts({ ...more, kind: 'policy' }, [nat, rogue])).toEqual(['deny', 'deny']);
     },
   );
 

@@ -7,7 +7,7 @@
 
 import { RogueSmtpError } from '../../errors.ts';
 import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
-import { type AclModel, isHost, prefixBits } from '../model.ts';
+import { type AclModel, isHost, NEVER_BLOCKED, prefixBits } from '../model.ts';
 
 /** Lines of text, without comment signs. */
 export interface Guide {
@@ -55,12 +55,21 @@ const PURPOSE = {
   ],
 } as const;
 
+/** A policy that lets somebody through who is no sender must not claim to deny everyone else. */
+export function neverDenied({ rules }: AclModel): readonly string[] {
+  const spared = rules.filter(({ action, remark }) => action === 'permit' && remark === NEVER_BLOCKED);
+  return spared.length === 0
+    ? []
+    : [`Not denied either, although no sender: ${spared.length} host(s) or network(s) of block.never.`];
+}
+
 /** The lines of the guide; '' separates. */
 export function guideLines(model: AclModel, revision: string, guide: Guide): readonly string[] {
   return [
     `rogue-smtp ${model.kind}, ${guide.families ?? `IPv${model.family}`}, revision ${revision}`,
     '',
     ...PURPOSE[model.kind],
+    ...neverDenied(model),
     ...guide.place,
     '',
     ...labelled('apply:', guide.apply),

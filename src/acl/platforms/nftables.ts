@@ -12,7 +12,7 @@ import { formatPrefix } from '../../flow/prefix.ts';
 import { judgedSources } from '../groups.ts';
 import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-import { assertLinuxInterface, interfaceSuffix } from './artefact.ts';
+import { assertLinuxInterface, comment, interfaceSuffix, neverDenied } from './artefact.ts';
 
 /** Throws RogueSmtpError `refused` for an interface name that Linux cannot have, and for a policy that has no bounds. */
 export function renderNftables(model: AclModel): string {
@@ -27,6 +27,7 @@ export function renderNftables(model: AclModel): string {
     `# rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
     '#',
     ...PURPOSE[model.kind],
+    ...comment('#', neverDenied(model)),
     '# For the router that forwards the traffic of the hosts; it sees their addresses before source NAT. Flows that are',
     '# offloaded (flowtable) pass by the forward hook and by this.',
     ...(model.interface === null
