@@ -81,7 +81,8 @@ function createProbe(limitMs: number, silence: string): Probe {
         return known.trouble;
       await atMost(asked?.answer ?? begin(ask), Math.min(WAIT_MS, limitMs));
       if (asked === null) return known?.trouble ?? null;
-      const waitedMs = performance.now() - asked.atMs;
+      // A timer may fire up to a millisecond early.
+      const waitedMs = performance.now() - asked.atMs + 1;
       return waitedMs < limitMs
         ? (known?.trouble ?? null)
         : `${silence} for ${Math.round(waitedMs / 1000)} s`;

@@ -34,7 +34,7 @@ test('a full record has every field, under the names of the contract', () => {
     protocol: 6,
     tcp_flags: 18,
     packets: 20,
-    bytes: 3000,
+    bytes: 6000,
     start: '2026-03-01T10:00:00.000Z',
     end: '2026-03-01T10:00:01.500Z',
     in_if: 1,

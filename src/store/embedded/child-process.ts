@@ -222,7 +222,7 @@ function carry(
     kill: () => child.kill('SIGKILL'),
     call(request, limitMs) {
       return new Promise<Uint8Array>((resolve, reject) => {
-        if (gone !== null) return reject(endedError(gone));
+        if (gone !== null) return reject(interrupted ? new InterruptedError() : endedError(gone));
         const id = nextId++;
         const sentAt = performance.now();
         const check = () => {
@@ -239,7 +239,8 @@ function carry(
         };
         calls.set(id, call);
         child.send({ ...request, id }, (error) => {
-          if (error !== null) settle(id)?.reject(endedError(error.message));
+          // Of a process that was killed for a stuck statement, the channel closes before the process has ended.
+          if (error !== null && !interrupted) settle(id)?.reject(endedError(error.message));
         });
       });
     },
