@@ -334,6 +334,7 @@ export function createService(
       }
     };
     if (!(await untilThere(open, away))) return;
+    for (const { stands, text } of await engine.walls()) if (stands) log.info(text);
     // By itself: an engine that runs must not be started again because a table could not be made.
     if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
     await writer?.start();

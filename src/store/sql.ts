@@ -80,6 +80,6 @@ export function resultFormat(format: string): string {
   if (!/^[A-Za-z][A-Za-z0-9]{0,63}$/.test(format))
     throw new RogueSmtpError('usage', `${JSON.stringify(format)} is not the name of a format`);
   if (!RESULT_FORMATS.has(format.toLowerCase()))
-    throw new RogueSmtpError('usage', `results cannot be had as ${format}; try CSVWithNames`);
+    throw new RogueSmtpError('usage', `the format ${format} is not allowed; try CSVWithNames`);
   return format;
 }

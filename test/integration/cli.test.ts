@@ -227,8 +227,8 @@ describe('replay', () => {
     });
     expect(await run('query', 'DROP TABLE flows')).toMatchObject({ code: 1, stdout: '' });
     expect(await run('query', 'SELECT 1', '--format', 'Nope')).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('Unknown format Nope'),
+      code: 2,
+      stderr: expect.stringContaining('the format Nope is not allowed'),
     });
     expect(await run('incident', 'x'.repeat(5000))).toMatchObject({
       code: 1,
@@ -246,7 +246,7 @@ describe('replay', () => {
     const run = onStore(data);
     const now = Date.now();
     const packets = [0, 1].map((sequence) => {
-      const flow = { src: '192.0.2.66', dst: '198.51.100.25', srcPort: 30_000 + sequence };
+      const flow = { src: '192.0.2.66', dst: '198.51.100.25', srcPort: 30_000 + sequence, bytes: 6000 };
       const payload = v5([flow], { sequence, seconds: Math.floor(now / 1000) });
       return { bytes: ethernet(udp4({ payload })), timeMs: now };
     });

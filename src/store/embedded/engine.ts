@@ -209,7 +209,8 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
         throw error;
       }
       await clearIncoming(incoming);
-      for (const { stands, text } of embeddedWalls(started.confinement)) log.info({ stands }, text);
+      for (const { stands, text } of embeddedWalls(started.confinement))
+        log[stands ? 'debug' : 'warn']({ stands }, text);
     },
 
     command,
