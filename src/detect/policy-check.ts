@@ -94,7 +94,13 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   const neverBlocked = policy.isNeverBlocked(source, 0);
   const natPool = policy.isNatPool(source, 0);
   const isSender = policy.isSender(source, 0, nowMs);
-  const interlock = blockInterlock({ neverBlocked, natPool, isSender, hasSenders: policy.hasSenders });
+  const interlock = blockInterlock({
+    neverBlocked,
+    natPool,
+    isSender,
+    expected: false,
+    hasSenders: policy.hasSenders,
+  });
   if (interlock !== null) {
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
     return answer('alert_only');
