@@ -94,7 +94,8 @@ export const HELD_BACK = 'held back';
 /** Begins the reasons of those that are held back for the rate of new blocks. */
 export const HELD_FOR_RATE = `${HELD_BACK}: too many new blocks within an hour`;
 const FOLLOWS = 'approve it by hand, or it follows when there is room';
-const HELD_ENVELOPES = `${HELD_BACK}: addresses were told to many servers and no message is proven, which mail that is refused everywhere and a program that verifies addresses both do; approve it by hand`;
+/** The reason of a host that is `bulk` for telling addresses only. */
+export const HELD_ENVELOPES = `${HELD_BACK}: addresses were told to many servers and no message is proven, which mail that is refused everywhere and a program that verifies addresses both do; approve it by hand`;
 const RECORDS_NEEDED = 2;
 const DATAGRAMS_NEEDED = 2;
 /** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
