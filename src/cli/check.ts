@@ -17,6 +17,7 @@ import type { Config } from '../config/schema.ts';
 import { exposedSecrets } from '../config/secret-files.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { messageOf } from '../errors.ts';
+import { formatPrefix } from '../flow/prefix.ts';
 import { createLogger } from '../logger.ts';
 import { hostBound, memoryPresent } from '../service/host-bound.ts';
 import { verifyData } from '../service/verify-data.ts';
@@ -50,6 +51,7 @@ export async function checkCommand(
           } as const,
         ]
       : []),
+    ...expectedStates(config, Date.now()),
     ...(running ? await instance(client) : listStates(loaded)),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
@@ -111,6 +113,16 @@ function listFinding({ name, source, state, entries, written_at, error }: ListSt
     };
   const text = `list ${name}: ${entries} entries from ${source} of ${written_at}${state === 'stale' ? ', stale' : ''}${why}`;
   return { level: state === 'fresh' && error === null ? 'ok' : 'warn', text };
+}
+
+/** What is declared of hosts that are no senders, and what of it has ended. */
+function expectedStates({ expected }: Config, nowMs: number): Finding[] {
+  return expected.map(({ name, hosts, does, until }) => {
+    const who = `expected ${name}: ${hosts.map(formatPrefix).join(' ')}, does: ${does}`;
+    if (until !== undefined && nowMs >= Date.parse(until))
+      return { level: 'warn', text: `${who}; ended at ${until}: it is reported like any other host` };
+    return { level: 'ok', text: until === undefined ? who : `${who}, until ${until}` };
+  });
 }
 
 function hosts(config: Config): Finding {

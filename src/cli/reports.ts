@@ -14,6 +14,7 @@ import type { OffenderRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage, isBlind } from './coverage.ts';
+import { describeExpected, proposeExpected } from './expected-proposals.ts';
 import { withModel } from './model.ts';
 import { formatBytes, formatTable, printable, shortTime } from './table.ts';
 
@@ -178,6 +179,7 @@ export async function inventoryCommand(
         );
       }
     }
+    streams.stdout.write(describeExpected(proposeExpected(await model.offenders())));
     streams.stderr.write((await coverage(model, client, loaded.config.coverage)).text);
   });
 }

@@ -45,8 +45,11 @@ export async function whatIfCommand(
 }
 
 /** What another file says about policy, in the surroundings of this one. */
-function policyOf(surroundings: Config, { networks, senders, detection, block, acl }: Config): Config {
-  return { ...surroundings, networks, senders, detection, block, acl };
+function policyOf(
+  surroundings: Config,
+  { networks, senders, expected, detection, block, acl }: Config,
+): Config {
+  return { ...surroundings, networks, senders, expected, detection, block, acl };
 }
 
 function timeOf(text: string | undefined): number | undefined {

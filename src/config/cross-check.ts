@@ -1,7 +1,7 @@
 /** What no single key can tell: combinations that are unsafe (errors) or probably not meant (warnings). */
 
 import { whyNotForm } from '../acl/platforms.ts';
-import { formatPrefix, prefixContains } from '../flow/prefix.ts';
+import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
 import { formatSocketAddress } from './values.ts';
 
@@ -64,9 +64,7 @@ export function crossCheck(config: Config): CrossCheck {
         );
         continue;
       }
-      if (
-        !config.networks.internal.some((net) => net.length <= host.length && prefixContains(net, host.bytes))
-      ) {
+      if (!isInternal(config, host)) {
         warnings.push(`sender "${sender.name}": ${formatPrefix(host)} is not inside networks.internal`);
       }
     }
@@ -76,6 +74,18 @@ export function crossCheck(config: Config): CrossCheck {
         path: ['senders', i, 'name'],
         message: `the name "${sender.name}" is used twice`,
       });
+  });
+  config.expected.forEach(({ name, hosts, does, to }, i) => {
+    for (const host of hosts)
+      if (!isInternal(config, host))
+        warnings.push(`expected "${name}": ${formatPrefix(host)} is not inside networks.internal`);
+    if (does === 'send' && to === 'any')
+      errors.push({
+        path: ['expected', i, 'to'],
+        message: 'does: send needs `to` with the destinations: whoever may send anywhere is a sender',
+      });
+    if (config.expected.findIndex((other) => other.name === name) !== i)
+      errors.push({ path: ['expected', i, 'name'], message: `the name "${name}" is used twice` });
   });
   const lists = new Set(config.lists.map(({ name }) => name));
   if (lists.size < config.lists.length)
@@ -111,6 +121,9 @@ export function crossCheck(config: Config): CrossCheck {
   }
   return { errors, warnings };
 }
+
+const isInternal = ({ networks }: Config, host: Prefix): boolean =>
+  networks.internal.some((net) => net.length <= host.length && prefixContains(net, host.bytes));
 
 function checkTarget(target: AclTargetConfig, i: number, config: Config, errors: Mistake[]): void {
   const at = (key: string, message: string) => errors.push({ path: ['acl', 'targets', i, key], message });

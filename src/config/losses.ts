@@ -69,10 +69,12 @@ function isCut(before: LoadedConfig, after: LoadedConfig): boolean {
   return withinLine || weights(before.config).some((count, i) => weights(after.config)[i] < count);
 }
 
-function weights({ senders, lists, networks, block, acl }: Config): number[] {
+function weights({ senders, expected, lists, networks, block, acl }: Config): number[] {
   return [
     senders.length,
     senders.reduce((sum, { hosts }) => sum + hosts.length, 0),
+    expected.length,
+    expected.reduce((sum, { hosts }) => sum + hosts.length, 0),
     lists.length,
     networks.internal.length,
     networks.nat.length,

@@ -30,6 +30,7 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
       interfaces: networks.interfaces,
     },
     senders: fresh.senders,
+    expected: fresh.expected,
     lists: fresh.lists,
     ...(fresh.missingLists !== undefined && { missingLists: fresh.missingLists }),
     detection: {

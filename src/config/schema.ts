@@ -21,6 +21,7 @@ const name = z
     'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
   );
 const words = z.string().max(200);
+const time = z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' });
 
 const collector = z.strictObject({
   listen: z.array(socketAddress).min(1).prefault(['0.0.0.0:2055', '0.0.0.0:4739', '0.0.0.0:6343']),
@@ -106,7 +107,29 @@ const sender = z.strictObject({
   owner: words.default(''),
   reason: words.default(''),
   /** The permission ends at this time. */
-  until: z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' }).optional(),
+  until: time.optional(),
+});
+
+/**
+ * A host that is no sender and talks SMTP all the same, such as a monitor: what it does is reported once, and what it does beyond
+ * that like that of any other host.
+ */
+const expected = z.strictObject({
+  name,
+  hosts: z.array(prefix).min(1),
+  /** `any`, or the only destinations that the host does this with. */
+  to: z
+    .union([z.literal('any'), z.array(prefix).min(1)], 'expected any, or a list of addresses or prefixes')
+    .default('any'),
+  /**
+   * `check`: greetings, also over TLS. `verify`: addresses as well, and no message. `send`: messages to the destinations of
+   * `to`, and not in bulk.
+   */
+  does: z.enum(['check', 'verify', 'send']),
+  owner: words.default(''),
+  reason: words.default(''),
+  /** The declaration ends at this time. */
+  until: time.optional(),
 });
 
 /** A key that grades went by before they went by payload: said in words, since a file of an earlier version may have it. */
@@ -451,6 +474,8 @@ export const configSchema = z.strictObject({
   collector: collector.prefault({}),
   networks: networks.prefault({}),
   senders: z.array(sender).default([]),
+  /** What hosts do that are no senders: checks, verification of addresses, test mail. */
+  expected: z.array(expected).max(1000).default([]),
   /** Prefixes of their own, one a line, such as what a smarthost provider publishes: from a file or from a URL. */
   lists: z.array(list).max(100).default([]),
   detection: detection.prefault({}),

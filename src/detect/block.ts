@@ -33,6 +33,8 @@ export interface BlockInput {
   readonly natPool: boolean;
   /** A rule in force names the host as a sender, for whatever destination. */
   readonly isSender: boolean;
+  /** All that the host did is declared (`expected`). */
+  readonly expected: boolean;
   readonly hasSenders: boolean;
   /** Why no new block may begin, or null. One that stands is not taken back for it. */
   readonly missingLists: string | null;
@@ -92,7 +94,8 @@ export const HELD_BACK = 'held back';
 /** Begins the reasons of those that are held back for the rate of new blocks. */
 export const HELD_FOR_RATE = `${HELD_BACK}: too many new blocks within an hour`;
 const FOLLOWS = 'approve it by hand, or it follows when there is room';
-const HELD_ENVELOPES = `${HELD_BACK}: addresses were told to many servers and no message is proven, which mail that is refused everywhere and a program that verifies addresses both do; approve it by hand`;
+/** The reason of a host that is `bulk` for telling addresses only. */
+export const HELD_ENVELOPES = `${HELD_BACK}: addresses were told to many servers and no message is proven, which mail that is refused everywhere and a program that verifies addresses both do; approve it by hand`;
 const RECORDS_NEEDED = 2;
 const DATAGRAMS_NEEDED = 2;
 /** A block of a host that comes back lasts longer, up to this many times `block.ttl`. */
@@ -100,7 +103,7 @@ const MAX_TTL_FACTOR = 4;
 
 /** The interlocks that hold whatever the evidence is; null when none applies. */
 export function blockInterlock(
-  input: Pick<BlockInput, 'neverBlocked' | 'natPool' | 'isSender' | 'hasSenders'>,
+  input: Pick<BlockInput, 'neverBlocked' | 'natPool' | 'isSender' | 'expected' | 'hasSenders'>,
 ): BlockDecision | null {
   if (input.neverBlocked)
     return refused('the host is on the never-block list, or one of the routers or of this service');
@@ -109,6 +112,9 @@ export function blockInterlock(
   }
   if (input.isSender) {
     return refused('the host is a configured sender: a block would also stop the mail that it may send');
+  }
+  if (input.expected) {
+    return refused('the host does what is declared of it (expected), and nothing else');
   }
   if (!input.hasSenders) {
     return refused('no authorised sender is configured: the mail servers themselves would be blocked');

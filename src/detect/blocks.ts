@@ -42,6 +42,8 @@ export interface Blocks {
   end(host: Host, atMs: number): void;
   /** Nothing got through for so long: said aloud only where it did before. */
   judgeSilence(host: Host, atMs: number): void;
+  /** What is known so far counts for no block: one needs evidence that comes from now on. */
+  forgetEvidence(host: Host): void;
   /** Takes a block back that the policy refuses now. True when the state changed. */
   refuse(host: Host, reason: string, atMs: number): boolean;
   /** A block that the configuration of today would not give is taken back at once. True when something changed. */
@@ -83,6 +85,7 @@ export function createBlocks(
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.isSender(host.bytes, 0, eventMs),
+      expected: file.expected,
       hasSenders: state.policy.hasSenders,
       missingLists: state.policy.missingLists,
       ruling,
@@ -223,6 +226,7 @@ export function createBlocks(
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.isSender(host.bytes, 0, atMs),
+      expected: host.file.expected,
       hasSenders: state.policy.hasSenders,
     });
     const decision = interlock ?? standingDecision(state.block, block, host.file.grade, host.file.scanning);
@@ -265,6 +269,7 @@ export function createBlocks(
     watch: watchBlock,
     end: endBlock,
     judgeSilence,
+    forgetEvidence,
     refuse(host, reason, atMs) {
       const changed = setBlock(host, { state: 'refused', reason }, atMs);
       ledger.delete(host.slot);

@@ -65,6 +65,7 @@ const TLS_SEEN = 1 << 17;
 const SCANNING = 1 << 18;
 const BULK_ENVELOPES = 1 << 19;
 const SCAN_DATAGRAMS = 20;
+const EXPECTED = 1 << 22;
 
 interface SeenInterface {
   readonly address: string;
@@ -316,6 +317,13 @@ export class CaseFile {
   }
   set bulkEnvelopes(value: boolean) {
     this.put(BULK_ENVELOPES, value);
+  }
+  /** All that it did was declared (`expected`): it was told once, and nothing more is told. */
+  get expected(): boolean {
+    return this.has(EXPECTED);
+  }
+  set expected(value: boolean) {
+    this.put(EXPECTED, value);
   }
   get backscatter(): boolean {
     return this.has(BACKSCATTER);

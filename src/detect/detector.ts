@@ -203,10 +203,11 @@ export function createDetector(options: DetectorOptions): Detector {
     take: outbox.take,
     restore: life.restore,
     reload(next) {
+      const changed = next.policy.version !== state.policy.version;
       changeRules(state, next);
       screen = createScreen(next.policy);
       tally = createTally(next.detection);
-      for (const slot of hosts.slots()) life.applyPolicy(hosts.at(slot));
+      for (const slot of hosts.slots()) life.applyPolicy(hosts.at(slot), changed);
     },
     decide(decision) {
       const parsed = parsePrefix(decision.host);

@@ -11,8 +11,10 @@ import { silenceDueMs } from './block-effect.ts';
 import type { Blocks } from './blocks.ts';
 import { beginCase } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
+import { applyExpected, beginExpected, expectAnew, noteExpected } from './declared-case.ts';
 import { type DetectorState, gradeOf, mostHosts } from './detector-state.ts';
 import { SESSION_GRADE } from './evidence.ts';
+import { DOES } from './expected.ts';
 import type { Host } from './host-table.ts';
 import { fromIncident, incidentId, restoreCase, type Watermark } from './incidents.ts';
 import { noteMember } from './members.ts';
@@ -31,8 +33,8 @@ export interface IncidentLife {
   passDeadline(host: Host, atMs: number): void;
   /** Queues the next deadline of a host; one that has moved to a later time is found out when it comes. */
   schedule(host: Host): void;
-  /** Brings a host in line with a policy that has just come into force. */
-  applyPolicy(host: Host): void;
+  /** Brings a host in line with rules that have just come into force. `changed`: the policy is another one, too. */
+  applyPolicy(host: Host, changed: boolean): void;
   restore(incident: Incident): void;
 }
 
@@ -85,7 +87,8 @@ export function createIncidentLife(
     counters.open[gradeOf(host)]--;
     host.file.closedMs = atMs;
     outbox.changed(host, null, atMs);
-    outbox.alert('closed', host, atMs);
+    if (host.file.expected) outbox.publish(host);
+    else outbox.alert('closed', host, atMs);
   }
 
   function addHost(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host {
@@ -135,39 +138,67 @@ export function createIncidentLife(
   function noteAddress(host: Host, session: Session, s: Sighting): void {
     if (!groups.isGrouped(s)) return;
     const { members } = host.file;
+    if (s.expectation.declared !== DOES.nothing) return;
     if (members === null || !isSolid(session.grade, session.half, s)) return;
     if (noteMember(members, s, provenGrade(host.file, session), memberTerms(state.block)))
       outbox.publish(host);
+  }
+
+  /** Puts down what the policy of now says of an open incident. */
+  function judgeCase(host: Host, verdict: string, atMs: number): void {
+    const { file } = host;
+    file.verdict = verdict;
+    const destinations = tables.destinations.of(host.slot);
+    const expectation = expectAnew(state.policy, host.bytes, file, destinations, atMs);
+    if (applyExpected(file, expectation)) blocks.forgetEvidence(host);
+  }
+
+  /** The same after a restart with another policy, as far as something is declared or was. */
+  function judgeRestored(host: Host, atMs: number): void {
+    const destinations = tables.destinations.of(host.slot);
+    const { kind } = expectAnew(state.policy, host.bytes, host.file, destinations, atMs);
+    if (kind === 'none' && !host.file.expected) return;
+    judgeCase(host, judgeAnew(state.policy, host.bytes, destinations, atMs).verdict, atMs);
   }
 
   return {
     open(known, session, before, s, eventMs) {
       const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
       nothingBefore(before);
+      const told = known?.file.expected === true ? known.file.verdict : '';
       const host = begin(known, session, firstMs, s, eventMs);
       tally().add(host.file, session, before, s, eventMs);
+      beginExpected(host.file, s.expectation);
       noteAddress(host, session, s);
       counters.open[gradeOf(host)]++;
       outbox.changed(host, s, eventMs);
       blocks.reconsider(host, s, eventMs);
       blocks.watch(host, s, eventMs);
-      outbox.alert('opened', host, eventMs);
+      // The same was told when it began for the first time.
+      if (host.file.expected && host.file.verdict === told) outbox.publish(host);
+      else outbox.alert('opened', host, eventMs);
       schedule(host);
     },
     continue(host, session, before, s, eventMs) {
       const { file } = host;
       const gradeBefore = gradeOf(host);
       const scannedBefore = file.scanning;
+      const expectedBefore = file.expected;
       tally().add(file, session, before, s, eventMs);
+      noteExpected(file, s.expectation, s.verdict.reason);
       noteAddress(host, session, s);
       outbox.changed(host, s, eventMs);
       const blockChanged = blocks.reconsider(host, s, eventMs);
       const effectChanged = blocks.watch(host, s, eventMs);
-      if (gradeOf(host) !== gradeBefore) {
-        counters.open[gradeBefore]--;
-        counters.open[gradeOf(host)]++;
+      const escalated = gradeOf(host) !== gradeBefore;
+      counters.open[gradeBefore]--;
+      counters.open[gradeOf(host)]++;
+      if (file.expected) {
+        if (escalated) outbox.publish(host);
+      } else if (escalated) {
         outbox.alert('escalated', host, eventMs);
       } else if (
+        expectedBefore ||
         blockChanged ||
         effectChanged ||
         file.scanning !== scannedBefore ||
@@ -187,12 +218,13 @@ export function createIncidentLife(
       schedule(host);
     },
     schedule,
-    applyPolicy(host) {
+    applyPolicy(host, changed) {
       const { file } = host;
       const atMs = Math.max(state.clockMs, host.clockMs);
       const isOpen = file.closedMs === null;
       const judged = judgeAnew(state.policy, host.bytes, tables.destinations.of(host.slot), atMs);
-      if (isOpen) file.verdict = judged.verdict;
+      const expectedBefore = file.expected;
+      if (isOpen && changed) judgeCase(host, judged.verdict, atMs);
       let blockChanged = blocks.applyPolicy(host, atMs);
       if (judged.closes && isStanding(file.block.state)) {
         blockChanged = blocks.refuse(host, `the host ${judged.verdict}`, atMs);
@@ -203,7 +235,7 @@ export function createIncidentLife(
       }
       if (isOpen && file.block.state === 'observed' && isFresh(file, atMs))
         blockChanged = blocks.decideAnew(host, atMs) || blockChanged;
-      if (!blockChanged) return;
+      if (!blockChanged && file.expected === expectedBefore) return;
       outbox.changed(host, null, atMs);
       outbox.alert('updated', host, atMs);
       schedule(host);
@@ -230,7 +262,10 @@ export function createIncidentLife(
       restoreCase(host.file, restored);
       const atMs = Math.max(state.clockMs, host.clockMs);
       blocks.restored(host, host.file.lastMs);
-      if (blocks.applyPolicy(host, atMs)) {
+      const expectedBefore = host.file.expected;
+      if (restored.closedMs === null && incident.policy_version !== state.policy.version)
+        judgeRestored(host, atMs);
+      if (blocks.applyPolicy(host, atMs) || host.file.expected !== expectedBefore) {
         outbox.changed(host, null, atMs);
         outbox.alert('updated', host, atMs);
       }

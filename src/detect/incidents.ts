@@ -176,6 +176,7 @@ function flagsOf(file: CaseFile): Alert['flags'] {
     flags_unknown: file.flagsUnknown,
     not_effective: file.block.effect?.state === 'not_effective',
     scanning: file.scanning,
+    expected: file.expected,
   };
   return FLAGS.filter((flag) => set[flag]);
 }
@@ -508,6 +509,7 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   file.tlsSeen = tls === 1;
   file.bulkEnvelopes = envelopes === 1;
   file.scanning = incident.flags.includes('scanning');
+  file.expected = incident.flags.includes('expected');
   [file.scanDatagrams, file.scanDatagram] = resume.scan;
   file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;

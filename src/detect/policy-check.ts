@@ -9,6 +9,7 @@
 import type { AddressBytes } from '../flow/address.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { BLOCK_PORT, blockInterlock } from './block.ts';
+import { MESSAGE } from './message-weight.ts';
 import { compilePolicy, PORT_CLASS, type PolicyConfig } from './policy.ts';
 
 export interface PolicyQuestion {
@@ -27,9 +28,10 @@ interface PolicyReason {
 export interface PolicyAnswer {
   /**
    * `ignored`: no business of the detector. `authorised`: allowed. `offence`: the host gets an incident and may be
-   * blocked when the evidence suffices. `alert_only`: it gets an incident and is never blocked for this.
+   * blocked when the evidence suffices. `alert_only`: it gets an incident and is never blocked for this. `expected`: what is
+   * declared is told once and never blocked; more than that is an offence.
    */
-  readonly outcome: 'ignored' | 'authorised' | 'offence' | 'alert_only';
+  readonly outcome: 'ignored' | 'authorised' | 'offence' | 'alert_only' | 'expected';
   readonly reasons: readonly PolicyReason[];
   readonly policyVersion: string;
 }
@@ -83,6 +85,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   const rule = config.senders.findIndex(({ name }) => name === verdict.sender);
   because(`the source ${verdict.reason}`, 'senders', ...(rule < 0 ? [] : [rule]));
   if (verdict.kind === 'authorised') return answer('authorised');
+  const isExpected = describeExpected();
   if (port !== BLOCK_PORT) {
     because(`an ACL denies port ${BLOCK_PORT} only: this raises alerts`, 'detection');
     return answer('alert_only');
@@ -94,7 +97,13 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   const neverBlocked = policy.isNeverBlocked(source, 0);
   const natPool = policy.isNatPool(source, 0);
   const isSender = policy.isSender(source, 0, nowMs);
-  const interlock = blockInterlock({ neverBlocked, natPool, isSender, hasSenders: policy.hasSenders });
+  const interlock = blockInterlock({
+    neverBlocked,
+    natPool,
+    isSender,
+    expected: false,
+    hasSenders: policy.hasSenders,
+  });
   if (interlock !== null) {
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
     return answer('alert_only');
@@ -113,7 +122,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
       'conversed',
     );
   }
-  return answer('offence');
+  return answer(isExpected ? 'expected' : 'offence');
 
   function placeOfInterlock(): (string | number)[] {
     if (neverBlocked) {
@@ -122,6 +131,15 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     }
     if (natPool) return ['networks', 'nat', bestMatch(config.networks.nat, source)];
     return isSender && rule >= 0 ? ['senders', rule] : ['senders'];
+  }
+
+  /** Says what is declared of the source. True when something is, for this destination and now. */
+  function describeExpected(): boolean {
+    const expectation = policy.expect(source, 0, destination, 0, MESSAGE.greeting, nowMs);
+    if (expectation.kind === 'none') return false;
+    const entry = config.expected.findIndex(({ name }) => name === expectation.name);
+    because(`the source ${expectation.text}`, 'expected', entry);
+    return expectation.kind === 'within';
   }
 
   /** Says whether an end is internal, and by which prefix. */

@@ -8,12 +8,13 @@
 
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import { createPrefixTable, formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+import { createPrefixTable, formatPrefix, type Prefix } from '../flow/prefix.ts';
+import { compileExpected, coveringEach, type Expect } from './expected.ts';
 import { ownHosts } from './own-hosts.ts';
 
 export type PolicyConfig = Pick<
   Config,
-  'networks' | 'senders' | 'detection' | 'block' | 'collector' | 'http' | 'missingLists'
+  'networks' | 'senders' | 'expected' | 'detection' | 'block' | 'collector' | 'http' | 'missingLists'
 >;
 
 /** What the policy says of a source that talks to a destination. */
@@ -63,6 +64,8 @@ export interface Policy {
     destinationOffset: number,
     nowMs: number,
   ): SenderVerdict;
+  /** How a session stands to what is declared of its host (`expected`). */
+  readonly expect: Expect;
   /** Index into siteNames of the first site that matches; `vrf` is null when the record has none. */
   site(exporter: Uint8Array, exporterOffset: number, vrf: number | null): number;
 }
@@ -82,7 +85,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
   const never = createPrefixTable([...config.block.never, ...ownHosts(config)]);
   const nat = createPrefixTable(config.networks.nat);
   const rules = config.senders.map(compileRule);
-  const sources = compileSources(config, rules);
+  const sources = coveringEach(config.senders, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
   const sites = config.networks.sites.map((site) => ({
     vrf: site.vrf,
@@ -97,7 +100,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
 
   function rulesOf(bytes: Uint8Array, offset: number): readonly Rule[] | null {
     const at = sourceTable.lookup(bytes, offset);
-    return at < 0 ? null : sources[at].rules;
+    return at < 0 ? null : sources[at].items;
   }
 
   return {
@@ -133,6 +136,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
       }
       return verdict;
     },
+    expect: compileExpected(config.expected),
     site(exporter, exporterOffset, vrf) {
       for (let i = 0; i < sites.length; i++) {
         const site = sites[i];
@@ -183,31 +187,20 @@ function compileRule(sender: PolicyConfig['senders'][number]): Rule {
   };
 }
 
-/**
- * The distinct host prefixes, each with every rule that covers it: a longest-prefix match then finds all rules of an
- * address, also those of a wider prefix.
- */
-function compileSources(
-  config: PolicyConfig,
-  rules: readonly Rule[],
-): { readonly prefix: Prefix; readonly rules: readonly Rule[] }[] {
-  const distinct = new Map<string, Prefix>();
-  for (const sender of config.senders) {
-    for (const host of sender.hosts) distinct.set(formatPrefix(host), host);
-  }
-  return [...distinct.values()].map((prefix) => ({
-    prefix,
-    rules: rules.filter((_, i) =>
-      config.senders[i].hosts.some(
-        (host) => host.length <= prefix.length && prefixContains(host, prefix.bytes),
-      ),
-    ),
-  }));
-}
-
 /** Twelve hex digits over everything that decides a verdict, independent of the order of lists and of spelling. */
 function policyVersion(config: PolicyConfig): string {
   const texts = (prefixes: readonly Prefix[]) => prefixes.map(formatPrefix).sort();
+  const who = ({
+    name,
+    hosts,
+    to,
+    until,
+  }: Pick<Config['senders'][number], 'name' | 'hosts' | 'to' | 'until'>) => [
+    name,
+    texts(hosts),
+    to === 'any' ? 'any' : texts(to),
+    until === undefined ? null : Date.parse(until),
+  ];
   const canonical = {
     internal: texts(config.networks.internal),
     // The order of sites matters: the first that matches wins.
@@ -216,16 +209,12 @@ function policyVersion(config: PolicyConfig): string {
       site.vrf ?? null,
       site.exporters === undefined ? null : texts(site.exporters),
     ]),
-    senders: config.senders
-      .map((sender) =>
-        JSON.stringify([
-          sender.name,
-          texts(sender.hosts),
-          sender.to === 'any' ? 'any' : texts(sender.to),
-          sender.until === undefined ? null : Date.parse(sender.until),
-        ]),
-      )
-      .sort(),
+    senders: config.senders.map((sender) => JSON.stringify(who(sender))).sort(),
+    ...(config.expected.length === 0
+      ? {}
+      : {
+          expected: config.expected.map((entry) => JSON.stringify([...who(entry), entry.does])).sort(),
+        }),
     never: texts(config.block.never),
     // Only when used, so that a policy without them keeps its version.
     ...(ownHosts(config).length === 0 ? {} : { own: texts(ownHosts(config)) }),

@@ -6,6 +6,7 @@
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { createInsideAddresses } from '../flow/inside-address.ts';
+import { type Expectation, NOTHING_EXPECTED } from './expected.ts';
 import { PORT_CLASS, type Policy, type SenderVerdict } from './policy.ts';
 import type { SessionKey } from './sessions.ts';
 import { TCP } from './tcp-flags.ts';
@@ -49,6 +50,8 @@ export interface Sighting extends SessionKey {
   /** The server is internal, too. */
   internal: boolean;
   verdict: SenderVerdict;
+  /** How the session stands to what is declared of the client; known once the session is graded. */
+  expectation: Expectation;
   vantage: number;
   /** The interface towards the host. */
   interface: number;
@@ -74,6 +77,7 @@ export function emptySighting(): Sighting {
     knownOnly: false,
     internal: false,
     verdict: { kind: 'none', sender: '', reason: '' },
+    expectation: NOTHING_EXPECTED,
     vantage: 0,
     interface: 0,
     samplingRate: 0,

@@ -65,6 +65,14 @@ export function createSessionAccount(
     const { grade } = session;
     const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
     if (countsNothing && session.stray < 2) return;
+    s.expectation = state.policy.expect(
+      s.client,
+      s.clientAt,
+      s.server,
+      s.serverAt,
+      session.message,
+      s.receivedMs,
+    );
 
     const { bytes, at } = groups.hostOf(s);
     const known = hosts.find(s.site, bytes, at);

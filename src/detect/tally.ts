@@ -20,6 +20,7 @@ import {
 import type { CaseFile } from './case-file-record.ts';
 import { natural } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
+import { DOES } from './expected.ts';
 import { noteMessage, provesMessages } from './message-test.ts';
 import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
@@ -68,6 +69,8 @@ export function createTally(detection: DetectionConfig): Tally {
   ): void {
     if (session.message === before.message && session.grade === before.grade && session.half === before.half)
       return;
+    const { declared } = s.expectation;
+    if (declared === DOES.check || declared === DOES.verify) return;
     const { destinations } = file.tables;
     if (mayCarryMessage(file, session, session.message, session.grade)) {
       const known = mayCarryMessage(file, session, before.message, before.grade);
@@ -89,7 +92,7 @@ export function createTally(detection: DetectionConfig): Tally {
           file.solidGrade = BULK;
       }
     }
-    if (destination < 0 || session.sampled || session.half || s.internal) return;
+    if (destination < 0 || session.sampled || session.half || s.internal || declared !== DOES.nothing) return;
     const sinceMs = eventMs - detection.bulk.window;
     if (tellsAddresses(session.message)) {
       if (destinations.noteAsked(destination, eventMs, sinceMs)) file.askedBound++;
@@ -142,17 +145,21 @@ export function createTally(detection: DetectionConfig): Tally {
       if (!file.tlsSeen && session.replySeen && !session.sampled && showsCertificate(session))
         file.tlsSeen = true;
       const solid = isSolid(grade, session.half, s);
-      if (solid && !session.sampled) noteMessages(file, before.message, session.message);
+      const { declared } = s.expectation;
+      const counts = solid && isEvidence(file, declared);
+      if (solid && !session.sampled && declared !== DOES.send)
+        noteMessages(file, before.message, session.message);
       const proven = provenGrade(file, session);
       file.grade = Math.max(file.grade, proven);
-      noteTrial(file.dialogue, before.trial, session.trial);
-      if (solid && isAccepted(file.dialogue)) {
+      // A check may use TLS, which samples do not tell from mail.
+      if (declared === DOES.nothing) noteTrial(file.dialogue, before.trial, session.trial);
+      if (counts && isAccepted(file.dialogue)) {
         file.dialogueProven = true;
         file.grade = Math.max(file.grade, SESSION_GRADE.conversed);
         file.solidGrade = Math.max(file.solidGrade, SESSION_GRADE.conversed);
       }
       noteWindows(file, session, before, s, destination, eventMs, true);
-      if (solid) noteSolid(file, proven, s);
+      if (counts) noteSolid(file, proven, s);
     },
     rebuild(file, session, before, s, eventMs) {
       const destination = file.tables.destinations.find(file.slot, s.server, s.serverAt);
@@ -199,6 +206,10 @@ const mayCarryMessage = (file: CaseFile, { sampled }: Session, message: number, 
 /** As much as the envelope of a mail takes, or more. */
 const tellsAddresses = (message: number): boolean =>
   message >= MESSAGE.envelope && message !== MESSAGE.tlsGreeting;
+
+/** What is within a declaration is no evidence for a block: not even that a message was sent, unless in bulk. */
+const isEvidence = (file: CaseFile, declared: number): boolean =>
+  declared === DOES.nothing || (declared === DOES.send && file.grade === BULK);
 
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
 export function isSolid(grade: number, half: boolean, s: Sighting): boolean {

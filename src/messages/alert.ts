@@ -28,6 +28,7 @@ export const FLAGS = [
   'flags_unknown',
   'not_effective',
   'scanning',
+  'expected',
 ] as const;
 
 const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;

@@ -132,6 +132,19 @@ describe('policy check', () => {
     expect(reasons.at(-1)).toContain('NAT pool');
   });
 
+  it.each([
+    ['10.0.0.66', '198.51.100.7', 'expected', 'the source is expected "probe": checks mail servers'],
+    ['10.0.0.66', '198.51.100.8', 'offence', 'a destination that is not declared'],
+    ['10.0.0.67', '198.51.100.7', 'offence', 'the declaration ended at 2020-01-01T00:00:00Z'],
+  ])('%s to %s is %s by what is declared', (source, destination, outcome, words) => {
+    const answer = check(source, destination, 25, {
+      ROGUE_SMTP__EXPECTED:
+        '[{ name: probe, hosts: [10.0.0.66], to: [198.51.100.7], does: check }, { name: old, hosts: [10.0.0.67], does: verify, until: "2020-01-01T00:00:00Z" }]',
+    });
+    expect(answer.outcome).toBe(outcome);
+    expect(answer.reasons.join('\n')).toContain(words);
+  });
+
   it('without senders nothing is blocked', () => {
     const { outcome, reasons } = check('10.0.0.66', '198.51.100.7', 25, { ROGUE_SMTP__SENDERS: '[]' });
     expect(outcome).toBe('alert_only');

@@ -13,6 +13,16 @@ import { batchOf, type Flow, MINUTE, replyTo, SECOND, T0 } from '../support/flow
 
 const config: ConfigInput = {
   ...STRICT,
+  expected: [
+    { name: 'monitor', hosts: ['10.0.0.2'], does: 'check', to: ['198.51.100.0/30'] },
+    {
+      name: 'tester',
+      hosts: ['10.0.0.3'],
+      does: 'send',
+      to: ['198.51.100.0/30', '198.51.100.4'],
+      until: new Date(T0 + 20 * MINUTE).toISOString(),
+    },
+  ],
   block: { mode: 'publish', ttl: '20m', never: ['10.0.0.3'] },
   detection: {
     bulk: { sessions: 6, destinations: 4, window: '10m' },
