@@ -219,7 +219,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   reasons.push(...gradeReasons(file, detection));
   if (file.dialogueProven) {
     reasons.push(
-      'samples prove dialogues: so many sampled sessions carried packets as large as only mail or TLS has them that a host which scans or probes would show it less than once in 10,000 cases',
+      'samples prove messages: so many of the sampled packets were large that a host which only checks servers, over TLS too, shows as many less than once in 10,000 weeks',
     );
   }
   if (file.halfSessions > 0) {
@@ -299,7 +299,7 @@ function missingOf(file: CaseFile): string[] {
 }
 
 function missingProof({ dialogue: { trials, successes } }: CaseFile): string {
-  return `proof of a dialogue: packets as large as only mail or TLS has them were sampled in ${successes} of ${plural(trials, 'sampled session')}`;
+  return `proof of a message: ${successes} of ${plural(trials, 'sampled packet')} of the host were large; a proof needs clearly more than one in six, which only mails of several kB have`;
 }
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

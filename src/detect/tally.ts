@@ -6,6 +6,8 @@
  */
 
 import type { DetectionConfig } from '../config/schema.ts';
+import { readWide } from '../flow/batch.ts';
+import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
 import {
   BULK,
@@ -23,7 +25,7 @@ import { SESSION_GRADE } from './evidence.ts';
 import { noteMessage, provesMessages } from './message-test.ts';
 import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
-import { isAccepted, noteTrial } from './sampled-dialogue.ts';
+import { isAccepted, largePackets, laterPackets, notePackets } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 
@@ -33,7 +35,6 @@ export interface Before {
   half: boolean;
   denied: boolean;
   message: number;
-  trial: number;
   packets: number;
   bytes: number;
 }
@@ -43,7 +44,6 @@ export function nothingBefore(before: Before): void {
   before.half = false;
   before.denied = false;
   before.message = MESSAGE.nothing;
-  before.trial = 0;
   before.packets = 0;
   before.bytes = 0;
 }
@@ -145,7 +145,7 @@ export function createTally(detection: DetectionConfig): Tally {
       if (solid && !session.sampled) noteMessages(file, before.message, session.message);
       const proven = provenGrade(file, session);
       file.grade = Math.max(file.grade, proven);
-      noteTrial(file.dialogue, before.trial, session.trial);
+      if (s.forward && packetsOf(session) > before.packets) noteSamples(file, session, s);
       if (solid && isAccepted(file.dialogue)) {
         file.dialogueProven = true;
         file.grade = Math.max(file.grade, SESSION_GRADE.conversed);
@@ -166,6 +166,21 @@ export const packetsOf = (session: Session): number =>
   session.forwardSeen ? session.forwardPackets : session.replyPackets;
 export const bytesOf = (session: Session): number =>
   session.forwardSeen ? session.forwardBytes : session.replyBytes;
+
+/**
+ * Takes a record of the client's half into the test over samples. Only one that made the session larger: what a router
+ * tells twice, or two exporters tell of the same packets, is no further evidence.
+ */
+function noteSamples(file: CaseFile, session: Session, { columns, row, port, internal }: Sighting): void {
+  if (columns === null || columns.sampling_rate[row] <= 1) return;
+  if (port !== BLOCK_PORT || internal || session.deniedCounted) return;
+  const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
+  if (session.grade < (flags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected)) return;
+  const packets = readWide(columns.packets, row);
+  const later = laterPackets(packets, flags);
+  if (later > 0)
+    notePackets(file.dialogue, later, Math.min(later, largePackets(packets, readWide(columns.bytes, row))));
+}
 
 /** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */
 const tellsBulk = (file: CaseFile, session: Session): boolean =>

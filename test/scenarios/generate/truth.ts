@@ -6,7 +6,14 @@
  * "proves" means is the written definition of the grades (README.md here), taken per vantage point.
  */
 
-import { isAccepted, MAX_SCORE, noSamples, noteTrial, TRIAL } from '../../../src/detect/sampled-dialogue.ts';
+import {
+  isAccepted,
+  largePackets,
+  laterPackets,
+  MAX_SCORE,
+  noSamples,
+  notePackets,
+} from '../../../src/detect/sampled-dialogue.ts';
 import type { Conversation, Script } from './conversation.ts';
 import type { Actor } from './network.ts';
 import type { FlowRecord } from './router.ts';
@@ -20,14 +27,11 @@ const SHORTEST_BYTES = 1150;
 /** Connections to so many servers within so long are bulk. */
 const BULK_SERVERS = 20;
 const BULK_WINDOW_MS = 600_000;
-/** Packets of the client that only a dialogue has are larger than this: see src/detect/sampled-dialogue.ts. */
-const DIALOGUE_PACKET_BYTES = 160;
-/** Sampled conversations with such a packet that it takes at least. */
-const SAMPLED_DIALOGUES = 7;
+/** Large packets that have to be sampled at least. */
+const SAMPLED_LARGE = 20;
 const SMTP = 25;
 const SYN = 2;
 const RST = 4;
-const ACK = 16;
 const PSH_OR_FIN = 9;
 /** Conversations of one host that may be under way at the same time; forgotten ones only delay a proof. */
 const MAX_UNDER_WAY = 256;
@@ -60,7 +64,6 @@ export interface Truth {
 interface UnderWay {
   /** Packets and octets by vantage point and half. */
   readonly views: Map<number, { packets: number; bytes: number }>;
-  dialogue: boolean;
   connected: boolean;
 }
 
@@ -68,7 +71,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
   const { sampling, loss } = options;
   const cases = new Map<Actor, Case>();
   const underWay = new Map<Actor, Map<number, UnderWay>>();
-  const dialogues = new Map<Actor, number>();
+  const sampledLarge = new Map<Actor, number>();
   const reached = new Map<Actor, Map<string, number>>();
   const step = createTestStep();
 
@@ -95,7 +98,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
           continue;
         }
         afterSyn++;
-        if (script.bytes[i] > DIALOGUE_PACKET_BYTES) large++;
+        large += largePackets(1, script.bytes[i]);
       }
       if (afterSyn === 0) return;
       let known = cases.get(actor);
@@ -121,10 +124,8 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       }
       const missed = (packets: number) => (1 - (1 - loss) / sampling) ** packets;
       known.unseen *= missed(afterSyn * clientViews + answers * serverViews);
-      const miss = (packets: number) => missed(packets * clientViews);
-      const success = 1 - miss(large);
-      const failure = miss(large) * (1 - miss(afterSyn - large));
-      step(known.scores, success, failure);
+      const taken = 1 - missed(clientViews);
+      for (let i = 0; i < afterSyn; i++) step(known.scores, taken, i < large);
     },
     delivered(record, receivedMs) {
       const { conversation, forward } = record;
@@ -142,7 +143,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       if (now === undefined) {
         if (mine.size >= MAX_UNDER_WAY)
           for (const id of [...mine.keys()].slice(0, MAX_UNDER_WAY / 2)) mine.delete(id);
-        now = { views: new Map(), dialogue: false, connected: false };
+        now = { views: new Map(), connected: false };
         mine.set(conversation.id, now);
       }
       const vantage = 2 * record.router + record.direction;
@@ -155,13 +156,10 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
         prove(actor, receivedMs);
         return;
       }
-      const isDialogue =
-        sampling > 1 && (record.flags & ACK) !== 0 && record.bytes > DIALOGUE_PACKET_BYTES * record.packets;
-      if (isDialogue && !now.dialogue) {
-        now.dialogue = true;
-        const count = (dialogues.get(actor) ?? 0) + 1;
-        dialogues.set(actor, count);
-        if (count >= SAMPLED_DIALOGUES) {
+      if (sampling > 1 && forward && laterPackets(record.packets, record.flags) > 0) {
+        const count = (sampledLarge.get(actor) ?? 0) + largePackets(record.packets, record.bytes);
+        sampledLarge.set(actor, count);
+        if (count >= SAMPLED_LARGE) {
           prove(actor, receivedMs);
           return;
         }
@@ -186,28 +184,27 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
 }
 
 /**
- * One step of the sequential test over all its scores at once: the exact distribution that sampling gives it, taken from
- * the test's own transitions.
+ * One packet, sampled with the probability `taken`, for all scores of the sequential test at once: the exact distribution that
+ * sampling gives it, taken from the test's own transitions.
  */
-function createTestStep(): (scores: Float64Array, success: number, failure: number) => void {
-  const after = (score: number, trial: number) => {
+function createTestStep(): (scores: Float64Array, taken: number, large: boolean) => void {
+  const after = (score: number, large: number) => {
     const test = { ...noSamples(), score };
-    noteTrial(test, TRIAL.none, trial);
+    notePackets(test, 1, large);
     return test.score;
   };
   const states = Array.from({ length: MAX_SCORE + 1 }, (_, score) => score);
-  const onSuccess = states.map((score) => after(score, TRIAL.success));
-  const onFailure = states.map((score) => after(score, TRIAL.failure));
+  const onLarge = states.map((score) => after(score, 1));
+  const onSmall = states.map((score) => after(score, 0));
   const next = new Float64Array(MAX_SCORE + 1);
-  return (scores, success, failure) => {
-    const none = 1 - success - failure;
+  return (scores, taken, large) => {
+    const to = large ? onLarge : onSmall;
     next.fill(0);
     for (const score of states) {
       const p = scores[score];
       if (p === 0) continue;
-      next[score] += p * none;
-      next[onSuccess[score]] += p * success;
-      next[onFailure[score]] += p * failure;
+      next[score] += p * (1 - taken);
+      next[to[score]] += p * taken;
     }
     scores.set(next);
   };
