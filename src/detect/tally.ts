@@ -25,7 +25,7 @@ import { SESSION_GRADE } from './evidence.ts';
 import { noteMessage, provesMessages } from './message-test.ts';
 import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
-import { isAccepted, largePackets, laterPackets, notePackets } from './sampled-dialogue.ts';
+import { isAccepted, noteSample } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 
@@ -176,10 +176,13 @@ function noteSamples(file: CaseFile, session: Session, { columns, row, port, int
   if (port !== BLOCK_PORT || internal || session.deniedCounted) return;
   const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
   if (session.grade < (flags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected)) return;
-  const packets = readWide(columns.packets, row);
-  const later = laterPackets(packets, flags);
-  if (later > 0)
-    notePackets(file.dialogue, later, Math.min(later, largePackets(packets, readWide(columns.bytes, row))));
+  noteSample(
+    file.dialogue,
+    readWide(columns.packets, row),
+    readWide(columns.bytes, row),
+    flags,
+    session.ipv6,
+  );
 }
 
 /** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */

@@ -6,14 +6,7 @@
  * "proves" means is the written definition of the grades (README.md here), taken per vantage point.
  */
 
-import {
-  isAccepted,
-  largePackets,
-  laterPackets,
-  MAX_SCORE,
-  noSamples,
-  notePackets,
-} from '../../../src/detect/sampled-dialogue.ts';
+import { isAccepted, MAX_SCORE, noSamples, noteSample } from '../../../src/detect/sampled-dialogue.ts';
 import type { Conversation, Script } from './conversation.ts';
 import type { Actor } from './network.ts';
 import type { FlowRecord } from './router.ts';
@@ -27,8 +20,8 @@ const SHORTEST_BYTES = 1150;
 /** Connections to so many servers within so long are bulk. */
 const BULK_SERVERS = 20;
 const BULK_WINDOW_MS = 600_000;
-/** Large packets that have to be sampled at least. */
-const SAMPLED_LARGE = 20;
+/** Octets of the client that have to be sampled at least. */
+const SAMPLED_BYTES = 25_000;
 const SMTP = 25;
 const SYN = 2;
 const RST = 4;
@@ -71,7 +64,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
   const { sampling, loss } = options;
   const cases = new Map<Actor, Case>();
   const underWay = new Map<Actor, Map<number, UnderWay>>();
-  const sampledLarge = new Map<Actor, number>();
+  const sampledBytes = new Map<Actor, number>();
   const reached = new Map<Actor, Map<string, number>>();
   const step = createTestStep();
 
@@ -89,7 +82,6 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       const { actor } = conversation;
       if (actor.truth !== 'rogue' || conversation.serverPort !== SMTP) return;
       let afterSyn = 0;
-      let large = 0;
       let answers = 0;
       for (let i = 0; i < script.count; i++) {
         if ((script.flags[i] & SYN) !== 0) continue;
@@ -98,7 +90,6 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
           continue;
         }
         afterSyn++;
-        large += largePackets(1, script.bytes[i]);
       }
       if (afterSyn === 0) return;
       let known = cases.get(actor);
@@ -125,7 +116,9 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       const missed = (packets: number) => (1 - (1 - loss) / sampling) ** packets;
       known.unseen *= missed(afterSyn * clientViews + answers * serverViews);
       const taken = 1 - missed(clientViews);
-      for (let i = 0; i < afterSyn; i++) step(known.scores, taken, i < large);
+      for (let i = 0; i < script.count; i++)
+        if (script.fromClient[i] === 1)
+          step(known.scores, taken, script.bytes[i], script.flags[i], script.extra > 0);
     },
     delivered(record, receivedMs) {
       const { conversation, forward } = record;
@@ -156,10 +149,10 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
         prove(actor, receivedMs);
         return;
       }
-      if (sampling > 1 && forward && laterPackets(record.packets, record.flags) > 0) {
-        const count = (sampledLarge.get(actor) ?? 0) + largePackets(record.packets, record.bytes);
-        sampledLarge.set(actor, count);
-        if (count >= SAMPLED_LARGE) {
+      if (sampling > 1 && forward) {
+        const bytes = (sampledBytes.get(actor) ?? 0) + record.bytes;
+        sampledBytes.set(actor, bytes);
+        if (bytes >= SAMPLED_BYTES) {
           prove(actor, receivedMs);
           return;
         }
@@ -187,24 +180,24 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
  * One packet, sampled with the probability `taken`, for all scores of the sequential test at once: the exact distribution that
  * sampling gives it, taken from the test's own transitions.
  */
-function createTestStep(): (scores: Float64Array, taken: number, large: boolean) => void {
-  const after = (score: number, large: number) => {
-    const test = { ...noSamples(), score };
-    notePackets(test, 1, large);
-    return test.score;
-  };
-  const states = Array.from({ length: MAX_SCORE + 1 }, (_, score) => score);
-  const onLarge = states.map((score) => after(score, 1));
-  const onSmall = states.map((score) => after(score, 0));
+function createTestStep(): (
+  scores: Float64Array,
+  taken: number,
+  bytes: number,
+  flags: number,
+  ipv6: boolean,
+) => void {
   const next = new Float64Array(MAX_SCORE + 1);
-  return (scores, taken, large) => {
-    const to = large ? onLarge : onSmall;
+  const test = noSamples();
+  return (scores, taken, bytes, flags, ipv6) => {
     next.fill(0);
-    for (const score of states) {
+    for (let score = 0; score <= MAX_SCORE; score++) {
       const p = scores[score];
       if (p === 0) continue;
+      test.score = score;
+      noteSample(test, 1, bytes, flags, ipv6);
       next[score] += p * (1 - taken);
-      next[to[score]] += p * taken;
+      next[test.score] += p * taken;
     }
     scores.set(next);
   };
