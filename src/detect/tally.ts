@@ -185,7 +185,7 @@ function noteSamples(file: CaseFile, session: Session, { columns, row, port, int
   );
 }
 
-/** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */
+/** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove messages. */
 const tellsBulk = (file: CaseFile, session: Session): boolean =>
   !session.sampled || isAccepted(file.dialogue);
 
