@@ -10,7 +10,6 @@ import { readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
 import { carriesPayload } from './evidence.ts';
-import { isDialogueSample } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import { isDenied } from './sessions.ts';
 import { TCP } from './tcp-flags.ts';
@@ -41,6 +40,8 @@ const MAX_PLACES = 8;
 /** A client's record of this size is no retransmission into a block. */
 const PASSED_PACKETS = 10;
 const PASSED_BYTES = 1000;
+/** A mean packet this large holds over 70 octets of payload, even as an IPv6 frame with TCP options in sFlow. */
+const PAYLOAD_PACKET_BYTES = 160;
 
 export function newEffect(publishedMs: number): BlockEffect {
   return { publishedMs, state: 'unknown', sinceMs: 0, passedMs: 0, refused: 0, passing: [] };
@@ -67,9 +68,14 @@ export function judgeRecord(s: Sighting, fromMs: number): EffectEvidence {
   // Of an old connection, a few packets may be retransmissions into the block; so many are none.
   if (packets >= PASSED_PACKETS && bytes >= PASSED_BYTES) return 'passed';
   const sampled = columns.sampling_rate[row] > 1;
-  if (sampled) return isDialogueSample(packets, bytes, flags) ? 'passed' : null;
+  if (sampled) return isPayloadSample(packets, bytes, flags) ? 'passed' : null;
   if ((flags & TCP.SYN) === 0) return null;
   return (flags & (TCP.ACK | TCP.PSH | TCP.FIN)) === 0 ? 'refused' : 'passed';
+}
+
+/** A record of sampled packets that only an established connection has. `flags` are 0 when unknown. */
+function isPayloadSample(packets: number, bytes: number, flags: number): boolean {
+  return (flags === 0 || (flags & TCP.ACK) !== 0) && bytes > PAYLOAD_PACKET_BYTES * packets;
 }
 
 /** When the packets of a record began, by the collector's clock and the record's own duration. */

@@ -32,12 +32,12 @@ import {
   PROBED_BOUND,
   RECURRENCE,
   REVISION,
+  SAMPLED_PAYLOAD,
   SAMPLING,
   SCAN_DATAGRAM,
   SCORE,
   SESSIONS,
   STATE,
-  SUCCESSES,
   TRIALS,
   UNCLEAR_MESSAGES,
   UPDATES,
@@ -242,10 +242,10 @@ export class CaseFile {
   get dialogue(): SampledDialogue {
     return this.samples;
   }
-  set dialogue({ score, trials, successes }: SampledDialogue) {
+  set dialogue({ score, trials, payload }: SampledDialogue) {
     this.samples.score = score;
     this.samples.trials = trials;
-    this.samples.successes = successes;
+    this.samples.payload = payload;
   }
   /** What several sessions prove together; since the last block ended. */
   get messages(): MessageTest {
@@ -453,11 +453,11 @@ class DialogueView implements SampledDialogue {
   set trials(value: number) {
     this.file.writeWord(TRIALS, value);
   }
-  get successes(): number {
-    return this.file.readWord(SUCCESSES);
+  get payload(): number {
+    return this.file.readWord(SAMPLED_PAYLOAD);
   }
-  set successes(value: number) {
-    this.file.writeWord(SUCCESSES, value);
+  set payload(value: number) {
+    this.file.writeWord(SAMPLED_PAYLOAD, value);
   }
 }
 

@@ -66,7 +66,7 @@ export const SOLID_WINDOW = 72;
 export const SOLID_WINDOW_COUNT = 73;
 export const SCORE = 74;
 export const TRIALS = 75;
-export const SUCCESSES = 76;
+export const SAMPLED_PAYLOAD = 76;
 /** 1 when a destination found no room. */
 export const DESTINATIONS_CUT = 77;
 /** The test over likely messages: its score as a signed word, and how many sessions were likely, and unclear. */

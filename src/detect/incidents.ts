@@ -220,7 +220,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
   reasons.push(...gradeReasons(file, detection));
   if (file.dialogueProven) {
     reasons.push(
-      'samples prove dialogues: so many sampled sessions carried packets as large as only mail or TLS has them that a host which scans or probes would show it less than once in 10,000 cases',
+      'samples prove messages: so many sampled packets had so much payload (more than 300 bytes on average) that only mails explain it; checks of servers have half as much, over TLS too',
     );
   }
   if (file.halfSessions > 0) {
@@ -299,8 +299,9 @@ function missingOf(file: CaseFile): string[] {
   return missing;
 }
 
-function missingProof({ dialogue: { trials, successes } }: CaseFile): string {
-  return `proof of a dialogue: packets as large as only mail or TLS has them were sampled in ${successes} of ${plural(trials, 'sampled session')}`;
+function missingProof({ dialogue: { trials, payload } }: CaseFile): string {
+  const mean = Math.round(payload / Math.max(1, trials));
+  return `proof of a message: ${plural(trials, 'sampled packet')} of the host had ${mean} bytes of payload on average; a proof needs many with more than 300, which only mails of several kB have`;
 }
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
@@ -329,7 +330,7 @@ const resumeSchema = z.strictObject({
   /** Number of updates, time of the newest alert. */
   told: z.tuple([natural, natural]),
   replies: z.boolean(),
-  /** The test over samples: score, trials, successes, 1 when it ever accepted. Absent in older incidents. */
+  /** The test over samples: score, trials, payload, 1 when it ever accepted. Absent in older incidents. */
   dialogue: z.tuple([natural.max(MAX_SCORE), natural, natural, natural.max(1)]).default([0, 0, 0, 0]),
   /** The test over likely messages: score, sessions that were likely, and unclear; then 1 for each of: a message was seen, messages
    * were proven, TLS was seen, bulk by envelopes. Absent in older incidents. */
@@ -371,12 +372,7 @@ function toResume(
     solid: [file.solidGrade, file.records, file.datagrams, file.firstDatagram],
     told: [file.updates, file.alertedMs],
     replies: file.repliesSeen,
-    dialogue: [
-      file.dialogue.score,
-      file.dialogue.trials,
-      file.dialogue.successes,
-      file.dialogueProven ? 1 : 0,
-    ],
+    dialogue: [file.dialogue.score, file.dialogue.trials, file.dialogue.payload, file.dialogueProven ? 1 : 0],
     messages: [
       file.messages.score,
       file.messages.likely,
@@ -499,8 +495,8 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
     noteInterface(file, vantagePoints.observerNamed(seen.address, seen.domain), seen.interface);
   for (const rate of incident.sampling) noteSampling(file, rate);
   [file.solidGrade, file.records, file.datagrams, file.firstDatagram] = resume.solid;
-  const [score, trials, successes, proven] = resume.dialogue;
-  file.dialogue = { score, trials, successes };
+  const [score, trials, payload, proven] = resume.dialogue;
+  file.dialogue = { score, trials, payload };
   file.dialogueProven = proven === 1;
   const [messageScore, likely, unclear, seen, messagesProven, tls, envelopes] = resume.messages;
   file.messages = { score: messageScore, likely, unclear };

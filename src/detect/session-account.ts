@@ -5,14 +5,12 @@
  * that reached a session passes once, and so does a session whose wait is over.
  */
 
-import { BLOCK_PORT } from './block.ts';
 import type { DetectorState } from './detector-state.ts';
 import { gradeConnection, gradeWith, SESSION_GRADE } from './evidence.ts';
 import type { IncidentLife } from './incident-life.ts';
 import type { Watermark } from './incidents.ts';
 import { MESSAGE, weighMessage } from './message-weight.ts';
 import type { Outbox } from './outbox.ts';
-import { TRIAL } from './sampled-dialogue.ts';
 import { emptySighting, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 import { type Before, bytesOf, nothingBefore, packetsOf, type Tally } from './tally.ts';
@@ -39,7 +37,6 @@ export function createSessionAccount(
     half: false,
     denied: false,
     message: 0,
-    trial: 0,
     packets: 0,
     bytes: 0,
   };
@@ -49,7 +46,6 @@ export function createSessionAccount(
   /** Notes in `before` what the session counts for at its host. */
   function remember(session: Session): void {
     nothingBefore(before);
-    before.trial = session.trial;
     if (session.grade === SESSION_GRADE.none) return;
     before.grade = session.grade;
     before.half = session.half;
@@ -124,7 +120,6 @@ export function createSessionAccount(
     session.grade = gradeWith(grade, message);
     session.half = grade !== SESSION_GRADE.none && !session.forwardSeen;
     session.deniedCounted = grade === SESSION_GRADE.attempted && session.denied && !session.replySeen;
-    session.trial = Math.max(session.trial, trialOf(session, s));
   }
 
   function awaitOtherHalf(session: Session, s: Sighting): void {
@@ -146,13 +141,4 @@ export function createSessionAccount(
   }
 
   return { remember, account, releaseHalf };
-}
-
-/** What a session is to the test over samples: see sampled-dialogue.ts. Without flags any packet of the client counts. */
-function trialOf(session: Session, s: Sighting): number {
-  if (!session.sampled || !session.forwardSeen || session.deniedCounted) return TRIAL.none;
-  if (s.port !== BLOCK_PORT || s.internal) return TRIAL.none;
-  if (session.grade < (session.forwardFlags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected))
-    return TRIAL.none;
-  return session.dialogueSampled && session.grade >= SESSION_GRADE.connected ? TRIAL.success : TRIAL.failure;
 }

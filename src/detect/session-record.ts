@@ -35,7 +35,7 @@ const LAST_END = 40;
 const LAST_COUNTS = 41;
 export const SESSION_WORDS = 42;
 
-// Bits of STATE; above them two bits each for `stray` and `trial`, and four for `message`.
+// Bits of STATE; above them two bits for `stray`, and four for `message`.
 const FORWARD_SEEN = 1 << 0;
 const REPLY_SEEN = 1 << 1;
 const SAMPLED = 1 << 2;
@@ -44,7 +44,6 @@ const INVERTED = 1 << 4;
 const RELEASED = 1 << 5;
 const WAITING = 1 << 6;
 const FLAGS_UNKNOWN = 1 << 7;
-const DIALOGUE_SAMPLED = 1 << 8;
 const HALF = 1 << 9;
 const DENIED_COUNTED = 1 << 10;
 const DETACHED = 1 << 11;
@@ -52,7 +51,6 @@ const HAS_VIEWS = 1 << 12;
 const IPV6 = 1 << 13;
 const NO_TIMESTAMPS = 1 << 14;
 const STRAY_SHIFT = 16;
-const TRIAL_SHIFT = 18;
 const MESSAGE_SHIFT = 20;
 const MESSAGE_MASK = 15;
 
@@ -259,13 +257,6 @@ export class Session implements SessionEvidence {
   set flagsUnknown(value: boolean) {
     this.put(FLAGS_UNKNOWN, value);
   }
-  /** Some sampled record of the client's half had packets that only a dialogue has. */
-  get dialogueSampled(): boolean {
-    return this.has(DIALOGUE_SAMPLED);
-  }
-  set dialogueSampled(value: boolean) {
-    this.put(DIALOGUE_SAMPLED, value);
-  }
   get ipv6(): boolean {
     return this.has(IPV6);
   }
@@ -311,14 +302,8 @@ export class Session implements SessionEvidence {
     return (this.words[this.word + STATE] >>> STRAY_SHIFT) & 3;
   }
   set stray(value: number) {
-    this.putTwoBits(STRAY_SHIFT, value);
-  }
-  /** What it is to the test over the samples of its host, a value of TRIAL. */
-  get trial(): number {
-    return (this.words[this.word + STATE] >>> TRIAL_SHIFT) & 3;
-  }
-  set trial(value: number) {
-    this.putTwoBits(TRIAL_SHIFT, value);
+    const at = this.word + STATE;
+    this.words[at] = (this.words[at] & ~(3 << STRAY_SHIFT)) | (value << STRAY_SHIFT);
   }
 
   /** How far its payload proves a message, a value of MESSAGE; as told last. */
@@ -328,10 +313,5 @@ export class Session implements SessionEvidence {
   set message(value: number) {
     const at = this.word + STATE;
     this.words[at] = (this.words[at] & ~(MESSAGE_MASK << MESSAGE_SHIFT)) | (value << MESSAGE_SHIFT);
-  }
-
-  private putTwoBits(shift: number, value: number): void {
-    const at = this.word + STATE;
-    this.words[at] = (this.words[at] & ~(3 << shift)) | (value << shift);
   }
 }

@@ -13,7 +13,6 @@ import { isDenial } from '../flow/forwarding.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { provesNoTimestamps } from './payload.ts';
 import { RecordStore } from './record-store.ts';
-import { isDialogueSample } from './sampled-dialogue.ts';
 import { HASH, KEY, NEWER, OLDER, SESSION_WORDS, Session } from './session-record.ts';
 import { SlotIndex } from './slot-index.ts';
 import { SlotList } from './slot-list.ts';
@@ -258,8 +257,6 @@ export function createSessionTable(options: {
       if (forward) {
         session.forwardSeen = true;
         session.forwardFlags |= flags;
-        if (columns.sampling_rate[row] > 1 && isDialogueSample(packets, bytes, flags))
-          session.dialogueSampled = true;
         if (!isTwin(columns, row, vantage, packets, bytes)) addForward(vantage, packets, bytes);
       } else {
         session.replySeen = true;

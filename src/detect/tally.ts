@@ -6,6 +6,8 @@
  */
 
 import type { DetectionConfig } from '../config/schema.ts';
+import { readWide } from '../flow/batch.ts';
+import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
 import {
   BULK,
@@ -24,7 +26,7 @@ import { DOES } from './expected.ts';
 import { noteMessage, provesMessages } from './message-test.ts';
 import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
-import { isAccepted, noteTrial } from './sampled-dialogue.ts';
+import { isAccepted, noteSample } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 
@@ -34,7 +36,6 @@ export interface Before {
   half: boolean;
   denied: boolean;
   message: number;
-  trial: number;
   packets: number;
   bytes: number;
 }
@@ -44,7 +45,6 @@ export function nothingBefore(before: Before): void {
   before.half = false;
   before.denied = false;
   before.message = MESSAGE.nothing;
-  before.trial = 0;
   before.packets = 0;
   before.bytes = 0;
 }
@@ -152,7 +152,8 @@ export function createTally(detection: DetectionConfig): Tally {
       const proven = provenGrade(file, session);
       file.grade = Math.max(file.grade, proven);
       // A check may use TLS, which samples do not tell from mail.
-      if (declared === DOES.nothing) noteTrial(file.dialogue, before.trial, session.trial);
+      if (declared === DOES.nothing && s.forward && packetsOf(session) > before.packets)
+        noteSamples(file, session, s);
       if (counts && isAccepted(file.dialogue)) {
         file.dialogueProven = true;
         file.grade = Math.max(file.grade, SESSION_GRADE.conversed);
@@ -174,7 +175,25 @@ export const packetsOf = (session: Session): number =>
 export const bytesOf = (session: Session): number =>
   session.forwardSeen ? session.forwardBytes : session.replyBytes;
 
-/** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove dialogues. */
+/**
+ * Takes a record of the client's half into the test over samples. Only one that made the session larger: what a router
+ * tells twice, or two exporters tell of the same packets, is no further evidence.
+ */
+function noteSamples(file: CaseFile, session: Session, { columns, row, port, internal }: Sighting): void {
+  if (columns === null || columns.sampling_rate[row] <= 1) return;
+  if (port !== BLOCK_PORT || internal || session.deniedCounted) return;
+  const flags = (columns.present[row] & PRESENT.TCP_FLAGS) === 0 ? 0 : columns.tcp_flags[row];
+  if (session.grade < (flags === 0 ? SESSION_GRADE.attempted : SESSION_GRADE.connected)) return;
+  noteSample(
+    file.dialogue,
+    readWide(columns.packets, row),
+    readWide(columns.bytes, row),
+    flags,
+    session.ipv6,
+  );
+}
+
+/** A sampled ACK may be one of a scan with ACKs: many of them are no bulk unless the samples prove messages. */
 const tellsBulk = (file: CaseFile, session: Session): boolean =>
   !session.sampled || isAccepted(file.dialogue);
 

@@ -241,7 +241,7 @@ describe('a detector that is killed', () => {
   });
 });
 
-describe('the test over sampled sessions', () => {
+describe('the test over sampled packets', () => {
   it('goes on over a restart as if there had been none, to the grade and the block', () => {
     const messages = Array.from({ length: 90 }, (_, i): Flow[] => [
       {
@@ -250,7 +250,7 @@ describe('the test over sampled sessions', () => {
         fromPort: 1000 + i,
         flags: 'A',
         packets: 1,
-        bytes: i % 4 === 0 ? 1500 : 52,
+        bytes: i % 2 === 0 ? 1500 : 52,
         sampling: 1000,
         at: i * 20 * SECOND,
         sequence: i,
@@ -259,7 +259,7 @@ describe('the test over sampled sessions', () => {
     const whole = run(messages, []);
     const [incident] = [...whole.byId.values()];
     expect(incident).toMatchObject({ flags: ['sampled'], block: { state: 'expired' } });
-    expect(incident.reasons.join()).toContain('samples prove dialogues');
+    expect(incident.reasons.join()).toContain('samples prove messages');
     for (let at = 0; at < messages.length; at++) {
       for (const how of ['before publishing', 'after alerts', 'after commit'] as const) {
         expect(comparable(run(messages, [{ at, how }]))).toEqual(comparable(whole));

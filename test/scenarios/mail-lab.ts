@@ -20,7 +20,7 @@ import type { TruthCase } from '../e2e/mail-lab/truth.ts';
  * The old rule, which counts packets and bytes, fails what the tests assert about innocent hosts and mail: `true` from the
  * rule on that reads payload.
  */
-export const PAYLOAD_RULE = false;
+export const PAYLOAD_RULE = true;
 
 export const MAIL_LAB = new URL('../fixtures/mail-lab/', import.meta.url).pathname;
 

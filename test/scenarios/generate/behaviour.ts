@@ -20,6 +20,7 @@ import {
   transfer,
   unanswered,
 } from './conversation.ts';
+import { innocentDialogues, measured } from './measured.ts';
 import { type Actor, type Endpoint, type Network, OUTSIDE_SERVERS, privacyAddress } from './network.ts';
 
 const SECOND = 1000;
@@ -134,13 +135,15 @@ function perform(stage: Stage, actor: Actor, atMs: number): void {
         mail(script, chance, { body: 700, tls: true }),
       );
       return;
-    case 'unlisted_probe':
-      // One in five asks whether a recipient exists, as far as RCPT.
-      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, () => {
-        if (chance.happens(0.2)) refused(script, chance);
-        else probe(script, chance, chance.happens(0.5));
-      });
+    case 'unlisted_probe': {
+      // Each does one thing for ever: that of a real program.
+      const dialogues = innocentDialogues();
+      const dialogue = dialogues[Math.floor(actor.startShare * dialogues.length)];
+      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, () =>
+        measured(script, chance, dialogue),
+      );
       return;
+    }
     case 'stray':
       send(stage, actor, endpoint, network.outside(7), atMs, () => {
         if (chance.happens(0.7)) unanswered(script, chance.between(2, 6));

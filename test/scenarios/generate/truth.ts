@@ -6,7 +6,7 @@
  * "proves" means is the written definition of the grades (README.md here), taken per vantage point.
  */
 
-import { isAccepted, MAX_SCORE, noSamples, noteTrial, TRIAL } from '../../../src/detect/sampled-dialogue.ts';
+import { isAccepted, MAX_SCORE, noSamples, noteSample } from '../../../src/detect/sampled-dialogue.ts';
 import type { Conversation, Script } from './conversation.ts';
 import type { Actor } from './network.ts';
 import type { FlowRecord } from './router.ts';
@@ -20,14 +20,11 @@ const SHORTEST_BYTES = 1150;
 /** Connections to so many servers within so long are bulk. */
 const BULK_SERVERS = 20;
 const BULK_WINDOW_MS = 600_000;
-/** Packets of the client that only a dialogue has are larger than this: see src/detect/sampled-dialogue.ts. */
-const DIALOGUE_PACKET_BYTES = 160;
-/** Sampled conversations with such a packet that it takes at least. */
-const SAMPLED_DIALOGUES = 7;
+/** Octets of the client that have to be sampled at least. */
+const SAMPLED_BYTES = 25_000;
 const SMTP = 25;
 const SYN = 2;
 const RST = 4;
-const ACK = 16;
 const PSH_OR_FIN = 9;
 /** Conversations of one host that may be under way at the same time; forgotten ones only delay a proof. */
 const MAX_UNDER_WAY = 256;
@@ -60,7 +57,6 @@ export interface Truth {
 interface UnderWay {
   /** Packets and octets by vantage point and half. */
   readonly views: Map<number, { packets: number; bytes: number }>;
-  dialogue: boolean;
   connected: boolean;
 }
 
@@ -68,7 +64,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
   const { sampling, loss } = options;
   const cases = new Map<Actor, Case>();
   const underWay = new Map<Actor, Map<number, UnderWay>>();
-  const dialogues = new Map<Actor, number>();
+  const sampledBytes = new Map<Actor, number>();
   const reached = new Map<Actor, Map<string, number>>();
   const step = createTestStep();
 
@@ -86,7 +82,6 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       const { actor } = conversation;
       if (actor.truth !== 'rogue' || conversation.serverPort !== SMTP) return;
       let afterSyn = 0;
-      let large = 0;
       let answers = 0;
       for (let i = 0; i < script.count; i++) {
         if ((script.flags[i] & SYN) !== 0) continue;
@@ -95,7 +90,6 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
           continue;
         }
         afterSyn++;
-        if (script.bytes[i] > DIALOGUE_PACKET_BYTES) large++;
       }
       if (afterSyn === 0) return;
       let known = cases.get(actor);
@@ -121,10 +115,10 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       }
       const missed = (packets: number) => (1 - (1 - loss) / sampling) ** packets;
       known.unseen *= missed(afterSyn * clientViews + answers * serverViews);
-      const miss = (packets: number) => missed(packets * clientViews);
-      const success = 1 - miss(large);
-      const failure = miss(large) * (1 - miss(afterSyn - large));
-      step(known.scores, success, failure);
+      const taken = 1 - missed(clientViews);
+      for (let i = 0; i < script.count; i++)
+        if (script.fromClient[i] === 1)
+          step(known.scores, taken, script.bytes[i], script.flags[i], script.extra > 0);
     },
     delivered(record, receivedMs) {
       const { conversation, forward } = record;
@@ -142,7 +136,7 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       if (now === undefined) {
         if (mine.size >= MAX_UNDER_WAY)
           for (const id of [...mine.keys()].slice(0, MAX_UNDER_WAY / 2)) mine.delete(id);
-        now = { views: new Map(), dialogue: false, connected: false };
+        now = { views: new Map(), connected: false };
         mine.set(conversation.id, now);
       }
       const vantage = 2 * record.router + record.direction;
@@ -155,13 +149,10 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
         prove(actor, receivedMs);
         return;
       }
-      const isDialogue =
-        sampling > 1 && (record.flags & ACK) !== 0 && record.bytes > DIALOGUE_PACKET_BYTES * record.packets;
-      if (isDialogue && !now.dialogue) {
-        now.dialogue = true;
-        const count = (dialogues.get(actor) ?? 0) + 1;
-        dialogues.set(actor, count);
-        if (count >= SAMPLED_DIALOGUES) {
+      if (sampling > 1 && forward) {
+        const bytes = (sampledBytes.get(actor) ?? 0) + record.bytes;
+        sampledBytes.set(actor, bytes);
+        if (bytes >= SAMPLED_BYTES) {
           prove(actor, receivedMs);
           return;
         }
@@ -186,28 +177,27 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
 }
 
 /**
- * One step of the sequential test over all its scores at once: the exact distribution that sampling gives it, taken from
- * the test's own transitions.
+ * One packet, sampled with the probability `taken`, for all scores of the sequential test at once: the exact distribution that
+ * sampling gives it, taken from the test's own transitions.
  */
-function createTestStep(): (scores: Float64Array, success: number, failure: number) => void {
-  const after = (score: number, trial: number) => {
-    const test = { ...noSamples(), score };
-    noteTrial(test, TRIAL.none, trial);
-    return test.score;
-  };
-  const states = Array.from({ length: MAX_SCORE + 1 }, (_, score) => score);
-  const onSuccess = states.map((score) => after(score, TRIAL.success));
-  const onFailure = states.map((score) => after(score, TRIAL.failure));
+function createTestStep(): (
+  scores: Float64Array,
+  taken: number,
+  bytes: number,
+  flags: number,
+  ipv6: boolean,
+) => void {
   const next = new Float64Array(MAX_SCORE + 1);
-  return (scores, success, failure) => {
-    const none = 1 - success - failure;
+  const test = noSamples();
+  return (scores, taken, bytes, flags, ipv6) => {
     next.fill(0);
-    for (const score of states) {
+    for (let score = 0; score <= MAX_SCORE; score++) {
       const p = scores[score];
       if (p === 0) continue;
-      next[score] += p * none;
-      next[onSuccess[score]] += p * success;
-      next[onFailure[score]] += p * failure;
+      test.score = score;
+      noteSample(test, 1, bytes, flags, ipv6);
+      next[score] += p * (1 - taken);
+      next[test.score] += p * taken;
     }
     scores.set(next);
   };
