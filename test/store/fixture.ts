@@ -40,9 +40,9 @@ export interface TestStore {
 }
 
 /** A migrated store in a directory of its own. */
-export async function openTestStore(): Promise<TestStore> {
+export async function openTestStore({ confined = true } = {}): Promise<TestStore> {
   const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-store-'));
-  const engine = createEmbeddedEngine({ directory, database: DATABASE, log: silentLog });
+  const engine = createEmbeddedEngine({ directory, database: DATABASE, log: silentLog, confined });
   await engine.start();
   await migrate(engine, { database: DATABASE, retention: RETENTION });
   return {

@@ -32,6 +32,8 @@ export interface EmbeddedEngineOptions {
   readonly lockWaitMs?: number;
   /** How much longer than its time limit a statement of a user may run before it is killed with the child; default ten seconds. */
   readonly userGraceMs?: number;
+  /** False: the child may open any file and connection; for tests of what only a ClickHouse server may do. Default true. */
+  readonly confined?: boolean;
 }
 
 export interface EmbeddedEngine extends Engine {
@@ -71,7 +73,7 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): EmbeddedEn
   let live: EngineProcess | null = null;
   let reads = 0;
   /** Until it turns out that this machine's libraries lie where the launcher does not expect them. */
-  let confined = true;
+  let confined = options.confined ?? true;
 
   async function startOnce(): Promise<EngineProcess> {
     const deadline = Date.now() + (options.lockWaitMs ?? LOCK_WAIT_MS);
