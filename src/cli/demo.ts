@@ -49,7 +49,7 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
     const client = createClient(config);
     await client.waitUntilReady(service.exited);
     say(
-      `   listening for NetFlow and IPFIX on udp 127.0.0.1:${udpPort}, API on http://127.0.0.1:${httpPort}\n`,
+      `   listening for NetFlow, IPFIX and sFlow on udp 127.0.0.1:${udpPort}, API on http://127.0.0.1:${httpPort}\n`,
     );
 
     say(
