@@ -121,6 +121,8 @@ networks:
 
 # Who may send mail. A sender with "to: [smarthost]" may use that destination only.
 ${senderLines.join('\n')}
+# Hosts that talk SMTP but send no mail of their own, such as monitors: reported once, then only when they do more.
+# expected: [{ name: monitor, hosts: [192.0.2.9], does: check, owner: "netops", reason: "watches our mail servers" }]
 # Addresses that a provider publishes, for to_lists of a sender or block.never_lists; from a file (file: provider.txt) too.
 # lists: [{ name: provider, url: "https://provider.example/ranges.txt", interval: 1h }]
 
