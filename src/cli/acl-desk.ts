@@ -171,7 +171,7 @@ async function tellDone(
   await withDesk(loaded, async (desk) => {
     const done = await act(desk);
     for (const line of done) streams.stdout.write(`${printable(line)}\n`);
-    if (done.length === 0) streams.stdout.write('Nothing was to be done.\n');
+    if (done.length === 0) streams.stdout.write('Nothing to do.\n');
   });
 }
 

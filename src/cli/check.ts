@@ -75,7 +75,12 @@ function print(findings: readonly Finding[], streams: { readonly stdout: NodeJS.
 /** The files of a stopped instance; one that runs writes on. */
 async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
   if (await createClient(loaded.config).isUp())
-    return [{ level: 'FAIL', text: 'an instance is running: stop it, or see its /readyz' }];
+    return [
+      {
+        level: 'FAIL',
+        text: 'an instance is running: stop it first (while it runs, /readyz reports damage)',
+      },
+    ];
   const findings = await verifyData(loaded);
   return findings.flatMap(({ what, damages }): Finding[] =>
     damages.length === 0
@@ -109,7 +114,7 @@ function listFinding({ name, source, state, entries, written_at, error }: ListSt
   if (state === 'missing')
     return {
       level: 'warn',
-      text: `list ${name}: never had from ${source}; nothing is blocked or published where it is used, until the service has fetched it${why}`,
+      text: `list ${name}: never fetched from ${source}; nothing is blocked or published where it is used, until the service has fetched it${why}`,
     };
   const text = `list ${name}: ${entries} entries from ${source} of ${written_at}${state === 'stale' ? ', stale' : ''}${why}`;
   return { level: state === 'fresh' && error === null ? 'ok' : 'warn', text };

@@ -13,7 +13,7 @@ export async function confirmed(question: string, { stdin, stdout }: ConfirmStre
   if (stdin?.isTTY !== true)
     throw new RogueSmtpError(
       'usage',
-      'there is no terminal to ask on; add --yes to do it without being asked',
+      'stdin is not a terminal, so nobody can be asked; add --yes to go on without a question',
     );
   const prompt = createInterface({ input: stdin, output: stdout });
   try {

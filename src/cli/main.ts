@@ -70,7 +70,7 @@ const program = new Command('rogue-smtp')
     'after',
     `
 Examples:
-  rogue-smtp run                              receive NetFlow and IPFIX on UDP 2055, 4739 and 6343
+  rogue-smtp run                              receive NetFlow, IPFIX and sFlow on UDP 2055, 4739 and 6343
   rogue-smtp offenders                        who sends mail without being allowed to
   rogue-smtp acl render --platform cisco-ios --kind offenders
   rogue-smtp decode capture.pcap | head       what is in a capture of exports`,
@@ -145,7 +145,10 @@ program
 
 const PACKETS_HELP = 'the captures are of traffic, not of flow exports: group their packets into flows';
 const activeTimeout = () =>
-  new Option('--active-timeout <time>', 'with --packets: a flow that goes on is put out after this time')
+  new Option(
+    '--active-timeout <time>',
+    'with --packets: a flow that still has packets is cut into records of this length',
+  )
     .argParser(durationOption)
     .default(PACKET_FLOW_DEFAULTS.activeMs, '60s');
 const inactiveTimeout = () =>
@@ -170,7 +173,9 @@ function logFormat(text: string): LogOptions {
 
 program
   .command('decode')
-  .description('flow records of captures (pcap, pcapng, .ipfix, also compressed) as NDJSON on stdout')
+  .description(
+    'flow records of captures (pcap, pcapng, .ipfix, also compressed) as NDJSON on stdout; flow logs: see replay',
+  )
   .argument('<file...>')
   .option('--options', 'print options data too')
   .option('--packets', PACKETS_HELP)
@@ -188,13 +193,10 @@ program
 program
   .command('replay')
   .description(
-    'captures, flow logs or stored flows through the whole path, in their time, as fast as it goes',
+    'run captures, flow logs or stored flows through detection, with their own times, at full speed',
   )
   .argument('[file...]')
-  .option(
-    '--data <dir>',
-    'keep the flows and results in a store here, to be looked at afterwards; must be empty',
-  )
+  .option('--data <dir>', 'keep the flows and results in a store in this directory, which must be empty')
   .option('--packets', PACKETS_HELP)
   .addOption(activeTimeout())
   .addOption(inactiveTimeout())
@@ -204,18 +206,15 @@ program
     ),
   )
   .option('--out <dir>', 'write alerts.ndjson, incidents.ndjson, acl/ and summary.json here')
-  .option(
-    '--from-store',
-    'mail flows of the store, under the policy of now and under --policy: what would differ',
-  )
-  .option('--policy <file>', 'a changed configuration, to be compared with the one of now')
+  .option('--from-store', 'compare the current policy with that of --policy, on the stored mail flows')
+  .option('--policy <file>', 'with --from-store: the changed configuration')
   .option('--since <time>', 'with --from-store: received at or after, ISO 8601')
   .option('--until <time>', 'with --from-store: received before, ISO 8601')
   .option('--json', 'with --from-store: JSON for scripts')
   .addHelpText(
     'after',
     `
-Files, told by their content, also as gzip, zstd, xz or bzip2: pcap, pcapng and .ipfix of exports (captures of traffic
+Files, recognised by their content, also as gzip, zstd, xz or bzip2: pcap, pcapng and .ipfix of exports (captures of traffic
 with --packets), and flow logs, also as JSON arrays or packed in JSON or CSV with a message field:
 ${Object.entries(FLOW_LOG_FORMATS)
   .map(([name, words]) => `  ${name.padEnd(10)} ${words}`)
@@ -262,7 +261,7 @@ program
   .description('alerts, newest last')
   .addHelpText('after', examples('alerts --limit 20', 'alerts --follow --json'))
   .option('--json', 'NDJSON for scripts')
-  .option('--follow', 'go on with alerts as they come')
+  .option('--follow', 'keep printing alerts as they come')
   .option('--limit <n>', 'how many of the newest', count, 100)
   .action(async (flags: { json?: boolean; follow?: boolean; limit: number }) => {
     const { alertsCommand } = await import('./reports.ts');
@@ -271,7 +270,7 @@ program
 
 program
   .command('inventory')
-  .description('who talks SMTP, and who is probably a mail server')
+  .description('who talks SMTP, who is probably a mail server; proposes senders and expected entries')
   .addHelpText(
     'after',
     examples('inventory', 'inventory --json | jq -r "select(.likely_mail_server) | .host"'),
@@ -326,7 +325,7 @@ acl
 acl
   .command('push')
   .description(
-    'a list to its router over SSH, on trial until it was seen in force; needs "push" of the target',
+    'send a list to its router over SSH; the router undoes it unless it is then seen in force; needs "push" of the target',
   )
   .argument('<target>', 'name of an ACL target')
   .addOption(new Option('--family <family>', 'IP version').choices(ACL_FAMILIES).default('4'))
@@ -367,7 +366,7 @@ acl
 
 acl
   .command('list')
-  .description('who is blocked, who waits for approval, and what each list is at')
+  .description('who is blocked, who waits for approval, and the revision of each list')
   .option('--json', 'JSON for scripts')
   .addHelpText('after', examples('acl list', 'acl list --json | jq -r ".hosts[] | select(.waiting) | .host"'))
   .action(async (flags: { json?: boolean }) => {
@@ -378,7 +377,7 @@ acl
 acl
   .command('diff')
   .description(
-    'what each list would change to if everything that waits were approved; exit code 1 if it would',
+    'what would change in each list if every waiting host were approved; exit code 1 if anything would',
   )
   .argument('[target]', 'name of an ACL target; default: all')
   .action(async (target: string | undefined) => {
@@ -398,9 +397,9 @@ acl
 
 acl
   .command('approve')
-  .description('let hosts that wait for it into the lists')
+  .description('put waiting hosts into the lists')
   .argument('[host...]')
-  .option('--all', 'everyone that waits')
+  .option('--all', 'all waiting hosts')
   .option('--reason <text>', 'for the audit log')
   .addHelpText('after', examples('acl approve 192.0.2.55 --reason "bot, ticket 4711"', 'acl approve --all'))
   .action(async (hosts: string[], flags: { all?: boolean; reason?: string }) => {
@@ -412,7 +411,7 @@ acl
 
 acl
   .command('reject')
-  .description('do not block these hosts, as long as their incident lasts')
+  .description('do not block these hosts while their incident lasts')
   .argument('<host...>')
   .requiredOption('--reason <text>', 'for the audit log, and shown with the incident')
   .addHelpText('after', examples('acl reject 192.0.2.55 --reason "newsletter server, owner known"'))
@@ -457,9 +456,7 @@ acl
 
 acl
   .command('forget-lost')
-  .description(
-    'let go of listed hosts whose incidents were lost with damaged data; until then the lists stay',
-  )
+  .description('drop listed hosts whose incidents were lost with damaged data; until then they stay listed')
   .requiredOption('--reason <text>', 'for the audit log')
   .action(async (flags: { reason: string }) => {
     const { aclForgetLostCommand } = await import('./acl-desk.ts');
@@ -485,7 +482,7 @@ program
   .command('init')
   .description('write a commented configuration')
   .addHelpText('after', examples('init', 'init --yes --file /etc/rogue-smtp/config.yaml'))
-  .option('--file <file>', 'where to', 'rogue-smtp.yaml')
+  .option('--file <file>', 'where to write it', 'rogue-smtp.yaml')
   .option('--yes', 'ask nothing')
   .action(async (flags: { file: string; yes?: boolean }) => {
     const { initWithInventory } = await import('./init-with-inventory.ts');

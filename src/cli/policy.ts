@@ -10,7 +10,7 @@ const OUTCOME: Readonly<Record<PolicyAnswer['outcome'], string>> = {
   ignored: 'not looked at',
   authorised: 'allowed',
   offence: 'an offence: incident, alert, and a block when the evidence suffices',
-  expected: 'expected: told once, never blocked for what is declared; more is an offence',
+  expected: 'expected: reported once, never blocked for what is declared; more is an offence',
   alert_only: 'an offence: incident and alert, never a block',
 };
 

@@ -107,7 +107,10 @@ export async function alertsCommand(
       return;
     }
     if (client === null)
-      throw new RogueSmtpError('unavailable', 'no running instance answers, and only one can be followed');
+      throw new RogueSmtpError(
+        'unavailable',
+        'no running instance answers: --follow needs one; start it with: rogue-smtp run',
+      );
     // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
     const live = await client.follow(new AbortController().signal);
     const shown = new Set<string>();
@@ -134,7 +137,7 @@ export function describeAlert(alert: Alert): string {
   );
 }
 
-const NEWS: Readonly<Record<string, string>> = {
+const CHANGES: Readonly<Record<string, string>> = {
   new: 'new this week',
   quiet: 'quiet for a week',
   never_seen: 'never seen',
@@ -156,7 +159,7 @@ export async function inventoryCommand(
             { title: 'HOST', value: (row) => row.host },
             { title: 'MAIL SERVER?', value: (row) => (row.likely_mail_server ? 'likely' : '') },
             { title: 'SENDER', value: (row) => row.sender ?? '' },
-            { title: 'NEWS', value: (row) => NEWS[row.news ?? ''] ?? '' },
+            { title: 'CHANGE', value: (row) => CHANGES[row.news ?? ''] ?? '' },
             { title: 'OUT', value: (row) => row.sessions_out, align: 'right' },
             { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
             { title: 'IN', value: (row) => row.sessions_in, align: 'right' },
@@ -203,7 +206,7 @@ export async function incidentCommand(
       `  ${incident.sessions} session(s), ${incident.attempts} attempt(s) at ${incident.destinations.exact ? '' : 'at least '}${incident.destinations.count} destination(s), ${formatBytes(incident.bytes)} sent in ${incident.packets} packets`,
       `  from ${shortTime(incident.first_seen)} to ${shortTime(incident.last_seen)}`,
       ...incident.reasons.map((reason) => `  because ${reason}`),
-      ...incident.missing.map((missing) => `  not to be had: ${missing}`),
+      ...incident.missing.map((missing) => `  missing evidence: ${missing}`),
       `  block ${incident.block.state}: ${incident.block.reason}`,
       ...(incident.block.effect === undefined ? [] : [`  block ${incident.block.effect.reason}`]),
       ...(report.listed === undefined

@@ -266,7 +266,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
 
   it('acl approve says so when nobody waits', async () => {
     const { run } = await prepared(instance, [approved('10.0.0.66')]);
-    expect(await run(aclApproveCommand, [], {})).toEqual(said('Nothing was to be done.\n'));
+    expect(await run(aclApproveCommand, [], {})).toEqual(said('Nothing to do.\n'));
   });
 
   it('acl reject and acl release tell for how long', async () => {
@@ -285,7 +285,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
     const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
     const now = file('4');
     expect(now).toContain('host 10.0.0.67');
-    await expect(run(aclRollbackCommand, 'edge', {})).rejects.toThrow('no terminal to ask on; add --yes');
+    await expect(run(aclRollbackCommand, 'edge', {})).rejects.toThrow('nobody can be asked; add --yes');
     expect(file('4')).toBe(now);
     const done = await run(aclRollbackCommand, 'edge', { reason: 'a customer', yes: true });
     const held = revisionOf(file('4'));
@@ -307,9 +307,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
       said('edge.4 follows the incidents again\n'),
     );
     expect(file('4')).toBe(now);
-    expect(await run(aclRollbackCommand, undefined, { release: true })).toEqual(
-      said('Nothing was to be done.\n'),
-    );
+    expect(await run(aclRollbackCommand, undefined, { release: true })).toEqual(said('Nothing to do.\n'));
     expect(await run(aclRollbackCommand, 'edge', { to: held, family: '4', yes: true })).toEqual(done);
   });
 
