@@ -125,13 +125,15 @@ export class ExportProcess implements SequenceCounts {
   }
 
   /**
-   * Whether a head that fits nothing shows a gap in what we saw rather than a restart: the exporter has been up as long
-   * as it should, or, without uptime, its number is ahead by less than a restart would make likely.
+   * Whether a head that fits nothing shows a gap in what we saw rather than a restart: its number does not begin anew, and
+   * the exporter has been up as long as it should or, without uptime, its number is ahead by less than a restart would make
+   * likely. Uptime alone does not tell: some exporters take it from the system, which a restart of their own leaves as it is.
    */
   isStillUp(head: DatagramHead, isRestart: boolean): boolean {
+    if (isRestart) return false;
     if (head.uptimeMs !== null) return this.bootedWith(head) && !this.hasRestarted(head);
     const ahead = this.sequence?.distance(head.sequence) ?? 0;
-    return !isRestart && ahead > 0 && ahead <= MAX_GAP;
+    return ahead > 0 && ahead <= MAX_GAP;
   }
 
   /** Whether the uptime in the head can be that of this process. */

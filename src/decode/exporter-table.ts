@@ -285,6 +285,8 @@ export class ExporterTable {
   }
 
   #hearUnproven(exporter: Exporter, nowMs: number): void {
+    // Many datagrams come within the same millisecond, and the queue is about seconds.
+    if (exporter.lastSeenMs === nowMs) return;
     exporter.lastSeenMs = nowMs;
     this.#unproven.delete(exporter.key);
     if (nowMs - exporter.firstSeenMs >= PROVEN_AFTER_MS) exporter.proven = true;

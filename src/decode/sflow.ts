@@ -207,7 +207,17 @@ function readRecords(
   if (parsed > 0) present |= readSampledIp(view, parsed, parsedAddressBytes, columns, row, present);
   if ((present & PRESENT.SRC_ADDR) === 0) context.unread(raw > 0 ? context.walk.reason : 'no_addresses');
   else if (context.walk.reason === 'cut' && raw > 0 && !outer) context.unread('cut');
+  // The header ends before the ports: whether it is mail cannot be told.
+  else if (raw > 0 && !outer && lacksPorts(present, columns, row)) context.unread('cut');
   return present;
+}
+
+const TCP = 6;
+
+/** True for a TCP packet that is no later fragment and whose ports were not found. */
+function lacksPorts(present: number, columns: WritableColumns, row: number): boolean {
+  if ((present & (PRESENT.PROTOCOL | PRESENT.SRC_PORT)) !== PRESENT.PROTOCOL) return false;
+  return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
 }
 
 /** The layer that the header begins with, by `header_protocol` of the specification; STOP for those without IP. */

@@ -89,7 +89,8 @@ const SYN_OPTIONS = 12;
 /** The weight of a session that is known to be a connection. */
 export function weighMessage(e: MessageEvidence, bounds: MessageBounds): Message {
   // What only the server said is no measure of what it was told; and without a number of packets headers cannot be taken off.
-  if (!e.forwardSeen || e.forwardPackets === 0) return MESSAGE.greeting;
+  if (!e.forwardSeen) return MESSAGE.greeting;
+  if (e.forwardPackets === 0) return e.forwardBytes > TLS_ENVELOPE_BYTES ? MESSAGE.unclear : MESSAGE.greeting;
   const payload = leastPayload(e.forwardPackets, e.forwardBytes, e.ipv6, e.noTimestamps);
   const known = !e.replySeen || isBalanced(e);
   if (payload >= bounds.any_payload_bytes) return known ? MESSAGE.certain : MESSAGE.unclear;

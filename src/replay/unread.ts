@@ -2,7 +2,7 @@
  * Files of which nothing could be read, and why: silence about them would look like a quiet network.
  *
  * A file that gave a flow was read. So was one that says itself that there was nothing (AWS NODATA, sessions without a
- * packet). A log with a header and nothing under it is an empty one: that is said only where no file gave anything.
+ * packet). AWS SKIPDATA is none of these: records were lost. A log with a header and nothing under it is an empty one: that is said only where no file gave anything.
  */
 
 import { RogueSmtpError } from '../errors.ts';
@@ -52,9 +52,9 @@ export function unreadCapture(counters: CaptureCounters, { understood }: Capture
 /** What to say of a log that gave no flow, and whether that is right. */
 export function unreadLog(counters: FlowLogCounters): Pick<ReadInput, 'reason' | 'empty'> {
   const { skipped, rejected, lines, format } = counters;
-  const { no_data = 0, skip_data = 0, no_packets = 0, not_ip = 0, header = 0 } = skipped;
+  const { no_data = 0, no_packets = 0, not_ip = 0, header = 0 } = skipped;
   const reason = `${format}: no flow could be read from ${lines} lines${inWords({ ...skipped, ...rejected })}`;
-  if (no_data + skip_data + no_packets + not_ip > 0) return { reason, empty: 'certainly' };
+  if (no_data + no_packets + not_ip > 0) return { reason, empty: 'certainly' };
   return header === lines ? { reason, empty: 'perhaps' } : { reason };
 }
 

@@ -212,6 +212,24 @@ describe('a restart', () => {
     expect([...decoder.exporters()]).toHaveLength(1);
   });
 
+  it('of v9 whose uptime goes on, as one that is taken from the system does, is seen by the numbers', () => {
+    const { send, sources } = fixture();
+    for (let i = 0; i < 40; i++)
+      send((seconds) =>
+        v9([set(0, template(256, TUPLE)), set(256, RECORD)], {
+          sequence: 900 + i,
+          seconds,
+          uptimeMs: 100_000 + 1000 * i,
+        }),
+      );
+    const afterwards = (i: number, ...sets: Buffer[]) =>
+      send((seconds) => v9(sets, { sequence: i, seconds, uptimeMs: 140_000 + 1000 * i }));
+    for (let i = 0; i < 5; i++) afterwards(i, set(256, EXCHANGED_RECORD));
+    expect(sources()).toHaveLength(40);
+    afterwards(5, set(0, template(256, EXCHANGED)), set(256, EXCHANGED_RECORD));
+    expect(sources()).toEqual(Array.from({ length: 46 }, () => ROGUE));
+  });
+
   it.each([
     ['3.5 billion', 3_500_000_000],
     ['a million', 1_000_000],

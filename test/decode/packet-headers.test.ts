@@ -261,6 +261,12 @@ describe('a tunnel', () => {
     expect(Object.values(unread ?? {}).every((n) => n === 0)).toBe(true);
   });
 
+  it('that is cut before the ports is counted: whether it is mail cannot be told', () => {
+    const { rows, unread } = sampled(11, MAIL4.subarray(0, 20));
+    expect(rows).toHaveLength(1);
+    expect(unread).toMatchObject({ cut: 1 });
+  });
+
   it('that is cut before the packet inside leaves the outer one, and is counted', () => {
     const { rows, unread } = sampled(11, between(47, Buffer.concat([u16(0, 0x0800), MAIL4])).subarray(0, 30));
     expect(rows).toMatchObject([OUTER]);
