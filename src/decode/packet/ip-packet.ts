@@ -169,7 +169,7 @@ export function isPlausible(
   packet: IpPacket,
 ): boolean {
   if (packet.addresses < 0) return false;
-  if (packet.version === 4) return hasIPv4Checksum(bytes, at, end);
+  if (packet.version === 4) return isPlausibleIPv4(bytes, at, end, wireEnd);
   // A length that counts only what was sampled says nothing of the packet's end.
   const known = wireEnd > end + 4;
   const rest = (known ? wireEnd : end) - (at + packet.total);
@@ -183,10 +183,16 @@ export function isPlausible(
   );
 }
 
-/** A checksum of 0, not filled in yet, proves nothing: an ARP frame of a device whose MAC begins with 45 has one too. */
-function hasIPv4Checksum(bytes: Buffer, at: number, end: number): boolean {
+/** EtherTypes of what a pseudowire carries most: IPv4, ARP, VLANs, IPv6, LLDP. */
+const ETHER_TYPES: ReadonlySet<number> = new Set([0x0800, 0x0806, 0x8100, 0x86dd, 0x88a8, 0x88cc]);
+
+function isPlausibleIPv4(bytes: Buffer, at: number, end: number, wireEnd: number): boolean {
   const headerBytes = (bytes[at] & 15) * 4;
   if (at + headerBytes > end) return false;
+  // Not filled in yet, as on a host that leaves it to its card: then at least the length has to be possible. A frame of a
+  // device whose MAC begins with 45 looks so too: it has its EtherType where a packet has the source's first bytes.
+  if (u16(bytes, at + 10) === 0 && at + u16(bytes, at + 2) <= Math.max(end, wireEnd))
+    return !ETHER_TYPES.has(u16(bytes, at + 12));
   let sum = 0;
   for (let i = 0; i < headerBytes; i += 2) sum += u16(bytes, at + i);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
