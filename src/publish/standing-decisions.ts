@@ -18,9 +18,12 @@ export interface StandingDecisions {
   exempt(site: string | undefined): readonly ExemptHost[];
 }
 
-/** `incidents`: the newest of each host; a rejection stands as long as its incident is the newest. */
+/**
+ * `newestIncident`: that of a host, by its stream key; a rejection stands as long as its incident is the newest. Lists are
+ * made often, decisions are few: only the hosts that were decided about are looked up.
+ */
 export function createStandingDecisions(
-  incidents: () => readonly Incident[],
+  newestIncident: (key: string) => Incident | undefined,
   now: () => number,
 ): StandingDecisions {
   const newest = new Map<string, Decision>();
@@ -29,12 +32,10 @@ export function createStandingDecisions(
       for (const decision of decisions) newest.set(hostStreamKey(decision), decision);
     },
     exempt(site) {
-      if (newest.size === 0) return [];
-      const current = new Map(incidents().map((incident) => [hostStreamKey(incident), incident.incident_id]));
       const nowMs = now();
       return [...newest].flatMap(([key, decision]) => {
         if (site !== undefined && decision.site !== site) return [];
-        const ruling = rulingInForce(decision, current.get(key) ?? '', nowMs);
+        const ruling = rulingInForce(decision, newestIncident(key)?.incident_id ?? '', nowMs);
         if (ruling === null || ruling.action === 'approve') return [];
         const parsed = parsePrefix(decision.host);
         return parsed.ok ? [{ prefix: parsed.prefix, reason: `was ${ruling.reason}` }] : [];

@@ -95,7 +95,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   const recentAlerts: Alert[] = [];
   const audit = createAuditLog(config.data);
   const notes = createDecisionNotes(audit);
-  const standing = createStandingDecisions(() => [...newest.values()], now);
+  const standing = createStandingDecisions((key) => newest.get(key), now);
   // A word about the lists themselves.
   const teller = createAlertTeller(stream, log);
   const publisher = createListPublisher({
