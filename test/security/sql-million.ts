@@ -45,6 +45,8 @@ for (let done = 0; done < count; done += BATCH) {
       console.log(`WRONG: the secret came out by ${sql}`);
     }
   }
+  const seconds = Math.round((Date.now() - startedAt) / 1000);
+  console.error(`${done + size} of ${count} after ${seconds} s, ${wrong} wrong`);
 }
 for (const harm of targets.harm()) {
   wrong++;
