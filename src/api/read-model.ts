@@ -3,9 +3,9 @@
  * be had directly from a store when no service runs.
  */
 
-import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
 import type { ListStatus } from '../address-lists/watch.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
+import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
 
@@ -15,17 +15,6 @@ export interface AlertsRequest {
   readonly host?: string | undefined;
   /** Emitted at or after, ISO 8601. */
   readonly since?: string | undefined;
-}
-
-export interface AclRenderRequest {
-  readonly platform: AclPlatform;
-  readonly kind: AclKind;
-  readonly family: '4' | '6';
-  /** Absent: the default of the platform. */
-  readonly form?: AclForm;
-  readonly interface?: string;
-  /** Only hosts of this site; absent: of all. */
-  readonly site?: string;
 }
 
 export interface AclRendering {

@@ -1,7 +1,8 @@
 /** `rogue-smtp acl render`: an access list on stdout, and on stderr who is left out of it and why. */
 
-import type { AclRendering, AclRenderRequest } from '../api/read-model.ts';
+import type { AclRendering } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { AclRenderRequest } from '../publish/acl-request.ts';
 import { renderFor } from '../publish/acl-request.ts';
 import { storeExists } from '../store/open-engine.ts';
 import { createClient } from './client.ts';

@@ -9,10 +9,10 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
-import type { AclRenderRequest } from '../api/read-model.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { duration } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import type { AclRenderRequest } from '../publish/acl-request.ts';
 import { PACKET_FLOW_DEFAULTS } from '../replay/capture/packet-flow-defaults.ts';
 import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../replay/flow-log/choose-format.ts';
 import { ROLES, type Role } from '../service/roles.ts';

@@ -7,14 +7,26 @@
 import { type AclInput, buildAcl } from '../acl/build.ts';
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
+import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import { deniedHosts } from '../acl/stored-model.ts';
-import type { AclRenderRequest } from '../api/read-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { ownHosts } from '../detect/own-hosts.ts';
 import { missingListsReason } from '../detect/policy.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Incident } from '../messages/alert.ts';
+
+/** One list, as a target of the configuration or a person asks for it. */
+export interface AclRenderRequest {
+  readonly platform: AclPlatform;
+  readonly kind: AclKind;
+  readonly family: '4' | '6';
+  /** Absent: the default of the platform. */
+  readonly form?: AclForm;
+  readonly interface?: string;
+  /** Only hosts of this site; absent: of all. */
+  readonly site?: string;
+}
 
 /**
  * A block was published. With no sender configured, or in mode `observe`, that is never of consequence; in mode `propose`
