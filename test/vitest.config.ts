@@ -1,11 +1,27 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` needs npm packages only; `integration` and `e2e` say by name what they skip and why. */
+/**
+ * `unit` starts no process, no engine and no socket: the inner loop. `parts` may, and needs npm packages only. `integration`
+ * and `e2e` say by name what they skip and why.
+ */
 /**
  * Tests of whole processes against the clock get a second chance in CI, where the machine may be busy; the output names
  * what needed it.
  */
 const retry = process.env.CI === undefined ? 0 : 1;
+
+/** Tests that start a process, an engine or a socket. Who adds one is told: test/support/no-outside.ts. */
+const WITH_PARTS = [
+  'test/{deploy,http,push,security,store,stream}/**/*.test.ts',
+  'test/acl/{quarantine,second-opinions,validators,validators-*}.test.ts',
+  'test/address-lists/fetcher.test.ts',
+  'test/cli/{acl-desk,acl-push}.test.ts',
+  'test/collect/{collector,inherited-sockets-process,listener}.test.ts',
+  'test/messages/versions.test.ts',
+  'test/publish/{hook,list-push}.test.ts',
+  'test/replay/flow-log/nfdump-real.test.ts',
+  'test/service/{findings-role,heap-growth}.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -15,7 +31,15 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/e2e/**'],
+          exclude: [...WITH_PARTS, 'test/integration/**', 'test/e2e/**'],
+          setupFiles: ['test/support/no-outside.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'parts',
+          include: WITH_PARTS,
           testTimeout: 30_000,
         },
       },

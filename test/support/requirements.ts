@@ -4,21 +4,23 @@
  * CI sets REQUIRE_ALL=1: there a test that cannot run fails instead of being skipped.
  */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 
 /** The tools that are not on the PATH. */
 export function missingTools(...tools: readonly string[]): string[] {
-  return tools.filter((tool) => {
-    try {
-      execFileSync('which', [tool], { stdio: 'ignore' });
-      return false;
-    } catch {
-      return true;
-    }
-  });
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return tools.filter((tool) => !folders.some((folder) => isExecutable(join(folder, tool))));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What stands against running with namespaces and these tools, in words; null when nothing does. */
