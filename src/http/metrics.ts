@@ -11,6 +11,8 @@ import { unreadFlows } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import type { Detector } from '../detect/detector.ts';
 import { formatAddress } from '../flow/address.ts';
+import { ALERT_KINDS } from '../messages/alert.ts';
+import type { HostlessKind } from '../messages/hostless-alert.ts';
 import type { StoreWriter } from '../store/writer.ts';
 import { STREAM_NAMES, type StreamCounters, type StreamName } from '../stream/stream.ts';
 
@@ -21,13 +23,11 @@ export interface MetricsSources {
   readonly detectLag?: () => number;
   readonly stream?: { readonly counters: StreamCounters & ExtraStreamCounters };
   readonly detector?: Pick<Detector, 'counters'>;
-  /** Alerts of kind `coverage`, which do not come from the detector. */
-  readonly coverage?: { readonly counters: { readonly alerts: number } };
-  /** Alerts of kind `finding`. */
-  readonly findings?: { readonly counters: { readonly alerts: number } };
+  /** Alerts that this process published and no detector made, by kind. */
+  readonly hostlessAlerts?: () => Readonly<Record<HostlessKind, number>>;
   /** Lists pushed to routers; absent when no target has a push. */
   readonly push?: {
-    readonly counters: Readonly<Record<'applied' | 'unchanged' | 'failed' | 'alerts', number>>;
+    readonly counters: Readonly<Record<'applied' | 'unchanged' | 'failed', number>>;
   };
   readonly writer?: Pick<StoreWriter, 'counters' | 'lag'>;
   readonly policy?: PolicySource;
@@ -72,7 +72,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
   collectDefaultMetrics({ register: registry });
   if (sources.collector !== undefined) describeCollector(registry, sources.collector);
   if (sources.stream !== undefined) describeStream(registry, sources.stream);
-  if (sources.detector !== undefined) describeDetector(registry, sources.detector, sources);
+  if (sources.detector !== undefined) describeDetector(registry, sources.detector);
+  describeAlerts(registry, sources);
   if (sources.push !== undefined) describePush(registry, sources.push);
   if (sources.policy !== undefined) describePolicy(registry, sources.policy);
   const { detectLag } = sources;
@@ -260,19 +261,24 @@ function describePush(registry: Registry, { counters }: NonNullable<MetricsSourc
   ]);
 }
 
-function describeDetector(
+/** In every process, whichever roles it runs: a kind that it cannot publish stays 0. */
+function describeAlerts(
   registry: Registry,
-  detector: NonNullable<MetricsSources['detector']>,
-  { coverage, push, findings }: Pick<MetricsSources, 'coverage' | 'push' | 'findings'>,
+  { detector, hostlessAlerts }: Pick<MetricsSources, 'detector' | 'hostlessAlerts'>,
 ): void {
-  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () =>
-    Object.entries({
-      ...detector.counters.alerts,
-      coverage: detector.counters.alerts.coverage + (coverage?.counters.alerts ?? 0),
-      delivery: push?.counters.alerts ?? 0,
-      finding: findings?.counters.alerts ?? 0,
-    }),
-  );
+  counter(registry, 'alerts_total', 'Alerts emitted', 'kind', () => {
+    const total = new Map<string, number>(ALERT_KINDS.map((kind) => [kind, 0]));
+    const made: readonly Readonly<Record<string, number>>[] = [
+      detector?.counters.alerts ?? {},
+      hostlessAlerts?.() ?? {},
+    ];
+    for (const counts of made)
+      for (const [kind, count] of Object.entries(counts)) total.set(kind, (total.get(kind) ?? 0) + count);
+    return total;
+  });
+}
+
+function describeDetector(registry: Registry, detector: NonNullable<MetricsSources['detector']>): void {
   counter(registry, 'mail_records_ignored_total', 'Mail flow records that are no evidence', 'reason', () =>
     Object.entries(detector.counters.ignored),
   );

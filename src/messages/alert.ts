@@ -102,7 +102,15 @@ const evidenceFields = {
   block: blockSchema,
 };
 
-const ALERT_KINDS = ['opened', 'escalated', 'updated', 'closed', 'coverage', 'delivery', 'finding'] as const;
+export const ALERT_KINDS = [
+  'opened',
+  'escalated',
+  'updated',
+  'closed',
+  'coverage',
+  'delivery',
+  'finding',
+] as const;
 
 const COVERAGE_CAUSES = [
   'exporter_silent',

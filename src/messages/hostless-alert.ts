@@ -7,7 +7,16 @@
 import { createHash } from 'node:crypto';
 import type { Alert } from './alert.ts';
 
-export interface HostlessAlert extends Pick<Alert, 'kind' | 'reasons' | 'policy_version'> {
+const HOSTLESS_KINDS = ['coverage', 'delivery', 'finding'] as const satisfies readonly Alert['kind'][];
+/** Kinds of alerts that no detector makes. */
+export type HostlessKind = (typeof HOSTLESS_KINDS)[number];
+
+export function isHostless(kind: Alert['kind']): kind is HostlessKind {
+  return HOSTLESS_KINDS.some((each) => each === kind);
+}
+
+export interface HostlessAlert extends Pick<Alert, 'reasons' | 'policy_version'> {
+  readonly kind: HostlessKind;
   /** What makes it another alert than the one before. */
   readonly identity: readonly unknown[];
   readonly sinceMs: number;

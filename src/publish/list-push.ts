@@ -8,16 +8,14 @@
 import type { AclFamily } from '../acl/model.ts';
 import type { AclKind } from '../acl/platforms.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from '../config/schema.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
-import { alertMessage } from '../messages/encode.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 import { createPushArchive } from '../push/archive.ts';
 import { push } from '../push/push.ts';
 import { createPusher, type PushEvent } from '../push/pusher.ts';
 import { deviceName, type PushRequest } from '../push/report.ts';
-import type { Stream } from '../stream/stream.ts';
 
 export interface ListPush {
   start(): Promise<void>;
@@ -30,24 +28,21 @@ export interface ListPush {
     readonly applied: number;
     readonly unchanged: number;
     readonly failed: number;
-    readonly alerts: number;
   };
 }
 
 export function createListPush(
   initial: Config,
   dependencies: {
-    readonly stream: Pick<Stream, 'publish'>;
+    readonly tell: (alert: Alert) => void;
     readonly policyVersion: () => string;
     readonly log: Logger;
     readonly now: () => number;
   },
 ): ListPush {
-  const { stream, policyVersion, log, now } = dependencies;
+  const { tell, policyVersion, log, now } = dependencies;
   let config = initial;
   const archive = createPushArchive(config.data, now);
-  let alerts = 0;
-  let telling: Promise<unknown> = Promise.resolve();
   const pusher = createPusher({
     push: (request, signal) => push(request, archive, { dryRun: false, signal }),
     archive,
@@ -56,16 +51,11 @@ export function createListPush(
     tell(event) {
       const alert = deliveryAlert(event, policyVersion(), now());
       log[event.kind === 'recovered' ? 'info' : 'error'](alert.delivery ?? {}, alert.reasons.join('; '));
-      alerts++;
-      telling = telling
-        .then(() => stream.publish('alerts', [alertMessage(alert)]))
-        .catch((error: unknown) => log.error({ error: messageOf(error) }, 'an alert about a push is lost'));
+      tell(alert);
     },
   });
   return {
-    get counters() {
-      return { ...pusher.counters, alerts };
-    },
+    counters: pusher.counters,
     start: () => archive.open(),
     offer(target, family, text) {
       if (target.push === undefined || whyNotPushed(config, target.kind) !== null) return;
@@ -80,10 +70,7 @@ export function createListPush(
       );
       pusher.retain(({ target }) => pushed.has(target));
     },
-    async stop() {
-      await pusher.stop();
-      await telling;
-    },
+    stop: () => pusher.stop(),
   };
 }
 

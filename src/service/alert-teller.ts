@@ -1,5 +1,5 @@
 /**
- * Publishes alerts that follow from no flow, such as those about gaps, lists or full tables, in their order.
+ * Publishes the alerts that no detector makes (gaps, lists, pushes, findings), in their order: the one way for all of them.
  *
  * It must never hold up or fail what it speaks of. An alert that the stream does not take is kept, under the same id, and
  * tried again: a full disk refuses first of all the alert that says so. What waits is bounded; the oldest gives way.
@@ -10,20 +10,22 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
 import { alertMessage } from '../messages/encode.ts';
+import { type HostlessKind, isHostless } from '../messages/hostless-alert.ts';
 import type { Stream } from '../stream/stream.ts';
 
 export interface AlertTeller {
   tell(alert: Alert): void;
   /** Resolves when all that was told is published, or could not be once more. */
   settled(): Promise<void>;
-  readonly counters: { readonly alerts: number };
+  /** Alerts told, by kind. */
+  readonly counters: Readonly<Record<HostlessKind, number>>;
 }
 
 const RETRY_MS = 1000;
-const MAX_WAITING = 100;
+const MAX_WAITING = 1000;
 
 export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger): AlertTeller {
-  const counters = { alerts: 0 };
+  const counters = { coverage: 0, delivery: 0, finding: 0 };
   const waiting: Alert[] = [];
   let timer: NodeJS.Timeout | null = null;
   let working: Promise<void> = Promise.resolve();
@@ -64,7 +66,7 @@ export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger):
       timer = null;
     },
     tell(alert) {
-      counters.alerts++;
+      if (isHostless(alert.kind)) counters[alert.kind]++;
       waiting.push(alert);
       if (waiting.length > MAX_WAITING)
         log.error({ reasons: waiting.shift()?.reasons }, 'an alert about no host is lost: too many wait');

@@ -13,15 +13,13 @@ import { messageOf } from '../errors.ts';
 import { parseAddress } from '../flow/address.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
-import { alertMessage } from '../messages/encode.ts';
 import { inventory } from '../store/queries.ts';
 import { senderHours } from '../store/sender-hours.ts';
 import type { Engine } from '../store/store.ts';
-import type { Stream } from '../stream/stream.ts';
 
 export interface FindingsRoleDependencies {
   readonly engine: Engine;
-  readonly stream: Pick<Stream, 'publish'>;
+  readonly tell: (alert: Alert) => void;
   readonly config: () => Config;
   readonly policy: () => Policy;
   readonly log: Logger;
@@ -34,7 +32,6 @@ export interface FindingsRole {
   stop(): Promise<void>;
   /** Looks now. */
   look(): Promise<void>;
-  readonly counters: { readonly alerts: number };
 }
 
 const INTERVAL_MS = 5 * 60_000;
@@ -43,8 +40,7 @@ const BASELINE_DAYS = 28;
 const MAX_TOLD = 10_000;
 
 export function createFindingsRole(dependencies: FindingsRoleDependencies): FindingsRole {
-  const { engine, stream, log, now } = dependencies;
-  const counters = { alerts: 0 };
+  const { engine, tell, log, now } = dependencies;
   const told = new Set<string>();
   let timer: NodeJS.Timeout | null = null;
   let working: Promise<void> = Promise.resolve();
@@ -84,13 +80,10 @@ export function createFindingsRole(dependencies: FindingsRoleDependencies): Find
   async function look(): Promise<void> {
     try {
       const fresh = (await findings()).filter(({ alert_id }) => !told.has(alert_id));
-      if (fresh.length === 0) return;
-      const { dropped } = await stream.publish('alerts', fresh.map(alertMessage));
-      if (dropped > 0) return;
       if (told.size + fresh.length > MAX_TOLD) told.clear();
       for (const alert of fresh) {
         told.add(alert.alert_id);
-        counters.alerts++;
+        tell(alert);
         log.warn({ finding: alert.finding?.type, host: alert.host }, alert.reasons[0]);
       }
     } catch (error) {
@@ -107,7 +100,6 @@ export function createFindingsRole(dependencies: FindingsRoleDependencies): Find
   }
 
   return {
-    counters,
     look: inTurn,
     start() {
       timer = setInterval(() => void inTurn(), INTERVAL_MS);

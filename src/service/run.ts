@@ -85,6 +85,7 @@ export function createService(
   const { now } = clock;
   const startedAt = new Date(now()).toISOString();
   const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
+  const teller = createAlertTeller(stream, log);
   const onServer = config.clickhouse.url !== '';
   const hasEngine = roles.has('store') || (onServer && (roles.has('serve') || roles.has('collect')));
   const engine = hasEngine ? createEngine(config, log) : createAbsentEngine();
@@ -111,7 +112,9 @@ export function createService(
     ? createStoreWriter({ stream, engine, log, archive: config.collector.archive, directory: config.data })
     : null;
   const policyVersion = () => detection.policy.version;
-  const listPush = roles.has('serve') ? createListPush(config, { stream, policyVersion, log, now }) : null;
+  const listPush = roles.has('serve')
+    ? createListPush(config, { tell: teller.tell, policyVersion, log, now })
+    : null;
   const serveRole = roles.has('serve')
     ? createServeRole(config, {
         stream,
@@ -134,7 +137,6 @@ export function createService(
           log,
           now,
         });
-  const teller = createAlertTeller(stream, log);
   const damage = createDamageReport({
     directory: config.data,
     parts: [
@@ -172,7 +174,7 @@ export function createService(
   const findingsRole = roles.has('store')
     ? createFindingsRole({
         engine,
-        stream,
+        tell: teller.tell,
         config: () => reloader.config,
         policy: () => detection.policy,
         log,
@@ -192,16 +194,11 @@ export function createService(
     ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
     ...(writer !== null && { writer }),
     ...(listPush !== null && { push: listPush }),
-    ...(findingsRole !== null && { findings: findingsRole }),
-    coverage: {
-      counters: {
-        get alerts() {
-          return (
-            (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.alerts ?? 0) + teller.counters.alerts
-          );
-        },
-      },
-    },
+    hostlessAlerts: () => ({
+      ...teller.counters,
+      coverage:
+        teller.counters.coverage + (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.coverage ?? 0),
+    }),
   });
 
   const incidents = () => serveRole?.incidents() ?? [];
@@ -390,9 +387,9 @@ export function createService(
       await findingsRole?.stop();
       await detectRole?.stop();
       await damage.stop();
-      await teller.settled();
       await serveRole?.stop();
       await listPush?.stop();
+      await teller.settled();
       // What is with the brokers is safe there.
       await writer?.stop(checkTopics === null ? DRAIN_MS : 0);
       await exporterAccount?.stop();

@@ -26,7 +26,7 @@ import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
 import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
-import { createAlertTeller } from './alert-teller.ts';
+import { type AlertTeller, createAlertTeller } from './alert-teller.ts';
 
 export interface ServeRole {
   start(): Promise<void>;
@@ -56,7 +56,8 @@ export interface ServeRole {
   readonly desk: AclDesk;
   /** What keeps the lists from being brought up to date, in words; empty while nothing does. */
   troubles(): readonly string[];
-  readonly counters: { readonly alerts: number };
+  /** Alerts of its own: notices about lists. */
+  readonly counters: AlertTeller['counters'];
   /** Takes over another configuration of lists and blocks, and brings the files up to date. */
   reload(config: Config): void;
   /** Calls back with every alert from now on, until the returned function is called. */

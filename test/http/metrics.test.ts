@@ -138,6 +138,18 @@ describe('the metrics', () => {
     expect(text).not.toContain('stream_damaged_total');
   });
 
+  it('count the alerts of every kind in every process, whichever roles it runs', async () => {
+    const text = await lines({ hostlessAlerts: () => ({ coverage: 2, delivery: 1, finding: 0 }) });
+    for (const [kind, count] of Object.entries({
+      opened: 0,
+      closed: 0,
+      coverage: 2,
+      delivery: 1,
+      finding: 0,
+    }))
+      expect(text).toContain(`rogue_smtp_alerts_total{kind="${kind}"} ${count}`);
+  });
+
   it('join the domains of one exporter', async () => {
     const text = await lines(
       sources(() => [exporter('2001:db8::1', 1, 3, 2000), exporter('2001:db8::1', 2, 4, 1000)]),

@@ -173,11 +173,11 @@ describe('an alert about no host', () => {
     const stream = createFakeStream();
     const teller = createAlertTeller(stream, log);
     stream.answer = 'refuse';
-    for (let n = 0; n < 500; n++) teller.tell(alert(n));
+    for (let n = 0; n < 1500; n++) teller.tell(alert(n));
     await teller.settled();
     stream.answer = 'accept';
     await teller.settled();
-    expect(stream.messages).toHaveLength(100);
-    expect(stream.messages.at(-1)?.message.id).toBe(alert(499).alert_id);
+    expect(stream.messages).toHaveLength(1000);
+    expect(stream.messages.at(-1)?.message.id).toBe(alert(1499).alert_id);
   });
 });

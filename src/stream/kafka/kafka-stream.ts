@@ -1,9 +1,9 @@
 /**
- * The stream over Kafka: four topics, consumer groups, positions kept by the brokers.
+ * The stream over Kafka: five topics, consumer groups, positions kept by the brokers.
  *
  * Same contract as the in-process stream (`../stream.ts`). Nothing here is kept on this machine: a publication waits for
  * the brokers and rejects while they are away, so whoever cannot wait publishes through `../spooled-stream.ts`. Topics
- * are never created here (see `migrateTopics`).
+ * are never created here (see topics.ts).
  */
 
 import { randomUUID } from 'node:crypto';

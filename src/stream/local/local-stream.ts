@@ -1,5 +1,5 @@
 /**
- * The stream of a single process: four logs in a directory, nothing else to install.
+ * The stream of a single process: five logs in a directory, nothing else to install.
  *
  * Same contract as Kafka's (`../stream.ts`), with one partition a stream. A message that was accepted survives a kill
  * of the process; the directory belongs to one process at a time. It must never slow a publisher down.
