@@ -220,6 +220,32 @@ export function exporterTable(verdicts: readonly LabVerdict[], old: OldRule): st
   ];
 }
 
+/**
+ * A Markdown table of generated traffic beside the lab: two lines for each sampling rate, over all captures of the lab that see
+ * both halves, and over all generated networks.
+ */
+export function besideTable(
+  verdicts: readonly LabVerdict[],
+  generated: ReadonlyMap<number, readonly LabSummary[]>,
+): string[] {
+  const seen = verdicts.filter(({ halves }) => halves === 'both');
+  const rates = [...new Set([...seen.map(({ sampling }) => sampling), ...generated.keys()])];
+  const ofLab = (rate: number) =>
+    seen.filter(({ sampling }) => sampling === rate).map((verdict) => summarise(verdict, () => true));
+  const row = (rate: number, what: string, those: readonly LabSummary[]) =>
+    those.length === 0 ? [] : [`| 1:${rate} | ${what} | ${cells(addUp(those), undefined)} |`];
+  return [
+    `| sampling | hosts of | ${HEAD[0]}`,
+    `| --- | --- | ${HEAD[1]}`,
+    ...rates
+      .sort((a, b) => a - b)
+      .flatMap((rate) => [
+        ...row(rate, 'the lab', ofLab(rate)),
+        ...row(rate, 'generated networks', generated.get(rate) ?? []),
+      ]),
+  ];
+}
+
 /** A Markdown table with a line for each program, over the captures that do not sample. */
 export function programTable(verdicts: readonly LabVerdict[], old: OldRule): string[] {
   const { programs } = tallies(verdicts);

@@ -13,9 +13,10 @@ import { createDetector } from '../../src/detect/detector.ts';
 import { compilePolicy } from '../../src/detect/policy.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../../src/flow/batch.ts';
 import { GRADES } from '../../src/messages/alert.ts';
-import type { Actor, Network } from './generate/network.ts';
+import type { Actor, Network, Role } from './generate/network.ts';
 import { createTraffic, type Scenario } from './generate/traffic.ts';
 import { provable, type Truth } from './generate/truth.ts';
+import type { LabSummary } from './mail-lab.ts';
 import { fanOutRule } from './rules/fan-out.ts';
 import { logisticRule } from './rules/logistic.ts';
 import { naiveRule } from './rules/naive.ts';
@@ -49,6 +50,8 @@ export interface ScenarioResult {
   readonly flows: number;
   readonly mailFlows: number;
   readonly dropped: Readonly<Record<string, number>>;
+  /** Ours, counted as the tables of the mail lab count. */
+  readonly asLab: LabSummary;
   /** Ours, by role of the rogue hosts: found by `block`, all, and what the bound expects. */
   readonly found: ReadonlyMap<string, readonly [found: number, of: number, expected: number]>;
 }
@@ -158,7 +161,46 @@ export function runScenario(scenario: Scenario, sampling: number, seed: number):
     flows: Object.values(decoder.counters.flows).reduce((sum, n) => sum + n, 0),
     mailFlows,
     dropped: decoder.counters.dropped,
+    asLab: countAsLab(network, truth, { alerted, proven, published }),
     found: byRole(network, truth, proven),
+  };
+}
+
+const CHECKING: readonly Role[] = ['unlisted_probe'];
+const SCANNING: readonly Role[] = ['syn_scanner', 'banner_scanner'];
+const AUTHORISED: readonly Role[] = ['mail_server', 'backup_mx', 'smarthost', 'monitor'];
+
+/**
+ * The errors in the terms of the mail lab, so that the two can stand beside each other. A host that delivers is missed when
+ * nothing that a block needs was said of it until the end.
+ */
+function countAsLab(
+  { actors, owners }: Network,
+  { cases }: Truth,
+  said: {
+    readonly alerted: ReadonlyMap<string, number>;
+    readonly proven: ReadonlyMap<string, number>;
+    readonly published: ReadonlySet<string>;
+  },
+): LabSummary {
+  const actorsOf = (hosts: Iterable<string>) => new Set([...hosts].map((host) => owners.get(host)));
+  const named = actorsOf(said.alerted.keys());
+  const proven = actorsOf(said.proven.keys());
+  const blocked = actorsOf(said.published);
+  const count = (those: readonly Actor[], isError: (actor: Actor) => boolean) => ({
+    cases: those.length,
+    errors: those.filter(isError).length,
+  });
+  const of = (roles: readonly Role[]) => actors.filter(({ role }) => roles.includes(role));
+  const deliver = [...cases.values()].filter(({ delivers }) => delivers).map(({ actor }) => actor);
+  const refused = [...cases.values()].filter(({ delivers }) => !delivers).map(({ actor }) => actor);
+  const isBlocked = (actor: Actor) => blocked.has(actor);
+  return {
+    innocent: count(of(CHECKING), isBlocked),
+    scanner: count(of(SCANNING), isBlocked),
+    authorised: count(of(AUTHORISED), (actor) => named.has(actor)),
+    refused: count(refused, isBlocked),
+    delivering: count(deliver, (actor) => !proven.has(actor)),
   };
 }
 
@@ -179,7 +221,7 @@ function createJudge(network: Network, truth: Truth) {
       expected += p;
       variance += p * (1 - p);
       const atMs = first.get(actor);
-      if (atMs === undefined) missed.push(`${actor.endpoint.text} (${actor.role})`);
+      if (atMs === undefined) missed.push(nameOf(actor));
       else if (known.provenMs !== null) delays.push((atMs - known.provenMs) / 1000);
     }
     const wrong = [...first.keys()].filter(isNoSender).map(nameOf);
@@ -202,7 +244,8 @@ function createJudge(network: Network, truth: Truth) {
 
 /** Neither rogue nor one whose verdict counts for nothing. */
 const isNoSender = ({ truth }: Actor) => truth === 'innocent' || truth === 'scanner' || truth === 'hidden';
-const nameOf = ({ endpoint, role }: Actor) => `${endpoint.text} (${role})`;
+const nameOf = ({ endpoint, role, dialogue }: Actor) =>
+  `${endpoint.text} (${role}${dialogue === null ? '' : ` ${dialogue.name}`})`;
 
 /** A host with many addresses is one host, told of when one of them is. */
 function firstByActor(network: Network, told: ReadonlyMap<string, number>): Map<Actor, number> {

@@ -10,18 +10,13 @@ import {
   backscatter,
   type Conversation,
   closed,
-  connectOnly,
-  halfOpen,
-  mail,
   message,
-  probe,
-  refused,
   type Script,
   transfer,
   unanswered,
 } from './conversation.ts';
-import { innocentDialogues, measured } from './measured.ts';
 import { type Actor, type Endpoint, type Network, OUTSIDE_SERVERS, privacyAddress } from './network.ts';
+import { letter, own, refusal, spam, submission } from './programs.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -99,51 +94,44 @@ function perform(stage: Stage, actor: Actor, atMs: number): void {
   const { endpoint } = actor;
   const correspondent = () => network.outside(chance.below(CORRESPONDENTS));
   const victim = (ipv6 = false) => network.outside(chance.below(OUTSIDE_SERVERS), ipv6);
-  const spam = () => ({ body: spamBytes(chance), pipelined: chance.happens(0.05), tls: chance.happens(0.3) });
+  const bulk = (server: Endpoint) => spam(script, chance, actor, server);
+  const check = (server: Endpoint) => own(script, chance, actor, server);
   switch (actor.role) {
     case 'mail_server':
       if (chance.happens(0.55)) serve(stage, actor, atMs);
-      else send(stage, actor, endpoint, correspondent(), atMs, () => mail(script, chance, letter(chance)));
+      else send(stage, actor, endpoint, correspondent(), atMs, () => letter(script, chance));
       return;
     case 'backup_mx': {
       serve(stage, actor, atMs);
       const primary = network.byRole.get('mail_server')?.[0];
       if (primary === undefined) return;
-      send(stage, actor, endpoint, primary.endpoint, atMs + 5 * SECOND, () =>
-        mail(script, chance, letter(chance)),
-      );
+      send(stage, actor, endpoint, primary.endpoint, atMs + 5 * SECOND, () => letter(script, chance));
       return;
     }
     case 'smarthost':
-      send(stage, actor, endpoint, correspondent(), atMs, () => mail(script, chance, letter(chance)));
+      send(stage, actor, endpoint, correspondent(), atMs, () => letter(script, chance));
       return;
     case 'app_server': {
       const relay = network.byRole.get('smarthost')?.[0] ?? network.byRole.get('mail_server')?.[0];
       const to = relay?.endpoint ?? network.provider;
-      send(stage, actor, endpoint, to, atMs, () => mail(script, chance, { body: chance.between(700, 9000) }));
+      send(stage, actor, endpoint, to, atMs, (server) =>
+        own(script, chance, actor, server, chance.between(700, 9000)),
+      );
       return;
     }
     case 'printer':
-      send(stage, actor, endpoint, network.provider, atMs, () =>
-        mail(script, chance, { body: chance.between(20_000, 300_000), tls: chance.happens(0.5) }),
+      send(stage, actor, endpoint, network.provider, atMs, (server) =>
+        own(script, chance, actor, server, chance.between(20_000, 300_000)),
       );
       return;
     case 'monitor':
       for (const server of network.byRole.get('mail_server') ?? [])
-        send(stage, actor, endpoint, server.endpoint, atMs, () => probe(script, chance, true));
-      send(stage, actor, endpoint, network.outside(chance.below(5)), atMs, () =>
-        mail(script, chance, { body: 700, tls: true }),
-      );
+        send(stage, actor, endpoint, server.endpoint, atMs, check);
+      send(stage, actor, endpoint, network.outside(chance.below(5)), atMs, () => submission(script, chance));
       return;
-    case 'unlisted_probe': {
-      // Each does one thing for ever: that of a real program.
-      const dialogues = innocentDialogues();
-      const dialogue = dialogues[Math.floor(actor.startShare * dialogues.length)];
-      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, () =>
-        measured(script, chance, dialogue),
-      );
+    case 'unlisted_probe':
+      send(stage, actor, endpoint, network.outside(chance.below(3)), atMs, check);
       return;
-    }
     case 'stray':
       send(stage, actor, endpoint, network.outside(7), atMs, () => {
         if (chance.happens(0.7)) unanswered(script, chance.between(2, 6));
@@ -158,44 +146,43 @@ function perform(stage: Stage, actor: Actor, atMs: number): void {
         send(stage, actor, endpoint, victim(), atMs, () => backscatter(script, chance));
       return;
     case 'syn_scanner':
-      send(stage, actor, endpoint, victim(), atMs, () => {
+      send(stage, actor, endpoint, victim(), atMs, (server) => {
         const luck = chance.next();
         if (luck < 0.8) unanswered(script, 1);
         else if (luck < 0.92) closed(script, chance);
-        else halfOpen(script, chance);
+        else check(server);
       });
       return;
     case 'banner_scanner':
-      send(stage, actor, endpoint, victim(), atMs, () => {
+      send(stage, actor, endpoint, victim(), atMs, (server) => {
         if (chance.happens(0.7)) unanswered(script, 1);
-        else if (chance.happens(0.5)) connectOnly(script, chance);
-        else probe(script, chance, false);
+        else check(server);
       });
       return;
     case 'refused_bot':
-      send(stage, actor, endpoint, victim(), atMs, () => refused(script, chance));
+      send(stage, actor, endpoint, victim(), atMs, check);
       return;
     case 'privacy_bot':
       moveOn(stage, actor, atMs);
-      send(stage, actor, actor.endpoint, victim(true), atMs, () => mail(script, chance, spam()));
+      send(stage, actor, actor.endpoint, victim(true), atMs, bulk);
       return;
     case 'smarthost_bot':
-      send(stage, actor, endpoint, network.provider, atMs, () => mail(script, chance, spam()));
+      send(stage, actor, endpoint, network.provider, atMs, bulk);
       return;
     case 'burst_bot':
       // Most of a bot's list is dead.
-      send(stage, actor, endpoint, victim(), atMs, () => {
+      send(stage, actor, endpoint, victim(), atMs, (server) => {
         const luck = actor.acts === 1 ? 1 : chance.next();
         if (luck < 0.2) unanswered(script, 3);
-        else if (luck < 0.35) refused(script, chance);
-        else mail(script, chance, spam());
+        else if (luck < 0.35) refusal(script, chance);
+        else bulk(server);
       });
       return;
     case 'steady_bot':
     case 'slow_bot':
     case 'snowshoe_bot':
     case 'abused_device':
-      send(stage, actor, endpoint, victim(), atMs, () => mail(script, chance, spam()));
+      send(stage, actor, endpoint, victim(), atMs, bulk);
   }
 }
 
@@ -210,7 +197,7 @@ function beClient(stage: Stage, actor: Actor, atMs: number): void {
   const server = network.byRole.get('mail_server')?.[0]?.endpoint ?? network.provider;
   const to = chance.happens(0.5) ? server : network.outside(chance.below(20));
   const port = chance.happens(0.7) ? 587 : 465;
-  send(stage, actor, actor.endpoint, to, atMs, () => mail(script, chance, letter(chance)), port);
+  send(stage, actor, actor.endpoint, to, atMs, () => submission(script, chance), port);
 }
 
 /** What comes to the network unasked, of which nothing is any host's doing. */
@@ -265,12 +252,12 @@ function send(
   from: Endpoint,
   to: Endpoint,
   atMs: number,
-  fill: () => void,
+  fill: (server: Endpoint) => void,
   serverPort = 25,
   protocol = 6,
 ): void {
   stage.script.begin(to.bytes.length === 16);
-  fill();
+  fill(to);
   stage.pass({
     id: stage.conversations++,
     actor,
@@ -292,7 +279,7 @@ function receive(stage: Stage, actor: Actor, from: Endpoint, atMs: number, fill:
 function serve(stage: Stage, actor: Actor, atMs: number): void {
   const { chance, network, script } = stage;
   const from = network.outside(chance.below(CORRESPONDENTS));
-  receive(stage, actor, from, atMs, () => mail(script, chance, letter(chance)));
+  receive(stage, actor, from, atMs, () => letter(script, chance));
 }
 
 function moveOn(stage: Stage, actor: Actor, atMs: number): void {
@@ -301,19 +288,4 @@ function moveOn(stage: Stage, actor: Actor, atMs: number): void {
   if (endpoint.text === actor.endpoint.text) return;
   actor.endpoint = endpoint;
   stage.network.owners.set(endpoint.text, actor);
-}
-
-/** Ordinary mail: mostly TLS, sometimes a large one, now and then to a server that takes its time. */
-function letter(chance: Chance): Parameters<typeof mail>[2] {
-  return {
-    body: 900 + Math.min(200_000, Math.floor(chance.after(chance.happens(0.1) ? 100_000 : 8000))),
-    tls: chance.happens(0.7),
-    pipelined: chance.happens(0.5),
-    stallMs: chance.happens(0.01) ? chance.between(5, 120) * SECOND : 0,
-  };
-}
-
-/** Spam is short: at least the headers, 4 kB in the mean. */
-function spamBytes(chance: Chance): number {
-  return 700 + Math.min(60_000, Math.floor(chance.after(3300)));
 }

@@ -9,6 +9,8 @@ import { MAX_OFFENDERS } from '../../../src/acl/model.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
 import { formatAddress, parseAddress } from '../../../src/flow/address.ts';
 import type { Chance } from './chance.ts';
+import type { Dialogue } from './dialogues.ts';
+import { programOf } from './programs.ts';
 
 /**
  * What is true of a role.
@@ -55,7 +57,7 @@ const ROLES = {
   smarthost_bot: 'hidden',
 } as const satisfies Record<string, Truth>;
 
-type Role = keyof typeof ROLES;
+export type Role = keyof typeof ROLES;
 const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
 
 /** How many hosts of each role; all others are clients. */
@@ -73,6 +75,10 @@ export interface Actor {
   readonly truth: Truth;
   /** The address it uses now; only privacy_bot has others after it. */
   endpoint: Endpoint;
+  /** The case of the mail lab that it plays in all its sessions, if it has one. */
+  readonly dialogue: Dialogue | null;
+  /** Servers that its program has a TLS session with which can be resumed. */
+  readonly resumes: Set<string>;
   /** When it acts for the first time, as a share of the run. */
   readonly startShare: number;
   /** Acts so far. */
@@ -99,10 +105,23 @@ export function createNetwork(hosts: number, mix: Mix, chance: Chance): Network 
   const owners = new Map<string, Actor>();
   const outsiders = new Map<number, Endpoint>();
 
+  /** Where the turns of the cases begin, so that small networks do not all play the same ones. */
+  const firstCase = chance.below(100_000);
+
   function add(role: Role): void {
     const index = actors.length;
     const endpoint = role === 'privacy_bot' ? privacyAddress(index, 0) : internalAddress(index);
-    const actor = { index, role, truth: ROLES[role], endpoint, startShare: chance.next(), acts: 0 };
+    const dialogue = programOf(role, firstCase + index);
+    const actor = {
+      index,
+      role,
+      truth: ROLES[role],
+      dialogue,
+      resumes: new Set<string>(),
+      endpoint,
+      startShare: chance.next(),
+      acts: 0,
+    };
     actors.push(actor);
     owners.set(endpoint.text, actor);
     const others = byRole.get(role);

@@ -1,9 +1,9 @@
 /**
  * A router's metering: which packets it takes, and the flow records that its cache makes of them.
  *
- * Packets are sampled, never records: one in N at random, each router and each interface for itself. A record ends with
- * FIN or RST, when nothing came for the inactive timeout, or when it has lasted for the active timeout. An sFlow agent
- * has no cache: every packet that is taken is told.
+ * Packets are sampled, never records: one in N at random, each router and each interface for itself. A record ends
+ * within a second after FIN or RST, when nothing came for the inactive timeout, or when it has lasted for the active
+ * timeout. An sFlow agent has no cache: every packet that is taken is told.
  */
 
 import type { Chance } from './chance.ts';
@@ -25,6 +25,8 @@ export interface RouterSettings {
   /** When it restarts, as shares of the run. */
   readonly restarts?: readonly number[];
 }
+
+export const exportsIpv6 = (format: ExportFormat): boolean => format !== 'v5';
 
 const INACTIVE_MS = 15_000;
 /** A cache looks for what has ended about once a second. */
@@ -64,19 +66,21 @@ export function createRouter(
 ): Router {
   const { sampling, activeMs } = options;
   const hasCache = settings.format !== 'sflow';
-  /** v5 has no IPv6. */
-  const ipv4Only = settings.format === 'v5';
+  const ipv4Only = !exportsIpv6(settings.format);
   const meters = settings.egress === true ? [INGRESS, EGRESS] : [INGRESS];
   /** Packets until the next that is taken, for each meter. */
   const left = meters.map(() => chance.gap(sampling));
 
   function meterAt(direction: number, conversation: Conversation, script: Script, mask: number): void {
     const open: (FlowRecord | null)[] = [null, null];
+    /** When the cache will find that the connection is over. */
+    const overMs = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     const { startMs } = conversation;
     const close = (half: number, atMs: number) => {
       const record = open[half];
       if (record === null) return;
       open[half] = null;
+      overMs[half] = Number.POSITIVE_INFINITY;
       give(record, atMs);
     };
     for (let i = 0; i < script.count; i++) {
@@ -86,7 +90,8 @@ export function createRouter(
       left[direction] = chance.gap(sampling);
       const atMs = startMs + script.at[i];
       const before = open[fromClient];
-      if (before !== null && atMs - before.lastMs > INACTIVE_MS)
+      if (before !== null && atMs >= overMs[fromClient]) close(fromClient, overMs[fromClient]);
+      else if (before !== null && atMs - before.lastMs > INACTIVE_MS)
         close(fromClient, before.lastMs + INACTIVE_MS + chance.next() * SCAN_MS);
       else if (before !== null && atMs - before.firstMs >= activeMs)
         close(fromClient, before.firstMs + activeMs + chance.next() * SCAN_MS);
@@ -108,13 +113,16 @@ export function createRouter(
       record.flags |= script.flags[i];
       record.lastMs = atMs;
       if (!hasCache) close(fromClient, atMs);
-      else if ((script.flags[i] & FIN_OR_RST) !== 0) close(fromClient, atMs + chance.next() * SCAN_MS);
+      else if ((script.flags[i] & FIN_OR_RST) !== 0)
+        overMs[fromClient] = Math.min(overMs[fromClient], atMs + chance.next() * SCAN_MS);
     }
     for (const half of [0, 1]) {
       const record = open[half];
       if (record === null) continue;
       const idle = record.lastMs + INACTIVE_MS;
-      close(half, Math.min(idle, record.firstMs + Math.max(activeMs, INACTIVE_MS)) + chance.next() * SCAN_MS);
+      const endMs =
+        Math.min(idle, record.firstMs + Math.max(activeMs, INACTIVE_MS)) + chance.next() * SCAN_MS;
+      close(half, Math.min(endMs, overMs[half]));
     }
   }
 

@@ -13,7 +13,7 @@ import { type Conversation, Script } from './conversation.ts';
 import { createEncoder, type Encoder, RECORDS_PER_DATAGRAM } from './encode.ts';
 import { type Actor, createNetwork, type Mix, type Network } from './network.ts';
 import { createQueue } from './queue.ts';
-import { createRouter, type FlowRecord, type Router, type RouterSettings } from './router.ts';
+import { createRouter, exportsIpv6, type FlowRecord, type Router, type RouterSettings } from './router.ts';
 import { createTruth, type Truth } from './truth.ts';
 
 export interface Scenario {
@@ -126,7 +126,9 @@ function* deliver(
     conversations: 0,
     pass(conversation) {
       const masks = masksOf(scenario, conversation);
-      truth.happened(conversation, stage.script, views(scenario, masks, 1), views(scenario, masks, 2));
+      const ipv6 = conversation.client.bytes.length === 16;
+      const seen = (half: number) => views(scenario, masks, half, ipv6);
+      truth.happened(conversation, stage.script, seen(1), seen(2));
       for (const [index, post] of posts.entries())
         post.router.meter(conversation, stage.script, masks[index]);
     },
@@ -233,11 +235,11 @@ const isInside = (bytes: Uint8Array) =>
   bytes.length === 4 ? bytes[0] === 10 : bytes[4] === 0 && bytes[5] === 1;
 
 /** Meters that see the half of this bit. */
-function views(scenario: Scenario, masks: readonly number[], half: number): number {
-  return scenario.routers.reduce(
-    (sum, router, index) => sum + ((masks[index] & half) === 0 ? 0 : router.egress === true ? 2 : 1),
-    0,
-  );
+function views(scenario: Scenario, masks: readonly number[], half: number, ipv6: boolean): number {
+  return scenario.routers.reduce((sum, { egress, format }, index) => {
+    if ((masks[index] & half) === 0 || (ipv6 && !exportsIpv6(format))) return sum;
+    return sum + (egress === true ? 2 : 1);
+  }, 0);
 }
 
 function addressOf(text: string): AddressBytes {

@@ -1,9 +1,10 @@
 /**
- * The truth beside the datagrams: who really mailed, which delivered record proves it first, and what the sampling lets
- * anybody know.
+ * The truth beside the datagrams: who really mailed, when the records of its first message were delivered, and what the
+ * sampling lets anybody know.
  *
- * It looks at the conversations and at the records that were delivered, never at what a detector makes of them. What
- * "proves" means is the written definition of the grades (README.md here), taken per vantage point.
+ * It looks at the conversations and at the records that were delivered, never at what a detector makes of them. It takes
+ * no bound on sizes from the rule either: a message is there when the lab's servers took one in that session, whether or
+ * not the rule can tell it from a check.
  */
 
 import { isAccepted, MAX_SCORE, noSamples, noteSample } from '../../../src/detect/sampled-dialogue.ts';
@@ -11,21 +12,11 @@ import type { Conversation, Script } from './conversation.ts';
 import type { Actor } from './network.ts';
 import type { FlowRecord } from './router.ts';
 
-/** Packets and octets of the client's half of one conversation that are a dialogue by themselves. */
-const DIALOGUE_PACKETS = 10;
-const DIALOGUE_BYTES = 1000;
-/** Or those of the shortest mail. */
-const SHORTEST_PACKETS = 6;
-const SHORTEST_BYTES = 1150;
-/** Connections to so many servers within so long are bulk. */
-const BULK_SERVERS = 20;
-const BULK_WINDOW_MS = 600_000;
 /** Octets of the client that have to be sampled at least. */
 const SAMPLED_BYTES = 25_000;
 const SMTP = 25;
 const SYN = 2;
 const RST = 4;
-const PSH_OR_FIN = 9;
 /** Conversations of one host that may be under way at the same time; forgotten ones only delay a proof. */
 const MAX_UNDER_WAY = 256;
 
@@ -33,10 +24,13 @@ export interface Case {
   readonly actor: Actor;
   /** Conversations on port 25 that the host began and that were answered. */
   conversations: number;
-  /** When the first record came that proves it, with all that came before. */
+  /** One of its sessions carried a message that a server took. */
+  delivers: boolean;
+  /**
+   * Unsampled, when the client's half of a session with a message was delivered whole, as one router saw it; sampled, when
+   * the records of SAMPLED_BYTES were. Null when never.
+   */
   provenMs: number | null;
-  /** No router sees what the host sends, only the answers. */
-  halfSeen: boolean;
   /** Probability that no packet after the SYNs, of the host or to it, was sampled and delivered. */
   unseen: number;
   /** The address that it uses. */
@@ -55,9 +49,10 @@ export interface Truth {
 }
 
 interface UnderWay {
-  /** Packets and octets by vantage point and half. */
-  readonly views: Map<number, { packets: number; bytes: number }>;
-  connected: boolean;
+  /** Packets of the client's half. */
+  readonly packets: number;
+  /** Those that were delivered, by vantage point. */
+  readonly delivered: Map<number, number>;
 }
 
 export function createTruth(options: { readonly sampling: number; readonly loss: number }): Truth {
@@ -65,7 +60,6 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
   const cases = new Map<Actor, Case>();
   const underWay = new Map<Actor, Map<number, UnderWay>>();
   const sampledBytes = new Map<Actor, number>();
-  const reached = new Map<Actor, Map<string, number>>();
   const step = createTestStep();
 
   function prove(actor: Actor, receivedMs: number): void {
@@ -73,7 +67,20 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
     if (known === undefined || known.provenMs !== null) return;
     known.provenMs = receivedMs;
     underWay.delete(actor);
-    reached.delete(actor);
+  }
+
+  /** Waits for the records of a session with a message. */
+  function expect({ id, actor }: Conversation, script: Script): void {
+    let mine = underWay.get(actor);
+    if (mine === undefined) {
+      mine = new Map();
+      underWay.set(actor, mine);
+    }
+    if (mine.size >= MAX_UNDER_WAY)
+      for (const old of [...mine.keys()].slice(0, MAX_UNDER_WAY / 2)) mine.delete(old);
+    let packets = 0;
+    for (let i = 0; i < script.count; i++) packets += script.fromClient[i];
+    mine.set(id, { packets, delivered: new Map() });
   }
 
   return {
@@ -99,8 +106,8 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
         known = {
           actor,
           conversations: 0,
+          delivers: false,
           provenMs: null,
-          halfSeen: clientViews === 0,
           unseen: 1,
           scores,
           address: conversation.client.text,
@@ -108,7 +115,11 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
         cases.set(actor, known);
       }
       known.conversations++;
-      if (sampling <= 1) return;
+      if (script.carriesMessage) known.delivers = true;
+      if (sampling <= 1) {
+        if (script.carriesMessage && known.provenMs === null) expect(conversation, script);
+        return;
+      }
       if (known.address !== conversation.client.text) {
         known.address = conversation.client.text;
         startAnew(known.scores);
@@ -118,67 +129,33 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
       const taken = 1 - missed(clientViews);
       for (let i = 0; i < script.count; i++)
         if (script.fromClient[i] === 1)
-          step(known.scores, taken, script.bytes[i], script.flags[i], script.extra > 0);
+          step(known.scores, taken, script.bytes[i], script.flags[i], script.ipv6);
     },
     delivered(record, receivedMs) {
       const { conversation, forward } = record;
       const { actor } = conversation;
       const known = cases.get(actor);
       if (known === undefined || known.provenMs !== null || conversation.serverPort !== SMTP) return;
-      // What only the server's half tells proves as much where no router sees the other.
-      if (!forward && !known.halfSeen) return;
-      let mine = underWay.get(actor);
-      if (mine === undefined) {
-        mine = new Map();
-        underWay.set(actor, mine);
-      }
-      let now = mine.get(conversation.id);
-      if (now === undefined) {
-        if (mine.size >= MAX_UNDER_WAY)
-          for (const id of [...mine.keys()].slice(0, MAX_UNDER_WAY / 2)) mine.delete(id);
-        now = { views: new Map(), connected: false };
-        mine.set(conversation.id, now);
-      }
-      const vantage = 2 * record.router + record.direction;
-      const view = now.views.get(vantage) ?? { packets: 0, bytes: 0 };
-      now.views.set(vantage, view);
-      view.packets += record.packets;
-      view.bytes += record.bytes;
-      const short = view.packets >= SHORTEST_PACKETS && view.bytes >= SHORTEST_BYTES;
-      if (short || (view.packets >= DIALOGUE_PACKETS && view.bytes >= DIALOGUE_BYTES)) {
-        prove(actor, receivedMs);
-        return;
-      }
-      if (sampling > 1 && forward) {
+      if (!forward) return;
+      if (sampling > 1) {
         const bytes = (sampledBytes.get(actor) ?? 0) + record.bytes;
         sampledBytes.set(actor, bytes);
-        if (bytes >= SAMPLED_BYTES) {
-          prove(actor, receivedMs);
-          return;
-        }
+        if (bytes >= SAMPLED_BYTES) prove(actor, receivedMs);
+        return;
       }
-      if (sampling > 1 || now.connected || (record.flags & PSH_OR_FIN) === 0) return;
-      now.connected = true;
-      let servers = reached.get(actor);
-      if (servers === undefined) {
-        servers = new Map();
-        reached.set(actor, servers);
-      }
-      // In the order of their newest contact.
-      servers.delete(conversation.server.text);
-      servers.set(conversation.server.text, receivedMs);
-      for (const [server, atMs] of servers) {
-        if (atMs >= receivedMs - BULK_WINDOW_MS) break;
-        servers.delete(server);
-      }
-      if (servers.size >= BULK_SERVERS) prove(actor, receivedMs);
+      const now = underWay.get(actor)?.get(conversation.id);
+      if (now === undefined) return;
+      const vantage = 2 * record.router + record.direction;
+      const packets = (now.delivered.get(vantage) ?? 0) + record.packets;
+      now.delivered.set(vantage, packets);
+      if (packets >= now.packets) prove(actor, receivedMs);
     },
   };
 }
 
 /**
  * One packet, sampled with the probability `taken`, for all scores of the sequential test at once: the exact distribution that
- * sampling gives it, taken from the test's own transitions.
+ * sampling gives it, taken from the test's own transitions. A packet moves all scores by the same number, up to the ends.
  */
 function createTestStep(): (
   scores: Float64Array,
@@ -189,15 +166,18 @@ function createTestStep(): (
 ) => void {
   const next = new Float64Array(MAX_SCORE + 1);
   const test = noSamples();
+  const middle = MAX_SCORE >> 1;
   return (scores, taken, bytes, flags, ipv6) => {
-    next.fill(0);
-    for (let score = 0; score <= MAX_SCORE; score++) {
-      const p = scores[score];
-      if (p === 0) continue;
-      test.score = score;
-      noteSample(test, 1, bytes, flags, ipv6);
-      next[score] += p * (1 - taken);
-      next[test.score] += p * taken;
+    test.score = middle;
+    noteSample(test, 1, bytes, flags, ipv6);
+    const move = test.score - middle;
+    if (move === 0) return;
+    const accepted = scores[MAX_SCORE];
+    for (let score = 0; score <= MAX_SCORE; score++) next[score] = scores[score] * (1 - taken);
+    next[MAX_SCORE] = accepted;
+    for (let score = 0; score < MAX_SCORE; score++) {
+      const to = Math.min(MAX_SCORE, Math.max(0, score + move));
+      next[to] += scores[score] * taken;
     }
     scores.set(next);
   };
