@@ -206,14 +206,12 @@ export function play(s: Script, chance: Chance, dialogue: Dialogue, how: Played 
       s.client(payload + more, (payload === 0 ? ACK : PSH | ACK) | (said === clientFin ? FIN : 0));
     }
     s.wait(stepMs);
-    // The server's lone ACKs are spread over what the client says. The last ones end the connection.
-    const due = payload < 0 ? acks : Math.floor((serverAcks * said) / spoken);
-    while (acks < due) {
-      acks++;
-      if (acks > serverFin) s.server(reset, RST);
-      else s.server(0, acks === serverFin ? FIN | ACK : ACK);
-    }
+    // The server's lone ACKs are spread over what the client says.
+    const due = payload < 0 ? acks : Math.floor(((serverFin - 1) * said) / spoken);
+    for (; acks < due; acks++) s.server(0, ACK);
   }
+  if (serverFin > 0) s.server(0, FIN | ACK);
+  for (let n = 0; n < serverResets; n++) s.server(reset, RST);
 }
 
 /** More of a message, in full segments, with the ACKs that the lab's servers sent for theirs. */
