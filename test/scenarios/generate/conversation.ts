@@ -34,6 +34,8 @@ export class Script {
   ipv6 = false;
   /** Both ends send TCP timestamps (RFC 7323), as nearly all systems do. */
   timestamps = true;
+  /** The client holds a session with a server, as opposed to scans, and to answers that nobody asked for. */
+  isSession = false;
   /** The client hands over a message, and the server takes it. */
   carriesMessage = false;
   #now = 0;
@@ -42,6 +44,7 @@ export class Script {
     this.count = 0;
     this.ipv6 = ipv6;
     this.timestamps = true;
+    this.isSession = false;
     this.carriesMessage = false;
     this.#now = 0;
   }

@@ -172,6 +172,7 @@ export function play(s: Script, chance: Chance, dialogue: Dialogue, how: Played 
   const { packets, synBytes, serverAcks, clientResets, serverResets, bodyAt, bodyBytes } = dialogue;
   const { timestamps, ipv6, ms } = dialogue;
   s.timestamps = timestamps;
+  s.isSession = true;
   s.carriesMessage = bodyAt >= 0;
   const synMore = synBytes - headerBytes(timestamps, ipv6);
   const pace = ms < QUICK_MS ? chance.between(20, 450) / 100 : 1;

@@ -22,7 +22,7 @@ const MAX_UNDER_WAY = 256;
 
 export interface Case {
   readonly actor: Actor;
-  /** Conversations on port 25 that the host began and that were answered. */
+  /** Sessions on port 25 that the host began. */
   conversations: number;
   /** One of its sessions carried a message that a server took. */
   delivers: boolean;
@@ -87,18 +87,15 @@ export function createTruth(options: { readonly sampling: number; readonly loss:
     cases,
     happened(conversation, script, clientViews, serverViews) {
       const { actor } = conversation;
-      if (actor.truth !== 'rogue' || conversation.serverPort !== SMTP) return;
+      if (actor.truth !== 'rogue' || conversation.serverPort !== SMTP || !script.isSession) return;
       let afterSyn = 0;
       let answers = 0;
       for (let i = 0; i < script.count; i++) {
-        if ((script.flags[i] & SYN) !== 0) continue;
-        if (script.fromClient[i] === 0) {
-          if ((script.flags[i] & RST) === 0) answers++;
-          continue;
-        }
-        afterSyn++;
+        // Neither a SYN nor a reset tells that there was a connection.
+        if ((script.flags[i] & (SYN | RST)) !== 0) continue;
+        if (script.fromClient[i] === 0) answers++;
+        else afterSyn++;
       }
-      if (afterSyn === 0) return;
       let known = cases.get(actor);
       if (known === undefined) {
         const scores = new Float64Array(MAX_SCORE + 1);
