@@ -66,6 +66,8 @@ export class ReaderContext {
   passedOver = 0;
   /** Set by readers that stop behind a record with a second row (see RecordReader.readReverse): where it begins, or -1. */
   second = -1;
+  /** Of the record at `second`: it has no other row. Set by the reader, taken back by who called it. */
+  lone = false;
 
   constructor(rates: SamplerRates, ports: Uint8Array, tunnels: TunnelMode) {
     this.rates = rates;

@@ -35,6 +35,7 @@ import {
 } from './reader-parts.ts';
 import { HEADER_ELEMENTS, type HeaderSlots, splitHeaders } from './record-headers.ts';
 import { layOut, type RecordLayout, type Slot } from './record-layout.ts';
+import { FROM_TOTALS } from './running-totals.ts';
 import { deltaMicroseconds, high32, low32, ntp, place, uptime, wide } from './slot-source.ts';
 import { CERT_PEN, CERT_REVERSE, IE, REVERSE_PEN, type TemplateField } from './template-field.ts';
 import type { TunnelMode, WritableColumns } from './writable-columns.ts';
@@ -44,7 +45,7 @@ import type { TunnelMode, WritableColumns } from './writable-columns.ts';
  * returns the rows written. `context.at` is then the position behind the last record read; `context.overrun` says that
  * a variable-length field of the record there runs past `end`; `context.passedOver` is how many records had no port
  * that is wanted, and left no row; `context.second` is where the last record begins when it has another row to write,
- * else -1. Fewer rows than `max` mean that nothing more is there, unless `context.second` is set.
+ * else -1, and `context.lone` says that this is its only row. Fewer rows than `max` mean that nothing more is there, unless `context.second` is set.
  */
 type ReadRecords = (
   view: DataView,
@@ -108,6 +109,9 @@ export function compileReader(
   };
 }
 
+/** Which of the exporter's habits says that an interval counter of zero is one. */
+const DELTAS_COUNT = { packets: 'packetDeltasCount', bytes: 'byteDeltasCount' } as const;
+
 /** The row that a reader writes of a record: the first, or one of the two kinds of second. */
 type Pass = 'forward' | 'reverse' | 'outer';
 
@@ -142,6 +146,7 @@ class ReaderSource {
     if (this.#pass !== 'reverse' && this.#parts.biflow === 'out') this.#judgeOut();
     if (this.#pass === 'forward') this.#noteDeltas();
     if (portsOnly) this.#passOver();
+    if (this.#pass === 'forward' && this.#second === 'reverse') this.#passOverEmptyForward();
     this.#place();
     this.#datagram();
     this.#headers();
@@ -212,6 +217,26 @@ class ReaderSource {
     this.#lines.push(`if(!(${this.#hasReverse()})){x.at=next;x.passedOver=0;return n;}`);
   }
 
+  /**
+   * A record whose own direction counted nothing while the other one did has one row, that of the other: a row of no packet
+   * would say that its source took part.
+   */
+  #passOverEmptyForward(): void {
+    const words = this.#forwardCounters().map((slot) =>
+      slot.length > 4 ? `${low32(slot)}|${high32(slot)}` : low32(slot),
+    );
+    if (words.length === 0) return;
+    this.#lines.push(
+      `if((${words.join('|')})===0&&${this.#hasReverse()}){x.second=at;x.lone=true;at=next;break;}`,
+    );
+  }
+
+  #forwardCounters(): readonly Slot[] {
+    const other = this.#parts.biflow === 'out' ? OUT_COUNTERS : [];
+    const ids = [...PACKETS, ...BYTES].filter((id) => !other.includes(id));
+    return this.#sources(0, ids).map(({ slot }) => slot);
+  }
+
   /** The first row is written; a record with a second one ends the call, so that the two stand together. */
   #stopForSecond(): void {
     if (this.#pass !== 'forward' || this.#second === null) return;
@@ -255,10 +280,21 @@ class ReaderSource {
     this.#put('sequence', 'sequence');
     this.#put('record', this.#pass === 'forward' ? 'at-origin' : 'at-origin+1');
     if (this.#parts.biflow === null || this.#pass === 'outer') return;
-    // RFC 5103 section 6.3: 2 says that the biflow's destination began it, so the halves change their roles.
-    const initiator = this.#shared([IE.biflowDirection], 1, 1);
+    this.#put('reverse', this.#isReply());
+  }
+
+  /**
+   * 1 for the half that answers, as an expression. RFC 5103 section 6.3: 1 says that the record's source began, 2 that its
+   * destination did; 0 and 3 (arbitrary, by the perimeter) say nothing of it. Nor does the order of the halves where the
+   * first counted nothing, unless the elements' names say whose they are.
+   */
+  #isReply(): string {
+    const { biflow } = this.#parts;
     const usual = this.#pass === 'forward' ? 0 : 1;
-    this.#put('reverse', initiator ? `${low32(initiator)}===2?${1 - usual}:${usual}` : `${usual}`);
+    const byOrder = usual === 1 && biflow !== 'responder' ? 'x.lone?0:1' : `${usual}`;
+    const initiator = this.#shared([IE.biflowDirection], 1, 1);
+    if (initiator === undefined) return byOrder;
+    return `(d=${low32(initiator)})===1?${usual}:d===2?${1 - usual}:0`;
   }
 
   /** Addresses, ports and protocol: of the one header, of the chosen one of several, or of the packet in a section. */
@@ -419,10 +455,8 @@ class ReaderSource {
     const pen = reverse && biflow === 'reverse' ? REVERSE_PEN : 0;
     this.#best('packets', PRESENT.PACKETS, this.#sources(pen, ownElements ? [packets] : PACKETS));
     this.#best('bytes', PRESENT.BYTES, this.#sources(pen, ownElements ? [bytes] : BYTES));
-    if (this.#lines.includes('f=1;')) {
-      for (const column of ['packets', 'bytes'] as const) this.#columns.add(column);
-      this.#lines.push('if(f!==0){f=0;x.totals.sinceLast(c,i);}');
-    }
+    if (Object.values(FROM_TOTALS).some((bit) => this.#lines.includes(`f|=${bit};`)))
+      this.#lines.push('if(f!==0){x.totals.sinceLast(c,i,f);f=0;}');
   }
 
   #sources(pen: number, ids: readonly number[]): readonly CounterSource[] {
@@ -432,21 +466,27 @@ class ReaderSource {
     });
   }
 
-  /** Whether the exporter's deltas ever count, where there are totals beside them. Before records are passed over. */
+  /**
+   * Whether the exporter's deltas ever count, where there are totals beside them; packets and octets each for themselves,
+   * for some count the one only. Before records are passed over.
+   */
   #noteDeltas(): void {
     const pens = this.#parts.biflow === 'reverse' ? [0, REVERSE_PEN] : [0];
-    const deltas = pens.flatMap((pen) =>
-      [PACKETS, BYTES].flatMap((ids) => {
+    for (const [ids, flag] of [
+      [PACKETS, DELTAS_COUNT.packets],
+      [BYTES, DELTAS_COUNT.bytes],
+    ] as const) {
+      const deltas = pens.flatMap((pen) => {
         const [{ id, slot } = { id: 0, slot: null }, ...others] = this.#sources(pen, ids);
         return slot !== null && !TOTALS.has(id) && others.some((other) => TOTALS.has(other.id)) ? [slot] : [];
-      }),
-    );
-    if (deltas.length === 0) return;
-    const counts = deltas.map((slot) => `${read(slot)}if((w|h)!==0&&!(${absurd(slot)}))hb.deltasCount=true;`);
-    this.#lines.push(`if(!hb.deltasCount){${counts.join('')}}`);
+      });
+      if (deltas.length === 0) continue;
+      const counts = deltas.map((slot) => `${read(slot)}if((w|h)!==0&&!(${absurd(slot)}))hb.${flag}=true;`);
+      this.#lines.push(`if(!hb.${flag}){${counts.join('')}}`);
+    }
   }
 
-  /** Shows the exporter's habits a record with both, until they are known. */
+  /** Shows the exporter's habits a record with both, until they are known, and then one that contradicts them. */
   #judgeOut(): void {
     const slots = [
       IE.packetDeltaCount,
@@ -455,9 +495,11 @@ class ReaderSource {
       IE.postOctetDeltaCount,
     ].map((id) => this.#layout.find(0, id, 1, 8));
     const [inPackets, outPackets, inBytes, outBytes] = slots.map((slot) => (slot ? wide(slot) : '0'));
+    const protocol = this.#layout.find(0, IE.protocolIdentifier, 1, 2);
     this.#lines.push(
-      `if(hb.judging){w=${inPackets};d=${outPackets};`,
-      `if(w!==0&&d!==0&&w<1e15&&d<1e15)hb.judge(w,d,${inBytes},${outBytes});}`,
+      `w=${inPackets};d=${outPackets};`,
+      'if((hb.judging||(w===d)===hb.outIsReverse)&&w!==0&&d!==0&&w<1e15&&d<1e15)',
+      `hb.judge(${protocol ? low32(protocol) : 0},w,d,${inBytes},${outBytes});`,
     );
   }
 
@@ -482,8 +524,14 @@ class ReaderSource {
       if (i === 0) continue;
       const cannotBe = absurd(sources[i - 1].slot);
       if (OUT_COUNTERS.includes(id)) this.#lines.push(`if(!hb.outIsReverse&&(${cannotBe}||(w|h)===0)){`);
-      else this.#lines.push(`if(${cannotBe}||(w|h)===0${TOTALS.has(id) ? '&&!hb.deltasCount' : ''}){`);
-      this.#lines.push(read(slot), TOTALS.has(id) && !TOTALS.has(only.id) ? 'f=1;' : '');
+      else
+        this.#lines.push(
+          `if(${cannotBe}||(w|h)===0${TOTALS.has(id) ? `&&!hb.${DELTAS_COUNT[column]}` : ''}){`,
+        );
+      this.#lines.push(
+        read(slot),
+        TOTALS.has(id) && !TOTALS.has(only.id) ? `f|=${FROM_TOTALS[column]};` : '',
+      );
     }
     this.#lines.push('}'.repeat(sources.length - 1));
     this.#lines.push(`c_${column}[2*i]=w;c_${column}[2*i+1]=h;if(h>=${ABSURD_HIGH})hb.absurd++;`);

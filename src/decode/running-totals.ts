@@ -11,15 +11,23 @@ import type { WritableColumns } from './writable-columns.ts';
 
 const MAX_FLOWS = 32_768;
 
+/** Bits of the counters of a row that hold totals. */
+export const FROM_TOTALS = { packets: 1, bytes: 2 } as const;
+
 export class RunningTotals {
   readonly #last = new Map<string, { readonly packets: number; readonly bytes: number }>();
 
-  /** Takes from the counters of a row, which hold totals, what the last row of the same flow had. */
-  sinceLast(columns: WritableColumns, row: number): void {
+  /**
+   * Takes from the counters of a row that hold totals what the last row of the same flow had. `which` is the sum of those
+   * FROM_TOTALS that do; the other one counts an interval already.
+   */
+  sinceLast(columns: WritableColumns, row: number, which: number): void {
     const key = keyOf(columns, row);
-    const packets = readWide(columns.packets, row);
-    const bytes = readWide(columns.bytes, row);
     const last = this.#last.get(key);
+    const ofPackets = (which & FROM_TOTALS.packets) !== 0;
+    const ofBytes = (which & FROM_TOTALS.bytes) !== 0;
+    const packets = ofPackets ? readWide(columns.packets, row) : (last?.packets ?? 0);
+    const bytes = ofBytes ? readWide(columns.bytes, row) : (last?.bytes ?? 0);
     this.#last.delete(key);
     this.#last.set(key, { packets, bytes });
     if (this.#last.size > MAX_FLOWS) {
@@ -30,8 +38,8 @@ export class RunningTotals {
     }
     // Less than before is another flow with the same ends.
     if (last === undefined || packets < last.packets || bytes < last.bytes) return;
-    writeWide(columns.packets, row, packets - last.packets);
-    writeWide(columns.bytes, row, bytes - last.bytes);
+    if (ofPackets) writeWide(columns.packets, row, packets - last.packets);
+    if (ofBytes) writeWide(columns.bytes, row, bytes - last.bytes);
   }
 }
 

@@ -335,9 +335,11 @@ export class SetDecoder {
       overrun = context.overrun;
       at = context.at;
       // Both rows of a record stand together.
-      if (second >= 0 && reader.readReverse !== null)
+      if (second >= 0 && reader.readReverse !== null) {
+        if (context.lone) records++;
         rows += this.#readOne(reader.readReverse, view, second, end);
-      else if (read < room || read === 0) break;
+        context.lone = false;
+      } else if (read < room || read === 0) break;
     }
     context.overrun = overrun;
     this.#flowRecords += records;

@@ -429,6 +429,36 @@ describe('enterprise fields and biflows', () => {
     expect(readIpfix(BIFLOW, biflow(0, 0, 1), biflow(1, 0, 1))).toHaveLength(3);
   });
 
+  const onlyBack = (initiator: number) =>
+    Buffer.concat([tuple('10.0.0.1', '192.0.2.25', 587, 25, 0, 0), biflow(500, 5, initiator).subarray(22)]);
+
+  it('a biflow that counted nothing forward is one row, and its order says nothing of who began', () => {
+    const REPLY = { src_addr: '192.0.2.25', src_port: 25, dst_port: 587, packets: 5, bytes: 500 };
+    expect(readIpfix(BIFLOW.slice(0, -1), onlyBack(0).subarray(0, -1))).toMatchObject([
+      { ...REPLY, reverse: 0 },
+    ]);
+    for (const [initiator, reverse] of [
+      [0, 0],
+      [1, 1],
+      [2, 0],
+      [3, 0],
+    ] as const)
+      expect(readIpfix(BIFLOW, onlyBack(initiator)), `${initiator}`).toMatchObject([{ ...REPLY, reverse }]);
+  });
+
+  it.each([0, 3])('a biflow whose direction is arbitrary (%i) has no reply', (direction) => {
+    expect(readIpfix(BIFLOW, biflow(500, 5, direction)).map(({ reverse }) => reverse)).toEqual([0, 0]);
+  });
+
+  it('biflows of one row count as one data record for the sequence too', () => {
+    const { decode, decoder, rows } = collector({}, 2);
+    const both = biflow(1, 1, 1);
+    decode(ipfix([set(2, template(256, BIFLOW)), set(256, onlyBack(1), both, onlyBack(1))], { sequence: 0 }));
+    decode(ipfix([set(256, onlyBack(1), onlyBack(1))], { sequence: 3 }));
+    expect([...decoder.exporters()][0]).toMatchObject({ sequenceLost: 0, sequenceReordered: 0, flows: 6 });
+    expect(rows()).toHaveLength(6);
+  });
+
   it('biflows count as one data record each for the sequence', () => {
     const { decode, decoder } = collector();
     decode(
