@@ -6,6 +6,7 @@
  */
 
 import type { Config } from '../config/schema.ts';
+import { unreadInWords } from '../detect/coverage.ts';
 import { sessionsToBeSeen } from '../detect/sampled-dialogue.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { ExporterRow } from '../store/queries.ts';
@@ -45,9 +46,9 @@ export function describeCoverage(
   for (const row of exporters) {
     const unread = Number(row.unread ?? 0);
     if (unread === 0) continue;
-    const reasons = (row.unread_reasons ?? []).join(', ');
+    const what = unreadInWords(row.unread_reasons ?? []);
     lines.push(
-      `Not read: ${unread} of ${row.flows} records of ${row.exporter} domain ${row.domain} have no address that could be read (${reasons}). Mail in them is not seen.`,
+      `Not read: ${unread} of ${row.flows} records of ${row.exporter} domain ${row.domain} ${what}. Mail in them is not seen.`,
     );
   }
   const rate = Math.max(0, ...exporters.flatMap(({ sampling_rates }) => sampling_rates));

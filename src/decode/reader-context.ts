@@ -7,10 +7,15 @@
 import { PRESENT } from '../flow/columns.ts';
 import { CounterHabits } from './counter-habits.ts';
 import { flagsInList, type KnownTemplates, type ListKind } from './nested-list.ts';
-import { frameLayer, readSection } from './packet/section.ts';
+import { lacksPorts, writeTransport } from './packet/packet-row.ts';
+import { createJoinedSection, frameLayer, joinSection, readSection } from './packet/section.ts';
 import { createWalk, type Layer, UNREAD_REASONS, type UnreadReason, type Walk } from './packet/walk.ts';
 import { RunningTotals } from './running-totals.ts';
 import type { TunnelMode, WritableColumns } from './writable-columns.ts';
+
+const TCP = 6;
+/** Third word, in memory order, of an IPv4 address in mapped form. */
+const MAPPED = 0xffff0000;
 
 /** Looks up the sampling rate (one packet in N, 0 unknown) that an exporter told for a sampler or selector. */
 export interface SamplerRates {
@@ -51,6 +56,7 @@ export class ReaderContext {
   bytes: Buffer = Buffer.alloc(0);
   readonly tunnels: TunnelMode;
   readonly walk: Walk = createWalk();
+  readonly joined = createJoinedSection();
   /** Of the domain under way: its templates, for records inside of records, and what its counters mean. */
   templates: KnownTemplates = new Map();
   habits = new CounterHabits();
@@ -75,10 +81,16 @@ export class ReaderContext {
     this.tunnels = tunnels;
   }
 
+  /** Before the sections of a record: what came of those of the record before does not count. */
+  beginSection(): void {
+    this.walk.count = 0;
+    this.walk.reason = 'cut';
+  }
+
   /**
    * Writes the packet in a section of a record into a row, and returns its PRESENT bits. `layer` is one of LAYER, or, not
    * above 0, the negative of IE 408; `offset` is how far into the frame the section begins, `size` the frame's length on
-   * the wire, 0 if not told.
+   * the wire, 0 if not told. From `otherBegin` to `otherEnd` is the section that belongs to this one, if any.
    */
   section(
     view: DataView,
@@ -86,26 +98,60 @@ export class ReaderContext {
     layer: number,
     begin: number,
     end: number,
+    otherBegin: number,
+    otherEnd: number,
     size: number,
     outer: boolean,
     columns: WritableColumns,
     row: number,
   ): number {
-    const { walk } = this;
+    const { walk, joined } = this;
     let present = 0;
     if (size > 0) {
       columns.bytes[2 * row] = size;
       present = PRESENT.BYTES;
     }
-    walk.count = 0;
-    walk.reason = 'cut';
+    this.beginSection();
+    if (offset !== 0) return present;
     const choice = outer ? 'outer' : this.tunnels;
-    if (offset === 0) {
-      const first = layer > 0 ? (layer as Layer) : frameLayer(-layer);
-      present |= readSection(this.bytes, view, first, begin, end, size, walk, choice, columns, row);
+    const first = layer > 0 ? (layer as Layer) : frameLayer(-layer);
+    const { bytes } = this;
+    if (otherBegin < otherEnd && joinSection(joined, first, bytes, begin, end, otherBegin, otherEnd)) {
+      const { length } = joined;
+      return (
+        present |
+        readSection(joined.bytes, joined.view, joined.layer, 0, length, 0, walk, choice, columns, row)
+      );
     }
-    if (!outer && (walk.count === 0 || walk.reason === 'cut')) this.unread(walk.reason);
-    return present;
+    return present | readSection(bytes, view, first, begin, end, size, walk, choice, columns, row);
+  }
+
+  /** Behind the sections and what the record itself tells: counts the packet of which ends or ports are still missing. */
+  endSection(present: number, columns: WritableColumns, row: number): void {
+    const { count, reason } = this.walk;
+    if ((present & PRESENT.SRC_ADDR) === 0) this.unread(reason);
+    else if (count > 0 && reason === 'cut') this.unread('cut');
+    else if ((present & PRESENT.PROTOCOL) === 0 || lacksPorts(present, columns, row))
+      this.unread(count > 0 ? 'cut' : 'no_ports');
+  }
+
+  /** Writes ports and flags of a row without ports out of its packet's payload (IE 314); returns their PRESENT bits. */
+  payload(
+    view: DataView,
+    begin: number,
+    end: number,
+    present: number,
+    columns: WritableColumns,
+    row: number,
+  ): number {
+    if ((present & PRESENT.SRC_PORT) !== 0 || columns.fragment_offset[row] !== 0) return 0;
+    return writeTransport(view, columns.protocol[row], begin, end, columns, row);
+  }
+
+  /** Counts a row of which an address is zero, if it may be TCP: others, such as DHCP, have a reason for it. */
+  checkAddresses({ src_addr, dst_addr, protocol }: WritableColumns, row: number): void {
+    if (protocol[row] !== TCP && protocol[row] !== 0) return;
+    if (isUnspecified(src_addr, row) || isUnspecified(dst_addr, row)) this.unread('no_addresses');
   }
 
   /** The TCP flags in a list of the record under way, -1 if it has none. */
@@ -118,4 +164,15 @@ export class ReaderContext {
     this.unreadCounts[UNREAD_REASONS.indexOf(reason ?? 'unknown_protocol')]++;
     this.hasUnread = true;
   }
+}
+
+/** True for 0.0.0.0, in mapped form, and for ::. */
+function isUnspecified(words: Uint32Array, row: number): boolean {
+  const at = 4 * row;
+  return (
+    words[at + 3] === 0 &&
+    words[at] === 0 &&
+    words[at + 1] === 0 &&
+    (words[at + 2] === 0 || words[at + 2] === MAPPED)
+  );
 }

@@ -3,8 +3,7 @@
  * whether the fields describe several headers, and whether a piece of a packet stands in for addresses.
  */
 
-import { SECTION_LAYERS } from './packet/section.ts';
-import type { HeaderSlots } from './record-headers.ts';
+import type { HeaderSlots, RecordHeaders } from './record-headers.ts';
 import type { RecordLayout, Slot } from './record-layout.ts';
 import { high32, low32, place } from './slot-source.ts';
 import { IE, REVERSE_PEN } from './template-field.ts';
@@ -19,18 +18,27 @@ export type Biflow = 'reverse' | 'responder' | 'out';
 export interface ReaderParts {
   readonly layout: RecordLayout;
   readonly biflow: Biflow | null;
-  readonly headers: readonly HeaderSlots[] | null;
-  readonly section: Section | null;
+  readonly headers: RecordHeaders | null;
+  readonly section: Sections | null;
   readonly tunnels: TunnelMode;
 }
 
 /** A piece of a packet in the record, as expressions of where it begins and ends. */
-export interface Section {
-  readonly id: number;
+export interface Piece {
   readonly begin: string;
   readonly end: string;
-  /** Which variable-length field it is, or null. */
-  readonly variable: number | null;
+}
+
+/** The pieces of the packet that a record may carry: of one packet, and some continue where another ends. */
+export interface Sections {
+  /** From its frame's first byte (315, Cisco's 104). */
+  readonly frame: Piece | null;
+  /** Its IP header and perhaps more (313), and what is behind the header (314). */
+  readonly header: Piece | null;
+  readonly payload: Piece | null;
+  /** MPLS labels (316), and what is behind them (317). */
+  readonly labels: Piece | null;
+  readonly labelled: Piece | null;
 }
 
 /** Counters in the order of preference: of this interval before totals, of the IP layer before others. */
@@ -58,6 +66,8 @@ export const ABSURD_HIGH = 0x200000;
 /** In four bytes, and where there is another source: -1 and other small negative numbers. */
 const ABSURD_32 = 0xffff0000;
 
+export const TCP_PORTS = [IE.tcpSourcePort, IE.tcpDestinationPort];
+export const UDP_PORTS = [IE.udpSourcePort, IE.udpDestinationPort];
 export const SOURCE_PORTS = [IE.sourceTransportPort, IE.tcpSourcePort, IE.udpSourcePort];
 export const DESTINATION_PORTS = [IE.destinationTransportPort, IE.tcpDestinationPort, IE.udpDestinationPort];
 
@@ -70,12 +80,24 @@ export function biflowOf(layout: RecordLayout): Biflow | null {
   return has(0, [IE.packetDeltaCount]) && has(0, [IE.postPacketDeltaCount]) ? 'out' : null;
 }
 
-export function hasAddress(layout: RecordLayout): boolean {
-  const ids = [IE.sourceIPv4Address, IE.destinationIPv4Address];
-  const ids6 = [IE.sourceIPv6Address, IE.destinationIPv6Address];
+/** Both addresses: of one alone nobody knows who talked to whom. */
+export function hasAddresses(layout: RecordLayout): boolean {
+  const has = (id4: number, id6: number) =>
+    layout.find(0, id4, 4, 4) !== undefined || layout.find(0, id6, 16, 16) !== undefined;
   return (
-    ids.some((id) => layout.find(0, id, 4, 4) !== undefined) ||
-    ids6.some((id) => layout.find(0, id, 16, 16) !== undefined)
+    has(IE.sourceIPv4Address, IE.sourceIPv6Address) &&
+    has(IE.destinationIPv4Address, IE.destinationIPv6Address)
+  );
+}
+
+export function hasPorts(layout: RecordLayout): boolean {
+  return [...SOURCE_PORTS, ...DESTINATION_PORTS].some((id) => layout.find(0, id, 1, 8) !== undefined);
+}
+
+/** The protocol, or ports that are those of one protocol by their name. */
+export function tellsProtocol(layout: RecordLayout): boolean {
+  return [IE.protocolIdentifier, ...TCP_PORTS, ...UDP_PORTS].some(
+    (id) => layout.find(0, id, 1, 8) !== undefined,
   );
 }
 
@@ -83,15 +105,26 @@ export function countsTraffic(layout: RecordLayout): boolean {
   return [...PACKETS, ...BYTES].some((id) => layout.find(0, id, 1, 8) !== undefined);
 }
 
-export function sectionOf(layout: RecordLayout): Section | null {
-  for (const id of SECTION_LAYERS.keys()) {
+/** Null when nothing of a packet is in the record that could tell its ends, or its ports. */
+export function sectionsOf(layout: RecordLayout): Sections | null {
+  const sections = {
+    frame: pieceOf(layout, [IE.dataLinkFrameSection, IE.layer2PacketSectionData]),
+    header: pieceOf(layout, [IE.ipHeaderPacketSection]),
+    payload: pieceOf(layout, [IE.ipPayloadPacketSection]),
+    labels: pieceOf(layout, [IE.mplsLabelStackSection]),
+    labelled: pieceOf(layout, [IE.mplsPayloadPacketSection]),
+  };
+  const { frame, header, payload, labelled } = sections;
+  const tellsEnds = frame !== null || header !== null || labelled !== null;
+  return tellsEnds || (payload !== null && hasAddresses(layout)) ? sections : null;
+}
+
+function pieceOf(layout: RecordLayout, ids: readonly number[]): Piece | null {
+  for (const id of ids) {
     const variable = layout.variables.findIndex((field) => field.pen === 0 && field.id === id);
-    if (variable >= 0) {
-      const index = variable + 1;
-      return { id, begin: `p${index}-l${index}`, end: `p${index}`, variable };
-    }
+    if (variable >= 0) return { begin: `p${variable + 1}-l${variable + 1}`, end: `p${variable + 1}` };
     const slot = layout.find(0, id, 1, 65_535);
-    if (slot !== undefined) return { id, begin: place(slot), end: place(slot, slot.length), variable: null };
+    if (slot !== undefined) return { begin: place(slot), end: place(slot, slot.length) };
   }
   return null;
 }
@@ -131,6 +164,21 @@ export function addressWords(header: HeaderSlots): string {
     }
   }
   return words.length === 0 ? '0' : words.join('|');
+}
+
+/** Whether a header of which an address is missing is there: something of it is neither zero nor that of the other header. */
+export function isThere(unaddressed: RecordHeaders['unaddressed']): string {
+  const differs = unaddressed.map(([slot, other]) => {
+    const words = (of: Slot) =>
+      of.length === 16 ? [0, 4, 8, 12].map((byte) => `v.getUint32(${place(of, byte)})`) : [low32(of)];
+    const own = words(slot);
+    const isSame =
+      other === undefined || other.length !== slot.length
+        ? '1'
+        : own.map((word, k) => `(${word}^${words(other)[k]})`).join('|');
+    return `((${own.join('|')})!==0&&(${isSame})!==0)`;
+  });
+  return differs.join('||');
 }
 
 export function first(ids: readonly number[], find: (id: number) => Slot | undefined): Slot | undefined {

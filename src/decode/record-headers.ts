@@ -2,7 +2,8 @@
  * Templates whose records describe the headers of a packet one behind the other: a tunnel's, then that of the packet in it.
  *
  * RFC 7011 section 8: an element that occurs again is that of the next header, outermost first. Exporters of SRv6, GRE and
- * L2TP mix families (IPv6 outside, IPv4 inside), so that even the addresses need not repeat. Decided once for a template.
+ * L2TP mix families (IPv6 outside, IPv4 inside), so that even the addresses need not repeat. Fields may be sorted by header
+ * or by kind, ports before or behind the addresses, and elements may be there for one header only. Decided once for a template.
  */
 
 import type { RecordLayout, Slot } from './record-layout.ts';
@@ -14,19 +15,23 @@ export type HeaderSlots = ReadonlyMap<number, readonly Slot[]>;
 const SOURCES: ReadonlySet<number> = new Set([IE.sourceIPv4Address, IE.sourceIPv6Address]);
 const DESTINATIONS: ReadonlySet<number> = new Set([IE.destinationIPv4Address, IE.destinationIPv6Address]);
 
-/** Elements that belong to a header, and not to the flow as a whole. */
-export const HEADER_ELEMENTS: ReadonlySet<number> = new Set([
-  ...SOURCES,
-  ...DESTINATIONS,
-  IE.protocolIdentifier,
-  IE.ipClassOfService,
-  IE.tcpControlBits,
+const PORTS: ReadonlySet<number> = new Set([
   IE.sourceTransportPort,
   IE.destinationTransportPort,
   IE.udpSourcePort,
   IE.udpDestinationPort,
   IE.tcpSourcePort,
   IE.tcpDestinationPort,
+]);
+
+/** Elements that belong to a header, and not to the flow as a whole. */
+export const HEADER_ELEMENTS: ReadonlySet<number> = new Set([
+  ...SOURCES,
+  ...DESTINATIONS,
+  ...PORTS,
+  IE.protocolIdentifier,
+  IE.ipClassOfService,
+  IE.tcpControlBits,
   IE.fragmentOffset,
 ]);
 
@@ -41,37 +46,64 @@ const TENANT_ELEMENTS: ReadonlyMap<number, number> = new Map([
   [887, IE.destinationTransportPort],
 ]);
 
-/** The headers, outermost first, at least two; null for a template of one header. */
-export function splitHeaders(layout: RecordLayout): readonly HeaderSlots[] | null {
+/** One of the headers that the records describe. */
+export interface RecordHeader {
+  /** The elements that stand for this header only. */
+  readonly own: HeaderSlots;
+  /**
+   * What describes the packet when no header within this one is there. Ports, flags and the like that occur once are those
+   * of the innermost packet, wherever they stand: the headers around it have none.
+   */
+  readonly innermost: HeaderSlots;
+}
+
+export interface RecordHeaders {
+  /** The headers that have both addresses, outermost first; at least one. */
+  readonly headers: readonly RecordHeader[];
+  /**
+   * Ports, protocol and addresses of a header within these of which an address is missing, each with the slot of the same
+   * element in the header that has its addresses. Where one is neither zero nor the same, whose packet it is cannot be told.
+   */
+  readonly unaddressed: readonly (readonly [slot: Slot, other: Slot | undefined])[];
+}
+
+type Elements = RecordLayout['slots'];
+
+/** Null for a template of one header. */
+export function splitHeaders(layout: RecordLayout): RecordHeaders | null {
+  const elements = layout.slots.filter(({ pen, id }) => pen === 0 && HEADER_ELEMENTS.has(id));
   const tenant = tenantHeader(layout);
-  const repeats = layout.slots.some(
-    ({ pen, id }, i) =>
-      pen === 0 &&
-      HEADER_ELEMENTS.has(id) &&
-      layout.slots.findIndex((other) => other.pen === 0 && other.id === id) < i,
-  );
-  const own = repeats ? (inOrder(layout) ?? byOccurrence(layout)) : null;
+  const own = splitElements(elements);
   if (tenant === null) return own;
-  return [...(own ?? [allOf(layout)]), tenant];
+  const outer = own ?? { headers: [onlyHeader(allOf(elements))], unaddressed: [] };
+  return { ...outer, headers: [...outer.headers, onlyHeader(tenant)] };
+}
+
+function splitElements(elements: Elements): RecordHeaders | null {
+  const repeated = new Set(elements.map(({ id }) => id).filter((id) => countOf(elements, id) > 1));
+  if (repeated.size === 0) return null;
+  const groups = inOrder(elements);
+  const complete = groups.every(hasPair) ? groups : byOccurrence(elements);
+  if (complete !== null) return { headers: headersOf(complete, elements), unaddressed: [] };
+  const isByKind = [...repeated].every((id) => isInOnePlace(elements, id));
+  return ofOnePair(isByKind ? byRank(elements) : groups, elements);
 }
 
 /** Headers as they stand: the next begins where an element repeats, or where addresses follow a complete pair. */
-function inOrder(layout: RecordLayout): readonly HeaderSlots[] | null {
+function inOrder(elements: Elements): readonly HeaderSlots[] {
   const headers: Map<number, Slot[]>[] = [new Map()];
-  for (const { pen, id, slot } of layout.slots) {
-    if (pen !== 0 || !HEADER_ELEMENTS.has(id)) continue;
+  for (const { id, slot } of elements) {
     const current = headers[headers.length - 1];
-    const isAddress = SOURCES.has(id) || DESTINATIONS.has(id);
-    if (current.has(id) || (isAddress && hasPair(current))) headers.push(new Map([[id, [slot]]]));
+    if (current.has(id) || (isAddress(id) && hasPair(current))) headers.push(new Map([[id, [slot]]]));
     else current.set(id, [slot]);
   }
-  return headers.length > 1 && headers.every(hasPair) ? headers : null;
+  return headers;
 }
 
-/** Elements sorted by kind: the first of each is that of the outer header; what occurs once is that of the innermost. */
-function byOccurrence(layout: RecordLayout): readonly HeaderSlots[] | null {
-  const sources = slotsOf(layout, SOURCES);
-  const destinations = slotsOf(layout, DESTINATIONS);
+/** Elements sorted by kind, with at least two pairs of addresses. Missing ones are missing of the outer headers. */
+function byOccurrence(elements: Elements): readonly HeaderSlots[] | null {
+  const sources = elements.filter(({ id }) => SOURCES.has(id));
+  const destinations = elements.filter(({ id }) => DESTINATIONS.has(id));
   const count = Math.min(sources.length, destinations.length);
   if (count < 2) return null;
   return Array.from({ length: count }, (_, k) => {
@@ -80,17 +112,77 @@ function byOccurrence(layout: RecordLayout): readonly HeaderSlots[] | null {
       [destinations[k].id, [destinations[k].slot]],
     ]);
     for (const id of HEADER_ELEMENTS) {
-      if (SOURCES.has(id) || DESTINATIONS.has(id)) continue;
-      const found = slotsOf(layout, new Set([id]));
-      const chosen = found.length >= count ? found[k] : k === count - 1 ? found[found.length - 1] : undefined;
+      if (isAddress(id)) continue;
+      const found = elements.filter((element) => element.id === id);
+      const chosen = found[k - Math.max(0, count - found.length)];
       if (chosen !== undefined) header.set(id, [chosen.slot]);
     }
     return header;
   });
 }
 
-function slotsOf(layout: RecordLayout, ids: ReadonlySet<number>) {
-  return layout.slots.filter(({ pen, id }) => pen === 0 && ids.has(id));
+/** Elements sorted by kind: the first of each, the second of each, and so on. */
+function byRank(elements: Elements): readonly HeaderSlots[] {
+  const headers: Map<number, Slot[]>[] = [];
+  for (const [i, { id, slot }] of elements.entries()) {
+    const rank = countOf(elements.slice(0, i), id);
+    headers[rank] ??= new Map();
+    headers[rank].set(id, [slot]);
+  }
+  return headers;
+}
+
+function headersOf(groups: readonly HeaderSlots[], elements: Elements): RecordHeader[] {
+  const isOnce = (id: number) => !isAddress(id) && countOf(elements, id) === 1;
+  return groups.map((group, k) => {
+    const own = new Map([...group].filter(([id]) => !isOnce(id)));
+    const innermost = new Map(own);
+    const isBare = [...own.keys()].every(isAddress);
+    // Where the headers within are zero, what stands beside their addresses is of this one: two families, of which one applies.
+    const others = [...groups.slice(k + 1), ...(isBare ? groups.slice(0, k).reverse() : [])];
+    for (const other of [...others, ...groups]) {
+      for (const [id, slots] of other) {
+        if (isAddress(id) || innermost.has(id)) continue;
+        if (others.includes(other) || isOnce(id)) innermost.set(id, slots);
+      }
+    }
+    return { own, innermost };
+  });
+}
+
+/**
+ * Several headers, and addresses of one of them only. Headers around it do not matter. One within it makes its ports
+ * somebody else's, and is for the reader to count.
+ */
+function ofOnePair(groups: readonly HeaderSlots[], elements: Elements): RecordHeaders | null {
+  const at = groups.findIndex(hasPair);
+  if (at < 0) return null;
+  const header = headersOf(groups, elements)[at];
+  const unaddressed = groups.slice(at + 1).flatMap((group) =>
+    [...group].flatMap(([id, [slot]]) => {
+      const other = groups[at].get(id)?.[0];
+      const tells = isAddress(id) || ((PORTS.has(id) || id === IE.protocolIdentifier) && other !== undefined);
+      return tells ? [[slot, other] as const] : [];
+    }),
+  );
+  return { headers: [header], unaddressed };
+}
+
+function onlyHeader(slots: HeaderSlots): RecordHeader {
+  return { own: slots, innermost: slots };
+}
+
+function isInOnePlace(elements: Elements, id: number): boolean {
+  const first = elements.findIndex((element) => element.id === id);
+  return elements.findLastIndex((element) => element.id === id) - first + 1 === countOf(elements, id);
+}
+
+function countOf(elements: Elements, id: number): number {
+  return elements.filter((element) => element.id === id).length;
+}
+
+function isAddress(id: number): boolean {
+  return SOURCES.has(id) || DESTINATIONS.has(id);
 }
 
 function hasPair(header: HeaderSlots): boolean {
@@ -98,11 +190,9 @@ function hasPair(header: HeaderSlots): boolean {
   return ids.some((id) => SOURCES.has(id)) && ids.some((id) => DESTINATIONS.has(id));
 }
 
-function allOf(layout: RecordLayout): HeaderSlots {
+function allOf(elements: Elements): HeaderSlots {
   const header = new Map<number, Slot[]>();
-  for (const { pen, id, slot } of layout.slots) {
-    if (pen === 0 && HEADER_ELEMENTS.has(id)) header.set(id, [...(header.get(id) ?? []), slot]);
-  }
+  for (const { id, slot } of elements) header.set(id, [...(header.get(id) ?? []), slot]);
   return header;
 }
 

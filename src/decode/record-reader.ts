@@ -9,8 +9,7 @@
 
 import { type FlowColumn, PRESENT } from '../flow/columns.ts';
 import { isList } from './nested-list.ts';
-import { SECTION_LAYERS } from './packet/section.ts';
-import { LAYER } from './packet/walk.ts';
+import { LAYER, type UnreadReason } from './packet/walk.ts';
 import type { ReaderContext } from './reader-context.ts';
 import {
   ABSURD_HIGH,
@@ -22,16 +21,22 @@ import {
   countsTraffic,
   DESTINATION_PORTS,
   first,
-  hasAddress,
+  hasAddresses,
+  hasPorts,
+  isThere,
   OUT_COUNTERS,
   PACKETS,
+  type Piece,
   RESPONDER_COUNTERS,
   type ReaderParts,
   read,
-  type Section,
+  type Sections,
   SOURCE_PORTS,
-  sectionOf,
+  sectionsOf,
+  TCP_PORTS,
   TOTALS,
+  tellsProtocol,
+  UDP_PORTS,
 } from './reader-parts.ts';
 import { HEADER_ELEMENTS, type HeaderSlots, splitHeaders } from './record-headers.ts';
 import { layOut, type RecordLayout, type Slot } from './record-layout.ts';
@@ -68,8 +73,8 @@ export interface RecordReader {
    * or packet with a tunnel it is the outer header, when both are wanted.
    */
   readonly readReverse: ReadRecords | null;
-  /** False when its records are traffic without addresses, by their fields: that is a gap, and is counted. */
-  readonly hasAddresses: boolean;
+  /** Why mail is never seen in its records, by their fields: that is a gap, and is counted. Null where it may be. */
+  readonly unread: UnreadReason | null;
 }
 
 export interface ReaderOptions {
@@ -89,14 +94,16 @@ export function compileReader(
 ): RecordReader | null {
   const layout = layOut(fields);
   if (layout.minLength === 0) return null;
+  const section = hasAddresses(layout) && hasPorts(layout) ? null : sectionsOf(layout);
   const parts: ReaderParts = {
     layout,
-    biflow: biflowOf(layout),
+    // One packet has one direction.
+    biflow: section === null ? biflowOf(layout) : null,
     headers: splitHeaders(layout),
-    section: hasAddress(layout) ? null : sectionOf(layout),
+    section,
     tunnels,
   };
-  const { biflow, headers, section } = parts;
+  const { biflow, headers } = parts;
   const outer = tunnels === 'both' && (headers !== null || section !== null);
   const second = biflow !== null ? 'reverse' : outer ? 'outer' : null;
   const skips = portsOnly && (biflow === null || biflow === 'out') && headers === null && section === null;
@@ -105,8 +112,19 @@ export function compileReader(
     variable: layout.variable,
     read: compile(parts, 'forward', second, skips),
     readReverse: second === null ? null : compile(parts, second, second, false),
-    hasAddresses: hasAddress(layout) || section !== null || !countsTraffic(layout),
+    unread: section === null && countsTraffic(layout) ? unreadOf(layout) : null,
   };
+}
+
+function unreadOf(layout: RecordLayout): UnreadReason | null {
+  if (!hasAddresses(layout)) return 'no_addresses';
+  // With the protocol alone, each record tells whether its ports are missed: see `#checkEnds`.
+  const isJudged = hasPorts(layout) ? tellsProtocol(layout) : layout.find(0, IE.protocolIdentifier, 1, 8);
+  return isJudged ? null : 'no_ports';
+}
+
+function isBehind(a: Slot, b: Slot): boolean {
+  return a.base === b.base ? a.offset > b.offset : a.base > b.base;
 }
 
 /** Which of the exporter's habits says that an interval counter of zero is one. */
@@ -150,6 +168,7 @@ class ReaderSource {
     this.#place();
     this.#datagram();
     this.#headers();
+    this.#checkEnds();
     this.#flags();
     this.#counters();
     this.#times();
@@ -301,63 +320,134 @@ class ReaderSource {
   #headers(): void {
     const { headers, section } = this.#parts;
     if (headers === null) {
-      if (section !== null) this.#section(section);
-      this.#header1();
+      if (section === null) this.#header1();
+      else this.#sections(section);
       return;
     }
     // Which header: the innermost whose addresses are there. Exporters leave them zero where there was no tunnel.
-    this.#lines.push(`let k=0;`);
-    for (const [k, header] of headers.entries()) {
-      if (k > 0) this.#lines.push(`if((${addressWords(header)})!==0)k=${k};`);
+    const { headers: known, unaddressed } = headers;
+    this.#lines.push('let k=0;');
+    for (const [k, { innermost }] of known.entries()) {
+      if (k > 0) this.#lines.push(`if((${addressWords(innermost)})!==0)k=${k};`);
     }
-    if (this.#pass === 'outer') this.#lines.push('if(k===0){x.at=next;x.passedOver=0;return n;}');
-    if (this.#pass === 'outer' || this.#parts.tunnels === 'outer') {
-      this.#header = headers[0];
-      this.#header1();
-      this.#flags();
-      this.#header = null;
+    if (this.#pass === 'outer') {
+      this.#lines.push('if(k===0){x.at=next;x.passedOver=0;return n;}');
+      this.#headerIf('true', known[0].own);
       return;
     }
-    for (const [k, header] of headers.entries()) {
-      const before = this.#present;
-      this.#present = 0;
-      this.#header = header;
-      this.#lines.push(`if(k===${k}){`);
-      this.#header1();
-      this.#flags();
-      this.#lines.push(`m|=${this.#present};}`);
-      this.#header = null;
-      this.#present = before;
+    // Of a header within, and nobody knows whose: the ports of that one do not stand beside the addresses of this one.
+    this.#lines.push(`const hidden=${unaddressed.length === 0 ? 'false' : isThere(unaddressed)};`);
+    if (unaddressed.length > 0 && this.#pass === 'forward')
+      this.#lines.push('if(hidden)x.unread("no_addresses");');
+    if (this.#parts.tunnels === 'outer') {
+      this.#headerIf('k===0&&!hidden', known[0].innermost);
+      this.#headerIf('k!==0||hidden', known[0].own);
+      return;
     }
+    for (const [k, { own, innermost }] of known.entries()) {
+      this.#headerIf(`k===${k}&&!hidden`, innermost);
+      if (unaddressed.length > 0) this.#headerIf(`k===${k}&&hidden`, own);
+    }
+  }
+
+  /** Writes a header where the condition holds. */
+  #headerIf(condition: string, header: HeaderSlots): void {
+    const before = this.#present;
+    this.#present = 0;
+    this.#header = header;
+    this.#lines.push(`if(${condition}){`);
+    this.#header1();
+    this.#flags();
+    this.#lines.push(`m|=${this.#present};}`);
+    this.#header = null;
+    this.#present = before;
   }
 
   #header1(): void {
     this.#addresses();
     this.#ports();
-    this.#number('protocol', PRESENT.PROTOCOL, this.#shared([IE.protocolIdentifier]));
+    this.#protocol();
     this.#number('fragment_offset', 0, this.#shared([IE.fragmentOffset]));
   }
 
-  /** The sampled frame or packet. Without a counter beside it the record is that one packet. */
-  #section({ id, begin, end }: Section): void {
-    const frame = id === IE.dataLinkFrameSection ? this.#shared([IE.dataLinkFrameSize]) : undefined;
-    const type = id === IE.dataLinkFrameSection ? this.#shared([IE.dataLinkFrameType]) : undefined;
-    const offset = this.#shared([IE.sectionOffset, IE.layer2PacketSectionOffset]);
-    const size = frame === undefined ? '0' : low32(frame);
-    const args = [
-      offset === undefined ? '0' : low32(offset),
-      type === undefined ? `${SECTION_LAYERS.get(id) ?? LAYER.STOP}` : `-${low32(type)}`,
-      begin,
-      end,
-      size,
-      this.#pass === 'outer' ? 'true' : 'false',
-    ];
-    this.#lines.push(`m|=x.section(v,${args.join(',')},c,i);`);
+  #protocol(): void {
+    const protocol = this.#shared([IE.protocolIdentifier]);
+    if (protocol !== undefined) {
+      this.#number('protocol', PRESENT.PROTOCOL, protocol);
+      return;
+    }
+    const [tcp, udp] = [this.#portOf(TCP_PORTS), this.#portOf(UDP_PORTS)];
+    if (tcp === null && udp === null) return;
+    this.#put('protocol', `(${tcp ?? 0})?6:(${udp ?? 0})?17:0`);
+    this.#lines.push(`if(c_protocol[i]!==0)m|=${PRESENT.PROTOCOL};`);
+  }
+
+  /**
+   * Counts a record that may be mail and of which an address or the ports are not there: addresses that are zero, and
+   * templates with a protocol but no ports.
+   */
+  #checkEnds(): void {
+    if (this.#pass !== 'forward' || !countsTraffic(this.#layout)) return;
+    const { headers, section } = this.#parts;
+    if (section !== null || !hasAddresses(this.#layout)) return;
+    // The last word is zero of few addresses, so that most records cost two comparisons.
+    this.#lines.push('if(c_src_addr[4*i+3]===0||c_dst_addr[4*i+3]===0)x.checkAddresses(c,i);');
+    if (headers !== null || hasPorts(this.#layout) || !tellsProtocol(this.#layout)) return;
+    this.#lines.push('if(c_protocol[i]===6)x.unread("no_ports");');
+  }
+
+  /**
+   * The sampled frame or packet, of the first of its pieces in which addresses are found. What it does not tell comes from
+   * elements of the record's own, unless they may be those of a tunnel around it. Without a counter beside it the record is
+   * that one packet.
+   */
+  #sections(sections: Sections): void {
+    const { SRC_ADDR, SRC_PORT, PROTOCOL } = PRESENT;
+    const isOuter = this.#pass === 'outer';
+    const { frame, header, payload, labels, labelled } = sections;
+    this.#lines.push('x.beginSection();');
+    if (frame !== null) {
+      const size = this.#shared([IE.dataLinkFrameSize]);
+      const type = this.#shared([IE.dataLinkFrameType]);
+      const layer = type === undefined ? `${LAYER.ETHERNET}` : `-${low32(type)}`;
+      this.#section(layer, frame, null, size === undefined ? '0' : low32(size));
+    }
+    if (header !== null) this.#section(`${LAYER.IP}`, header, payload, '0');
+    if (labelled !== null) this.#section(`${LAYER.UNTOLD}`, labelled, labels, '0');
+    this.#ifMissing(SRC_ADDR, () => this.#addresses());
+    this.#lines.push('if(x.walk.count<2){');
+    this.#ifMissing(PROTOCOL, () => this.#protocol());
+    this.#ifMissing(SRC_PORT, () => this.#ports());
+    if (payload !== null) this.#lines.push(`m|=x.payload(v,${payload.begin},${payload.end},m,c,i);`);
+    this.#lines.push(isOuter ? '}' : '}x.endSection(m,c,i);');
     if (!countsTraffic(this.#layout)) {
       this.#columns.add('packets');
       this.#present |= PRESENT.PACKETS;
       this.#lines.push('c_packets[2*i]=1;');
     }
+  }
+
+  #section(layer: string, piece: Piece, other: Piece | null, size: string): void {
+    const offset = this.#shared([IE.sectionOffset, IE.layer2PacketSectionOffset]);
+    const args = [
+      offset === undefined ? '0' : low32(offset),
+      layer,
+      piece.begin,
+      piece.end,
+      other === null ? '0,0' : `${other.begin},${other.end}`,
+      size,
+      this.#pass === 'outer' ? 'true' : 'false',
+    ];
+    this.#lines.push(`if((m&${PRESENT.SRC_ADDR})===0)m|=x.section(v,${args.join(',')},c,i);`);
+  }
+
+  #ifMissing(bit: number, write: () => void): void {
+    const before = this.#present;
+    this.#present = 0;
+    this.#lines.push(`if((m&${bit})===0){`);
+    write();
+    this.#lines.push(`m|=${this.#present};}`);
+    this.#present = before;
   }
 
   #addresses(): void {
@@ -380,9 +470,12 @@ class ReaderSource {
     if (v4 === undefined) this.#lines.push(`${put6}`);
     else if (words6 === undefined) this.#lines.push(`w=v.getUint32(${place(v4)},true);${put4}`);
     else {
-      // Templates with both leave the one zero that does not apply.
+      // Templates with both leave the one zero that does not apply. Where neither is, they are two headers, and the second is
+      // the inner one; but for an IPv4 address that stands in the IPv6 element once more.
       this.#lines.push(`w=v.getUint32(${place(v4)},true);`);
-      this.#lines.push(`if(w!==0||(${words6.join('|')})===0){${put4}}else{${put6}}`);
+      const isInner = v6 !== undefined && isBehind(v6, v4);
+      const is4 = isInner ? `w!==0&&(${words6[0]}|${words6[1]})===0||` : 'w!==0||';
+      this.#lines.push(`if(${is4}w===0&&(${words6.join('|')})===0){${put4}}else{${put6}}`);
     }
   }
 

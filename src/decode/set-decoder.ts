@@ -297,7 +297,7 @@ export class SetDecoder {
     this.flows += flows;
     domain.flows += flows;
     this.counters.flows[domain.version] += flows;
-    if (!reader.hasAddresses && flows > 0) this.#countUnread(domain, 'no_addresses', flows);
+    if (reader.unread !== null && flows > 0) this.#countUnread(domain, reader.unread, flows);
     if (context.hasUnread) this.#takeUnread(domain);
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
     if (context.overrun) this.#cut('bad_record');

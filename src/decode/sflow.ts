@@ -8,7 +8,7 @@
 
 import type { AddressBytes } from '../flow/address.ts';
 import { PRESENT } from '../flow/columns.ts';
-import { writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
+import { lacksPorts, writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
 import { readPacket } from './packet/read-packet.ts';
 import { LAYER, type Layer } from './packet/walk.ts';
 import type { ReaderContext } from './reader-context.ts';
@@ -84,7 +84,7 @@ function sampleReader(minLength: number, wider: number): RecordReader {
   return {
     minLength,
     variable: true,
-    hasAddresses: true,
+    unread: null,
     read: (view, at, end, max, row, columns, context) =>
       readSample(view, at, end, max, row, columns, context, wider, false),
     readReverse: (view, at, end, max, row, columns, context) =>
@@ -209,15 +209,8 @@ function readRecords(
   else if (context.walk.reason === 'cut' && raw > 0 && !outer) context.unread('cut');
   // The header ends before the ports: whether it is mail cannot be told.
   else if (raw > 0 && !outer && lacksPorts(present, columns, row)) context.unread('cut');
+  else if (!outer) context.checkAddresses(columns, row);
   return present;
-}
-
-const TCP = 6;
-
-/** True for a TCP packet that is no later fragment and whose ports were not found. */
-function lacksPorts(present: number, columns: WritableColumns, row: number): boolean {
-  if ((present & (PRESENT.PROTOCOL | PRESENT.SRC_PORT)) !== PRESENT.PROTOCOL) return false;
-  return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
 }
 
 /** The layer that the header begins with, by `header_protocol` of the specification; STOP for those without IP. */

@@ -7,8 +7,11 @@
  */
 
 import type { Config } from '../config/schema.ts';
+import type { UnreadReason } from '../decode/packet/walk.ts';
 import type { Alert } from '../messages/alert.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
+
+const NO_PORTS: UnreadReason = 'no_ports';
 
 type CoverageConfig = Config['coverage'];
 
@@ -387,11 +390,19 @@ function unreadGaps(
       reasons: named(
         blind,
         ({ address, domain, count, flows, unreadReasons }) =>
-          `exporter ${address} domain ${domain}: of ${flows} records ${count} have no address that could be read (${unreadReasons.join(', ')}): mail in them is not seen`,
+          `exporter ${address} domain ${domain}: of ${flows} records ${count} ${unreadInWords(unreadReasons)}: mail in them is not seen`,
       ),
       identity: [sinceMs, ...blind.flatMap(({ address, domain, count }) => [address, domain, count])],
     },
   ];
+}
+
+/** What is missing in records that were not read, to follow their number. */
+export function unreadInWords(reasons: readonly string[]): string {
+  const withoutAddress = reasons.filter((reason) => reason !== NO_PORTS);
+  if (withoutAddress.length === 0) return 'carry no ports, or no protocol beside them';
+  const what = withoutAddress.length < reasons.length ? 'address or no port' : 'address';
+  return `have no ${what} that could be read (${reasons.join(', ')})`;
 }
 
 /** The same over the whole of a replay, which nobody watches while it goes on. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noUnread } from '../../src/decode/packet/walk.ts';
 import { type Field, ipfix, set, template, u16, u32, v9 } from '../support/datagrams.ts';
 import { collector, type Row } from '../support/decoding.ts';
 import {
@@ -387,6 +388,77 @@ describe('a flow record with a piece of a packet', () => {
     ],
   ] as const)('%s is one packet', (_, fields, record) => {
     expect(read(fields as unknown as Field[], record).rows).toMatchObject([{ ...MAIL_ROW, in_if: 7 }]);
+  });
+
+  const HEADER = MAIL4.subarray(0, 20);
+  const PAYLOAD = MAIL4.subarray(20, 60);
+
+  it.each([
+    ['an IP header (313) and its payload (314)', [313, 314], [HEADER, PAYLOAD]],
+    ['a payload before its header', [314, 313], [PAYLOAD, HEADER]],
+    ['a header with a part of the payload, and the payload', [313, 314], [MAIL4.subarray(0, 22), PAYLOAD]],
+    ['a header with more than the payload', [313, 314], [MAIL4.subarray(0, 60), PAYLOAD.subarray(0, 2)]],
+    [
+      'labels (316) and what they carry (317)',
+      [316, 317],
+      [mpls([9], Buffer.alloc(0)), MAIL4.subarray(0, 60)],
+    ],
+    [
+      'a frame that is cut, and the IP header and payload',
+      [315, 313, 314],
+      [part.subarray(0, 20), HEADER, PAYLOAD],
+    ],
+    ['a frame that is empty, and an IP header', [315, 313], [Buffer.alloc(0), MAIL4.subarray(0, 60)]],
+  ] as const)('%s are one packet', (_, ids, pieces) => {
+    const { rows, unread } = read(
+      ids.map((id) => [id, 65_535]),
+      Buffer.concat(pieces.map(section)),
+    );
+    expect(rows).toMatchObject([MAIL_ENDS]);
+    expect(unread).toEqual(noUnread());
+  });
+
+  it('an IPv6 header (313) and its payload (314) are one packet, extension headers between them', () => {
+    const [ids, pieces] = [
+      [313, 314],
+      [MAIL6.subarray(0, 40), MAIL6.subarray(40, 80)],
+    ] as const;
+    const row = read(
+      ids.map((id) => [id, 65_535]),
+      Buffer.concat(pieces.map(section)),
+    ).rows;
+    expect(row).toMatchObject([{ src_addr: '2001:db8:1::3', dst_port: 25, protocol: 6 }]);
+  });
+
+  it('without its ports is counted, unless the record has them', () => {
+    expect(read([[313, 65_535]], section(HEADER)).unread).toMatchObject({ cut: 1 });
+    const ports = u16(Number(MAIL_ENDS.src_port), 25);
+    const { rows, unread } = read(
+      [
+        [7, 2],
+        [11, 2],
+        [313, 65_535],
+      ],
+      Buffer.concat([ports, section(HEADER)]),
+    );
+    expect(rows).toMatchObject([MAIL_ENDS]);
+    expect(unread).toEqual(noUnread());
+  });
+
+  it('gives ports to a record that has addresses and protocol only (314)', () => {
+    const { rows, unread } = read(
+      [
+        [8, 4],
+        [12, 4],
+        [4, 1],
+        [2, 4],
+        [1, 4],
+        [314, 65_535],
+      ],
+      Buffer.concat([MAIL4.subarray(12, 20), Buffer.from([6]), u32(9, 9000), section(PAYLOAD)]),
+    );
+    expect(rows).toMatchObject([{ ...MAIL_ENDS, packets: 9, bytes: 9000 }]);
+    expect(unread).toEqual(noUnread());
   });
 
   it('of v9 (104) keeps its counters', () => {

@@ -167,6 +167,16 @@ describe('traffic whose addresses were not read', () => {
     ]);
   });
 
+  it.each([
+    [['no_ports'], 'carry no ports, or no protocol beside them'],
+    [['cut', 'no_ports'], 'have no address or no port that could be read (cut, no_ports)'],
+  ])('for %s is told as what it is', (unreadReasons, words) => {
+    const [alert] = minutes(2, (minute) => ({
+      exporters: [exporter(minute * MINUTE, { flows: 100 * minute, unread: 100 * minute, unreadReasons })],
+    }));
+    expect(alert?.reasons[0]).toContain(`${words}: mail in them is not seen`);
+  });
+
   it('is not told below the share of losses that is told', () => {
     expect(minutes(9, (minute) => ({ exporters: [blind(minute, 0.004)] }))).toEqual([]);
   });

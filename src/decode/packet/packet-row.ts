@@ -30,11 +30,19 @@ export function writePacket(view: DataView, packet: IpPacket, columns: WritableC
   if (protocol < 0) return present;
   columns.protocol[row] = protocol;
   present |= PRESENT.PROTOCOL;
-  return fragmentOffset > 0 ? present : present | writeTransport(view, packet, columns, row);
+  if (fragmentOffset > 0) return present;
+  return present | writeTransport(view, protocol, packet.start, packet.end, columns, row);
 }
 
-function writeTransport(view: DataView, packet: IpPacket, columns: WritableColumns, row: number): number {
-  const { protocol, start, end } = packet;
+/** Writes ports and flags out of the payload of an IP packet, which is no later fragment; returns their PRESENT bits. */
+export function writeTransport(
+  view: DataView,
+  protocol: number,
+  start: number,
+  end: number,
+  columns: WritableColumns,
+  row: number,
+): number {
   if (!hasPorts(protocol) || start + 4 > end) return 0;
   columns.src_port[row] = view.getUint16(start);
   columns.dst_port[row] = view.getUint16(start + 2);
@@ -45,8 +53,14 @@ function writeTransport(view: DataView, packet: IpPacket, columns: WritableColum
 }
 
 /** TCP, UDP, DCCP, SCTP and UDP-Lite begin with the two ports. */
-function hasPorts(protocol: number): boolean {
+export function hasPorts(protocol: number): boolean {
   return protocol === TCP || protocol === 17 || protocol === 33 || protocol === 132 || protocol === 136;
+}
+
+/** True for the row of a TCP packet that is no later fragment and whose ports were not found. */
+export function lacksPorts(present: number, columns: WritableColumns, row: number): boolean {
+  if ((present & (PRESENT.PROTOCOL | PRESENT.SRC_PORT)) !== PRESENT.PROTOCOL) return false;
+  return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
 }
 
 /** Writes an IPv4 address, its four bytes as a little-endian word, in mapped form. */

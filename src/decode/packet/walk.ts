@@ -42,7 +42,7 @@ export const LAYER = {
 export type Layer = (typeof LAYER)[keyof typeof LAYER];
 
 /**
- * Why a packet or record has no address. `not_ip` is no gap: ARP and the like carry no mail. All others may hide it.
+ * Why a packet or record has no address, or no port. `not_ip` is no gap: ARP and the like carry no mail. All others may hide it.
  */
 export const UNREAD_REASONS = [
   /** The part that was sampled ends before the addresses do. */
@@ -57,6 +57,8 @@ export const UNREAD_REASONS = [
   'bad_header',
   /** The exporter gives traffic without addresses: layer 2 records, samples without a header. */
   'no_addresses',
+  /** The exporter gives traffic with addresses, but without ports, or without the protocol that they are ports of. */
+  'no_ports',
 ] as const;
 
 export type UnreadReason = (typeof UNREAD_REASONS)[number];
@@ -82,7 +84,15 @@ export function unreadReasons({
 
 /** A count of each reason, all zero. */
 export function noUnread(): Record<UnreadReason, number> {
-  return { cut: 0, not_ip: 0, unknown_protocol: 0, encrypted: 0, bad_header: 0, no_addresses: 0 };
+  return {
+    cut: 0,
+    not_ip: 0,
+    unknown_protocol: 0,
+    encrypted: 0,
+    bad_header: 0,
+    no_addresses: 0,
+    no_ports: 0,
+  };
 }
 
 /** Headers of one packet that are kept: a tunnel in a tunnel in a tunnel, and what is in it. */
