@@ -12,10 +12,19 @@ import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
 import { recordOf } from '../flow/record.ts';
 import { openByteWindow } from '../replay/capture/byte-window.ts';
 import { type CaptureCounters, createCaptureCounters } from '../replay/capture/capture.ts';
-import type { PacketFlowLimits } from '../replay/capture/packet-flow-defaults.ts';
+import type { PacketFlowTimes } from '../replay/capture/packet-flow-defaults.ts';
 import { readPacketFlows } from '../replay/capture/packet-flows.ts';
 import { readCapture } from '../replay/capture/read-capture.ts';
-import { inWords, type ReadInput, refuseUnread, unreadCapture, unreadOf } from '../replay/unread.ts';
+import {
+  exportsHint,
+  inWords,
+  type ReadInput,
+  refuseUnread,
+  unreadCapture,
+  unreadOf,
+  unreadPackets,
+} from '../replay/unread.ts';
+import { printable } from './table.ts';
 
 export interface DecodeStreams {
   readonly stdout: NodeJS.WritableStream;
@@ -48,12 +57,13 @@ interface Totals {
  */
 export async function decodeCommand(
   files: readonly string[],
-  flags: { readonly options?: boolean; readonly packets?: Omit<PacketFlowLimits, 'file'> },
+  flags: { readonly options?: boolean; readonly packets?: PacketFlowTimes },
   streams: DecodeStreams,
 ): Promise<void> {
   const output = createOutput(streams.stdout);
   const totals: Totals = { packets: 0, datagrams: 0, skipped: {} };
   const inputs: ReadInput[] = [];
+  const hints: string[] = [];
   let packetFlows: number | null = null;
   const batch = createFlowBatch(BATCH_ROWS);
   const sink = { batch, flush: printRows };
@@ -76,10 +86,16 @@ export async function decodeCommand(
     output.line({ kind: 'options', version, domain, template: templateId, fields });
   }
 
-  async function decodePackets(file: string, limits: Omit<PacketFlowLimits, 'file'>): Promise<void> {
+  async function decodePackets(file: string, limits: PacketFlowTimes): Promise<void> {
     const counters = createCaptureCounters();
     const window = await openByteWindow(file, () => undefined);
-    const reading = readPacketFlows(file, window, sink, { ...limits, file: inputs.length }, counters);
+    const reading = readPacketFlows(
+      file,
+      window,
+      sink,
+      { ...limits, tunnels: 'inner', file: inputs.length },
+      counters,
+    );
     try {
       let step = await reading.next();
       for (; !step.done; step = await reading.next()) {
@@ -87,12 +103,13 @@ export async function decodeCommand(
         await output.drained();
         if (output.closed()) return;
       }
-      const { flows } = step.value;
+      const { flows, exports } = step.value;
       packetFlows = (packetFlows ?? 0) + flows;
-      const reason = `none of its ${counters.packets} packets is an IP packet that can be read${inWords(counters.skipped)}`;
-      inputs.push({ file, flows, reason });
+      const hint = exportsHint(file, exports, counters.datagrams);
+      if (hint !== null) hints.push(hint);
+      inputs.push({ file, flows, reason: unreadPackets(counters) });
     } finally {
-      await reading.return({ flows: 0, evicted: 0, add: () => undefined, end: () => undefined });
+      await reading.return({ flows: 0, evicted: 0, exports: 0, add: () => undefined, end: () => undefined });
       addAccount(counters);
     }
   }
@@ -139,6 +156,7 @@ export async function decodeCommand(
     streams.stderr.write(
       packetFlows === null ? summaryOf(totals, decoder) : summaryOfPackets(totals, packetFlows),
     );
+    for (const hint of hints) streams.stderr.write(`${printable(hint)}\n`);
   }
   refuseUnread(unreadOf(inputs));
 }

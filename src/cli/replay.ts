@@ -12,7 +12,7 @@ import { renderFor, requestOf } from '../publish/acl-request.ts';
 import { aclPath } from '../publish/list-files.ts';
 import { type ReplayOptions, type ReplayResult, type ReplaySinks, replayFiles } from '../replay/replay.ts';
 import { openReplayStore, type ReplayStore } from '../replay/replay-store.ts';
-import { refuseUnread } from '../replay/unread.ts';
+import { exportsHint, refuseUnread } from '../replay/unread.ts';
 import { describeAlert } from './reports.ts';
 import { printable } from './table.ts';
 
@@ -58,6 +58,10 @@ export async function replayCommand(
   for (const alert of result.alerts) streams.stdout.write(`${describeAlert(alert)}\n`);
   for (const log of result.summary.logs) {
     for (const text of rejectedLines(log)) streams.stderr.write(`${printable(text)}\n`);
+  }
+  for (const { file, exports, packets } of result.summary.packet_captures) {
+    const hint = exportsHint(file, exports, packets);
+    if (hint !== null) streams.stderr.write(`${printable(hint)}\n`);
   }
   streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
   refuseUnread(result.unread);

@@ -21,14 +21,21 @@ import { clearFlowBatch, createFlowBatch, type FlowBatch, readWide } from '../fl
 import type { Alert, Incident } from '../messages/alert.ts';
 import { type ByteWindow, openByteWindow } from './capture/byte-window.ts';
 import { type CaptureCounters, createCaptureCounters } from './capture/capture.ts';
-import type { PacketFlowLimits } from './capture/packet-flow-defaults.ts';
+import type { PacketFlowTimes } from './capture/packet-flow-defaults.ts';
 import { readPacketFlows } from './capture/packet-flows.ts';
 import { isCapture, readOpenCapture } from './capture/read-capture.ts';
 import type { LogOptions } from './flow-log/choose-format.ts';
 import { createFlowLogCounters, type FlowLogCounters } from './flow-log/flow-log.ts';
 import { readFlowLog } from './flow-log/read-flow-log.ts';
 import { createTimeOrder } from './flow-log/time-order.ts';
-import { type CaptureYield, inWords, type ReadInput, unreadCapture, unreadLog, unreadOf } from './unread.ts';
+import {
+  type CaptureYield,
+  type ReadInput,
+  unreadCapture,
+  unreadLog,
+  unreadOf,
+  unreadPackets,
+} from './unread.ts';
 
 export interface ReplayResult {
   readonly alerts: readonly Alert[];
@@ -43,7 +50,7 @@ export interface ReplayResult {
 
 export interface ReplayOptions {
   /** Captures are of traffic, and their packets are grouped into flows. */
-  readonly packets?: Omit<PacketFlowLimits, 'file'>;
+  readonly packets?: PacketFlowTimes;
   readonly log?: LogOptions;
 }
 
@@ -83,6 +90,8 @@ interface ReplaySummary {
     readonly flows: number;
     /** Flows that ended early because there were too many at once. */
     readonly evicted: number;
+    /** Packets that look like flow exports: the flows in them were not read. */
+    readonly exports: number;
   }[];
   /** Mail rows of flow logs that came too late for their place in time. */
   readonly late_rows: number;
@@ -210,15 +219,11 @@ export async function replayFiles(
     for (const [reason, n] of Object.entries(counters.skipped)) skipped[reason] = (skipped[reason] ?? 0) + n;
   }
 
-  async function replayPackets(
-    file: string,
-    window: ByteWindow,
-    limits: Omit<PacketFlowLimits, 'file'>,
-  ): Promise<void> {
+  async function replayPackets(file: string, window: ByteWindow, limits: PacketFlowTimes): Promise<void> {
     await settle(observe);
     order.end();
     const counters = createCaptureCounters();
-    const place = { ...limits, file: packetCaptures.length };
+    const place = { ...limits, tunnels: config.collector.tunnels, file: packetCaptures.length };
     const reading = readPacketFlows(file, window, sink, place, counters);
     let step = await reading.next();
     for (; !step.done; step = await reading.next()) {
@@ -227,11 +232,10 @@ export async function replayFiles(
       await settle(observe);
       sinks.onProgress?.(bytesRead);
     }
-    const { flows, evicted } = step.value;
+    const { flows, evicted, exports } = step.value;
     addPackets(counters);
-    packetCaptures.push({ file, packets: counters.datagrams, flows, evicted });
-    const reason = `none of its ${counters.packets} packets is an IP packet that can be read${inWords(counters.skipped)}`;
-    inputs.push({ file, flows, reason });
+    packetCaptures.push({ file, packets: counters.datagrams, flows, evicted, exports });
+    inputs.push({ file, flows, reason: unreadPackets(counters) });
   }
 
   /** Rows come in the order of lines: those on mail ports wait in `order`, all others are not looked at any more. */

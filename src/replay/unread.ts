@@ -49,6 +49,17 @@ export function unreadCapture(counters: CaptureCounters, { understood }: Capture
   return `none of its ${packets} packets can be read${inWords(skipped)}`;
 }
 
+/** What to say of a capture of traffic that gave no flow. */
+export function unreadPackets({ packets, skipped }: CaptureCounters): string {
+  return `none of its ${packets} packets is an IP packet that can be read${inWords(skipped)}`;
+}
+
+/** What to say of a capture that was read as traffic, when it seems to hold exports; null when it does not. */
+export function exportsHint(file: string, exports: number, packets: number): string | null {
+  if (exports === 0) return null;
+  return `${file}: ${exports} of ${packets} packets look like NetFlow, IPFIX or sFlow. Read it without --packets to see the flows that they report`;
+}
+
 /** What to say of a log that gave no flow, and whether that is right. */
 export function unreadLog(counters: FlowLogCounters): Pick<ReadInput, 'reason' | 'empty'> {
   const { skipped, rejected, lines, format } = counters;

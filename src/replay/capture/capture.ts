@@ -19,10 +19,13 @@ export interface CapturedDatagram {
 }
 
 /** Why a packet of a capture gave no datagram. */
-type SkipReason =
+export type SkipReason =
   /** Not IPv4 or IPv6 (ARP, LLDP, a deeper tag than we follow). */
   | 'not_ip'
   | 'not_udp'
+  /** A link, EtherType or payload that is not known; or encrypted below IP. */
+  | 'unknown_protocol'
+  | 'encrypted'
   /** Captured shorter than it was, so that part of the datagram is missing (snap length). */
   | 'truncated'
   /** Header fields that contradict each other. */
@@ -59,6 +62,8 @@ export function createCaptureCounters(): CaptureCounters {
     skipped: {
       not_ip: 0,
       not_udp: 0,
+      unknown_protocol: 0,
+      encrypted: 0,
       truncated: 0,
       bad_packet: 0,
       fragment_incomplete: 0,

@@ -4,16 +4,20 @@
  * A flow is one direction: addresses, protocol, ports. It ends by the active and the inactive timeout, by a FIN or RST
  * after a moment in which the last packets of the connection may come, or for want of room, all on the clock of the
  * capture. `received_at` of a row is when the flow was put out, so that rows come in the order of time. Bytes are those of
- * IP packets as their headers tell them, whatever was captured of them. The table is bounded in flows and fragments.
+ * IP packets as their headers tell them, whatever was captured of them. A packet in a tunnel is read as that of an sFlow
+ * sample is. The table is bounded in flows and fragments.
  */
 
-import { createIpPacket, type IpPacket, readIpPacket } from '../../decode/packet/ip-packet.ts';
+import { type IpPacket, PROTOCOL_UDP, u16 } from '../../decode/packet/ip-packet.ts';
+import { hasPorts } from '../../decode/packet/packet-row.ts';
+import { createWalk } from '../../decode/packet/walk.ts';
 import type { FlowSink } from '../../decode/types.ts';
 import { writeWide } from '../../flow/batch.ts';
 import { FLOW_VERSION, PRESENT } from '../../flow/columns.ts';
 import type { ByteWindow } from './byte-window.ts';
-import { type CaptureCounters, type Frame, LINK_IPFIX_MESSAGE } from './capture.ts';
-import { findIpPacket, NOT_IP, SHORT, UNKNOWN_LINK } from './link-layer.ts';
+import type { CaptureCounters, Frame, SkipReason } from './capture.ts';
+import { looksLikeExport } from './export-look.ts';
+import { readFrame } from './link-layer.ts';
 import type { PacketFlowLimits } from './packet-flow-defaults.ts';
 import { readFrames } from './read-capture.ts';
 
@@ -64,6 +68,8 @@ export interface PacketFlows {
   readonly flows: number;
   /** Flows put out because the table was full. */
   readonly evicted: number;
+  /** Packets that look like datagrams of flow exports: perhaps the capture is one of those. */
+  readonly exports: number;
 }
 
 export function createPacketFlows(
@@ -71,7 +77,7 @@ export function createPacketFlows(
   counters: CaptureCounters,
   sink: FlowSink,
 ): PacketFlows {
-  const packet = createIpPacket();
+  const walk = createWalk();
   const { skipped } = counters;
   /** In the order of their last packets. Flows that a FIN or RST closed are in `closing`. */
   const open = new Map<string, PacketFlow>();
@@ -81,6 +87,7 @@ export function createPacketFlows(
   let nowMs = 0;
   let flows = 0;
   let evicted = 0;
+  let exports = 0;
 
   function putOut(flow: PacketFlow, reason: number): void {
     open.delete(flow.key);
@@ -170,30 +177,34 @@ export function createPacketFlows(
     return undefined;
   }
 
-  function addPacket(bytes: Buffer, at: number, end: number): boolean {
-    const verdict = readIpPacket(bytes, at, end, packet);
-    if (verdict !== 'ok') {
-      skipped[verdict]++;
-      return false;
-    }
-    const length = ipLength(bytes, at, end);
-    const fragmentKey =
-      packet.fragmentOffset > 0 || packet.moreFragments
-        ? `${packet.fragmentId}/${packet.protocol}/${addressesOf(bytes, packet)}`
-        : null;
-    if (packet.fragmentOffset > 0) return addFragment(fragmentKey ?? '', length);
-    const { protocol, start } = packet;
-    const withPorts =
-      protocol === TCP || protocol === 17 || protocol === 33 || protocol === 132 || protocol === 136;
+  /** Adds the packets of a frame that `tunnels` asks for; the reason when it counts as skipped. */
+  function addFrame(frame: Frame): SkipReason | null {
+    const skip = readFrame(frame, walk);
+    if (skip !== null) return skip;
+    const { headers, count: depth, reason } = walk;
+    const { tunnels } = limits;
+    const inner = tunnels === 'outer' ? 0 : depth - 1;
+    const missed = addPacket(frame.bytes, headers[inner], frame.end);
+    if (tunnels === 'both' && depth > 1) addPacket(frame.bytes, headers[0], frame.end);
+    // The packet in the tunnel was not captured as far as its addresses.
+    if (missed === null && reason === 'cut' && tunnels !== 'outer') return 'truncated';
+    return missed;
+  }
+
+  function addPacket(bytes: Buffer, packet: IpPacket, frameEnd: number): SkipReason | null {
+    const { protocol, start, total, addresses } = packet;
+    if (protocol < 0) return packet.truncated ? 'truncated' : 'bad_packet';
+    const length = total || frameEnd - addresses + (packet.version === 4 ? 12 : 8);
+    if (packet.fragmentOffset > 0) return addFragment(fragmentKeyOf(bytes, packet), length);
+    const withPorts = hasPorts(protocol);
     const here = packet.end - start;
-    if (withPorts && here < 4) {
-      if (packet.truncated) skipped.truncated++;
-      else skipped.bad_packet++;
-      return false;
-    }
-    const sourcePort = withPorts ? bytes.readUInt16BE(start) : -1;
-    const destinationPort = withPorts ? bytes.readUInt16BE(start + 2) : -1;
+    if (withPorts && here < 4) return packet.truncated ? 'truncated' : 'bad_packet';
+    const sourcePort = withPorts ? u16(bytes, start) : -1;
+    const destinationPort = withPorts ? u16(bytes, start + 2) : -1;
     const flags = protocol !== TCP || here < 14 ? -1 : bytes[start + 13];
+    if (protocol === PROTOCOL_UDP && here >= 8) {
+      if (looksLikeExport(bytes, start + 8, packet.end, u16(bytes, start + 4) - 8)) exports++;
+    }
     const key = `${protocol}/${sourcePort}/${destinationPort}/${addressesOf(bytes, packet)}`;
     let flow = find(key, flags);
     if (flow === undefined) {
@@ -201,37 +212,36 @@ export function createPacketFlows(
       flow = createFlow(key, bytes, packet, sourcePort, destinationPort, nowMs);
     }
     count(flow, length, flags);
-    if (fragmentKey !== null) {
-      if (fragmented.size >= MAX_FRAGMENTED)
-        for (const [oldest] of fragmented) if (fragmented.delete(oldest)) break;
-      fragmented.set(fragmentKey, key);
+    // The fragmented packet may be the tunnel around this one.
+    for (let i = 0; i < walk.count; i++) {
+      if (walk.headers[i].moreFragments) rememberFragmented(fragmentKeyOf(bytes, walk.headers[i]), key);
     }
-    return true;
+    return null;
+  }
+
+  function rememberFragmented(fragmentKey: string, key: string): void {
+    if (fragmented.size >= MAX_FRAGMENTED)
+      for (const [oldest] of fragmented) if (fragmented.delete(oldest)) break;
+    fragmented.set(fragmentKey, key);
   }
 
   /** A later fragment has no ports: it belongs to the flow of the first one, if that came before. */
-  function addFragment(fragmentKey: string, length: number): boolean {
+  function addFragment(fragmentKey: string, length: number): SkipReason | null {
     const key = fragmented.get(fragmentKey);
     const flow = key === undefined ? undefined : (open.get(key) ?? closing.get(key));
-    if (flow === undefined) {
-      skipped.fragment_incomplete++;
-      return false;
-    }
+    if (flow === undefined) return 'fragment_incomplete';
     // One packet in several pieces: its bytes are all told, and it is one packet still.
     flow.bytes += length;
-    return true;
+    return null;
   }
 
   return {
     add(frame) {
-      const { bytes, start, end, linkType } = frame;
       nowMs = Math.max(nowMs, frame.timeMs);
       expire();
-      const at = linkType === LINK_IPFIX_MESSAGE ? UNKNOWN_LINK : findIpPacket(linkType, bytes, start, end);
-      if (at === UNKNOWN_LINK) skipped.link_type++;
-      else if (at === NOT_IP) skipped.not_ip++;
-      else if (at === SHORT) skipped.truncated++;
-      if (at >= 0 && addPacket(bytes, at, end)) counters.datagrams++;
+      const skip = addFrame(frame);
+      if (skip === null) counters.datagrams++;
+      else skipped[skip]++;
     },
     end() {
       for (const flow of [...closing.values(), ...open.values()].sort((a, b) => a.endMs - b.endMs)) {
@@ -245,14 +255,14 @@ export function createPacketFlows(
     get evicted() {
       return evicted;
     },
+    get exports() {
+      return exports;
+    },
   };
 }
 
-/** As the header tells it; 0 is a packet that segmentation offload made of many, or a jumbogram: all that is there. */
-function ipLength(bytes: Buffer, at: number, end: number): number {
-  if (bytes[at] >> 4 === 4) return bytes.readUInt16BE(at + 2) || end - at;
-  const payload = bytes.readUInt16BE(at + 4);
-  return payload === 0 ? end - at : 40 + payload;
+function fragmentKeyOf(bytes: Buffer, packet: IpPacket): string {
+  return `${packet.fragmentId}/${packet.protocol}/${addressesOf(bytes, packet)}`;
 }
 
 function addressesOf(bytes: Buffer, { version, addresses }: IpPacket): string {

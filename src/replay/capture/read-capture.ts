@@ -6,7 +6,8 @@
  * and offset, after everything before it was handed out; a packet that cannot be read is counted.
  */
 
-import { createIpPacket, PROTOCOL_UDP, readIpPacket } from '../../decode/packet/ip-packet.ts';
+import { type IpPacket, PROTOCOL_UDP } from '../../decode/packet/ip-packet.ts';
+import { createWalk } from '../../decode/packet/walk.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { AddressBytes } from '../../flow/address.ts';
 import { type ByteWindow, openByteWindow } from './byte-window.ts';
@@ -21,7 +22,7 @@ import {
   PASSED,
 } from './capture.ts';
 import { createIpfixReader, IPFIX_VERSION } from './ipfix-file.ts';
-import { findIpPacket, NOT_IP, SHORT, UNKNOWN_LINK } from './link-layer.ts';
+import { readFrame } from './link-layer.ts';
 import { createPcapReader, isPcapMagic } from './pcap-file.ts';
 import { createPcapngReader, PCAPNG_MAGIC } from './pcapng-file.ts';
 import { createReassembler } from './reassembly.ts';
@@ -131,7 +132,9 @@ interface FrameOpener {
 
 function createFrameOpener(counters: CaptureCounters): FrameOpener {
   const { skipped } = counters;
-  const packet = createIpPacket();
+  const walk = createWalk();
+  // What a tunnel carries is not for the one who listens at its end.
+  const packet: IpPacket = walk.headers[0];
   const reassembler = createReassembler((fragments) => {
     skipped.fragment_incomplete += fragments;
   });
@@ -197,14 +200,13 @@ function createFrameOpener(counters: CaptureCounters): FrameOpener {
         const payload = bytes.subarray(start, end);
         return { timeMs: frame.timeMs, source: unknownSource(), sourcePort: 0, destinationPort: 0, payload };
       }
-      const at = findIpPacket(frame.linkType, bytes, start, end);
-      if (at === UNKNOWN_LINK) skipped.link_type++;
-      else if (at === NOT_IP) skipped.not_ip++;
-      else if (at === SHORT) skipped.truncated++;
-      if (at < 0) return null;
-      const verdict = readIpPacket(bytes, at, end, packet);
-      if (verdict !== 'ok') {
-        skipped[verdict]++;
+      const skip = readFrame(frame, walk);
+      if (skip !== null) {
+        skipped[skip]++;
+        return null;
+      }
+      if (packet.protocol < 0) {
+        skipped[packet.truncated ? 'truncated' : 'bad_packet']++;
         return null;
       }
       if (packet.protocol !== PROTOCOL_UDP) {
