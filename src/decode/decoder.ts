@@ -11,6 +11,7 @@ import type { Domain } from './exporter-table.ts';
 import { type FixedVersion, V1, V5, V7 } from './fixed-versions.ts';
 import { noUnread } from './packet/walk.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
+import { NO_UPTIME } from './sequence.ts';
 import { type DatagramFacts, SetDecoder, viewOf } from './set-decoder.ts';
 import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
@@ -24,6 +25,10 @@ import type {
   FlowSink,
   SequenceMark,
 } from './types.ts';
+
+const { v9: V9_NUMBER, ipfix: IPFIX_NUMBER, sflow: SFLOW_NUMBER } = FLOW_VERSION;
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const V9_HEADER_BYTES = 20;
 const IPFIX_HEADER_BYTES = 16;
@@ -58,6 +63,10 @@ class DatagramDecoder implements Decoder {
     datagrams: 0,
   };
   readonly #sets: SetDecoder;
+  /** Those of the datagram under way; one object for all. */
+  #facts: Writable<DatagramFacts> | null = null;
+  /** Whether its number is the next of the process that sent the last one. */
+  #isNext = false;
   readonly #v1: RecordReader;
   readonly #v5: RecordReader;
   readonly #v7: RecordReader;
@@ -106,51 +115,95 @@ class DatagramDecoder implements Decoder {
 
   #domain(
     version: FlowVersionName,
+    versionNumber: number,
     domain: number,
     exporter: AddressBytes,
     port: number,
     receivedAtMs: number,
-    exportMs: number | null,
-    agent: AddressBytes | null = null,
+    exportMs: number,
+    agent: AddressBytes | null,
   ): Domain | null {
-    const known = this.#sets.table.domain(
-      exporter,
-      port,
-      version,
-      FLOW_VERSION[version],
-      domain,
-      receivedAtMs,
-      agent,
-    );
+    const { table } = this.#sets;
+    const known = table.domain(exporter, port, version, versionNumber, domain, receivedAtMs, agent);
     if (known === null) return null;
     known.datagrams++;
     known.lastSeenMs = receivedAtMs;
-    known.clockSkewMs = exportMs === null ? null : receivedAtMs - exportMs;
+    known.lastExportMs = exportMs;
     return known;
   }
 
   /** Finds out which exporting process sent the datagram, and makes its facts those of what is read next. */
-  #enter(facts: DatagramFacts, v5Sampling: number | null = null): void {
-    facts.process = facts.domain.processes.select(facts);
-    if (v5Sampling !== null) learnV5Sampling(facts, v5Sampling);
-    this.#sets.enter(facts, 0);
+  #enter(
+    domain: Domain,
+    exporterPort: number,
+    sequence: number,
+    receivedAtMs: number,
+    exportMs: number,
+    uptimeMs: number,
+  ): Writable<DatagramFacts> {
+    const { processes } = domain;
+    const process = processes.current;
+    let facts = this.#facts;
+    if (facts === null) {
+      facts = { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
+      this.#facts = facts;
+    } else {
+      facts.domain = domain;
+      facts.process = process;
+      facts.exporterPort = exporterPort;
+      facts.sequence = sequence;
+      facts.receivedAtMs = receivedAtMs;
+      facts.exportMs = exportMs;
+      facts.uptimeMs = uptimeMs;
+    }
+    this.#isNext = processes.isNext(facts);
+    if (!this.#isNext) facts.process = processes.select(facts);
+    return facts;
   }
 
   /** Behind the datagram: the account of its sequence, and data that waited for what is known by now. */
-  #leave(facts: DatagramFacts, known = true): void {
+  #leave(facts: DatagramFacts, known: boolean): void {
+    const { process } = facts;
+    const sets = this.#sets;
+    const flows = known && sets.recordsKnown ? sets.flowRecords : -1;
+    const isCounted =
+      this.#isNext &&
+      process.sequence !== null &&
+      process.sequence.goOn(
+        facts.sequence,
+        flows,
+        sets.otherRecords,
+        facts.exportMs,
+        facts.uptimeMs,
+        facts.receivedAtMs,
+      );
+    if (!isCounted) this.#account(facts, known);
+    else if (facts.domain.exporter.hasDomains) this.#accountOverall(facts, true, known);
+    if (!process.isTouched) this.#touch(facts);
+  }
+
+  #account(facts: DatagramFacts, known: boolean): void {
     const { domain, process, sequence, exportMs, uptimeMs, receivedAtMs } = facts;
-    const units = this.#sets.units(known);
     const { sequence: account } = process;
     if (account !== null) {
+      const units = this.#sets.units(known);
       const foretold = account.observe(sequence, units, exportMs, uptimeMs, receivedAtMs, process);
       domain.processes.sumInto(domain);
-      const overall = domain.overall();
-      overall?.observe(domain, foretold, sequence, units, exportMs, uptimeMs, receivedAtMs);
+      this.#accountOverall(facts, foretold, known);
     }
     this.#sets.readRejoined(facts);
+  }
+
+  #accountOverall(facts: DatagramFacts, foretold: boolean, known: boolean): void {
+    const { domain, sequence, exportMs, uptimeMs, receivedAtMs } = facts;
+    const overall = domain.overall();
+    if (overall === null) return;
+    const units = this.#sets.units(known);
+    overall.observe(domain, foretold, sequence, units, exportMs, uptimeMs, receivedAtMs);
+  }
+
+  #touch({ process, domain }: DatagramFacts): void {
     process.isTouched = true;
-    if (domain.isTouched) return;
-    domain.isTouched = true;
     this.#sets.table.touched.add(domain);
   }
 
@@ -174,11 +227,22 @@ class DatagramDecoder implements Decoder {
     const nanoseconds = view.getUint32(12);
     const exportMs = view.getUint32(8) * 1000 + (nanoseconds < 1e9 ? Math.floor(nanoseconds / 1e6) : 0);
     const engine = version === 'v5' ? view.getUint16(20) : 0;
-    const domain = this.#domain(version, engine, exporter, exporterPort, receivedAtMs, exportMs);
+    const number = FLOW_VERSION[version];
+    const domain = this.#domain(
+      version,
+      number,
+      engine,
+      exporter,
+      exporterPort,
+      receivedAtMs,
+      exportMs,
+      null,
+    );
     if (domain === null) return this.#refuse(version, 'exporter_limit');
     const sequence = version === 'v1' ? fingerprint(bytes, headerBytes + recordBytes) : view.getUint32(16);
-    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
-    this.#enter(facts, version === 'v5' ? view.getUint16(22) : null);
+    const facts = this.#enter(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
+    if (version === 'v5') learnV5Sampling(facts, view.getUint16(22));
+    this.#sets.enter(facts, 0);
     const records = Math.min(count, present);
     this.#sets.readRows(domain, reader, view, headerBytes, headerBytes + records * recordBytes);
     // A header that tells more, or less, than there is has been damaged, and with it perhaps the rest.
@@ -199,13 +263,23 @@ class DatagramDecoder implements Decoder {
     const uptimeMs = view.getUint32(4);
     const exportMs = view.getUint32(8) * 1000;
     const sequence = view.getUint32(12);
-    const domain = this.#domain('v9', view.getUint32(16), exporter, exporterPort, receivedAtMs, exportMs);
+    const source = view.getUint32(16);
+    const domain = this.#domain(
+      'v9',
+      V9_NUMBER,
+      source,
+      exporter,
+      exporterPort,
+      receivedAtMs,
+      exportMs,
+      null,
+    );
     if (domain === null) return this.#refuse('v9', 'exporter_limit');
     // The count of the header is wrong so often in the field that nothing is made of it.
-    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
-    this.#enter(facts);
+    const facts = this.#enter(domain, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs);
+    this.#sets.enter(facts, 0);
     this.#sets.readSets(facts, bytes, view, V9_HEADER_BYTES, bytes.length);
-    this.#leave(facts);
+    this.#leave(facts, true);
     return this.#outcome('v9');
   }
 
@@ -221,10 +295,20 @@ class DatagramDecoder implements Decoder {
     if (length < IPFIX_HEADER_BYTES) return this.#refuse('ipfix', 'bad_length');
     const exportMs = view.getUint32(4) * 1000;
     const sequence = view.getUint32(8);
-    const domain = this.#domain('ipfix', view.getUint32(12), exporter, exporterPort, receivedAtMs, exportMs);
+    const source = view.getUint32(12);
+    const domain = this.#domain(
+      'ipfix',
+      IPFIX_NUMBER,
+      source,
+      exporter,
+      exporterPort,
+      receivedAtMs,
+      exportMs,
+      null,
+    );
     if (domain === null) return this.#refuse('ipfix', 'exporter_limit');
-    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, exportMs, null);
-    this.#enter(facts);
+    const facts = this.#enter(domain, exporterPort, sequence, receivedAtMs, exportMs, NO_UPTIME);
+    this.#sets.enter(facts, 0);
     this.#sets.readSets(facts, bytes, view, IPFIX_HEADER_BYTES, Math.min(length, bytes.length));
     if (length > bytes.length) this.#sets.drop('truncated');
     // Up to three bytes behind the message are somebody's alignment.
@@ -245,10 +329,20 @@ class DatagramDecoder implements Decoder {
     const { sequence, uptimeMs } = header;
     // Behind a relay all agents have its address.
     const agent = isSameAddress(header.agent, exporter) ? null : header.agent;
-    const domain = this.#domain('sflow', header.subAgent, exporter, exporterPort, receivedAtMs, null, agent);
+    const { subAgent } = header;
+    const domain = this.#domain(
+      'sflow',
+      SFLOW_NUMBER,
+      subAgent,
+      exporter,
+      exporterPort,
+      receivedAtMs,
+      -1,
+      agent,
+    );
     if (domain === null) return this.#refuse('sflow', 'exporter_limit');
-    const facts = factsOf(domain, exporterPort, sequence, receivedAtMs, receivedAtMs, uptimeMs);
-    this.#enter(facts);
+    const facts = this.#enter(domain, exporterPort, sequence, receivedAtMs, receivedAtMs, uptimeMs);
+    this.#sets.enter(facts, 0);
     let at = header.begin;
     let left = header.samples;
     for (; left > 0 && at + 8 <= bytes.length; left--) {
@@ -263,7 +357,7 @@ class DatagramDecoder implements Decoder {
       at += 8 + padded(length);
     }
     if (left > 0) this.#sets.drop('truncated');
-    this.#leave(facts);
+    this.#leave(facts, true);
     return this.#outcome('sflow');
   }
 
@@ -279,8 +373,8 @@ class DatagramDecoder implements Decoder {
     const { touched, isCrowded } = this.#sets.table;
     const marks: SequenceMark[] = [];
     for (const domain of touched) {
-      domain.isTouched = false;
       if (!isCrowded || domain.exporter.proven) marks.push(...marksOf(domain));
+      for (const process of domain.processes.all) process.isTouched = false;
     }
     touched.clear();
     return marks;
@@ -305,7 +399,7 @@ class DatagramDecoder implements Decoder {
       process.lastSeenMs = Math.max(process.lastSeenMs, lastSeenMs);
       const [{ exportMs, uptimeMs }] = positions;
       process.lastExportMs = exportMs;
-      process.lastUptimeMs = uptimeMs ?? -1;
+      process.lastUptimeMs = uptimeMs ?? NO_UPTIME;
       process.sequence?.resume(positions, lastSeenMs);
     }
   }
@@ -325,28 +419,15 @@ function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
   return reader;
 }
 
-function factsOf(
-  domain: Domain,
-  exporterPort: number,
-  sequence: number,
-  receivedAtMs: number,
-  exportMs: number,
-  uptimeMs: number | null,
-): DatagramFacts {
-  const process = domain.processes.current;
-  return { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs };
-}
-
 /** Of each process that sent since; several of one domain are told apart by their ports. */
 function marksOf(domain: Domain): SequenceMark[] {
   const { all } = domain.processes;
   return all.flatMap((process) => {
     if (!process.isTouched || process.sequence === null) return [];
-    process.isTouched = false;
     return [
       {
         address: domain.address,
-        port: all.length === 1 ? domain.exporter.port : process.ports[0],
+        port: all.length === 1 ? domain.exporter.port : process.port,
         ...(domain.agent !== null && { agent: domain.agent }),
         version: domain.version,
         domain: domain.domain,

@@ -16,6 +16,7 @@ import {
   FIT,
   type Fit,
   hasRestarted,
+  NO_UPTIME,
   type SequenceCounts,
   type SequencedVersion,
 } from './sequence.ts';
@@ -34,12 +35,12 @@ const LENIENT_DATAGRAMS = 64;
 /** A number that began something and was not continued for so long was a stray. */
 const STRAY_MS = 60_000;
 
-/** The head of a datagram as far as it tells who sent it. Times in ms; `uptimeMs` is null where the version has none. */
+/** The head of a datagram as far as it tells who sent it. Times in ms; `uptimeMs` is NO_UPTIME where there is none. */
 export interface DatagramHead {
   readonly exporterPort: number;
   readonly sequence: number;
   readonly exportMs: number;
-  readonly uptimeMs: number | null;
+  readonly uptimeMs: number;
   readonly receivedAtMs: number;
 }
 
@@ -65,14 +66,16 @@ export class ExportProcess implements SequenceCounts {
   readonly sequence: ExporterSequence | null;
   /** When the exporter started (IE 160 in options data), 0 when it never told. IPFIX uptimes count from there. */
   initMs = 0;
-  /** Source ports, the newest first; a first port of 0 stands for whatever comes (a process of an earlier run). */
-  readonly ports: number[];
+  /** The source port of the newest datagram; 0 stands for whatever comes (a process of an earlier run). */
+  port: number;
+  /** Other ports that it sent from, the newest first. */
+  readonly #formerPorts: number[] = [];
   beginning: Beginning | null = null;
   datagrams = 0;
   lastSeenMs = 0;
-  /** Export time and uptime of the newest datagram; an uptime of -1 where it has none. No null, which costs memory. */
+  /** Export time and uptime of the newest datagram. */
   lastExportMs = 0;
-  lastUptimeMs = -1;
+  lastUptimeMs = NO_UPTIME;
   /** Numbers that would have continued another process exactly, and numbers that continued this one. */
   crossings = 0;
   continued = 0;
@@ -83,7 +86,7 @@ export class ExportProcess implements SequenceCounts {
 
   constructor(version: SequencedVersion | null, port: number) {
     this.sequence = version === null ? null : new ExporterSequence(version);
-    this.ports = [port];
+    this.port = port;
   }
 
   fit(head: DatagramHead): Fit {
@@ -103,25 +106,30 @@ export class ExportProcess implements SequenceCounts {
    */
   hasRestarted({ exportMs, uptimeMs, receivedAtMs }: DatagramHead): boolean {
     const { lastUptimeMs, lastExportMs } = this;
-    if (lastUptimeMs < 0 || uptimeMs === null) return false;
+    if (lastUptimeMs < 0 || uptimeMs < 0) return false;
     const awayMs = this.#isOfBefore ? Math.max(0, receivedAtMs - this.lastSeenMs) / 2 : 0;
     return hasRestarted(lastUptimeMs + awayMs, uptimeMs, lastExportMs - lastUptimeMs, exportMs - uptimeMs);
   }
 
   sendsFrom(port: number): boolean {
-    return this.ports[0] === 0 || this.ports.includes(port);
+    return this.port === 0 || this.port === port || this.#formerPorts.includes(port);
   }
 
-  note({ exporterPort, receivedAtMs, exportMs, uptimeMs }: DatagramHead): void {
+  note(head: DatagramHead): void {
     this.datagrams++;
-    this.lastSeenMs = receivedAtMs;
-    this.lastExportMs = exportMs;
-    this.lastUptimeMs = uptimeMs ?? -1;
-    if (this.ports[0] === exporterPort) return;
-    const at = this.ports[0] === 0 ? 0 : this.ports.indexOf(exporterPort);
-    if (at >= 0) this.ports.splice(at, 1);
-    this.ports.unshift(exporterPort);
-    if (this.ports.length > MAX_PORTS) this.ports.pop();
+    this.lastSeenMs = head.receivedAtMs;
+    this.lastExportMs = head.exportMs;
+    this.lastUptimeMs = head.uptimeMs;
+    if (this.port !== head.exporterPort) this.#changePort(head.exporterPort);
+  }
+
+  #changePort(port: number): void {
+    const former = this.#formerPorts;
+    const at = former.indexOf(port);
+    if (at >= 0) former.splice(at, 1);
+    if (this.port !== 0) former.unshift(this.port);
+    if (former.length >= MAX_PORTS) former.pop();
+    this.port = port;
   }
 
   /**
@@ -131,14 +139,14 @@ export class ExportProcess implements SequenceCounts {
    */
   isStillUp(head: DatagramHead, isRestart: boolean): boolean {
     if (isRestart) return false;
-    if (head.uptimeMs !== null) return this.bootedWith(head) && !this.hasRestarted(head);
+    if (head.uptimeMs >= 0) return this.bootedWith(head) && !this.hasRestarted(head);
     const ahead = this.sequence?.distance(head.sequence) ?? 0;
     return ahead > 0 && ahead <= MAX_GAP;
   }
 
   /** Whether the uptime in the head can be that of this process. */
   bootedWith({ exportMs, uptimeMs }: DatagramHead): boolean {
-    if (uptimeMs === null || this.lastUptimeMs < 0) return true;
+    if (uptimeMs < 0 || this.lastUptimeMs < 0) return true;
     return Math.abs(exportMs - uptimeMs - this.lastExportMs + this.lastUptimeMs) <= BOOT_TOLERANCE_MS;
   }
 }
@@ -182,11 +190,11 @@ export class ExportProcesses {
 
   /** The process of a port, for what an earlier run kept of it; port 0 is that of an exporter with one process only. */
   ofPort(port: number): ExportProcess {
-    const known = this.#all.find(({ ports }) => ports[0] === port);
+    const known = this.#all.find((process) => process.port === port);
     if (known !== undefined) return known;
     const [first] = this.#all;
-    if (first.datagrams > 0 || first.ports[0] !== 0) return this.#begin(port);
-    first.ports[0] = port;
+    if (first.datagrams > 0 || first.port !== 0) return this.#begin(port);
+    first.port = port;
     return first;
   }
 
@@ -199,10 +207,23 @@ export class ExportProcesses {
     for (let i = 0; i < this.#all.length; i++) addCounts(counts, this.#all[i]);
   }
 
+  /**
+   * Takes note of a datagram that is the next of the process which sent the last one, and returns true: the usual case, in
+   * a few comparisons. Else false, and `select` has to find out.
+   */
+  isNext(head: DatagramHead): boolean {
+    const { current } = this;
+    const { sequence } = current;
+    if (current.port !== head.exporterPort || sequence === null || current.beginning !== null) return false;
+    if (!sequence.isNext(head.sequence, head.exportMs, head.uptimeMs)) return false;
+    current.note(head);
+    return true;
+  }
+
   /** The process that sent the datagram; it is `current` then, and has taken note of the head. */
   select(head: DatagramHead): ExportProcess {
     const { current } = this;
-    const isNext = current.ports[0] === head.exporterPort && this.#goesOn(current, head);
+    const isNext = current.port === head.exporterPort && this.#goesOn(current, head);
     const selected = isNext ? current : this.#search(head);
     if (isNext && current.beginning !== null) this.#confirm(current);
     this.current = selected;
@@ -213,7 +234,7 @@ export class ExportProcesses {
   /** The number continues the process, and could not continue another one better. */
   #goesOn(process: ExportProcess, head: DatagramHead): boolean {
     const { sequence } = process;
-    if (sequence === null || sequence.isNext(head.sequence, head.exportMs, head.uptimeMs)) return true;
+    if (sequence === null) return true;
     const fit = process.fit(head);
     return fit === FIT.exact || (fit === FIT.near && this.#all.length === 1);
   }

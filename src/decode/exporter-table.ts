@@ -64,8 +64,10 @@ export interface Exporter {
   /** It was heard over more than a moment. */
   proven: boolean;
   pendingBytes: number;
-  /** By version, for exporters with several domains; null where each is known to count for itself. */
-  readonly overall: Map<FlowVersionName, OverallSequence | null>;
+  /** Whether it has more than one domain. */
+  hasDomains: boolean;
+  /** By the number of the version, for exporters with several domains; null where each is known to count for itself. */
+  readonly overall: (OverallSequence | null)[];
   readonly newTemplates: TokenBucket;
 }
 
@@ -75,6 +77,8 @@ export class Domain implements ExporterState {
   readonly address: AddressBytes;
   readonly domain: number;
   readonly version: FlowVersionName;
+  /** The same as in the column of that name. */
+  readonly versionNumber: number;
   /** The agent address of sFlow, where it is not that of the exporter; else null. */
   readonly agent: AddressBytes | null;
   readonly key: DomainKey;
@@ -86,9 +90,8 @@ export class Domain implements ExporterState {
   sequenceUnknown = 0;
   sequenceLostBefore = 0;
   lastSeenMs = 0;
-  /** Whether it is among `ExporterTable.touched`. */
-  isTouched = false;
-  clockSkewMs: number | null = null;
+  /** The exporter's own time in the newest datagram, -1 where the version has none. */
+  lastExportMs = -1;
   readonly samplingRates = new Set<number>();
   templates = 0;
   templatesRedefined = 0;
@@ -100,6 +103,7 @@ export class Domain implements ExporterState {
     exporter: Exporter,
     domain: number,
     version: FlowVersionName,
+    versionNumber: number,
     key: DomainKey,
     agent: AddressBytes | null,
     keeper: (domain: Domain) => ProcessKeeper,
@@ -108,9 +112,14 @@ export class Domain implements ExporterState {
     this.address = exporter.address;
     this.domain = domain;
     this.version = version;
+    this.versionNumber = versionNumber;
     this.key = key;
     this.agent = agent;
     this.processes = new ExportProcesses(isSequenced(version) ? version : null, keeper(this));
+  }
+
+  get clockSkewMs(): number | null {
+    return this.lastExportMs < 0 ? null : this.lastSeenMs - this.lastExportMs;
   }
 
   get exportProcesses(): number {
@@ -123,19 +132,28 @@ export class Domain implements ExporterState {
 
   /** The account over all domains of the exporter and version, while it may be theirs; null when there is none. */
   overall(): OverallSequence | null {
-    const { exporter, version } = this;
-    // Sub-agents of sFlow count for themselves, and behind a relay they are not even one device's.
-    if (exporter.domains.size < 2 || !isSequenced(version) || version === 'sflow') return null;
-    const known = exporter.overall.get(version);
+    const { exporter, versionNumber } = this;
+    if (!exporter.hasDomains) return null;
+    const known = exporter.overall[versionNumber];
     if (known !== undefined) {
       if (known?.isRefuted !== true) return known;
-      exporter.overall.set(version, null);
+      exporter.overall[versionNumber] = null;
+      return null;
+    }
+    return this.#beginOverall();
+  }
+
+  #beginOverall(): OverallSequence | null {
+    const { exporter, version, versionNumber } = this;
+    // Sub-agents of sFlow count for themselves, and behind a relay they are not even one device's.
+    if (!isSequenced(version) || version === 'sflow') {
+      exporter.overall[versionNumber] = null;
       return null;
     }
     const domains = [...exporter.domains.values()].filter((domain) => domain.version === version);
     if (domains.length < 2) return null;
     const overall = new OverallSequence(version, domains);
-    exporter.overall.set(version, overall);
+    exporter.overall[versionNumber] = overall;
     return overall;
   }
 
@@ -208,19 +226,26 @@ export class ExporterTable {
     if (exporter === null) return null;
     const newest = exporter.newest;
     if (agent === null) {
+      if (
+        newest !== null &&
+        newest.domain === domain &&
+        newest.versionNumber === versionNumber &&
+        newest.agent === null
+      )
+        return newest;
       const key = versionNumber * 4294967296 + domain;
-      if (newest !== null && newest.key === key) return newest;
-      return this.#enter(exporter, version, domain, key, null, nowMs);
+      return this.#enter(exporter, version, versionNumber, domain, key, null, nowMs);
     }
     if (newest?.agent != null && newest.domain === domain && isSameAddress(newest.agent, agent))
       return newest;
     const key = `${domain} ${Buffer.from(agent.buffer, agent.byteOffset, 16).toString('latin1')}`;
-    return this.#enter(exporter, version, domain, key, agent, nowMs);
+    return this.#enter(exporter, version, versionNumber, domain, key, agent, nowMs);
   }
 
   #enter(
     exporter: Exporter,
     version: FlowVersionName,
+    versionNumber: number,
     domain: number,
     key: DomainKey,
     agent: AddressBytes | null,
@@ -233,9 +258,12 @@ export class ExporterTable {
         this.#domains >= this.#limits.exporters * DOMAINS_PER_EXPORTER_MEAN;
       if (full) this.#forgetIdlestDomain(exporter);
       const copy = agent === null ? null : Uint8Array.from(agent);
-      found = new Domain(exporter, domain, version, key, copy, (owner) => this.#keeperOf(owner));
+      found = new Domain(exporter, domain, version, versionNumber, key, copy, (owner) =>
+        this.#keeperOf(owner),
+      );
       found.lastSeenMs = nowMs;
       exporter.domains.set(key, found);
+      exporter.hasDomains = exporter.domains.size > 1;
       this.#domains++;
     }
     exporter.newest = found;
@@ -271,7 +299,8 @@ export class ExporterTable {
       lastSeenMs: nowMs,
       proven: false,
       pendingBytes: 0,
-      overall: new Map(),
+      hasDomains: false,
+      overall: [],
       newTemplates: new TokenBucket(
         Math.max(NEW_TEMPLATES_AT_ONCE, this.#limits.templatesPerExporter),
         NEW_TEMPLATES_PER_SECOND,
@@ -342,8 +371,9 @@ export class ExporterTable {
     const { all } = domain.processes;
     for (const process of all) this.#forgetProcess(domain, process);
     this.#moreProcesses -= all.length - 1;
-    domain.exporter.overall.get(domain.version)?.forget(domain);
+    domain.exporter.overall[domain.versionNumber]?.forget(domain);
     domain.exporter.domains.delete(domain.key);
+    domain.exporter.hasDomains = domain.exporter.domains.size > 1;
     this.#domains--;
     if (domain.exporter.newest === domain) domain.exporter.newest = null;
   }

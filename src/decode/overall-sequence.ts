@@ -57,7 +57,7 @@ export class OverallSequence implements SequenceCounts {
     sequence: number,
     units: SequenceUnits,
     exportMs: number,
-    uptimeMs: number | null,
+    uptimeMs: number,
     nowMs: number,
   ): void {
     const isForetold = this.#sequence.observe(sequence, units, exportMs, uptimeMs, nowMs, this);

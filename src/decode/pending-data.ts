@@ -24,7 +24,7 @@ export interface PendingSet {
   readonly sequence: number;
   readonly receivedAtMs: number;
   readonly exportMs: number;
-  readonly uptimeMs: number | null;
+  readonly uptimeMs: number;
 }
 
 export class PendingData {

@@ -57,6 +57,9 @@ export function hasRestarted(
   );
 }
 
+/** The uptime of a datagram whose version has none. A number, so that the fields which hold it allocate nothing. */
+export const NO_UPTIME = -1;
+
 export interface SequenceCounts {
   sequenceLost: number;
   sequenceReordered: number;
@@ -91,10 +94,11 @@ export class SequenceAccount implements SequenceCounts {
   sequenceReordered = 0;
   sequenceResets = 0;
   sequenceUnknown = 0;
-  #next: number | null = null;
+  /** The number that is due; -1 when what the datagram before held is not known. */
+  #next = -1;
   #last = 0;
   #exportMs = 0;
-  #uptimeMs: number | null = null;
+  #uptimeMs = NO_UPTIME;
   #receivedMs = -1;
   #lateNext = 0;
   #lateRun = 0;
@@ -107,9 +111,9 @@ export class SequenceAccount implements SequenceCounts {
 
   get position(): SequencePosition {
     return {
-      next: this.#next,
+      next: this.#next < 0 ? null : this.#next,
       exportMs: this.#exportMs,
-      uptimeMs: this.#uptimeMs,
+      uptimeMs: this.#uptimeMs < 0 ? null : this.#uptimeMs,
       receivedMs: Math.max(0, this.#receivedMs),
       perSecond: Math.max(this.#perSecond, this.#secondUnits),
     };
@@ -117,27 +121,47 @@ export class SequenceAccount implements SequenceCounts {
 
   /** Goes on where an account of an earlier run stood: what came in between is then a gap like any other. */
   resume({ next, exportMs, uptimeMs, receivedMs, perSecond }: SequencePosition, lastSeenMs: number): void {
-    this.#next = next;
+    this.#next = next ?? -1;
     this.#last = next ?? 0;
     this.#exportMs = exportMs;
-    this.#uptimeMs = uptimeMs;
+    this.#uptimeMs = uptimeMs ?? NO_UPTIME;
     this.#receivedMs = receivedMs === undefined || receivedMs === 0 ? lastSeenMs : receivedMs;
     this.#perSecond = perSecond ?? UNKNOWN_RATE;
   }
 
   /** True for the number that is due, of an exporter that did not restart. The usual case, and the quickest answer. */
-  isNext(sequence: number, exportMs: number, uptimeMs: number | null): boolean {
+  isNext(sequence: number, exportMs: number, uptimeMs: number): boolean {
     if (sequence !== this.#next) return false;
-    const before = this.#uptimeMs;
-    return uptimeMs === null || before === null || uptimeMs >= before || !this.#wentBack(exportMs, uptimeMs);
+    return uptimeMs >= this.#uptimeMs || !this.#wentBack(exportMs, uptimeMs);
+  }
+
+  /** As `observe` of a datagram whose number is known to be the next. */
+  goOn(sequence: number, units: number, exportMs: number, uptimeMs: number, nowMs: number): void {
+    this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
+  }
+
+  /**
+   * Takes over where `lead` stands, which alone took account of the datagrams since both foretold the same one. `own` is
+   * what each of them held, if this account's numbers count a datagram's own units, else null.
+   */
+  follow(lead: SequenceAccount, own: number | null): void {
+    this.#next = own === null ? lead.#next : lead.#last;
+    this.#last = (lead.#last - (own ?? 0)) >>> 0;
+    this.#exportMs = lead.#exportMs;
+    this.#uptimeMs = lead.#uptimeMs;
+    this.#receivedMs = lead.#receivedMs;
+    this.#lateRun = 0;
+    this.#secondMs = lead.#secondMs;
+    this.#secondUnits = lead.#secondUnits;
+    this.#perSecond = Math.max(this.#perSecond, lead.#perSecond);
   }
 
   /** How a datagram with number `sequence` would fit, before it is known what it holds. */
-  fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
+  fit(sequence: number, exportMs: number, uptimeMs: number, nowMs: number): Fit {
     if (this.#receivedMs < 0) return FIT.near;
     if (this.#wentBack(exportMs, uptimeMs)) return FIT.none;
-    const gap = (sequence - (this.#next ?? this.#last)) | 0;
-    if (gap === 0 && this.#next !== null) return FIT.exact;
+    const gap = (sequence - this.#due) | 0;
+    if (gap === 0 && this.#next >= 0) return FIT.exact;
     // Where what the datagram before held is not known, its own number stands for it.
     if (gap >= 0) return gap <= this.#plausible(nowMs) ? FIT.near : FIT.none;
     if (!this.#isLate(gap, exportMs) || sequence === 0) return FIT.none;
@@ -147,19 +171,19 @@ export class SequenceAccount implements SequenceCounts {
 
   /** By how many units a number is ahead of what is due, or behind it when negative; 0 when that is not known. */
   distance(sequence: number): number {
-    return this.#receivedMs < 0 ? 0 : (sequence - (this.#next ?? this.#last)) | 0;
+    return this.#receivedMs < 0 ? 0 : (sequence - this.#due) | 0;
   }
 
   /**
    * Takes account of a datagram with number `sequence` that holds `units` units, or null when their number cannot be
-   * known (data whose template is missing): the next datagram is then believed as it comes. `uptimeMs` is null where
+   * known (data whose template is missing): the next datagram is then believed as it comes. `uptimeMs` is NO_UPTIME where
    * the version has none; `nowMs` is our own clock. Returns true when the number is the one that was expected.
    */
   observe(
     sequence: number,
     units: number | null,
     exportMs: number,
-    uptimeMs: number | null,
+    uptimeMs: number,
     nowMs: number,
   ): boolean {
     if (this.#receivedMs < 0) {
@@ -171,11 +195,11 @@ export class SequenceAccount implements SequenceCounts {
       return true;
     }
     const restarted = this.#wentBack(exportMs, uptimeMs);
-    const gap = (sequence - (this.#next ?? this.#last)) | 0;
+    const gap = (sequence - this.#due) | 0;
     if (restarted) this.#reset(sequence, units, exportMs, uptimeMs, nowMs);
     else if (gap >= 0 && gap <= this.#plausible(nowMs)) {
       // Where what the datagram before held is not known, nor is what is missing.
-      if (this.#next !== null) this.#lose(sequence - gap, gap, nowMs);
+      if (this.#next >= 0) this.#lose(sequence - gap, gap, nowMs);
       this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
     } else if (gap < 0 && -gap <= LATE_UNITS) this.#late(sequence, units, exportMs, uptimeMs, nowMs);
     else {
@@ -185,9 +209,14 @@ export class SequenceAccount implements SequenceCounts {
     return false;
   }
 
-  #wentBack(exportMs: number, uptimeMs: number | null): boolean {
+  /** The number that is due, or that of the datagram before where what it held is not known. */
+  get #due(): number {
+    return this.#next < 0 ? this.#last : this.#next;
+  }
+
+  #wentBack(exportMs: number, uptimeMs: number): boolean {
     const before = this.#uptimeMs;
-    if (uptimeMs === null || before === null) return false;
+    if (uptimeMs < 0 || before < 0) return false;
     return hasRestarted(before, uptimeMs, this.#exportMs - before, exportMs - uptimeMs);
   }
 
@@ -203,14 +232,8 @@ export class SequenceAccount implements SequenceCounts {
     return -gap <= LATE_UNITS && exportMs <= this.#exportMs + LATE_EXPORT_MS;
   }
 
-  #advance(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    nowMs: number,
-  ): void {
-    this.#next = units === null ? null : (sequence + units) >>> 0;
+  #advance(sequence: number, units: number | null, exportMs: number, uptimeMs: number, nowMs: number): void {
+    this.#next = units === null ? -1 : (sequence + units) >>> 0;
     this.#last = sequence;
     this.#exportMs = exportMs;
     this.#uptimeMs = uptimeMs;
@@ -231,25 +254,13 @@ export class SequenceAccount implements SequenceCounts {
     if (this.#holes.length > MAX_HOLES) this.#holes.shift();
   }
 
-  #reset(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    nowMs: number,
-  ): void {
+  #reset(sequence: number, units: number | null, exportMs: number, uptimeMs: number, nowMs: number): void {
     this.sequenceResets++;
     this.#holes = [];
     this.#advance(sequence, units, exportMs, uptimeMs, nowMs);
   }
 
-  #late(
-    sequence: number,
-    units: number | null,
-    exportMs: number,
-    uptimeMs: number | null,
-    nowMs: number,
-  ): void {
+  #late(sequence: number, units: number | null, exportMs: number, uptimeMs: number, nowMs: number): void {
     this.#lateRun = this.#lateRun > 0 && sequence === this.#lateNext ? this.#lateRun + 1 : 1;
     this.#lateNext = (sequence + (units ?? 0)) >>> 0;
     const moved = exportMs > this.#exportMs + LATE_EXPORT_MS;
@@ -306,19 +317,30 @@ export type CountingName = (typeof COUNTING_NAMES)[number];
 interface Counting {
   readonly name: CountingName;
   readonly withOwn: boolean;
+  /** What `unitsOf` makes of a datagram that holds flow records only: so many units for it, and for each record. */
+  readonly perDatagram: 0 | 1;
+  readonly perFlow: 0 | 1;
   /** By so many numbers foretold it must be more than ahead: rare ways need more than one number that fits by chance. */
   readonly lead: 0 | 1;
   unitsOf(units: SequenceUnits): number | null;
 }
 
 const flowsOf = ({ flows }: SequenceUnits) => flows;
-const datagrams: Counting = { name: 'datagrams', withOwn: false, lead: 0, unitsOf: () => 1 };
-const flowsBefore: Counting = { name: 'flows', withOwn: false, lead: 0, unitsOf: flowsOf };
-const flowsWithOwn: Counting = { name: 'flows_with_own', withOwn: true, lead: 0, unitsOf: flowsOf };
-const recordsBefore: Counting = { name: 'records', withOwn: false, lead: 0, unitsOf: recordsOf };
+const perDatagram = { withOwn: false, perDatagram: 1, perFlow: 0 } as const;
+const perFlow = { withOwn: false, perDatagram: 0, perFlow: 1 } as const;
+const datagrams: Counting = { name: 'datagrams', ...perDatagram, lead: 0, unitsOf: () => 1 };
+const flowsBefore: Counting = { name: 'flows', ...perFlow, lead: 0, unitsOf: flowsOf };
+const flowsWithOwn: Counting = {
+  name: 'flows_with_own',
+  ...perFlow,
+  withOwn: true,
+  lead: 0,
+  unitsOf: flowsOf,
+};
+const recordsBefore: Counting = { name: 'records', ...perFlow, lead: 0, unitsOf: recordsOf };
 const recordsAndTemplates: Counting = {
   name: 'records_and_templates',
-  withOwn: false,
+  ...perFlow,
   lead: 1,
   unitsOf: (units) => {
     const records = recordsOf(units);
@@ -326,7 +348,14 @@ const recordsAndTemplates: Counting = {
   },
 };
 /** The number is always the same: nothing can be known of losses. */
-const nothing: Counting = { name: 'nothing', withOwn: false, lead: 1, unitsOf: () => 0 };
+const nothing: Counting = {
+  name: 'nothing',
+  withOwn: false,
+  perDatagram: 0,
+  perFlow: 0,
+  lead: 1,
+  unitsOf: () => 0,
+};
 
 /**
  * Ways of counting by version, that of the specification first. The others are met in the field: softflowd numbers an
@@ -359,6 +388,10 @@ interface Way {
   foretold: number;
 }
 
+/** Any number of flow records, and whatever else; any number of flow records; else just so many. */
+const ANYTHING = -2;
+const ANY_FLOWS = -1;
+
 /**
  * The account of one exporter and domain. Every way of counting of the version is followed at first, and the counts are
  * those of the way that foretold most numbers so far, of equals the specification's; after a trial, those of the way that
@@ -374,6 +407,18 @@ export class ExporterSequence {
   #seen = 0;
   /** Whether most numbers of the trial before were foretold. */
   #sure = false;
+  /**
+   * While all ways foretell the numbers alike, only the account whose counts are told is kept: this one. The others are
+   * brought up to where it stands when a datagram comes that could tell them apart. Null at other times.
+   */
+  #lead: SequenceAccount | null = null;
+  /** What a datagram must hold that the ways agree about: one of the constants above, or a number of flow records. */
+  #alike = ANYTHING;
+  /** The units that the lead counts for a datagram, and for each of its flow records. */
+  #perDatagram = 0;
+  #perFlow = 0;
+  /** How many datagrams the other accounts are behind. */
+  #behind = 0;
 
   constructor(version: SequencedVersion) {
     this.#version = version;
@@ -387,19 +432,44 @@ export class ExporterSequence {
 
   /** True when its numbers can be foretold, so that one that does not fit says something. */
   get isProven(): boolean {
+    this.#settle();
     const { foretold } = this.#told();
     return this.#sure || (foretold >= PROVEN_DATAGRAMS && 2 * foretold >= this.#seen);
   }
 
-  /** As `SequenceAccount.isNext`, by the way of counting that is known; false while none is. */
-  isNext(sequence: number, exportMs: number, uptimeMs: number | null): boolean {
-    if (!this.#tried) return false;
-    const { counting, account } = this.#ways[0];
-    return !counting.withOwn && account.isNext(sequence, exportMs, uptimeMs);
+  /** As `SequenceAccount.isNext`, while all ways of counting that are followed agree; else false. The usual case. */
+  isNext(sequence: number, exportMs: number, uptimeMs: number): boolean {
+    const lead = this.#lead;
+    return lead?.isNext(sequence, exportMs, uptimeMs) === true;
+  }
+
+  /**
+   * Takes account of a datagram whose number `isNext`, if what it holds leaves the ways of counting alike, and returns
+   * true; no count changes then. Else false, and `observe` has to do it. `flows` is -1 where it is not known, `others` how
+   * many records of other kinds there are.
+   */
+  goOn(
+    sequence: number,
+    flows: number,
+    others: number,
+    exportMs: number,
+    uptimeMs: number,
+    nowMs: number,
+  ): boolean {
+    const lead = this.#lead;
+    if (lead === null || this.#seen + 1 >= TRIAL_DATAGRAMS) return false;
+    const alike = this.#alike;
+    if (alike !== ANYTHING && (others !== 0 || flows < 0 || (alike !== ANY_FLOWS && flows !== alike)))
+      return false;
+    this.#seen++;
+    this.#behind++;
+    lead.goOn(sequence, this.#perDatagram + this.#perFlow * flows, exportMs, uptimeMs, nowMs);
+    return true;
   }
 
   /** As `SequenceAccount.fit`, by the way of counting that is known, or by that which it fits best. */
-  fit(sequence: number, exportMs: number, uptimeMs: number | null, nowMs: number): Fit {
+  fit(sequence: number, exportMs: number, uptimeMs: number, nowMs: number): Fit {
+    this.#settle();
     if (this.isProven) return fitOf(this.#told(), sequence, exportMs, uptimeMs, nowMs);
     let best: Fit = FIT.none;
     for (const way of this.#ways) {
@@ -422,18 +492,21 @@ export class ExporterSequence {
     sequence: number,
     units: SequenceUnits,
     exportMs: number,
-    uptimeMs: number | null,
+    uptimeMs: number,
     nowMs: number,
     counts: SequenceCounts,
   ): boolean {
+    this.#settle();
     const told = this.#told();
     const foretoldBefore = told.foretold;
+    let isAlike = true;
     for (let i = 0; i < this.#ways.length; i++) {
       const way = this.#ways[i];
       const { counting, account } = way;
       const own = counting.unitsOf(units);
       const first = counting.withOwn && own !== null ? (sequence - own) >>> 0 : sequence;
       if (account.observe(first, own, exportMs, uptimeMs, nowMs)) way.foretold++;
+      else isAlike = false;
     }
     const { account, before } = this.#told();
     counts.sequenceLost = before.sequenceLost + account.sequenceLost;
@@ -441,11 +514,45 @@ export class ExporterSequence {
     counts.sequenceResets = before.sequenceResets + account.sequenceResets;
     counts.sequenceUnknown = before.sequenceUnknown + account.sequenceUnknown;
     const isForetold = told.foretold > foretoldBefore;
-    if (++this.#seen === TRIAL_DATAGRAMS) this.#judge(counts);
+    if (++this.#seen >= TRIAL_DATAGRAMS) this.#judge(counts);
+    else if (isAlike && this.#tried) this.#beginLead(units);
     return isForetold;
   }
 
+  /** All ways that are followed foretold a datagram with these units. */
+  #beginLead(units: SequenceUnits): void {
+    const [{ counting, account }, ...others] = this.#ways;
+    if (counting.withOwn) return;
+    const { perDatagram, perFlow } = counting;
+    const isAlone = others.length === 0;
+    if (isAlone && perFlow === 0) this.#alike = ANYTHING;
+    else if (units.flows === null || units.options + units.templates > 0) return;
+    // Other kinds of units are as many as these only in a datagram of one record.
+    else if (others.some((way) => way.counting.perFlow !== perFlow)) {
+      if (units.flows !== 1) return;
+      this.#alike = 1;
+    } else if (others.some((way) => way.counting.withOwn)) this.#alike = units.flows;
+    else this.#alike = ANY_FLOWS;
+    this.#lead = account;
+    this.#perDatagram = perDatagram;
+    this.#perFlow = perFlow;
+  }
+
+  /** Ends the time of the lead: all accounts stand where it does. */
+  #settle(): void {
+    const lead = this.#lead;
+    if (lead === null) return;
+    this.#lead = null;
+    if (this.#behind === 0) return;
+    for (const way of this.#ways) {
+      way.foretold += this.#behind;
+      if (way.account !== lead) way.account.follow(lead, way.counting.withOwn ? this.#alike : null);
+    }
+    this.#behind = 0;
+  }
+
   marks(): SequenceMarks {
+    this.#settle();
     const told = this.#told();
     const ways = [told, ...this.#ways.filter((way) => way !== told)];
     return ways.map(({ counting, account }) => ({ counting: counting.name, ...account.position }));
@@ -459,6 +566,8 @@ export class ExporterSequence {
       return way ?? [];
     });
     if (ways.length === 0) return;
+    this.#lead = null;
+    this.#behind = 0;
     ways[0].foretold = 1;
     this.#ways = ways;
     this.#sure = true;
@@ -497,7 +606,7 @@ function fitOf(
   { counting, account }: Way,
   sequence: number,
   exportMs: number,
-  uptimeMs: number | null,
+  uptimeMs: number,
   nowMs: number,
 ): Fit {
   const fit = account.fit(sequence, exportMs, uptimeMs, nowMs);

@@ -7,7 +7,7 @@
  */
 
 import type { FlowBatch } from '../flow/batch.ts';
-import { FLOW_VERSION } from '../flow/columns.ts';
+import type { FlowVersionName } from '../flow/columns.ts';
 import type { ExportProcess } from './export-process.ts';
 import { type Domain, ExporterTable, type TemplateOwner } from './exporter-table.ts';
 import { elementName, type OptionsFields, readIpfixOptions } from './options-data.ts';
@@ -26,15 +26,15 @@ import { type WritableColumns, writableColumns } from './writable-columns.ts';
 
 const MAX_READERS = 1024;
 
-/** The facts of a datagram that its records need. Times in ms; `uptimeMs` is null where the header has none. */
+/** The facts of a datagram that its records need. Times in ms; `uptimeMs` is NO_UPTIME where the header has none. */
 export interface DatagramFacts {
   readonly domain: Domain;
-  process: ExportProcess;
+  readonly process: ExportProcess;
   readonly exporterPort: number;
   readonly sequence: number;
   readonly receivedAtMs: number;
   readonly exportMs: number;
-  readonly uptimeMs: number | null;
+  readonly uptimeMs: number;
 }
 
 export class SetDecoder {
@@ -45,11 +45,11 @@ export class SetDecoder {
   options = 0;
   templates = 0;
   dropped = 0;
-  /** Flow and options records in the datagram under way itself, and whether that is all of them. */
-  #flowRecords = 0;
+  /** Flow records in the datagram under way itself, all other records in it, and whether that is all of them. */
+  flowRecords = 0;
   #optionsRecords = 0;
   #templateRecords = 0;
-  #recordsKnown = true;
+  recordsKnown = true;
 
   readonly #options: DecoderOptions;
   readonly #sink: FlowSink;
@@ -93,15 +93,20 @@ export class SetDecoder {
     this.options = 0;
     this.templates = 0;
     this.dropped = 0;
-    this.#flowRecords = 0;
+    this.flowRecords = 0;
     this.#optionsRecords = 0;
     this.#templateRecords = 0;
-    this.#recordsKnown = true;
+    this.recordsKnown = true;
+  }
+
+  /** Options records and templates in the datagram under way itself. */
+  get otherRecords(): number {
+    return this.#optionsRecords + this.#templateRecords;
   }
 
   /** What the datagram under way holds, for the account of its sequence; `known` is what its header says of it. */
   units(known = true): SequenceUnits {
-    const flows = known && this.#recordsKnown ? this.#flowRecords : null;
+    const flows = known && this.recordsKnown ? this.flowRecords : null;
     return { flows, options: this.#optionsRecords, templates: this.#templateRecords };
   }
 
@@ -127,7 +132,7 @@ export class SetDecoder {
     context.exporter3 = words[3];
     context.exporterPort = facts.exporterPort;
     context.domain = domain.domain;
-    context.version = FLOW_VERSION[domain.version];
+    context.version = domain.versionNumber;
     context.sequence = facts.sequence;
     context.origin = origin;
     context.bytes = this.#bytes;
@@ -142,16 +147,15 @@ export class SetDecoder {
 
   #setUptime({ process, exportMs, uptimeMs }: DatagramFacts): void {
     const context = this.#context;
-    context.uptimeKnown = uptimeMs !== null || process.initMs > 0;
-    context.uptimeMs = uptimeMs ?? (exportMs - process.initMs) >>> 0;
+    context.uptimeKnown = uptimeMs >= 0 || process.initMs > 0;
+    context.uptimeMs = uptimeMs >= 0 ? uptimeMs : (exportMs - process.initMs) >>> 0;
   }
 
-  /** Reads the sets from `at` to `end` of a datagram of v9 or IPFIX. */
+  /** Reads the sets from `at` to `end` of the datagram of v9 or IPFIX whose facts were entered. */
   readSets(facts: DatagramFacts, bytes: Buffer, view: DataView, begin: number, end: number): void {
     const v9 = facts.domain.version === 'v9';
     const templateSet = v9 ? 0 : 2;
     let at = begin;
-    this.enter(facts, 0);
     while (at + 4 <= end) {
       const id = view.getUint16(at);
       const length = view.getUint16(at + 2);
@@ -174,7 +178,7 @@ export class SetDecoder {
 
   #cut(reason: DropReason): void {
     this.drop(reason);
-    this.#recordsKnown = false;
+    this.recordsKnown = false;
   }
 
   #readTemplates(facts: DatagramFacts, bytes: Buffer, begin: number, end: number, form: TemplateForm): void {
@@ -250,14 +254,14 @@ export class SetDecoder {
 
   #readWaiting(facts: DatagramFacts, sets: readonly PendingSet[]): void {
     if (sets.length === 0) return;
-    const before = [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] as const;
+    const before = [this.flowRecords, this.#optionsRecords, this.recordsKnown] as const;
     for (const set of sets) {
       this.enter(set, -set.offset);
       this.#context.bytes = set.body;
       this.#readData(set, set.body, viewOf(set.body), set.templateId, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
-    [this.#flowRecords, this.#optionsRecords, this.#recordsKnown] = before;
+    [this.flowRecords, this.#optionsRecords, this.recordsKnown] = before;
     this.enter(facts, 0);
   }
 
@@ -273,7 +277,7 @@ export class SetDecoder {
   }
 
   #wait(facts: DatagramFacts, templateId: number, bytes: Buffer, at: number, end: number): void {
-    this.#recordsKnown = false;
+    this.recordsKnown = false;
     const { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
     const set: PendingSet = {
       domain,
@@ -296,7 +300,7 @@ export class SetDecoder {
     const flows = this.#readRecords(reader, view, at, end);
     this.flows += flows;
     domain.flows += flows;
-    this.counters.flows[domain.version] += flows;
+    countFlows(this.counters, domain.version, flows);
     if (reader.unread !== null && flows > 0) this.#countUnread(domain, reader.unread, flows);
     if (context.hasUnread) this.#takeUnread(domain);
     if (context.seenRate !== 0) domain.sawRate(context.seenRate);
@@ -342,7 +346,7 @@ export class SetDecoder {
       } else if (read < room || read === 0) break;
     }
     context.overrun = overrun;
-    this.#flowRecords += records;
+    this.flowRecords += records;
     return rows;
   }
 
@@ -428,6 +432,26 @@ export class SetDecoder {
     for (const template of [...process.byId.values()])
       if (template.seenMs < startedMs) this.table.remove(facts, template);
     process.sampling.clear();
+  }
+}
+
+/** By names that stand here: a look-up by the version would cost a tenth of what decoding a sample does. */
+function countFlows({ flows }: DecoderCounters, version: FlowVersionName, count: number): void {
+  switch (version) {
+    case 'v5':
+      flows.v5 += count;
+      return;
+    case 'v9':
+      flows.v9 += count;
+      return;
+    case 'ipfix':
+      flows.ipfix += count;
+      return;
+    case 'sflow':
+      flows.sflow += count;
+      return;
+    default:
+      flows[version] += count;
   }
 }
 

@@ -12,6 +12,7 @@ import { FLOW_VERSION } from '../flow/columns.ts';
 import type { ExportProcess } from './export-process.ts';
 import type { Domain, ExporterTable } from './exporter-table.ts';
 import { remember, type SamplingTable } from './sampling.ts';
+import { NO_UPTIME } from './sequence.ts';
 import type { SetDecoder } from './set-decoder.ts';
 import { createTemplate } from './template.ts';
 import { readTemplateRecord, TEMPLATE_FORMS } from './template-wire.ts';
@@ -72,7 +73,7 @@ function processesOf(domain: Domain) {
   const single = processes.all.length === 1;
   const byPort = new Map<number, ExportProcess>();
   for (const process of [...processes.all].sort((a, b) => a.lastSeenMs - b.lastSeenMs))
-    byPort.set(single ? exporter.port : process.ports[0], process);
+    byPort.set(single ? exporter.port : process.port, process);
   return [...byPort]
     .filter(([, { byId }]) => byId.size > 0)
     .map(([port, { byId, sampling, initMs, lastSeenMs, lastUptimeMs, lastExportMs }]) => ({
@@ -130,7 +131,7 @@ function restoreDomain(sets: SetDecoder, saved: z.infer<typeof domainSchema>, no
   domain.lastSeenMs = Math.max(domain.lastSeenMs, lastSeenMs);
   const process = domain.processes.ofPort(saved.port);
   process.lastSeenMs = lastSeenMs;
-  process.lastUptimeMs = saved.export_ms === undefined ? -1 : (saved.uptime_ms ?? -1);
+  process.lastUptimeMs = saved.export_ms === undefined ? NO_UPTIME : (saved.uptime_ms ?? NO_UPTIME);
   process.lastExportMs = saved.export_ms ?? 0;
   process.initMs = saved.init_ms;
   restoreSampling(domain, process.sampling, saved);

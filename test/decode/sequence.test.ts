@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ExporterSequence, SequenceAccount, type SequencedVersion } from '../../src/decode/sequence.ts';
+import {
+  ExporterSequence,
+  NO_UPTIME,
+  SequenceAccount,
+  type SequencedVersion,
+} from '../../src/decode/sequence.ts';
 
 /** Feeds [sequence, units, exportMs, uptimeMs] and gives the counts. */
 function account(
@@ -8,7 +13,7 @@ function account(
 ) {
   const sequence = new SequenceAccount();
   for (const [number, units, exportMs = 0, uptimeMs] of datagrams) {
-    sequence.observe(number, units, exportMs, uptimeMs ?? null, 0);
+    sequence.observe(number, units, exportMs, uptimeMs ?? NO_UPTIME, 0);
   }
   return [sequence.sequenceLost, sequence.sequenceReordered, sequence.sequenceResets];
 }
@@ -16,7 +21,8 @@ function account(
 /** The same, each a second behind the last, with the unknown. */
 function timed(datagrams: readonly [sequence: number, units: number][]) {
   const sequence = new SequenceAccount();
-  for (const [i, [number, units]] of datagrams.entries()) sequence.observe(number, units, 0, null, 1000 * i);
+  for (const [i, [number, units]] of datagrams.entries())
+    sequence.observe(number, units, 0, NO_UPTIME, 1000 * i);
   return [
     sequence.sequenceLost,
     sequence.sequenceReordered,
@@ -146,7 +152,7 @@ describe('ways of counting', () => {
     const sequence = new ExporterSequence(version);
     const out = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0, sequenceUnknown: 0 };
     for (const [number, flows, options = 0] of datagrams) {
-      sequence.observe(number, { flows, options, templates: 0 }, 0, null, 0, out);
+      sequence.observe(number, { flows, options, templates: 0 }, 0, NO_UPTIME, 0, out);
     }
     return [out.sequenceLost, out.sequenceReordered, out.sequenceResets];
   }
