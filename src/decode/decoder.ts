@@ -73,7 +73,7 @@ class DatagramDecoder implements Decoder {
 
   constructor(options: DecoderOptions, sink: FlowSink) {
     this.#sets = new SetDecoder(options, sink, this.counters);
-    const portsOnly = options.portsOnly !== undefined;
+    const { portsOnly } = options;
     this.#v1 = fixedReader(V1, portsOnly);
     this.#v5 = fixedReader(V5, portsOnly);
     this.#v7 = fixedReader(V7, portsOnly);
@@ -413,7 +413,7 @@ class DatagramDecoder implements Decoder {
   }
 }
 
-function fixedReader(version: FixedVersion, portsOnly: boolean): RecordReader {
+function fixedReader(version: FixedVersion, portsOnly: readonly number[] | undefined): RecordReader {
   const reader = compileReader(version.fields, { portsOnly });
   if (reader === null || reader.minLength !== version.recordBytes) throw new TypeError('wrong record layout');
   return reader;

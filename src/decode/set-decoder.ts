@@ -67,7 +67,7 @@ export class SetDecoder {
     this.#sink = sink;
     this.counters = counters;
     const tunnels = options.tunnels ?? 'inner';
-    this.#readers = new ReaderCache(MAX_READERS, { portsOnly: options.portsOnly !== undefined, tunnels });
+    this.#readers = new ReaderCache(MAX_READERS, { portsOnly: options.portsOnly, tunnels });
     this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []), tunnels);
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
     this.table = new ExporterTable(options, {
