@@ -457,11 +457,10 @@ export class ExporterSequence {
     nowMs: number,
   ): boolean {
     const lead = this.#lead;
-    if (lead === null || this.#seen + 1 >= TRIAL_DATAGRAMS) return false;
+    if (lead === null) return false;
     const alike = this.#alike;
     if (alike !== ANYTHING && (others !== 0 || flows < 0 || (alike !== ANY_FLOWS && flows !== alike)))
       return false;
-    this.#seen++;
     this.#behind++;
     lead.goOn(sequence, this.#perDatagram + this.#perFlow * flows, exportMs, uptimeMs, nowMs);
     return true;
@@ -544,6 +543,7 @@ export class ExporterSequence {
     if (lead === null) return;
     this.#lead = null;
     if (this.#behind === 0) return;
+    this.#seen += this.#behind;
     for (const way of this.#ways) {
       way.foretold += this.#behind;
       if (way.account !== lead) way.account.follow(lead, way.counting.withOwn ? this.#alike : null);
