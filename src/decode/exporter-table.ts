@@ -93,6 +93,7 @@ export class Domain implements ExporterState {
   /** The exporter's own time in the newest datagram, -1 where the version has none. */
   lastExportMs = -1;
   readonly samplingRates = new Set<number>();
+  #lastRate = 0;
   templates = 0;
   templatesRedefined = 0;
   readonly unread = noUnread();
@@ -166,6 +167,9 @@ export class Domain implements ExporterState {
   }
 
   sawRate(rate: number): void {
+    // The same in almost every record; adding it again would take longer than reading a sample's header.
+    if (rate === this.#lastRate) return;
+    this.#lastRate = rate;
     if (rate > 0 && this.samplingRates.size < MAX_RATES_SHOWN) this.samplingRates.add(rate);
   }
 }

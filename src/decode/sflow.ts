@@ -9,6 +9,7 @@
 import type { AddressBytes } from '../flow/address.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { lacksPorts, writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
+import { writePlainTcp } from './packet/plain-tcp.ts';
 import { readPacket } from './packet/read-packet.ts';
 import { LAYER, type Layer } from './packet/walk.ts';
 import type { ReaderContext } from './reader-context.ts';
@@ -17,40 +18,45 @@ import { believedDrop } from './sflow-discards.ts';
 import type { WritableColumns } from './writable-columns.ts';
 
 export interface SflowHeader {
-  /** 16 bytes, IPv4 mapped. It holds until the next header is read. */
+  /** 16 bytes, IPv4 mapped. */
   readonly agent: AddressBytes;
-  readonly subAgent: number;
-  readonly sequence: number;
-  readonly uptimeMs: number;
-  readonly samples: number;
+  subAgent: number;
+  sequence: number;
+  uptimeMs: number;
+  samples: number;
   /** Offset of the first sample. */
-  readonly begin: number;
+  begin: number;
 }
 
-/** The datagram's header; null when it is cut or has no known kind of agent address. */
+/** One for all datagrams: an object of its own for each would cost a tenth of what decoding it does. */
+const HEADER: SflowHeader = {
+  agent: new Uint8Array(16),
+  subAgent: 0,
+  sequence: 0,
+  uptimeMs: 0,
+  samples: 0,
+  begin: 0,
+};
+const AGENT_WORDS = new Uint32Array(HEADER.agent.buffer);
+
+/** The datagram's header, which holds until the next is read; null when it is cut or has no known kind of agent address. */
 export function readSflowHeader(view: DataView): SflowHeader | null {
   if (view.byteLength < 8) return null;
   const kind = view.getUint32(4);
   const addressBytes = kind === 1 ? 4 : kind === 2 ? 16 : 0;
   const at = 8 + addressBytes;
   if (addressBytes === 0 || view.byteLength < at + 16) return null;
-  return {
-    agent: agentAddress(view, addressBytes),
-    subAgent: view.getUint32(at),
-    sequence: view.getUint32(at + 4),
-    uptimeMs: view.getUint32(at + 8),
-    samples: view.getUint32(at + 12),
-    begin: at + 16,
-  };
-}
-
-/** One for all datagrams: an array of its own for each would cost a tenth of what decoding it does. */
-const AGENT = new Uint8Array(16);
-
-function agentAddress(view: DataView, bytes: number): AddressBytes {
-  for (let i = 0; i < 12; i++) AGENT[i] = bytes === 16 ? view.getUint8(8 + i) : i < 10 ? 0 : 0xff;
-  for (let i = 12; i < 16; i++) AGENT[i] = view.getUint8(8 + i - (16 - bytes));
-  return AGENT;
+  for (let word = 0; word < 4; word++) {
+    const isThere = addressBytes === 16 || word === 3;
+    const filler = word === 2 ? 0xffff0000 : 0;
+    AGENT_WORDS[word] = isThere ? view.getUint32(at - 16 + 4 * word, true) : filler;
+  }
+  HEADER.subAgent = view.getUint32(at);
+  HEADER.sequence = view.getUint32(at + 4);
+  HEADER.uptimeMs = view.getUint32(at + 8);
+  HEADER.samples = view.getUint32(at + 12);
+  HEADER.begin = at + 16;
+  return HEADER;
 }
 
 export type SampleKind = 'flow' | 'expanded-flow' | 'counters' | 'other';
@@ -72,7 +78,7 @@ export function sampleKind(type: number): SampleKind {
 
 /** Bytes that an opaque part of `length` takes with its padding. */
 export function padded(length: number): number {
-  return Math.ceil(length / 4) * 4;
+  return length + (-length & 3);
 }
 
 /** Read one flow sample, `at` to `end` being its body. A sample without a packet gives no row. */
@@ -249,6 +255,14 @@ function readRawHeader(
   const header = at + 16;
   const headerEnd = Math.min(end, header + view.getUint32(at + 12));
   const layer = HEADER_LAYERS[view.getUint32(at)] ?? LAYER.STOP;
+  if (layer === LAYER.ETHERNET) {
+    const present = writePlainTcp(view, header, headerEnd, columns, row);
+    if (present !== 0) {
+      walk.count = 1;
+      walk.reason = null;
+      return present;
+    }
+  }
   readPacket(bytes, layer, header, headerEnd, header + view.getUint32(at + 4), walk);
   if (walk.count === 0) return 0;
   const chosen = outer || context.tunnels === 'outer' ? 0 : walk.count - 1;
