@@ -54,12 +54,16 @@ interface Upstream {
   stop(): Promise<void>;
 }
 
-export async function startClickHouse(): Promise<ClickHouseServer> {
+/** `place`: a directory and a port that outlive this process, so that another can go on there. */
+export async function startClickHouse(place?: {
+  readonly directory: string;
+  readonly port: number;
+}): Promise<ClickHouseServer> {
   const given = process.env.CLICKHOUSE_URL;
-  const upstream = given === undefined ? await startEmbedded() : theirs(given);
+  const upstream = given === undefined ? await startEmbedded(place?.directory) : theirs(given);
   const state: Pick<ClickHouseServer, 'mishap' | 'seen'> = { mishap: () => null, seen: [] };
   const proxy = createServer((request, response) => void forward(request, response, upstream.url, state));
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => proxy.listen(place?.port ?? 0, '127.0.0.1', resolve));
   const address = proxy.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   return Object.assign(state, {
@@ -94,8 +98,8 @@ function theirs(url: string): Upstream {
   };
 }
 
-async function startEmbedded(): Promise<Upstream> {
-  const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-clickhouse-'));
+async function startEmbedded(kept?: string): Promise<Upstream> {
+  const directory = kept ?? mkdtempSync(join(tmpdir(), 'rogue-smtp-clickhouse-'));
   const database = 'served';
   const password = 'correct horse';
   const engine = createEmbeddedEngine({ directory, database, log: silentLog });
@@ -121,7 +125,7 @@ async function startEmbedded(): Promise<Upstream> {
     async stop() {
       await listener.stop();
       await engine.stop();
-      rmSync(directory, { recursive: true, force: true });
+      if (kept === undefined) rmSync(directory, { recursive: true, force: true });
     },
   };
 }
