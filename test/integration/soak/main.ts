@@ -24,7 +24,7 @@ import { type ChaosClickHouse, startChaosClickHouse } from '../chaos/clickhouse.
 import { type Cluster, cannotHaveKafka, startCluster } from '../kafka/broker.ts';
 import { grows, growthOf, MEASURES, type Sample } from './growth.ts';
 import { startLoad } from './load.ts';
-import { childrenOf, takeSample } from './sample.ts';
+import { childrenOf, listenerKinds, takeSample } from './sample.ts';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
 /** How long a broker or a server stays away. */
@@ -177,6 +177,8 @@ for (let round = 0; passedMs() + calmMs < totalMs; round++) {
   await sleep(calmMs);
   await measureUntil(endMs);
 }
+const kinds = [...listenerKinds()].sort(([, a], [, b]) => b - a).slice(0, 12);
+note(`most listeners: ${kinds.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
 await load.stop();
 await service.stop();
 await clickHouse?.stop();

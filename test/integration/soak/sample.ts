@@ -21,14 +21,19 @@ for (const name of ['on', 'addListener'] as const)
     return realOn.apply(this, args);
   } as typeof realOn;
 
-function listeners(): number {
-  let sum = 0;
+/** By class of the emitter and name of the event. */
+export function listenerKinds(): ReadonlyMap<string, number> {
+  const kinds = new Map<string, number>();
   for (const ref of emitters) {
     const emitter = ref.deref();
     if (emitter === undefined) emitters.delete(ref);
-    else for (const name of emitter.eventNames()) sum += emitter.listenerCount(name);
+    else
+      for (const event of emitter.eventNames()) {
+        const kind = `${emitter.constructor.name} ${String(event)}`;
+        kinds.set(kind, (kinds.get(kind) ?? 0) + emitter.listenerCount(event));
+      }
   }
-  return sum;
+  return kinds;
 }
 
 /** Processes that this one has started and not yet waited for. */
@@ -59,7 +64,7 @@ export async function takeSample(fromMs: number): Promise<Sample> {
     descriptors: readdirSync('/proc/self/fd').length,
     handles: process.getActiveResourcesInfo().filter((name) => name !== 'Timeout').length,
     timers: queryObjects(Timeout, { format: 'count' }),
-    listeners: listeners(),
+    listeners: [...listenerKinds().values()].reduce((sum, count) => sum + count, 0),
     promises: queryObjects(Promise, { format: 'count' }),
     functions: queryObjects(Function, { format: 'count' }),
     threads: Number(/Threads:\s+(\d+)/.exec(status)?.[1] ?? 0),
