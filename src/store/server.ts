@@ -50,6 +50,8 @@ const RULES_VALID_MS = 600_000;
 const READER_ROLE = 'rogue_smtp_reader';
 /** UNKNOWN_ROLE and SET_NON_GRANTED_ROLE of ClickHouse, and what versions before 24.4 say of the parameter: UNKNOWN_SETTING. */
 const NO_ROLE: ReadonlySet<number> = new Set([511, 512, 115]);
+/** TIMEOUT_EXCEEDED and TOO_SLOW of ClickHouse. */
+const OUT_OF_TIME: ReadonlySet<number> = new Set([159, 160]);
 const USER_LIMITS = {
   readonly: '1',
   result_overflow_mode: 'throw',
@@ -78,14 +80,23 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     return which;
   }
 
-  /** Only for what may be repeated: reads, and inserts with a token. */
-  async function repeatedly<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  /**
+   * Only for what may be repeated: reads, and inserts with a token. What ran into its limit of time is not repeated: it
+   * would cost the server as much again, and the caller as long.
+   */
+  async function repeatedly<Result>(
+    limitMs: number,
+    attempt: (limit: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     for (let tries = 1; ; tries++) {
+      const limit = AbortSignal.timeout(limitMs);
       try {
-        return await attempt();
+        return await attempt(limit);
       } catch (error) {
+        if (limit.aborted) throw engineError(`ClickHouse: no answer within ${limitMs} ms`, null, '', error);
         const failure = asEngineError(error);
-        if (!failure.transient || tries >= ATTEMPTS) throw failure;
+        if (!failure.transient || OUT_OF_TIME.has(failure.engine?.code ?? 0) || tries >= ATTEMPTS)
+          throw failure;
         const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 4 ** tries);
         log.warn({ error: failure.message, tries }, 'ClickHouse did not answer as it should; trying again');
         await sleep(RETRY_MIN_MS + Math.random() * ceiling);
@@ -101,7 +112,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     role?: string,
   ): Promise<Uint8Array> {
     const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    return repeatedly(async () => {
+    return repeatedly(timeoutMs + TIMEOUT_GRACE_MS, async (limit) => {
       const result = await opened(client).exec({
         query: `${sql}\nFORMAT ${format}`,
         clickhouse_settings: {
@@ -113,7 +124,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         },
         ...(role === undefined ? {} : { role }),
         ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
-        abort_signal: AbortSignal.timeout(timeoutMs + TIMEOUT_GRACE_MS),
+        abort_signal: limit,
       });
       return buffer(result.stream);
     });
@@ -163,7 +174,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
 
   /** `body` is called for each attempt, since a stream can be read only once. */
   async function insert(query: string, body: () => Promise<Readable>, token: string): Promise<void> {
-    await repeatedly(async () => {
+    await repeatedly(WRITE_TIMEOUT_MS, async (limit) => {
       const result = await opened(client).exec({
         query,
         values: await body(),
@@ -172,7 +183,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
           insert_deduplication_token: token,
           wait_end_of_query: 1,
         },
-        abort_signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),
+        abort_signal: limit,
       });
       // An unread answer would keep its connection from being used again.
       await buffer(result.stream);
@@ -246,7 +257,9 @@ function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
 function asEngineError(error: unknown): RogueSmtpError {
   if (error instanceof RogueSmtpError) return error;
   const code =
-    typeof error === 'object' && error !== null && 'code' in error ? Number(error.code) : Number.NaN;
+    typeof error === 'object' && error !== null && 'code' in error
+      ? Number(error.code)
+      : codeInText(messageOf(error));
   const numeric = Number.isInteger(code) ? code : null;
   // Node reports a refused connection to a name with several addresses as an AggregateError without a message.
   const named = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
@@ -256,3 +269,9 @@ function asEngineError(error: unknown): RogueSmtpError {
   const name = typeof error === 'object' && error !== null && 'type' in error ? String(error.type ?? '') : '';
   return engineError(`ClickHouse: ${message}`, numeric, name, error);
 }
+
+/**
+ * The client gives codes only where a name follows in parentheses. Servers before 21.10 write none: "Code: 115,
+ * e.displayText() = DB::Exception: Unknown setting role" (seen on 18.16). NaN where there is no code.
+ */
+const codeInText = (message: string) => Number(/^Code: (\d{1,5})[.,]/.exec(message)?.[1] ?? Number.NaN);

@@ -26,7 +26,7 @@ describe('the engine over HTTP', () => {
   let engine: Engine;
   let directory = '';
   const received: Received[] = [];
-  let roleIsKnown = true;
+  let roleIsKnown: boolean | 'old' = true;
   let answer: (request: Received, response: ServerResponse) => void = (_request, response) => ok(response);
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -43,6 +43,13 @@ describe('the engine over HTTP', () => {
       inUrl === null
         ? { query: body.toString(), params, body: Buffer.alloc(0) }
         : { query: inUrl, params, body };
+    if (params.has('role') && roleIsKnown === 'old') {
+      response.writeHead(404);
+      response.end(
+        'Code: 115, e.displayText() = DB::Exception: Unknown setting role, e.what() = DB::Exception\n',
+      );
+      return;
+    }
     if (params.has('role') && !roleIsKnown) {
       response.writeHead(500, { 'x-clickhouse-exception-code': '512' });
       response.end('Code: 512. DB::Exception: Role should be granted to set it. (SET_NON_GRANTED_ROLE)');
@@ -128,6 +135,29 @@ describe('the engine over HTTP', () => {
     await expect(
       engine.insertNative('flows', { file: join(directory, 'gone') }, { token: 't' }),
     ).rejects.toMatchObject({ code: 'store', transient: false });
+  });
+
+  test('does not repeat what ran into its limit of time', async () => {
+    answer = (_request, response) => fail(response, 159, 'TIMEOUT_EXCEEDED');
+    await expect(engine.query('SELECT 1')).rejects.toMatchObject({ engine: { code: 159 } });
+    expect(received.length).toBe(1);
+    received.length = 0;
+    answer = () => undefined;
+    await expect(engine.query('SELECT 1', { timeoutMs: 1 })).rejects.toThrow('no answer within 5001 ms');
+    expect(received.length).toBe(1);
+  });
+
+  test('understands the errors of old servers, which have no name', async () => {
+    answer = (_request, response) => {
+      response.statusCode = 404;
+      response.end(
+        'Code: 115, e.displayText() = DB::Exception: Unknown setting x, e.what() = DB::Exception\n',
+      );
+    };
+    await expect(engine.query('SELECT 1')).rejects.toMatchObject({ transient: false, engine: { code: 115 } });
+    expect(received.length).toBe(1);
+    roleIsKnown = 'old';
+    expect((await engine.walls()).map(({ stands }) => stands)).toEqual([true, false, false]);
   });
 
   test('a statement that is not known to be repeatable is sent once', async () => {
