@@ -29,7 +29,7 @@ export function suspiciousLosses(before: LoadedConfig, after: LoadedConfig): str
 }
 
 /** Nothing but blanks and comments, or an empty map. */
-const isBlank = ({ text }: LoadedConfig): boolean =>
+export const isBlank = ({ text }: LoadedConfig): boolean =>
   text !== null && /^(?:\s|#[^\n]*(?:\n|$)|---|\.\.\.|\{\s*\}|null|~)*$/.test(text);
 
 function lostKinds(before: LoadedConfig, after: LoadedConfig): string[] {

@@ -4,10 +4,12 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { reloadCommand } from '../../src/cli/reload.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createReloader } from '../../src/service/reloader.ts';
+import { collected } from '../support/collected.ts';
 import { startHttpServer, stopHttpServers } from '../support/http-server.ts';
 
 let directory: string;
@@ -200,5 +202,40 @@ describe('POST /api/v1/reload', () => {
     expect(await post('{"force":true}', { ...json, Origin: 'http://evil.example' })).toBe(403);
     expect((await fetch(`${base}/api/v1/reload`)).status).toBe(404);
     expect(asked).toEqual([true, false]);
+  });
+});
+
+describe('rogue-smtp reload', () => {
+  async function reload(text: string, environment: Record<string, string> = {}, force = false) {
+    writeFileSync(file, text);
+    const [stdout, stderr] = [collected(), collected()];
+    const streams = { stdout: stdout.stream, stderr: stderr.stream };
+    const code = await reloadCommand(loadConfig({ file, environment }), { force }, streams);
+    return { code, told: stderr.text(), said: stdout.text() };
+  }
+
+  it.each(['', '\n \n', '# nothing\n', '---\n', '{}\n'])(
+    'says that the file is empty and refused, and asks nobody at the default address: %j',
+    async (text) => {
+      const { code, told } = await reload(text);
+      expect(code).toBe(1);
+      expect(told).toContain(file);
+      expect(told).toMatch(/the file is empty, so the reload is refused/);
+    },
+  );
+
+  it('asks the instance where a variable says its address, also for an empty file', async () => {
+    const asked: boolean[] = [];
+    const base = await startHttpServer(undefined, {
+      reload: async (force) => {
+        asked.push(force);
+        const error = force ? null : 'the file is empty: refused';
+        return { version: 'v', loaded_at: '', error, need_restart: [], lists: [] };
+      },
+    });
+    const environment = { ROGUE_SMTP__HTTP__LISTEN: base.replace('http://', '') };
+    expect(await reload('', environment)).toMatchObject({ code: 1, told: 'the file is empty: refused\n' });
+    expect((await reload('', environment, true)).code).toBe(0);
+    expect(asked).toEqual([false, true]);
   });
 });
