@@ -51,9 +51,11 @@ export interface BlockCounts {
   readonly recent: number;
   /** Of the recent ones, those of hosts that the same exporter reported. */
   readonly ofExporter: number;
+  /** Of the recent ones, those of hosts that newcomers among the exporters reported, when this one is a newcomer; else null. */
+  readonly ofNewcomers: number | null;
   /** Other exporters report, too. */
   readonly othersReport: boolean;
-  /** Hosts that are held back for the rate and go on, and have more evidence against them. */
+  /** Hosts of the same exporter that are held back for the rate and go on, and have more evidence against them. */
   readonly stronger: number;
 }
 
@@ -170,19 +172,26 @@ function lackOfProof(config: BlockConfig, input: BlockInput): BlockDecision | nu
 }
 
 /**
- * Why the rate of new blocks leaves no room, or null. No exporter gets more than half of the room while others report,
- * too: whoever forges the datagrams of one must not use up what is there for hosts that others see. And who has less
- * evidence against it waits for those that have more.
+ * Why the rate of new blocks leaves no room, or null.
+ *
+ * While several exporters report, each may take as much room as it leaves free (dynamic thresholds: Choudhury and Hahne,
+ * IEEE/ACM Transactions on Networking 6(2), 1998): one gets half, two get a third each and leave a third, ten leave an
+ * eleventh. So whoever forges the datagrams of some does not use up what is there for hosts that others see. Newcomers
+ * among the exporters (exporter-standing.ts) count as one, however many they are. Of the hosts of one exporter those
+ * with more evidence go first; evidence is never compared between exporters, since a forger invents as much as it likes.
  */
 function heldForRate(
   bound: number,
-  { recent, ofExporter, othersReport, stronger }: BlockCounts,
+  { recent, ofExporter, ofNewcomers, othersReport, stronger }: BlockCounts,
 ): string | null {
   const name = `block.max_new_per_hour is ${bound}`;
   if (recent >= bound) return `${HELD_FOR_RATE} (${name}); ${FOLLOWS}`;
-  if (othersReport && ofExporter >= Math.ceil(bound / 2))
-    return `${HELD_FOR_RATE} from one exporter, which gets half of the room (${name}); ${FOLLOWS}`;
-  if (recent + stronger >= bound)
+  const free = bound - recent;
+  if (ofNewcomers !== null && ofNewcomers >= free)
+    return `${HELD_FOR_RATE} from exporters that are known for a short time, which together get as much room as they leave to others (${name}); ${FOLLOWS}`;
+  if (othersReport && ofExporter >= free)
+    return `${HELD_FOR_RATE} from one exporter, which gets as much room as it leaves to others (${name}); ${FOLLOWS}`;
+  if (othersReport ? ofExporter + stronger >= free : recent + stronger >= bound)
     return `${HELD_FOR_RATE} (${name}), and hosts with more evidence against them wait, too; ${FOLLOWS}`;
   return null;
 }

@@ -65,7 +65,7 @@ export function createBlocks(
   outbox: Outbox,
   decisions: ReadonlyMap<string, Decision>,
 ): Blocks {
-  const { ledger, counters } = state;
+  const { ledger, standing, counters } = state;
   const { vantagePoints } = state.tables;
 
   /** True when the state changed. */
@@ -90,7 +90,9 @@ export function createBlocks(
       missingLists: state.policy.missingLists,
       ruling,
       counts: () => ({
-        ...ledger.count(host.slot, eventMs, reporterOf(host), strengthOf(host)),
+        ...ledger.count(host.slot, eventMs, host.reporter, strengthOf(host), (exporter) =>
+          standing.isNewcomer(exporter, eventMs),
+        ),
         othersReport: vantagePoints.addresses > 1,
       }),
     });
@@ -103,13 +105,11 @@ export function createBlocks(
     return changedState;
   }
 
-  /** The exporter that reported the host first. */
-  const reporterOf = ({ file }: Host): string => file.interfaces[0]?.address ?? '';
-
   /** Keeps account of who waits for the rate of new blocks. */
   function noteHeld(host: Host, atMs: number): void {
     const { state: now, reason } = host.file.block;
-    if (now === 'refused' && reason.startsWith(HELD_FOR_RATE)) ledger.hold(host.slot, strengthOf(host), atMs);
+    if (now === 'refused' && reason.startsWith(HELD_FOR_RATE))
+      ledger.hold(host.slot, host.reporter, strengthOf(host), atMs, state.block.max_new_per_hour);
     else ledger.letGo(host.slot);
   }
 
@@ -126,7 +126,7 @@ export function createBlocks(
     // What waited long to be approved has not used up its time.
     const untilMs = Math.max(host.file.block.untilMs ?? 0, atMs + blockTtlMs(state.block, recurrence));
     host.file.block = { ...host.file.block, untilMs, approvedBy: by };
-    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs, reporterOf(host));
+    ledger.set(host.slot, host.file.block.sinceMs ?? atMs, untilMs, host.reporter);
   }
 
   function refreshBlock(host: Host, eventMs: number): void {
@@ -136,7 +136,7 @@ export function createBlocks(
     // In steps, so that a busy host does not make a message of every record.
     if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
     block.untilMs = eventMs + ttlMs;
-    ledger.set(host.slot, block.sinceMs, block.untilMs, reporterOf(host));
+    ledger.set(host.slot, block.sinceMs, block.untilMs, host.reporter);
     outbox.publish(host);
   }
 
@@ -158,7 +158,7 @@ export function createBlocks(
       effect: published ? (old.effect ?? newEffect(eventMs)) : null,
     };
     if (standing && sinceMs !== null && untilMs !== null)
-      ledger.set(host.slot, sinceMs, untilMs, reporterOf(host));
+      ledger.set(host.slot, sinceMs, untilMs, host.reporter);
     counters.blocks[old.state]--;
     counters.blocks[decision.state]++;
     return decision.state !== old.state;
@@ -261,7 +261,7 @@ export function createBlocks(
   return {
     restored(host, atMs) {
       const { sinceMs, untilMs } = host.file.block;
-      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs, reporterOf(host));
+      if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs, host.reporter);
       noteHeld(host, atMs);
     },
     reconsider: reconsiderBlock,

@@ -9,8 +9,8 @@ import type { DetectionConfig } from '../config/schema.ts';
 import type { CaseFile } from './case-file-record.ts';
 import {
   BLOCK,
+  CASE_END,
   CASE_WORDS,
-  HOST_WORDS,
   INTERFACES,
   OFFSET,
   PORTS,
@@ -63,7 +63,7 @@ export function endCase(file: CaseFile): void {
   blocks.release(file.readWord(BLOCK));
   file.members = null;
   const word = hosts.word(file.slot);
-  hosts.words32(file.slot).fill(0, word + CASE_WORDS, word + HOST_WORDS);
+  hosts.words32(file.slot).fill(0, word + CASE_WORDS, word + CASE_END);
   const wide = hosts.wide(file.slot);
   hosts.words64(file.slot).fill(0, wide, wide + OFFSET);
 }

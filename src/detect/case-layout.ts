@@ -41,7 +41,7 @@ export const DIRTY_AFTER = 53;
 export const PARTITION = 54;
 /** Plus one; 0 when nothing was restored. */
 export const RESTORED_PARTITION = 55;
-/** Words of the case file: from here to the end. */
+/** Words of the case file: from here to `CASE_END`. */
 export const CASE_WORDS = 56;
 /** Three words: the 24 hex digits of the incident's id. */
 export const ID = 56;
@@ -78,4 +78,11 @@ export const SCAN_DATAGRAM = 82;
 /** At most so many destinations were told addresses within the window, and were probed. */
 export const ASKED_BOUND = 83;
 export const PROBED_BOUND = 84;
-export const HOST_WORDS = 86;
+/** Words of the case file end here. What follows is of the host again: who reported it first, and its place in two lists. */
+export const CASE_END = 86;
+export const REPORTER = 86;
+export const REPORTER_OLDER = 87;
+export const REPORTER_NEWER = 88;
+export const PREFIX_BEFORE = 89;
+export const PREFIX_AFTER = 90;
+export const HOST_WORDS = 92;

@@ -56,11 +56,16 @@ function add(a: Counters, b: Counters): Counters {
     alerts: addEach(a.alerts, b.alerts),
     backscatter: a.backscatter + b.backscatter,
     evictedHosts: a.evictedHosts + b.evictedHosts,
+    evictedFor: addEach(a.evictedFor, b.evictedFor),
+    crowdedBy: b.crowdedBy || a.crowdedBy,
     evictedSessions: a.evictedSessions + b.evictedSessions,
+    evictedAttempts: a.evictedAttempts + b.evictedAttempts,
+    expiredAttempts: a.expiredAttempts + b.expiredAttempts,
     restored: a.restored + b.restored,
     restoreIgnored: a.restoreIgnored + b.restoreIgnored,
     hosts: a.hosts + b.hosts,
     sessions: a.sessions + b.sessions,
+    waitingAttempts: a.waitingAttempts + b.waitingAttempts,
     open: addEach(a.open, b.open),
     blocks: addEach(a.blocks, b.blocks),
   };
@@ -69,7 +74,14 @@ function add(a: Counters, b: Counters): Counters {
 /** What was counted stays; what is there at the moment is somebody else's now. */
 function withoutSizes(counters: Counters): Counters {
   const { open, blocks } = counters;
-  return { ...counters, hosts: 0, sessions: 0, open: zeroes(open), blocks: zeroes(blocks) };
+  return {
+    ...counters,
+    hosts: 0,
+    sessions: 0,
+    waitingAttempts: 0,
+    open: zeroes(open),
+    blocks: zeroes(blocks),
+  };
 }
 
 function addEach<Key extends string>(

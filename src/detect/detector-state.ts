@@ -10,9 +10,11 @@ import { type BlockLedger, createBlockLedger } from './block-ledger.ts';
 import { destinationLimit } from './case-file.ts';
 import { type CaseTables, createCaseTables } from './case-tables.ts';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
+import { createExporterStanding, type ExporterStanding } from './exporter-standing.ts';
+import { createFirstEvidence, type FirstEvidence } from './first-evidence.ts';
 import { createHalfSessions, type HalfSessions } from './half-sessions.ts';
 import { createHostGroups, type HostGroups } from './host-groups.ts';
-import { createHostTable, type Host, type HostTable } from './host-table.ts';
+import { createHostTable, type Host, type HostTable, type LeavingFor } from './host-table.ts';
 import type { Policy } from './policy.ts';
 import type { IgnoreReason } from './screen.ts';
 import { createSessionTable, type SessionTable } from './sessions.ts';
@@ -27,6 +29,15 @@ export interface DetectorOptions {
 /** Where nothing bounds the hosts. */
 const MANY_HOSTS = 1_000_000;
 
+/**
+ * When so many hosts (this part of them, or so many where that is more) have an open incident of unanswered attempts only, a new
+ * one waits for a second attempt or an answer: see first-evidence.ts.
+ */
+const UNANSWERED_SHARE = 64;
+const LEAST_UNANSWERED = 1024;
+export const mostUnanswered = (detection: DetectionConfig): number =>
+  Math.max(LEAST_UNANSWERED, Math.floor(mostHosts(detection) / UNANSWERED_SHARE));
+
 /** How many hosts there may be. */
 export const mostHosts = ({ max_hosts }: DetectionConfig): number => max_hosts ?? MANY_HOSTS;
 
@@ -39,13 +50,20 @@ export interface DetectorCounters {
   backscatter: number;
   /** What had to leave a full table. */
   evictedHosts: number;
+  /** The same by why; and the exporter whose hosts made room last because it had reported the most, '' for none. */
+  readonly evictedFor: Record<LeavingFor, number>;
+  crowdedBy: string;
   readonly evictedSessions: number;
+  /** Hosts with a single unanswered attempt that left the table of first evidence: for lack of room, or after their time. */
+  readonly evictedAttempts: number;
+  readonly expiredAttempts: number;
   /** Incidents taken over, and those whose resume state was not usable. */
   restored: number;
   restoreIgnored: number;
   /** Present sizes. */
   readonly hosts: number;
   readonly sessions: number;
+  readonly waitingAttempts: number;
   readonly open: Record<Grade, number>;
   readonly blocks: Record<Incident['block']['state'], number>;
 }
@@ -67,8 +85,10 @@ export interface DetectorState {
   readonly tables: CaseTables;
   readonly hosts: HostTable;
   readonly groups: HostGroups;
+  readonly firstEvidence: FirstEvidence;
   readonly deadlines: Deadlines;
   readonly ledger: BlockLedger<number>;
+  readonly standing: ExporterStanding;
   readonly counters: DetectorCounters;
 }
 
@@ -80,6 +100,7 @@ export function createDetectorState({ policy, detection, block }: DetectorOption
   const tables = createCaseTables(destinationLimit(detection), detection.max_sessions);
   // The names of sites cannot change while the process runs.
   const hosts = createHostTable(tables, policy.siteNames);
+  const firstEvidence = createFirstEvidence();
   return {
     policy,
     detection,
@@ -95,7 +116,9 @@ export function createDetectorState({ policy, detection, block }: DetectorOption
     groups: createHostGroups(detection.ipv6_group),
     deadlines: createDeadlines(),
     ledger: createBlockLedger<number>(),
-    counters: createCounters(sessions, hosts),
+    standing: createExporterStanding(),
+    firstEvidence,
+    counters: createCounters(sessions, hosts, firstEvidence),
   };
 }
 
@@ -108,7 +131,11 @@ export function changeRules(state: DetectorState, { policy, detection, block }: 
   state.tables.destinations.perHost = destinationLimit(detection);
 }
 
-function createCounters(sessions: SessionTable, hosts: HostTable): DetectorCounters {
+function createCounters(
+  sessions: SessionTable,
+  hosts: HostTable,
+  firstEvidence: FirstEvidence,
+): DetectorCounters {
   return {
     mailFlows: 0,
     ignored: {
@@ -125,8 +152,16 @@ function createCounters(sessions: SessionTable, hosts: HostTable): DetectorCount
     alerts: { opened: 0, escalated: 0, updated: 0, closed: 0, coverage: 0, delivery: 0, finding: 0 },
     backscatter: 0,
     evictedHosts: 0,
+    evictedFor: { prefix_share: 0, exporter_share: 0, full: 0 },
+    crowdedBy: '',
     get evictedSessions() {
       return sessions.evicted;
+    },
+    get evictedAttempts() {
+      return firstEvidence.evicted;
+    },
+    get expiredAttempts() {
+      return firstEvidence.expired;
     },
     restored: 0,
     restoreIgnored: 0,
@@ -135,6 +170,9 @@ function createCounters(sessions: SessionTable, hosts: HostTable): DetectorCount
     },
     get sessions() {
       return sessions.size;
+    },
+    get waitingAttempts() {
+      return firstEvidence.size;
     },
     open: { attempted: 0, connected: 0, conversed: 0, bulk: 0 },
     blocks: { none: 0, observed: 0, proposed: 0, published: 0, expired: 0, refused: 0 },

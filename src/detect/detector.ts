@@ -129,6 +129,9 @@ export function createDetector(options: DetectorOptions): Detector {
     if (receivedMs > recordsMs) recordsMs = receivedMs;
     if (receivedMs > state.clockMs) moveClock(receivedMs);
     sighting.receivedMs = receivedMs;
+    // All mail of an exporter shows that it is there, also that of authorised senders.
+    sighting.vantage = vantagePoints.of(columns, row);
+    state.standing.heard(vantagePoints.exporterOf(sighting.vantage), state.clockMs);
     const reason = screen(columns, row, sighting);
     if (reason !== 'not_mail') counters.mailFlows++;
     const ignoredFor = reason ?? addToSession(columns, row);
@@ -144,7 +147,6 @@ export function createDetector(options: DetectorOptions): Detector {
     session ??= sessions.create(hash, receivedMs);
     if (session.inverted) return 'inbound';
     accounts.remember(session);
-    sighting.vantage = vantagePoints.of(columns, row);
     sessions.add(columns, row, sighting.forward, sighting.vantage);
     if (session.inverted) return 'inbound';
     accounts.account(session, sighting, state.clockMs);
@@ -157,6 +159,8 @@ export function createDetector(options: DetectorOptions): Detector {
     state.clockMs = toMs;
     if (toMs >= state.nextTimerMs) runTimers();
     sessions.expire(toMs);
+    // What is older is not read again after a restart, and must not count without one either.
+    state.firstEvidence.expire(toMs - holdMs);
   }
 
   /** Runs what is due in the order of its due times, whenever the clock comes by. */

@@ -1,9 +1,9 @@
 /**
  * The hosts that have or had an incident, each with the newest case file, in records of a fixed size.
  *
- * Bounded: in a full table the host that was longest quiet is named for leaving, and of an IPv6 /64 that has more than
- * its share the newest one of its own, so that invented addresses push out each other. What that means for its incident
- * is up to the caller. A host is found by the words of its site and address; texts are made only when something is told of it.
+ * Bounded: in a full table a host has to leave that the exporter with the most hosts reported, the one that was longest
+ * quiet; and of an IPv6 /64 that has its share the newest one of its own. So invented hosts push out each other. What
+ * that means for the incident is up to the caller. A host is found by the words of its site and address; texts are made only when something is told of it.
  */
 
 import { formatAddress, isIPv4 } from '../flow/address.ts';
@@ -21,6 +21,11 @@ import {
   OFFSET,
   OLDER,
   PARTITION,
+  PREFIX_AFTER,
+  PREFIX_BEFORE,
+  REPORTER,
+  REPORTER_NEWER,
+  REPORTER_OLDER,
   RESTORED_CLOCK_MS,
   RESTORED_OFFSET,
   RESTORED_PARTITION,
@@ -30,6 +35,7 @@ import type { CaseTables } from './case-tables.ts';
 import type { HostName, Watermark } from './incidents.ts';
 import { groupName } from './members.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
+import { Shares } from './shares.ts';
 import { SlotIndex } from './slot-index.ts';
 import { SlotList } from './slot-list.ts';
 
@@ -38,8 +44,6 @@ const PREFIX_SHARE = 16;
 const LEAST_OF_PREFIX = 1024;
 /** A power of two: 1 MB. */
 const PREFIX_COUNTS = 1 << 18;
-/** The newest hosts among which one of the same /64 is looked for. */
-const LOOK_AT = 64;
 
 /** A view of one host at a time, as CaseFile is of its file. */
 export class Host implements HostName {
@@ -85,6 +89,10 @@ export class Host implements HostName {
     return hostKey(this.words[this.word + SITE], this.bytes, 0);
   }
 
+  /** The exporter that reported it first, as a number of vantage-points.ts. */
+  get reporter(): number {
+    return this.words[this.word + REPORTER];
+  }
   /** The newest record that is in the file. */
   get partition(): number {
     return this.words[this.word + PARTITION];
@@ -132,17 +140,25 @@ export class Host implements HostName {
   }
 }
 
+/** Why a host has to leave: its /64 has its share, its exporter has the most of a full table, or nothing but that it is full. */
+export type LeavingFor = 'prefix_share' | 'exporter_share' | 'full';
+
 /** What `find`, `at` and `add` return is one view: it shows another host after the next of these calls. */
 export interface HostTable {
   readonly size: number;
   /** Hosts whose file differs from the last published incident, longest first. */
   readonly dirty: SlotList;
-  /** The host that has to leave before this one is added, in a view of its own. Null while there is room for `most`. */
-  leaving(bytes: Uint8Array, at: number, most: number): Host | null;
+  /**
+   * The host that has to leave before this one is added, in a view of its own. Null while there is room for `most`.
+   * `reporter`: the exporter that reports the new one.
+   */
+  leaving(bytes: Uint8Array, at: number, most: number, reporter: number): Host | null;
+  /** Why the one that `leaving` named last has to. */
+  readonly leavingFor: LeavingFor;
   find(site: number, bytes: Uint8Array, at: number): Host | undefined;
   at(slot: number): Host;
   /** Adds a host that is not in the table, with an empty file. */
-  add(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host;
+  add(site: number, bytes: Uint8Array, at: number, watermark: Watermark, reporter: number): Host;
   /** The host was just active. */
   touch(slot: number): void;
   remove(host: Host): void;
@@ -162,12 +178,40 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
   const dirty = new SlotList(store, DIRTY_BEFORE, DIRTY_AFTER);
   const view = new Host(tables, siteNames);
   const leaving = new Host(tables, siteNames);
+  const reporters = new Shares(store, REPORTER, REPORTER_OLDER, REPORTER_NEWER);
+  let leavingFor: LeavingFor = 'full';
   const seed = randomSeed();
   /** Hosts of each IPv6 /64, by a hash of the prefix: two prefixes may share a count. */
   const perPrefix = new Uint32Array(PREFIX_COUNTS);
+  /** The newest of them, as slot plus one; each knows the one before it. */
+  const newestOfPrefix = new Uint32Array(PREFIX_COUNTS);
 
   function prefixOf(bytes: Uint8Array, at: number): number {
     return finish(mix(mix(seed, readWord(bytes, at)), readWord(bytes, at + 4))) & (PREFIX_COUNTS - 1);
+  }
+
+  function joinPrefix(prefix: number, slot: number): void {
+    const before = newestOfPrefix[prefix];
+    store.set(slot, PREFIX_BEFORE, before);
+    if (before !== 0) store.set(before - 1, PREFIX_AFTER, slot + 1);
+    newestOfPrefix[prefix] = slot + 1;
+    perPrefix[prefix]++;
+  }
+
+  function leavePrefix(prefix: number, slot: number): void {
+    const before = store.get(slot, PREFIX_BEFORE);
+    const after = store.get(slot, PREFIX_AFTER);
+    if (before !== 0) store.set(before - 1, PREFIX_AFTER, after);
+    if (after === 0) newestOfPrefix[prefix] = before;
+    else store.set(after - 1, PREFIX_BEFORE, before);
+    perPrefix[prefix]--;
+  }
+
+  /** The newest host of the same /64, -1 for none: others may have the same hash. */
+  function newestLike(bytes: Uint8Array, at: number): number {
+    let slot = newestOfPrefix[prefixOf(bytes, at)] - 1;
+    while (slot >= 0 && !isOfPrefix(slot, bytes, at)) slot = store.get(slot, PREFIX_BEFORE) - 1;
+    return slot;
   }
 
   function isOfPrefix(slot: number, bytes: Uint8Array, at: number): boolean {
@@ -198,17 +242,20 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       return index.size;
     },
     dirty,
-    leaving(bytes, at, most) {
+    get leavingFor() {
+      return leavingFor;
+    },
+    leaving(bytes, at, most, reporter) {
       if (index.size === 0) return null;
       const share = Math.max(LEAST_OF_PREFIX, Math.floor(most / PREFIX_SHARE));
       if (!isIPv4(bytes, at) && perPrefix[prefixOf(bytes, at)] >= share) {
-        let slot = order.newest();
-        for (let looked = 0; slot >= 0 && looked < LOOK_AT; looked++) {
-          if (isOfPrefix(slot, bytes, at)) return leaving.select(slot);
-          slot = order.previous(slot);
-        }
+        const slot = newestLike(bytes, at);
+        leavingFor = 'prefix_share';
+        if (slot >= 0) return leaving.select(slot);
       }
-      return index.size < most ? null : leaving.select(order.oldest());
+      if (index.size < most) return null;
+      leavingFor = reporters.owners > 1 ? 'exporter_share' : 'full';
+      return leaving.select(reporters.oldestOf(reporters.largest(reporter)));
     },
     find(site, bytes, at) {
       const hash = hashOf(site, bytes, at);
@@ -219,7 +266,7 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       return undefined;
     },
     at: (slot) => view.select(slot),
-    add(site, bytes, at, { partition, offset, clockMs }) {
+    add(site, bytes, at, { partition, offset, clockMs }, reporter) {
       const slot = store.allocate();
       const hash = hashOf(site, bytes, at);
       for (let i = 0; i < 4; i++) store.set(slot, HOST_KEY + i, readWord(bytes, at + 4 * i));
@@ -227,7 +274,8 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       store.set(slot, HASH, hash);
       index.add(hash, slot);
       order.append(slot);
-      if (!isIPv4(bytes, at)) perPrefix[prefixOf(bytes, at)]++;
+      reporters.append(reporter, slot);
+      if (!isIPv4(bytes, at)) joinPrefix(prefixOf(bytes, at), slot);
       view.select(slot);
       view.partition = partition;
       view.offset = offset;
@@ -235,14 +283,18 @@ export function createHostTable(tables: CaseTables, siteNames: readonly string[]
       view.deadlineMs = Number.POSITIVE_INFINITY;
       return view;
     },
-    touch: (slot) => order.touch(slot),
+    touch(slot) {
+      order.touch(slot);
+      reporters.touch(slot);
+    },
     remove(host) {
       const { slot } = host;
       endCase(host.file);
-      if (!isIPv4(host.bytes, 0)) perPrefix[prefixOf(host.bytes, 0)]--;
+      if (!isIPv4(host.bytes, 0)) leavePrefix(prefixOf(host.bytes, 0), slot);
       if (host.dirtySinceMs !== 0) dirty.remove(slot);
       index.remove(store.get(slot, HASH), slot);
       order.remove(slot);
+      reporters.remove(slot);
       store.release(slot);
     },
     *slots() {

@@ -44,7 +44,7 @@ export function createIncidentLife(
   blocks: Blocks,
   tally: () => Tally,
 ): IncidentLife {
-  const { hosts, groups, counters, deadlines, ledger, tables } = state;
+  const { hosts, groups, counters, deadlines, ledger, standing, tables } = state;
 
   function begin(
     known: Host | undefined,
@@ -55,7 +55,15 @@ export function createIncidentLife(
   ): Host {
     const recurrence = known === undefined ? 0 : known.file.recurrence + 1;
     const { bytes, at } = groups.hostOf(s);
-    const host = known ?? addHost(s.site, bytes, at, { partition: s.partition, offset: -1, clockMs: 0 });
+    const host =
+      known ??
+      addHost(
+        s.site,
+        bytes,
+        at,
+        { partition: s.partition, offset: -1, clockMs: 0 },
+        tables.vantagePoints.exporterOf(s.vantage),
+      );
     const { file } = host;
     let block: CaseFile['block'] | null = null;
     if (known === undefined) {
@@ -91,16 +99,24 @@ export function createIncidentLife(
     else outbox.alert('closed', host, atMs);
   }
 
-  function addHost(site: number, bytes: Uint8Array, at: number, watermark: Watermark): Host {
-    const most = mostHosts(state.detection);
-    const leaving = hosts.leaving(bytes, at, most);
+  function addHost(
+    site: number,
+    bytes: Uint8Array,
+    at: number,
+    watermark: Watermark,
+    reporter: number,
+  ): Host {
+    const leaving = hosts.leaving(bytes, at, mostHosts(state.detection), reporter);
     if (leaving !== null) evictHost(leaving);
-    return hosts.add(site, bytes, at, watermark);
+    return hosts.add(site, bytes, at, watermark, reporter);
   }
 
   /** An open incident that has to leave is closed and told: nobody would close it later. */
   function evictHost(host: Host): void {
     counters.evictedHosts++;
+    counters.evictedFor[hosts.leavingFor]++;
+    if (hosts.leavingFor === 'exporter_share')
+      counters.crowdedBy = tables.vantagePoints.exporterAddress(host.reporter);
     if (host.file.closedMs === null) close(host, state.clockMs);
     outbox.lastWord(host);
     removeHost(host);
@@ -257,7 +273,9 @@ export function createIncidentLife(
       counters.restored++;
       counters.blocks[block.state]++;
       if (restored.closedMs === null) counters.open[incident.grade]++;
-      const host = addHost(site, address, 0, restored.watermark);
+      const reporter = tables.vantagePoints.exporterNamed(incident.exporters[0]?.address ?? '');
+      standing.wasHeard(reporter, Date.parse(incident.first_seen), Date.parse(incident.last_seen));
+      const host = addHost(site, address, 0, restored.watermark, reporter);
       host.restored = restored.watermark;
       restoreCase(host.file, restored);
       const atMs = Math.max(state.clockMs, host.clockMs);

@@ -5,8 +5,9 @@
  * that reached a session passes once, and so does a session whose wait is over.
  */
 
-import type { DetectorState } from './detector-state.ts';
+import { type DetectorState, mostHosts, mostUnanswered } from './detector-state.ts';
 import { gradeConnection, gradeWith, SESSION_GRADE } from './evidence.ts';
+import type { Host } from './host-table.ts';
 import type { IncidentLife } from './incident-life.ts';
 import type { Watermark } from './incidents.ts';
 import { MESSAGE, weighMessage } from './message-weight.ts';
@@ -31,7 +32,7 @@ export function createSessionAccount(
   life: IncidentLife,
   tally: () => Tally,
 ): SessionAccount {
-  const { sessions, halves, hosts, groups, counters } = state;
+  const { sessions, halves, hosts, groups, firstEvidence, counters } = state;
   const before: Before = {
     grade: 0,
     half: false,
@@ -42,6 +43,9 @@ export function createSessionAccount(
   };
   /** The record of a session whose wait for the other half is over. */
   const waited = emptySighting();
+  /** The attempt of a host that waited in the table of first evidence. */
+  const attempt = emptySighting();
+  const nothing: Before = { ...before };
 
   /** Notes in `before` what the session counts for at its host. */
   function remember(session: Session): void {
@@ -61,14 +65,7 @@ export function createSessionAccount(
     const { grade } = session;
     const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
     if (countsNothing && session.stray < 2) return;
-    s.expectation = state.policy.expect(
-      s.client,
-      s.clientAt,
-      s.server,
-      s.serverAt,
-      session.message,
-      s.receivedMs,
-    );
+    s.expectation = expectationOf(session, s);
 
     const { bytes, at } = groups.hostOf(s);
     const known = hosts.find(s.site, bytes, at);
@@ -77,6 +74,8 @@ export function createSessionAccount(
       if (file?.closedMs === null && eventMs >= file.openedMs) {
         tally().rebuild(file, session, before, s, eventMs);
       }
+      // A host with an attempt and no incident: it waited in the table of first evidence.
+      if (known === undefined && grade === SESSION_GRADE.attempted) noteFirst(session, s);
       return;
     }
     const isOpen = known !== undefined && known.file.closedMs === null;
@@ -90,8 +89,45 @@ export function createSessionAccount(
       return;
     }
     if (isOpen) life.continue(known, session, before, s, eventMs);
-    else if (grade !== SESSION_GRADE.none) life.open(known, session, before, s, eventMs);
+    else if (grade !== SESSION_GRADE.none) openKnownOrNew(known, session, s, eventMs);
   }
+
+  function openKnownOrNew(known: Host | undefined, session: Session, s: Sighting, eventMs: number): void {
+    if (known !== undefined) {
+      life.open(known, session, before, s, eventMs);
+      return;
+    }
+    if (isCrowded() && session.grade === SESSION_GRADE.attempted && noteFirst(session, s)) return;
+    const { bytes, at } = groups.hostOf(s);
+    const first = firstEvidence.take(s.site, bytes, at, attempt, state.policy);
+    if (first === null || first.firstRecord === session.firstRecord) {
+      // What it counted for while it waited is nowhere counted.
+      if (first !== null && first.firstMs === session.firstMs) nothingBefore(before);
+      life.open(undefined, session, before, s, eventMs);
+      return;
+    }
+    attempt.partition = s.partition;
+    attempt.offset = s.offset;
+    attempt.expectation = expectationOf(first, attempt);
+    life.open(undefined, first, nothing, attempt, eventMs);
+    const host = hosts.find(s.site, bytes, at);
+    nothingBefore(before);
+    if (host !== undefined) life.continue(host, session, before, s, eventMs);
+  }
+
+  const isCrowded = (): boolean => counters.open.attempted >= mostUnanswered(state.detection);
+
+  /** False when another attempt of the host is kept already. */
+  function noteFirst(session: Session, s: Sighting): boolean {
+    const { bytes, at } = groups.hostOf(s);
+    const reporter = state.tables.vantagePoints.exporterOf(s.vantage);
+    // A session that counted for an incident which is gone must not give its successor the same id.
+    const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
+    return firstEvidence.note(bytes, at, session, firstMs, s, reporter, mostHosts(state.detection));
+  }
+
+  const expectationOf = (session: Session, s: Sighting) =>
+    state.policy.expect(s.client, s.clientAt, s.server, s.serverAt, session.message, s.receivedMs);
 
   /**
    * True when what was published by an earlier process has this record, or this timer, in its figures, so that it only

@@ -1,6 +1,6 @@
 /**
- * Who saw a flow: exporter, observation domain, version and direction as one small number, the vantage point; and the
- * exporter and domain alone as another, the observer.
+ * Who saw a flow: exporter, observation domain, version and direction as one small number, the vantage point; the
+ * exporter and domain alone as another, the observer; and the exporter's address alone as a third, the exporter.
  *
  * Records of one vantage point about one session are parts of it and add up; those of different vantage points are
  * views of the same packets, of which the largest counts. Bounded: beyond the bound all share one number, which can
@@ -26,7 +26,12 @@ export interface VantagePoints {
   /** The observer of an address and a domain, which may have been seen by an earlier process only. */
   observerNamed(address: string, domain: number): number;
   observer(id: number): VantagePoint;
-  /** How many addresses of exporters there are. */
+  /** The exporter at a vantage point, whatever its domain. */
+  exporterOf(id: number): number;
+  /** The exporter of an address, which may have been seen by an earlier process only. */
+  exporterNamed(address: string): number;
+  exporterAddress(exporter: number): string;
+  /** How many exporters there are: they have the numbers below it. */
   readonly addresses: number;
 }
 
@@ -36,18 +41,30 @@ export function createVantagePoints(): VantagePoints {
   const points: number[] = [];
   const observers: VantagePoint[] = [];
   const observerIds = new Map<string, number>();
-  const addresses = new Set<string>();
+  /** Exporters of the vantage points. */
+  const pointExporters: number[] = [];
+  const addresses: string[] = [];
+  const exporterIds = new Map<string, number>();
   const lastAddress = new Uint8Array(16);
   let lastDomain = -1;
   let lastKind = -1;
   let lastId = 0;
+
+  function exporterNamed(address: string): number {
+    let exporter = exporterIds.get(address);
+    if (exporter === undefined) {
+      exporter = addresses.push(address) - 1;
+      exporterIds.set(address, exporter);
+    }
+    return exporter;
+  }
 
   function observerNamed(address: string, domain: number): number {
     const key = `${address} ${domain}`;
     let id = observerIds.get(key);
     if (id === undefined) {
       id = observers.push({ address, domain }) - 1;
-      addresses.add(address);
+      exporterNamed(address);
       observerIds.set(key, id);
     }
     return id;
@@ -77,7 +94,9 @@ export function createVantagePoints(): VantagePoints {
       if (id === undefined) {
         if (points.length < MAX_VANTAGE_POINTS) {
           id = points.length;
-          points.push(observerNamed(formatAddress(exporter, at), domain));
+          const address = formatAddress(exporter, at);
+          points.push(observerNamed(address, domain));
+          pointExporters.push(exporterNamed(address));
           ids.set(key, id);
         } else id = MAX_VANTAGE_POINTS - 1;
       }
@@ -88,8 +107,11 @@ export function createVantagePoints(): VantagePoints {
     observerOf: (id) => points[id],
     observerNamed,
     observer: (id) => observers[id],
+    exporterOf: (id) => pointExporters[id],
+    exporterNamed,
+    exporterAddress: (exporter) => addresses[exporter],
     get addresses() {
-      return addresses.size;
+      return addresses.length;
     },
   };
 }

@@ -91,18 +91,31 @@ describe('the memory of records', () => {
 describe('the ledger of blocks', () => {
   it('counts others as they stood at the time asked for', () => {
     const ledger = createBlockLedger<string>();
-    ledger.set('a', 0, 2 * HOUR, 'x');
-    ledger.set('b', HOUR, 3 * HOUR, 'y');
+    const [x, y] = [0, 1];
+    ledger.set('a', 0, 2 * HOUR, x);
+    ledger.set('b', HOUR, 3 * HOUR, y);
+    const countOf = (host: string, atMs: number, exporter: number, newcomers: readonly number[] = []) =>
+      ledger.count(host, atMs, exporter, 1, (one) => newcomers.includes(one));
     const count = (host: string, atMs: number) => {
-      const { active, recent } = ledger.count(host, atMs, 'x', 1);
+      const { active, recent } = countOf(host, atMs, x);
       return { active, recent };
     };
-    expect(ledger.count('c', HOUR, 'y', 1)).toMatchObject({ recent: 1, ofExporter: 1 });
-    expect(ledger.count('c', HOUR, 'x', 1)).toMatchObject({ recent: 1, ofExporter: 0 });
+    expect(countOf('c', HOUR, y)).toMatchObject({ recent: 1, ofExporter: 1, ofNewcomers: null });
+    expect(countOf('c', HOUR, x)).toMatchObject({ recent: 1, ofExporter: 0 });
+    expect(countOf('c', HOUR, x, [x, y])).toMatchObject({ ofExporter: 0, ofNewcomers: 1 });
     expect(count('c', HOUR / 2)).toEqual({ active: 1, recent: 1 });
     expect(count('c', HOUR)).toEqual({ active: 2, recent: 1 });
     expect(count('b', HOUR)).toEqual({ active: 1, recent: 0 });
     expect(count('c', 2 * HOUR)).toEqual({ active: 1, recent: 0 });
     expect(count('c', 3 * HOUR)).toEqual({ active: 0, recent: 0 });
+  });
+
+  it('ranks the hosts that one exporter has waiting, as many as there can be room for', () => {
+    const ledger = createBlockLedger<number>();
+    for (let host = 0; host < 100; host++) ledger.hold(host, host % 2, host, 0, 10);
+    const stronger = (strength: number, exporter: number, atMs = 0) =>
+      ledger.count(1000, atMs, exporter, strength, () => false).stronger;
+    expect([stronger(0, 0), stronger(94, 0), stronger(98, 0), stronger(0, 2)]).toEqual([10, 2, 0, 0]);
+    expect(stronger(0, 0, HOUR)).toBe(0);
   });
 });
