@@ -4,6 +4,7 @@
  */
 
 import type { ListStatus } from '../address-lists/watch.ts';
+import type { MailSight } from '../detect/mail-sight.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
@@ -84,6 +85,8 @@ export interface ReadModel {
   incident(idOrHost: string): Promise<IncidentReport>;
   inventory(): Promise<readonly InventoryRow[]>;
   exporters(): Promise<readonly ExporterRow[]>;
+  /** How much of the mail of the newest day could be judged. */
+  sight(): Promise<MailSight>;
   /** Result of a read-only statement in any ClickHouse format. */
   query(request: SqlRequest): Promise<Uint8Array>;
   renderAcl(request: AclRenderRequest): Promise<AclRendering>;

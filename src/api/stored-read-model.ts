@@ -10,6 +10,7 @@ import { RogueSmtpError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import { renderFor } from '../publish/acl-request.ts';
+import { mailSight } from '../store/mail-sight.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
 import { withNews } from './inventory-news.ts';
@@ -76,6 +77,7 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
       return withNews(await queries.inventory(engine, { internal: networks.internal }), senders, Date.now());
     },
     exporters: () => queries.exporters(engine),
+    sight: () => mailSight(engine, config()),
     query: ({ sql, format, timeoutMs = QUERY_TIMEOUT_MS, request }) =>
       engine.queryBytes(sql, format, {
         readonly: true,

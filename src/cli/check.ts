@@ -16,6 +16,8 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { exposedSecrets } from '../config/secret-files.ts';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
+import { describeMailSight, type MailSight } from '../detect/mail-sight.ts';
+import { type PolicyGap, policyGaps } from '../detect/policy-gaps.ts';
 import { messageOf } from '../errors.ts';
 import { formatPrefix } from '../flow/prefix.ts';
 import { createLogger } from '../logger.ts';
@@ -51,6 +53,9 @@ export async function checkCommand(
           } as const,
         ]
       : []),
+    ...policyGaps(config, Date.now()).map(
+      ({ kind, text }): Finding => ({ level: levelOf(kind, config.block.mode), text }),
+    ),
     ...expectedStates(config, Date.now()),
     ...(running ? await instance(client) : listStates(loaded)),
     hosts(config),
@@ -63,6 +68,11 @@ export async function checkCommand(
     ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
   ];
   return print(findings, streams);
+}
+
+/** What can never do what the configuration asks for is a failure; what does less is a warning. */
+function levelOf(kind: PolicyGap['kind'], mode: Config['block']['mode']): Finding['level'] {
+  return kind === 'blind' || (kind === 'toothless' && mode !== 'observe') ? 'FAIL' : 'warn';
 }
 
 /** Exit code: 1 when something failed. */
@@ -93,16 +103,21 @@ async function instance(client: Client): Promise<Finding[]> {
   try {
     const { version, started_at, policy } = await client.status();
     const notReady = await client.notReady();
+    const { lines, isBlind } = describeMailSight(await client.sight().catch(() => NOTHING_SEEN));
     return [
       { level: 'ok', text: `an instance is running at http.listen: version ${version}, since ${started_at}` },
       ...(notReady === null ? [] : [{ level: 'FAIL', text: `the instance is ${notReady}` } as const]),
       ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
+      ...lines.map((text): Finding => ({ level: isBlind ? 'FAIL' : 'warn', text })),
       ...policy.lists.map(listFinding),
     ];
   } catch (error) {
     return [{ level: 'FAIL', text: messageOf(error) }];
   }
 }
+
+/** An instance without a store knows nothing about it. */
+const NOTHING_SEEN: MailSight = { flows: 0, ignored: {}, strangers: [] };
 
 function listStates({ lists }: LoadedConfig): Finding[] {
   const watch = createListWatch({ log: createLogger('silent') });

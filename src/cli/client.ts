@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
 import type { Config } from '../config/schema.ts';
 import { formatSocketAddress } from '../config/values.ts';
+import type { MailSight } from '../detect/mail-sight.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../publish/desk.ts';
@@ -138,6 +139,7 @@ export function createClient(config: Config): Client {
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),
     exporters: () => get<ExporterRow[]>('/api/v1/exporters'),
+    sight: () => get<MailSight>('/api/v1/sight'),
     alerts: (asked) => get<Alert[]>('/api/v1/alerts', { ...asked }),
     incident: (id) => get<IncidentReport>(`/api/v1/incidents/${encodeURIComponent(id)}`),
     async renderAcl(asked) {

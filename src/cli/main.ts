@@ -243,7 +243,7 @@ Examples:
       ...(format === undefined ? {} : { log: format }),
       ...packetsOf(flags),
     };
-    await replayCommand(settings(), files, asked, process);
+    process.exitCode = await replayCommand(settings(), files, asked, process);
   });
 
 program
@@ -253,7 +253,7 @@ program
   .option('--json', 'NDJSON for scripts')
   .action(async (flags: { json?: boolean }) => {
     const { offendersCommand } = await import('./reports.ts');
-    await offendersCommand(settings(), flags, process);
+    process.exitCode = await offendersCommand(settings(), flags, process);
   });
 
 program

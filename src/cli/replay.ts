@@ -5,6 +5,8 @@ import { access, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ACL_FAMILIES } from '../acl/model.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { describeMailSight } from '../detect/mail-sight.ts';
+import { policyGaps } from '../detect/policy-gaps.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { makeDirectory } from '../files/directory.ts';
 import { createLogger } from '../logger.ts';
@@ -26,7 +28,7 @@ export async function replayCommand(
   files: readonly string[],
   flags: { readonly data?: string; readonly out?: string } & ReplayOptions,
   streams: ReplayStreams,
-): Promise<void> {
+): Promise<number> {
   const { config } = loaded;
   // What cannot work is said before hours of work, and before anything is left behind.
   for (const file of files) {
@@ -63,8 +65,13 @@ export async function replayCommand(
     const hint = exportsHint(file, exports, packets);
     if (hint !== null) streams.stderr.write(`${printable(hint)}\n`);
   }
+  const sight = describeMailSight(result.sight);
+  const gaps = policyGaps(config, result.endMs);
+  for (const text of [...sight.lines, ...gaps.map((gap) => `Configuration: ${gap.text}.`)])
+    streams.stderr.write(`${printable(text)}\n`);
   streams.stderr.write(`${printable(JSON.stringify(result.summary))}\n`);
   refuseUnread(result.unread);
+  return sight.isBlind || gaps.some(({ kind }) => kind === 'blind') ? 1 : 0;
 }
 
 /** What was not understood in a flow log, in words. */

@@ -8,6 +8,8 @@
 import type { ReadModel } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { describeMailSight } from '../detect/mail-sight.ts';
+import { policyGaps } from '../detect/policy-gaps.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { OffenderRow } from '../store/queries.ts';
@@ -35,18 +37,27 @@ export async function offendersCommand(
   loaded: LoadedConfig,
   flags: JsonFlag,
   streams: ReportStreams,
-): Promise<void> {
-  await withModel(loaded, async (model, client) => {
+): Promise<number> {
+  return withModel(loaded, async (model, client) => {
     const rows = await model.offenders();
-    if (flags.json) return writeJson(streams, rows);
-    const seen = await coverage(model, client, loaded.config.coverage);
-    const none = seen.isBlind
-      ? 'Nobody was found in what could be read, but addresses of a part of the traffic could not be read.\n'
-      : 'No offenders.\n';
-    streams.stdout.write(rows.length === 0 ? none : offendersTable(rows));
-    streams.stderr.write(seen.text);
+    const seen = await coverage(model, client, loaded.config);
+    if (flags.json) writeJson(streams, rows);
+    else {
+      streams.stdout.write(rows.length === 0 ? NONE[seen.verdict] : offendersTable(rows));
+      streams.stderr.write(seen.text);
+    }
+    if (seen.verdict !== 'nothing') return 0;
+    if (flags.json) streams.stderr.write(seen.text);
+    return 1;
   });
 }
+
+/** What an empty list means, by how much was looked at. */
+const NONE = {
+  all: 'No offenders.\n',
+  part: 'Nobody was found in what could be read, but addresses of a part of the traffic could not be read.\n',
+  nothing: 'Nothing could be judged, so it is not known whether there are offenders.\n',
+} as const;
 
 export function offendersTable(rows: readonly OffenderRow[]): string {
   return formatTable<OffenderRow>(
@@ -71,23 +82,34 @@ export function offendersTable(rows: readonly OffenderRow[]): string {
 async function coverage(
   model: ReadModel,
   client: Client | null,
-  config: Config['coverage'],
-): Promise<{ readonly text: string; readonly isBlind: boolean }> {
+  config: Config,
+): Promise<{ readonly text: string; readonly verdict: keyof typeof NONE }> {
   const nowMs = Date.now();
   const since = new Date(nowMs - GAPS_WITHIN_MS).toISOString();
-  const [exporters, alerts, status] = await Promise.all([
+  const [exporters, alerts, status, sight] = await Promise.all([
     model.exporters(),
     model.alerts({ limit: MAX_GAPS, since }),
     client?.status(),
+    model.sight(),
   ]);
-  const lines = [...describeCoverage(exporters, alerts, config, nowMs)];
+  const { isBlind: isStrange, lines: judged } = describeMailSight(sight);
+  const gaps = policyGaps(config, nowMs);
+  const lines = [
+    ...judged,
+    ...gaps.map(({ text }) => `Configuration: ${text}.`),
+    ...describeCoverage(exporters, alerts, config.coverage, nowMs),
+  ];
   if (status !== undefined && Object.values(status.lost).some((n) => n > 0)) {
     const { kernel_drops, not_decoded, not_kept } = status.lost;
     lines.push(
       `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
     );
   }
-  return { text: lines.map((line) => `${line}\n`).join(''), isBlind: isBlind(exporters, config) };
+  const blind = isStrange || exporters.length === 0 || gaps.some(({ kind }) => kind === 'blind');
+  return {
+    text: lines.map((line) => `${line}\n`).join(''),
+    verdict: blind ? 'nothing' : isBlind(exporters, config.coverage) ? 'part' : 'all',
+  };
 }
 
 export async function alertsCommand(
@@ -103,7 +125,7 @@ export async function alertsCommand(
       for (const alert of alerts) show(alert);
       if (alerts.length > 0 || flags.json) return;
       streams.stdout.write('No alerts.\n');
-      streams.stderr.write((await coverage(model, client, loaded.config.coverage)).text);
+      streams.stderr.write((await coverage(model, client, loaded.config)).text);
       return;
     }
     if (client === null)
@@ -183,7 +205,7 @@ export async function inventoryCommand(
       }
     }
     streams.stdout.write(describeExpected(proposeExpected(await model.offenders())));
-    streams.stderr.write((await coverage(model, client, loaded.config.coverage)).text);
+    streams.stderr.write((await coverage(model, client, loaded.config)).text);
   });
 }
 

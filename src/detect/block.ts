@@ -119,7 +119,9 @@ export function blockInterlock(
     return refused('the host does what is declared of it (expected), and nothing else');
   }
   if (!input.hasSenders) {
-    return refused('no authorised sender is configured: the mail servers themselves would be blocked');
+    return refused(
+      'no authorised sender is configured and in force: the mail servers themselves would be blocked',
+    );
   }
   return null;
 }

@@ -86,7 +86,7 @@ export function createBlocks(
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.isSender(host.bytes, 0, eventMs),
       expected: file.expected,
-      hasSenders: state.policy.hasSenders,
+      hasSenders: state.policy.hasSenders(eventMs),
       missingLists: state.policy.missingLists,
       ruling,
       counts: () => ({
@@ -227,7 +227,7 @@ export function createBlocks(
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.isSender(host.bytes, 0, atMs),
       expected: host.file.expected,
-      hasSenders: state.policy.hasSenders,
+      hasSenders: state.policy.hasSenders(atMs),
     });
     const decision = interlock ?? standingDecision(state.block, block, host.file.grade, host.file.scanning);
     if (!setBlock(host, decision, atMs)) return false;

@@ -18,6 +18,7 @@ import {
   type DetectorCounters,
   type DetectorOptions,
 } from './detector-state.ts';
+import { createForeignTalkers } from './foreign-talkers.ts';
 import { HALF_WAIT_MS } from './half-sessions.ts';
 import { hostKey } from './host-table.ts';
 import { createIncidentLife } from './incident-life.ts';
@@ -29,6 +30,9 @@ import { LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
 import { createTally } from './tally.ts';
 import { endWarmUp } from './warm-up.ts';
+
+/** As many as help a person to see what is wrong. */
+const STRANGERS = 3;
 
 /** Where a batch lies in the mail stream. All batches of one message have the same position. */
 interface StreamPosition {
@@ -73,6 +77,8 @@ export interface Detector {
   safeOffset(partition: number): number;
   /** The state of all open incidents as it is now. */
   openIncidents(): Incident[];
+  /** Addresses that talk mail with others while neither end is internal, the most frequent first. */
+  strangers(): readonly string[];
   readonly counters: Readonly<DetectorCounters>;
 }
 
@@ -94,6 +100,7 @@ export function createDetector(options: DetectorOptions): Detector {
   const marks = createStreamMarks(holdMs);
   /** The newest decision about each host, by host key. */
   const decisions = new Map<string, Decision>();
+  const foreign = createForeignTalkers();
   let screen = createScreen(options.policy);
   let tally = createTally(detection);
   const outbox = createOutbox(state);
@@ -135,7 +142,9 @@ export function createDetector(options: DetectorOptions): Detector {
     const reason = screen(columns, row, sighting);
     if (reason !== 'not_mail') counters.mailFlows++;
     const ignoredFor = reason ?? addToSession(columns, row);
-    if (ignoredFor !== null) ignored[ignoredFor]++;
+    if (ignoredFor === null) return;
+    ignored[ignoredFor]++;
+    if (ignoredFor === 'foreign') foreign.note(columns, row, state.policy.portClass);
   }
 
   function addToSession(columns: FlowColumns, row: number): IgnoreReason | null {
@@ -234,6 +243,7 @@ export function createDetector(options: DetectorOptions): Detector {
       }
       return open;
     },
+    strangers: () => foreign.top(STRANGERS),
     counters,
   };
 }

@@ -102,7 +102,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     natPool,
     isSender,
     expected: false,
-    hasSenders: policy.hasSenders,
+    hasSenders: policy.hasSenders(nowMs),
   });
   if (interlock !== null) {
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());

@@ -35,8 +35,8 @@ export const PORT_CLASS = { none: 0, mail: 1, submission: 2 } as const;
 
 export interface Policy {
   readonly version: string;
-  /** False when no authorised sender is configured: nothing may be blocked then. */
-  readonly hasSenders: boolean;
+  /** False when no authorised sender is in force: nothing may be blocked then. */
+  hasSenders(nowMs: number): boolean;
   /** Why nothing new may be blocked whoever it is: a list that is used is not there. Null when all are. */
   readonly missingLists: string | null;
   /** Names of sites; index 0 is '' and stands for everything outside a configured site. */
@@ -105,7 +105,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
 
   return {
     version: policyVersion(config),
-    hasSenders: rules.length > 0,
+    hasSenders: (nowMs) => rules.some(({ untilMs }) => nowMs < untilMs),
     missingLists: missingListsReason(config),
     siteNames: ['', ...config.networks.sites.map((site) => site.name)],
     portClass,

@@ -3,7 +3,9 @@
  *
  * An exporter at a NAT, or outside of it, may name the translated address where hosts have theirs, and the inside one
  * in the post-NAT fields (IE 225 to 228, 230; NSEL). Collectors, which divide mail by host, and detectors must agree.
- * Without post-NAT fields the ends are what source and destination say.
+ * Without post-NAT fields the ends are what source and destination say. Where both addresses of an end are internal (the
+ * public one is listed in networks.internal), the direction of the packet decides: a source is translated after it left
+ * its host, a destination before it reaches its host.
  */
 
 import type { FlowColumns } from './batch.ts';
@@ -19,19 +21,17 @@ export interface InsideAddresses {
 
 /** `isNatPool`: addresses that many hosts share; one is given up for an internal address that is none. */
 export function createInsideAddresses(isInternal: Matches, isNatPool: Matches): InsideAddresses {
-  function choose(plain: Uint8Array, translated: Uint8Array, at: number): Uint8Array {
-    if (isInternal(plain, at) && !isNatPool(plain, at)) return plain;
-    return isInternal(translated, at) && !isNatPool(translated, at) ? translated : plain;
-  }
+  const isHost: Matches = (bytes, at) => isInternal(bytes, at) && !isNatPool(bytes, at);
 
   return {
     source(columns, row) {
       if ((columns.present[row] & PRESENT.POST_NAT_SRC_ADDR) === 0) return columns.src_addr;
-      return choose(columns.src_addr, columns.post_nat_src_addr, 16 * row);
+      if (isHost(columns.src_addr, 16 * row)) return columns.src_addr;
+      return isHost(columns.post_nat_src_addr, 16 * row) ? columns.post_nat_src_addr : columns.src_addr;
     },
     destination(columns, row) {
       if ((columns.present[row] & PRESENT.POST_NAT_DST_ADDR) === 0) return columns.dst_addr;
-      return choose(columns.dst_addr, columns.post_nat_dst_addr, 16 * row);
+      return isHost(columns.post_nat_dst_addr, 16 * row) ? columns.post_nat_dst_addr : columns.dst_addr;
     },
   };
 }

@@ -105,6 +105,7 @@ export function createHttpServer(
   app.get('/api/v1/offenders', async (context) => context.json(await model.offenders()));
   app.get('/api/v1/inventory', async (context) => context.json(await model.inventory()));
   app.get('/api/v1/exporters', async (context) => context.json(await model.exporters()));
+  app.get('/api/v1/sight', async (context) => context.json(await model.sight()));
   app.get('/api/v1/alerts', async (context) =>
     context.json(await model.alerts(valid(alertsQuery, context.req.query()))),
   );
@@ -195,6 +196,7 @@ const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 
 const INDEX = `rogue-smtp
 
 /api/v1/offenders   /api/v1/alerts   /api/v1/incidents/<id>   /api/v1/inventory   /api/v1/exporters   /api/v1/status
+/api/v1/sight
 /api/v1/acl   /api/v1/acl/diff   /api/v1/acl/log
 /v1/lists/offenders.v4.txt   /v1/lists/offenders.v6.txt   /v1/lists/offenders.all.txt   /v1/acl/<target>?family=4
 /events   /metrics   /healthz   /readyz   /clickhouse?query=SELECT+...

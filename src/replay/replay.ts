@@ -15,6 +15,7 @@ import type { ExporterState } from '../decode/types.ts';
 import { unreadAlerts } from '../detect/coverage.ts';
 import { createDetector } from '../detect/detector.ts';
 import { exporterSight } from '../detect/exporter-sight.ts';
+import type { MailSight } from '../detect/mail-sight.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch, readWide } from '../flow/batch.ts';
@@ -46,6 +47,8 @@ export interface ReplayResult {
   readonly summary: ReplaySummary;
   /** Files of which nothing could be read, with what they seem to be. */
   readonly unread: readonly { readonly file: string; readonly reason: string }[];
+  /** How much of the mail could be judged. */
+  readonly sight: MailSight;
 }
 
 export interface ReplayOptions {
@@ -61,6 +64,8 @@ interface ReplaySummary {
   readonly flows: Readonly<Record<string, number>>;
   readonly dropped: Readonly<Record<string, number>>;
   readonly mail_flows: number;
+  /** Mail flows that say nothing about a host of ours, by reason. */
+  readonly ignored: Readonly<Record<string, number>>;
   readonly alerts: Readonly<Record<string, number>>;
   readonly incidents: number;
   readonly exporters: readonly {
@@ -313,6 +318,11 @@ export async function replayFiles(
     incidents: sorted,
     endMs: nowMs,
     unread: unreadOf(inputs),
+    sight: {
+      flows: detector.counters.mailFlows,
+      ignored: { ...detector.counters.ignored },
+      strangers: detector.strangers(),
+    },
     summary: {
       packets,
       skipped: nonZero(skipped),
@@ -320,6 +330,7 @@ export async function replayFiles(
       flows: nonZero(decoder.counters.flows),
       dropped: nonZero(decoder.counters.dropped),
       mail_flows: mailFlows,
+      ignored: nonZero(detector.counters.ignored),
       alerts: alertKinds,
       incidents: sorted.length,
       exporters: exporters.map((exporter) => ({

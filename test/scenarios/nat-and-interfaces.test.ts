@@ -26,6 +26,7 @@ describe('an exporter at a NAT', () => {
   it.each([
     ['not configured as internal', STRICT],
     ['a configured NAT pool', POOL],
+    ['listed as internal', { ...STRICT, networks: { internal: ['10.0.0.0/8', `${PUBLIC}/32`] } }],
   ])('that names the public address in replies: one session of the inside host (%s)', (_, config) => {
     const { of, incidents } = detect([forward, reply], { config, upTo: HOUR });
     expect(incidents).toHaveLength(1);

@@ -15,6 +15,7 @@ export const EMPTY_MODEL: ReadModel = {
     throw new RogueSmtpError('not_found', `there is no incident or host "${id}"`);
   },
   inventory: async () => [],
+  sight: async () => ({ flows: 0, ignored: {}, strangers: [] }),
   exporters: async () => [],
   query: async () => new Uint8Array(),
   renderAcl: async (request) => ({ text: JSON.stringify(request), entries: 0, leftOut: [] }),

@@ -1,0 +1,57 @@
+/** Situations rebuilt from what operators report, by the commands that an operator types; they lie outside of the project. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { replayCommand } from '../../src/cli/replay.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Alert, Incident } from '../../src/messages/alert.ts';
+import { collected } from '../support/collected.ts';
+import { CASES_DIR, haveCases } from '../support/field-cases.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-operate-'));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function replay(name: string) {
+  const folder = join(CASES_DIR, 'operate', name);
+  const out = join(directory, name);
+  const stdout = collected();
+  const stderr = collected();
+  const streams = { stdout: stdout.stream, stderr: stderr.stream };
+  const loaded = loadConfig({ file: join(folder, 'config.yaml') });
+  const code = await replayCommand(loaded, [join(folder, 'exports.pcap.gz')], { out }, streams);
+  const lines = <Row>(file: string): Row[] =>
+    readFileSync(join(out, file), 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Row);
+  return {
+    code,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    alerts: lines<Alert>('alerts.ndjson'),
+    incidents: lines<Incident>('incidents.ndjson'),
+    acl: (target: string) => readFileSync(join(out, 'acl', `${target}.txt`), 'utf8'),
+  };
+}
+
+describe.skipIf(!haveCases)('cases from the field', () => {
+  it('export-after-nat: nothing could be judged, why, and a failure', async () => {
+    const { code, stderr } = await replay('export-after-nat');
+    expect(code).toBe(1);
+    expect(stderr).toContain('Nothing could be judged');
+    expect(stderr).toContain('360 of 360 mail flows: neither end is in networks.internal');
+    expect(stderr).toContain('203.0.113.200');
+  });
+
+  it('post-nat-replies: one incident, of the inside host', async () => {
+    const { code, incidents } = await replay('post-nat-replies');
+    expect(code).toBe(0);
+    expect(incidents.map(({ host }) => host)).toEqual(['192.168.181.5']);
+    expect(incidents[0].flags).not.toContain('half_seen');
+  });
+});
