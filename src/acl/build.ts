@@ -10,7 +10,9 @@ import { RogueSmtpError } from '../errors.ts';
 import { type AddressBytes, compareAddresses, isIPv4, parseAddress } from '../flow/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
+import { type AllowanceLimits, withAllowances } from './allowances.ts';
 import {
+  type AclSender,
   assertSafe,
   createInterlock,
   createPrefixInterlock,
@@ -24,6 +26,7 @@ import {
   BLOCKED_PORT,
   comparePrefixes,
   disjoint,
+  isHost,
   isWithin,
   NEVER_BLOCKED,
   orAny,
@@ -36,6 +39,8 @@ export interface AclInput extends InterlockInput {
   readonly kind: AclKind;
   readonly family: AclFamily;
   readonly interface?: string | undefined;
+  /** What a list of the platform can say of hosts that may send somewhere; absent: everything. */
+  readonly allowances?: AllowanceLimits;
   /** Most hosts in an offenders list. */
   readonly maxEntries: number;
   /** Whose limit `maxEntries` is, for the reason that goes with those it leaves out; without it, the configuration's. */
@@ -110,7 +115,9 @@ function buildPolicy(input: AclInput): Rules {
     // Mail that comes in from the world passes no list that is applied inbound on the LAN. But other subnets hand mail to
     // this server across the router (scanners, applications), and lists do get applied on the wrong interface: what goes
     // TO our own mail server is never rogue, so it stays open.
-    const ours = sender.hosts.filter((host) => input.internal.some((prefix) => isWithin(host, prefix)));
+    const ours = sender.hosts.filter(
+      (host) => receivesMail(sender, host) && input.internal.some((prefix) => isWithin(host, prefix)),
+    );
     for (const host of disjoint(ours, family)) {
       inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
     }
@@ -136,6 +143,14 @@ function buildPolicy(input: AclInput): Rules {
   }
   rules.push({ action: 'deny', source: null, destination: null, remark: 'everyone else' });
   return { rules, leftOut: sortedLeftOut(leftOut) };
+}
+
+/**
+ * Whether others hand mail to the host, so that a policy lets mail to it through. A network that is bound to destinations
+ * is one of printers or customers; a single host may be a mail server that sends by a smarthost.
+ */
+function receivesMail({ receives, to }: AclSender, host: Prefix): boolean {
+  return receives ?? (to === 'any' || isHost(host));
 }
 
 interface Candidate {
@@ -194,7 +209,7 @@ function buildOffenders(input: AclInput): Rules {
     const reason = `the list is full: ${bound}, and worse hosts fill it`;
     leftOut.push({ host: formatPrefix({ bytes, length }), reason });
   }
-  const rules = ranked
+  const denials = ranked
     .slice(0, input.maxEntries)
     .sort((a, b) => compareAddresses(a.bytes, b.bytes))
     .map(({ bytes, length, incident }): AclRule => {
@@ -202,6 +217,8 @@ function buildOffenders(input: AclInput): Rules {
       const remark = sanitiseRemark(`incident ${incident.incident_id}, first seen ${incident.first_seen}`);
       return { action: 'deny', source: { bytes, length }, destination: null, remark };
     });
+  const { rules, leftOut: unsaid } = withAllowances(denials, input.family, input, input.allowances);
+  leftOut.push(...unsaid);
   return { rules, leftOut: sortedLeftOut(leftOut) };
 }
 

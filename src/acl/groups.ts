@@ -71,7 +71,7 @@ export function judgedSources(model: AclModel): readonly Prefix[] | null {
 
 /** Denies port 25 from the sources, but for connections to `exceptTo`. */
 export interface Denial {
-  /** `except`: everyone but the prefixes. Else they are never empty. Disjoint. */
+  /** `except`: everyone but the prefixes. Else they are empty in the first denial of offenders only. Disjoint. */
   readonly sources: { readonly except: boolean; readonly prefixes: readonly Prefix[] };
   readonly exceptTo: readonly Prefix[];
 }
@@ -127,5 +127,42 @@ function subtract(prefix: Prefix, holes: readonly Prefix[]): readonly Prefix[] {
   return [
     ...subtract({ bytes: prefix.bytes, length }, within),
     ...subtract({ bytes: upper, length }, within),
+  ];
+}
+
+/**
+ * The denials of a list of offenders, for platforms whose rules name groups: first that of all hosts without allowances,
+ * even when it is of nobody, then one a set of destinations that stay open.
+ */
+export function offenderDenials({ rules, family }: AclModel): readonly Denial[] {
+  const openTo = new Map<string, Prefix[]>();
+  const keyOf = ({ bytes, length }: Prefix) => `${bytes.join('.')}/${length}`;
+  for (const { action, source, destination } of rules) {
+    if (action !== 'permit' || source === null || destination === null) continue;
+    const destinations = openTo.get(keyOf(source)) ?? [];
+    destinations.push(destination);
+    openTo.set(keyOf(source), destinations);
+  }
+  const free: Prefix[] = [];
+  const groups = new Map<string, { prefixes: Prefix[]; exceptTo: readonly Prefix[] }>();
+  for (const { action, source } of rules) {
+    if (action !== 'deny' || source === null) continue;
+    const destinations = openTo.get(keyOf(source));
+    if (destinations === undefined) {
+      free.push(source);
+      continue;
+    }
+    const exceptTo = disjoint(destinations, family);
+    const key = exceptTo.map(keyOf).join(' ');
+    const group = groups.get(key) ?? { prefixes: [], exceptTo };
+    group.prefixes.push(source);
+    groups.set(key, group);
+  }
+  return [
+    { sources: { except: false, prefixes: free }, exceptTo: [] },
+    ...[...groups.values()].map(({ prefixes, exceptTo }) => ({
+      sources: { except: false, prefixes },
+      exceptTo,
+    })),
   ];
 }

@@ -19,6 +19,8 @@ export interface AclSender {
   readonly to: 'any' | readonly Prefix[];
   readonly owner: string;
   readonly reason: string;
+  /** Others hand mail to it; absent: unless it is a network with `to`. */
+  readonly receives?: boolean | undefined;
   /** When the permission ends, ISO 8601; absent: never. */
   readonly until?: string | undefined;
 }
@@ -82,7 +84,10 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
   const { exempt = [] } = input;
   const exempted = createPrefixTable(exempt.map(({ prefix }) => prefix));
   const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
-  const sources = inForce.flatMap((sender) => sender.hosts.map((host) => ({ host, name: sender.name })));
+  // A sender with `to` can be denied everything else: allowances.ts keeps its destinations open.
+  const sources = inForce.flatMap(({ name, hosts, to }) =>
+    to === 'any' ? hosts.map((host) => ({ host, name })) : [],
+  );
   const senders = createPrefixTable(sources.map((source) => source.host));
   return (host) => {
     const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
@@ -134,14 +139,25 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
   ];
   if (model.kind === 'offenders') {
     const exempt = (input.exempt ?? []).map(({ prefix }) => prefix);
-    const spared = [...allowed.map(({ prefix }) => prefix), ...(input.nat ?? []), ...exempt];
+    const free = allowed.filter(({ to }) => to === everywhere).map(({ prefix }) => prefix);
+    const spared = [...free, ...(input.nat ?? []), ...exempt];
     const table = createPrefixTable([...spared, ...(input.own ?? [])]);
-    for (const { source } of model.rules) {
+    for (const { action, source } of model.rules) {
       if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)
         throw unsafe(source);
-      if (!isHost(source) && (model.family === '4' || spared.some((prefix) => isWithin(prefix, source))))
+      if (action === 'permit') continue;
+      const holdsAny = (prefixes: readonly Prefix[]) => prefixes.some((prefix) => isWithin(prefix, source));
+      if (
+        !isHost(source) &&
+        (model.family === '4' || holdsAny([...spared, ...allowed.map(({ prefix }) => prefix)]))
+      )
         throw unsafe(source);
       if (table.lookup(source.bytes) >= 0) throw unsafe(source);
+      for (const { prefix, to } of allowed) {
+        if (!prefixContains(prefix, source.bytes)) continue;
+        for (const destination of disjoint(to, model.family))
+          if (!permits(model, source.bytes, destination.bytes, BLOCKED_PORT)) throw unsafe(source);
+      }
     }
     return;
   }

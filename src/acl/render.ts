@@ -6,6 +6,7 @@
  */
 
 import { RogueSmtpError } from '../errors.ts';
+import type { AllowanceLimits } from './allowances.ts';
 import { type AclInput, type BuiltAcl, buildAcl, type LeftOut } from './build.ts';
 import type { AclFamily, AclModel } from './model.ts';
 import { renderAristaEos } from './platforms/arista-eos.ts';
@@ -102,6 +103,29 @@ const HOSTS_ONLY: ReadonlySet<AclPlatform> = new Set([
   'bird',
 ]);
 
+/** Distinct sets of destinations that a list of offenders can leave open to its hosts, where that is bounded. */
+const ALLOWANCES: Readonly<Partial<Record<AclPlatform, number>>> = {
+  // One policy or rule of the firewall each, beside the one of all others.
+  fortios: 15,
+  panos: 15,
+  // An entry compares one address; a route that lets through must win over one that drops, which not every router grants.
+  'aws-nacl': 0,
+  exabgp: 0,
+  gobgp: 0,
+  bird: 0,
+};
+
+/** Undefined where a list of the platform can say them all. */
+export function allowanceLimits(platform: AclPlatform): AllowanceLimits | undefined {
+  const sets = ALLOWANCES[platform];
+  if (sets === undefined) return undefined;
+  const reason =
+    sets === 0
+      ? `a list for ${platform} cannot leave destinations open to a denied host`
+      : `a list for ${platform} can leave ${sets} sets of destinations open, and others fill it`;
+  return { sets, reason };
+}
+
 /** An interface has one list for both IP versions there: of two, the second would take the place of the first. */
 const ONE_LIST: ReadonlySet<AclPlatform> = new Set(['cisco-asa']);
 
@@ -124,8 +148,10 @@ export function builtFor(request: AclRequest): BuiltAcl {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
   const most = MOST_OFFENDERS[request.platform] ?? Number.POSITIVE_INFINITY;
+  const allowances = allowanceLimits(request.platform);
   return buildAcl({
     ...request,
+    ...(allowances !== undefined && { allowances }),
     ...(most < request.maxEntries && { maxEntries: most, bound: `${request.platform} takes ${most} hosts` }),
     ...(HOSTS_ONLY.has(request.platform) && { ipv6: 'hosts' }),
   });

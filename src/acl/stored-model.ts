@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
+import { type AllowanceLimits, withAllowances } from './allowances.ts';
 import type { LeftOut } from './build.ts';
 import { assertSafe, createInterlock, createPrefixInterlock, type InterlockInput } from './interlocks.ts';
 import { ACL_FAMILIES, type AclModel, isHost } from './model.ts';
@@ -72,19 +73,25 @@ export function decodeModel(text: string): AclModel | null {
 export function recheckModel(
   model: AclModel,
   input: InterlockInput,
+  allowances?: AllowanceLimits,
 ): { readonly model: AclModel; readonly leftOut: readonly LeftOut[] } {
   const leftOut: LeftOut[] = [];
   let { rules } = model;
   if (model.kind === 'offenders') {
     const refusal = createInterlock(input);
     const prefixRefusal = createPrefixInterlock(input);
-    rules = rules.filter(({ source }) => {
+    // Who may send where is for today's senders to say, so the permits of that time are made anew.
+    const denials = rules.filter(({ action, source }) => {
+      if (action === 'permit') return false;
       const reason =
         source === null ? 'is everyone' : isHost(source) ? refusal(source.bytes) : prefixRefusal(source);
       if (reason === null) return true;
       leftOut.push({ host: source === null ? 'any' : formatPrefix(source), reason });
       return false;
     });
+    const allowed = withAllowances(denials, model.family, input, allowances);
+    rules = allowed.rules;
+    leftOut.push(...allowed.leftOut);
   } else if (!rules.some(({ action, source }) => action === 'permit' && source !== null)) {
     throw new RogueSmtpError('refused', 'the kept policy is refused: it has no sender');
   }

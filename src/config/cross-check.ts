@@ -59,8 +59,12 @@ export function crossCheck(config: Config): CrossCheck {
         (net) => host.length <= net.length && prefixContains(host, net.bytes),
       );
       if (covered !== undefined) {
+        const what =
+          sender.to === 'any'
+            ? 'send; nobody there is ever reported'
+            : 'send to the destinations of `to`; whoever there sends elsewhere is reported, and blocked but for these destinations';
         warnings.push(
-          `sender "${sender.name}": ${formatPrefix(host)} lets all of ${formatPrefix(covered)} send; nobody there is ever reported`,
+          `sender "${sender.name}": ${formatPrefix(host)} lets all of ${formatPrefix(covered)} ${what}`,
         );
         continue;
       }

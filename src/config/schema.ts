@@ -104,6 +104,8 @@ const sender = z.strictObject({
     .default('any'),
   /** Names of `lists` whose entries are destinations too. */
   to_lists: z.array(name).default([]),
+  /** Others hand it mail, so that a policy list lets mail to it through. Default: yes, but for a network with `to`. */
+  receives: z.boolean().optional(),
   owner: words.default(''),
   reason: words.default(''),
   /** The permission ends at this time. */

@@ -31,7 +31,7 @@ export interface BlockInput {
   readonly neverBlocked: boolean;
   /** The address is shared by many hosts behind NAT. */
   readonly natPool: boolean;
-  /** A rule in force names the host as a sender, for whatever destination. */
+  /** A rule in force lets the host send anywhere. One with `to` may be blocked: lists leave its destinations open. */
   readonly isSender: boolean;
   /** All that the host did is declared (`expected`). */
   readonly expected: boolean;

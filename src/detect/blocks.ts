@@ -84,7 +84,7 @@ export function createBlocks(
       denied: file.deniedSessions > 0,
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
-      isSender: state.policy.isSender(host.bytes, 0, eventMs),
+      isSender: state.policy.sendsAnywhere(host.bytes, 0, eventMs),
       expected: file.expected,
       hasSenders: state.policy.hasSenders(eventMs),
       missingLists: state.policy.missingLists,
@@ -225,7 +225,7 @@ export function createBlocks(
     const interlock = blockInterlock({
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
-      isSender: state.policy.isSender(host.bytes, 0, atMs),
+      isSender: state.policy.sendsAnywhere(host.bytes, 0, atMs),
       expected: host.file.expected,
       hasSenders: state.policy.hasSenders(atMs),
     });

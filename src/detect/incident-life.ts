@@ -239,7 +239,7 @@ export function createIncidentLife(
       const atMs = Math.max(state.clockMs, host.clockMs);
       const isOpen = file.closedMs === null;
       const judged = judgeAnew(state.policy, host.bytes, tables.destinations.of(host.slot), atMs);
-      const expectedBefore = file.expected;
+      const { expected: expectedBefore, verdict: verdictBefore } = file;
       if (isOpen && changed) judgeCase(host, judged.verdict, atMs);
       let blockChanged = blocks.applyPolicy(host, atMs);
       if (judged.closes && isStanding(file.block.state)) {
@@ -251,7 +251,10 @@ export function createIncidentLife(
       }
       if (isOpen && file.block.state === 'observed' && isFresh(file, atMs))
         blockChanged = blocks.decideAnew(host, atMs) || blockChanged;
-      if (!blockChanged && file.expected === expectedBefore) return;
+      if (!blockChanged && file.expected === expectedBefore) {
+        if (file.verdict !== verdictBefore) outbox.publish(host);
+        return;
+      }
       outbox.changed(host, null, atMs);
       outbox.alert('updated', host, atMs);
       schedule(host);

@@ -96,7 +96,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   }
   const neverBlocked = policy.isNeverBlocked(source, 0);
   const natPool = policy.isNatPool(source, 0);
-  const isSender = policy.isSender(source, 0, nowMs);
+  const isSender = policy.sendsAnywhere(source, 0, nowMs);
   const interlock = blockInterlock({
     neverBlocked,
     natPool,
@@ -107,6 +107,13 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   if (interlock !== null) {
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
     return answer('alert_only');
+  }
+  if (verdict.kind === 'restricted') {
+    because(
+      'a block leaves the allowed destinations of the sender open, and is left out on platforms whose lists cannot say that',
+      'senders',
+      ...(rule < 0 ? [] : [rule]),
+    );
   }
   if (policy.missingLists !== null) because(policy.missingLists, 'lists');
   because(

@@ -54,8 +54,10 @@ export interface Policy {
   comesFromOutside(exporter: Uint8Array, offset: number, ingress: number): boolean;
   /** Sessions between internal hosts raise alerts. */
   readonly watchesInternal: boolean;
-  /** Named as the source of any rule that is in force, whatever the destination. Such a host is never blocked. */
+  /** Named as the source of any rule that is in force, whatever the destination. */
   isSender(bytes: Uint8Array, offset: number, nowMs: number): boolean;
+  /** A rule in force lets it send anywhere. Such a host is never blocked; one with `to` is, but for its destinations. */
+  sendsAnywhere(bytes: Uint8Array, offset: number, nowMs: number): boolean;
   /** The verdict for 16 address bytes each at their offsets; of several rules the one that allows most decides. */
   verdict(
     source: Uint8Array,
@@ -118,6 +120,12 @@ export function compilePolicy(config: PolicyConfig): Policy {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
       for (const rule of found) if (nowMs < rule.untilMs) return true;
+      return false;
+    },
+    sendsAnywhere(bytes, offset, nowMs) {
+      const found = rulesOf(bytes, offset);
+      if (found === null) return false;
+      for (const rule of found) if (rule.allows === null && nowMs < rule.untilMs) return true;
       return false;
     },
     verdict(source, sourceOffset, destination, destinationOffset, nowMs) {

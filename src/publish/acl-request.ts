@@ -95,8 +95,11 @@ export function namedHosts(
   exempt: readonly ExemptHost[],
 ): readonly string[] {
   const request = requestFor(config, offenders, { kind: 'offenders', family }, nowMs, exempt);
-  return deniedHosts(buildAcl(request).model);
+  return deniedHosts(buildAcl({ ...request, allowances: PLAIN }).model);
 }
+
+/** A list of bare addresses has no place for the destinations that a host may use. */
+const PLAIN = { sets: 0, reason: 'a plain list cannot leave destinations open to a denied host' } as const;
 
 /**
  * What the renderer is asked for: a list of exactly these offenders, as far as they are of the site. `exempt` are hosts that

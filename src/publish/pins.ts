@@ -7,6 +7,7 @@
 
 import type { BuiltAcl } from '../acl/build.ts';
 import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
+import { allowanceLimits } from '../acl/render.ts';
 import { decodeModel, encodeModel, recheckModel } from '../acl/stored-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -71,7 +72,8 @@ export function createListPins({ config, memory, decisions, audit, now }: ListPi
     // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
     const kept =
       model.kind === 'offenders' && config().block.mode === 'observe' ? { ...model, rules: [] } : model;
-    return recheckModel({ ...kept, interface: target.interface ?? null }, request);
+    const checked = { ...kept, interface: target.interface ?? null };
+    return recheckModel(checked, request, allowanceLimits(target.platform));
   }
 
   async function find(

@@ -38,14 +38,31 @@ describe('an offenders list', () => {
     expect(built.leftOut).toEqual([{ host: '192.0.2.100', reason: 'is the authorised sender "mail"' }]);
   });
 
-  it('leaves out a sender that is bound to a smarthost: a block would also stop the mail that it may send', () => {
+  it('denies a sender that is bound to a smarthost everything but the smarthost', () => {
     const senders = [
       sender(['192.0.2.100']),
       sender(['192.0.2.60'], { name: 'scanner', to: ['192.0.2.100'] }),
     ];
-    expect(offenders(['192.0.2.60'], { senders }).leftOut).toEqual([
-      { host: '192.0.2.60', reason: 'is the authorised sender "scanner"' },
+    const { model, leftOut } = offenders(['192.0.2.60'], { senders });
+    expect(leftOut).toEqual([]);
+    expect(model.rules).toMatchObject([
+      { action: 'permit', source: prefix('192.0.2.60'), destination: prefix('192.0.2.100') },
+      { action: 'deny', source: prefix('192.0.2.60'), destination: null },
     ]);
+  });
+
+  it('in a policy is open to mail only where it receives some', () => {
+    const toOf = (more: Parameters<typeof sender>[1], hosts = ['192.0.2.64/28']) =>
+      buildAcl(request({ senders: [sender(['192.0.2.100']), sender(hosts, { name: 'x', ...more })] }))
+        .model.rules.filter(({ action, source }) => action === 'permit' && source === null)
+        .map(({ destination }) => destination);
+    const server = prefix('192.0.2.100');
+    const to = ['198.51.100.26'];
+    expect(toOf({ to })).toEqual([server]);
+    expect(toOf({})).toEqual([prefix('192.0.2.64/28'), server]);
+    expect(toOf({ to, receives: true })).toEqual([prefix('192.0.2.64/28'), server]);
+    expect(toOf({ to }, ['192.0.2.60'])).toEqual([prefix('192.0.2.60'), server]);
+    expect(toOf({ to, receives: false }, ['192.0.2.60'])).toEqual([server]);
   });
 
   it('denies a sender whose permission has ended', () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replayCommand } from '../../src/cli/replay.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Alert, Incident } from '../../src/messages/alert.ts';
+import { flow, judge } from '../support/acl-requests.ts';
 import { collected } from '../support/collected.ts';
 import { CASES_DIR, haveCases } from '../support/field-cases.ts';
 
@@ -46,6 +47,32 @@ describe.skipIf(!haveCases)('cases from the field', () => {
     expect(stderr).toContain('Nothing could be judged');
     expect(stderr).toContain('360 of 360 mail flows: neither end is in networks.internal');
     expect(stderr).toContain('203.0.113.200');
+  });
+
+  it('provider-customers: the bot is denied but for the providers, nobody else is reported', async () => {
+    const { code, incidents, acl } = await replay('provider-customers');
+    expect(code).toBe(0);
+    expect(incidents.map(({ host, block }) => [host, block.state])).toEqual([['100.70.1.200', 'published']]);
+    const verdict = judge(acl('edge.4'), 'iptables');
+    const to = (source: string, destination: string) => verdict(flow(source, { destination, from: 'eth1' }));
+    expect(to('100.70.1.200', '198.51.100.25')).toBe('deny');
+    expect(to('100.70.1.200', '203.0.113.206')).toBe('permit');
+    const providers = readFileSync(join(CASES_DIR, 'operate/provider-customers/prov.txt'), 'utf8')
+      .split('\n')
+      .filter((line) => /^\d/.test(line));
+    expect(providers.length).toBeGreaterThan(0);
+    for (const provider of providers) {
+      expect(to('100.70.1.200', provider.split(/[/ ]/)[0])).toBe('permit');
+    }
+    expect(to('100.70.1.201', '198.51.100.25')).toBe('permit');
+    // Mail to one's own servers: to the relay that takes it, not to every customer.
+    const policy = judge(acl('pol.4'), 'mikrotik');
+    const by = (source: string, destination: string) =>
+      policy(flow(source, { destination, from: 'bridge-lan' }));
+    expect(by('100.70.9.9', '203.0.113.206')).toBe('permit');
+    expect(by('100.70.9.9', '100.70.255.25')).toBe('permit');
+    expect(by('100.70.9.9', '100.70.9.10')).toBe('deny');
+    expect(by('100.70.9.9', '198.51.100.25')).toBe('deny');
   });
 
   it('post-nat-replies: one incident, of the inside host', async () => {

@@ -78,11 +78,13 @@ describe('policy check', () => {
     expect(reasons.at(-1)).toBe('line 6: the source is the authorised sender "mx"');
   });
 
-  it('a sender for one destination is allowed there, and elsewhere an offender that is not blocked', () => {
+  it('a sender for one destination is allowed there, and elsewhere an offender like others', () => {
     expect(check('10.0.0.9', '198.51.100.1').outcome).toBe('authorised');
     const elsewhere = check('10.0.0.9', '198.51.100.2');
-    expect(elsewhere.outcome).toBe('alert_only');
-    expect(elsewhere.reasons.at(-1)).toMatch(/^line 8: never blocked: the host is a configured sender/);
+    expect(elsewhere.outcome).toBe('offence');
+    expect(elsewhere.reasons).toContainEqual(
+      expect.stringMatching(/^line 8: a block leaves the allowed destinations of the sender open/),
+    );
   });
 
   it('a permission that has ended is an offence, and says when it ended', () => {

@@ -9,7 +9,7 @@
 import { RogueSmtpError } from '../../errors.ts';
 import { formatAddress } from '../../flow/address.ts';
 import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
-import { type Denial, policyDenials } from '../groups.ts';
+import { type Denial, offenderDenials, policyDenials } from '../groups.ts';
 import { type AclModel, BLOCKED_PORT, prefixBits } from '../model.ts';
 import { revisionOf } from '../revision.ts';
 import { artefact } from './artefact.ts';
@@ -31,7 +31,7 @@ const NOBODY = 'smtp-nobody';
 
 /** Throws RogueSmtpError `refused` for a policy that has no bounds, or too many sources with destinations of their own. */
 export function renderFortios(model: AclModel): string {
-  const denials = model.kind === 'policy' ? policyDenials(model) : [offenderDenial(model)];
+  const denials = model.kind === 'policy' ? policyDenials(model) : offenderDenials(model);
   if (denials.length > MAX_POLICIES) {
     throw new RogueSmtpError(
       'refused',
@@ -71,11 +71,6 @@ export function renderFortios(model: AclModel): string {
   return artefact('#', model, revision, guide, body);
 }
 
-function offenderDenial(model: AclModel): Denial {
-  const prefixes = model.rules.flatMap(({ source }) => (source === null ? [] : [source]));
-  return { sources: { except: false, prefixes }, exceptTo: [] };
-}
-
 function scriptLines(
   model: AclModel,
   denials: readonly Denial[],
@@ -101,8 +96,7 @@ function scriptLines(
     return policyLines(model, first + i, denial, from, to);
   });
   const ids = Array.from({ length: MAX_POLICIES }, (_, i) => first + i);
-  // A list of offenders never has more than one.
-  const stale = model.kind === 'policy' ? ids.slice(denials.length) : [];
+  const stale = ids.slice(denials.length);
   return [
     ...section(`firewall address${six}`, addresses),
     ...section(`firewall addrgrp${six}`, groups),
@@ -131,8 +125,8 @@ function addressLines(model: AclModel, denials: readonly Denial[]): readonly str
   }
   const remarks = new Map<string, string>();
   if (model.kind === 'offenders') {
-    for (const { source, remark } of model.rules)
-      if (source !== null) remarks.set(objectName(source), remark);
+    for (const { action, source, remark } of model.rules)
+      if (source !== null && action === 'deny') remarks.set(objectName(source), remark);
   }
   const nobody = model.family === '4' ? 'set subnet 0.0.0.0 255.255.255.255' : 'set ip6 ::/128';
   return [

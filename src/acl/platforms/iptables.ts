@@ -30,7 +30,10 @@ export function renderIptables(model: AclModel): string {
     `:${chain} - [0:0]`,
     ...(model.kind === 'policy'
       ? policyRules(model, chain)
-      : [`-A ${chain} -p tcp -m tcp --dport ${BLOCKED_PORT} -m set --match-set ${set} src ${REFUSE}`]),
+      : [
+          ...policyRules({ ...model, rules: model.rules.filter(({ action }) => action === 'permit') }, chain),
+          `-A ${chain} -p tcp -m tcp --dport ${BLOCKED_PORT} -m set --match-set ${set} src ${REFUSE}`,
+        ]),
     'COMMIT',
     'RULES',
     `${iptables} -w -C ${jump} 2>/dev/null || ${iptables} -w -I ${jump.replace('FORWARD', 'FORWARD 1')}`,
@@ -61,7 +64,7 @@ const REFUSE = '-j REJECT --reject-with tcp-reset';
 const remarkOf = ({ remark }: AclRule) => (remark === '' ? '' : `-m comment --comment "${remark}" `);
 
 function policyRules(model: AclModel, chain: string): readonly string[] {
-  const judged = judgedSources(model);
+  const judged = model.kind === 'policy' ? judgedSources(model) : null;
   return model.rules.flatMap((rule) => {
     const ends = [
       ...(rule.source === null ? [] : [`-s ${cidr(rule.source)}`]),
@@ -83,8 +86,8 @@ function setLines(model: AclModel, set: string): readonly string[] {
     `create -exist ${set} ${type}`,
     `create -exist ${set}_new ${type}`,
     `flush ${set}_new`,
-    ...model.rules.flatMap(({ source, remark }) =>
-      source === null
+    ...model.rules.flatMap(({ action, source, remark }) =>
+      source === null || action === 'permit'
         ? []
         : [`add ${set}_new ${formatAddress(source.bytes)}${remark === '' ? '' : ` comment "${remark}"`}`],
     ),

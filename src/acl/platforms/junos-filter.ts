@@ -39,7 +39,7 @@ export function junosFilter(model: AclModel): JunosFilter {
   return {
     name,
     family: model.family === '4' ? 'inet' : 'inet6',
-    terms: [...(model.kind === 'policy' ? policyTerms(model) : offenderTerms(model, name)), REST],
+    terms: [...(model.kind === 'policy' ? ruleTerms(model, model.rules) : offenderTerms(model, name)), REST],
     members: model.kind === 'policy' ? null : model.rules.flatMap(member),
     face,
     unit,
@@ -58,10 +58,10 @@ function logicalInterface(face: string | null): readonly [string, string] {
     : [face, '0'];
 }
 
-function policyTerms(model: AclModel): readonly JunosTerm[] {
-  return model.rules.map(({ action, source, destination, remark }, i) => ({
+function ruleTerms(model: AclModel, rules: readonly AclRule[]): readonly JunosTerm[] {
+  return rules.map(({ action, source, destination, remark }, i) => ({
     name: `t${i + 1}`,
-    remark: remark === model.rules[i - 1]?.remark ? '' : remark,
+    remark: remark === rules[i - 1]?.remark ? '' : remark,
     conditions: [
       ...(source === null ? [] : [['source-address', cidr(source)] as const]),
       ...(destination === null ? [] : [['destination-address', cidr(destination)] as const]),
@@ -74,6 +74,10 @@ function policyTerms(model: AclModel): readonly JunosTerm[] {
 function offenderTerms(model: AclModel, list: string): readonly JunosTerm[] {
   if (model.rules.length === 0) return [];
   return [
+    ...ruleTerms(
+      model,
+      model.rules.filter(({ action }) => action === 'permit'),
+    ),
     {
       name: 'off',
       remark: '',
@@ -92,6 +96,6 @@ function smtpOnly({ family }: AclModel): readonly JunosStatement[] {
 
 const DENY: readonly JunosStatement[] = [['count', 'smtp-denied'], ['discard']];
 
-function member({ source, remark }: AclRule) {
-  return source === null ? [] : [{ prefix: cidr(source), remark }];
+function member({ action, source, remark }: AclRule) {
+  return source === null || action === 'permit' ? [] : [{ prefix: cidr(source), remark }];
 }

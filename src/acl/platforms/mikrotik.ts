@@ -6,9 +6,9 @@
  * `forward` to it. The rule only refuses; what it lets through is still for the operator's own rules to judge.
  */
 
-import type { Prefix } from '../../flow/prefix.ts';
+import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
 import { judgedSources } from '../groups.ts';
-import { type AclModel, BLOCKED_PORT } from '../model.ts';
+import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
 import { artefact, cidr, interfaceSuffix } from './artefact.ts';
 
@@ -17,10 +17,12 @@ export function renderMikrotik(model: AclModel): string {
   const ip = model.family === '4' ? '/ip' : '/ipv6';
   const stem = `smtp-${model.kind}${interfaceSuffix(model)}`;
   const content = model.kind === 'policy' ? policyRules(model) : offenderEntries(model);
-  const revision = revisionOf([model.interface ?? '', ...content].join('\n'));
+  const revision = revisionOf(
+    [model.interface ?? '', ...content, ...(model.kind === 'policy' ? [] : boundRules(model))].join('\n'),
+  );
   const name = `${stem}-${revision}`;
   const tag = `rogue-smtp ${model.kind}${model.interface === null ? '' : ` ${model.interface}`}`;
-  const body = (model.kind === 'policy' ? policyBody : offenderBody)({ model, ip, stem, name, tag, content });
+  const body = (model.kind === 'policy' ? chainBody : offenderBody)({ model, ip, stem, name, tag, content });
   const guide = {
     place: [
       'For the router that forwards the traffic of the hosts; the forward chain sees their addresses before source NAT.',
@@ -57,9 +59,44 @@ interface Parts {
 const REFUSE = 'action=reject reject-with=tcp-reset';
 
 function offenderEntries(model: AclModel): readonly string[] {
-  return model.rules.flatMap(({ source, remark }) =>
+  const { free } = split(model);
+  return free.flatMap(({ source, remark }) =>
     source === null ? [] : [`address=${cidr(source)}${remark === '' ? '' : ` comment="${remark}"`}`],
   );
+}
+
+/** Hosts that may send somewhere are judged in a chain of their own, with a permit for each destination. */
+function split({ rules }: AclModel): {
+  readonly free: readonly AclRule[];
+  readonly bound: readonly AclRule[];
+} {
+  const permitted = new Set(
+    rules.flatMap(({ action, source }) =>
+      action === 'permit' && source !== null ? [formatPrefix(source)] : [],
+    ),
+  );
+  const isBound = ({ source }: AclRule) => source !== null && permitted.has(formatPrefix(source));
+  return { free: rules.filter((rule) => !isBound(rule)), bound: rules.filter(isBound) };
+}
+
+function boundRules(model: AclModel): readonly string[] {
+  return split(model).bound.map(({ action, source, destination, remark }) =>
+    [
+      ...(source === null ? [] : [`src-address=${cidr(source)}`]),
+      ...(destination === null ? [] : [`dst-address=${cidr(destination)}`]),
+      ...(action === 'permit' ? ['action=return'] : [`protocol=tcp dst-port=${BLOCKED_PORT}`, REFUSE]),
+      ...(remark === '' ? [] : [`comment="${remark}"`]),
+    ].join(' '),
+  );
+}
+
+function boundBody({ model, ip, stem, name, tag }: Parts): readonly string[] {
+  const filter = `${ip} firewall filter`;
+  const rules = boundRules(model);
+  const chain = `${stem}-to-${name.slice(stem.length + 1)}`;
+  if (rules.length === 0)
+    return [`${filter} remove [find comment="${tag} to"]`, `${filter} remove [find chain~"^${stem}-to-"]`];
+  return chainBody({ model, ip, stem: `${stem}-to`, name: chain, tag: `${tag} to`, content: rules });
 }
 
 function offenderBody({ model, ip, stem, name, tag, content }: Parts): readonly string[] {
@@ -78,6 +115,7 @@ function offenderBody({ model, ip, stem, name, tag, content }: Parts): readonly 
       `${REFUSE} protocol=tcp dst-port=${BLOCKED_PORT}`,
     ),
     `${lists} remove [find list~"^${stem}-" list!="${name}"]`,
+    ...boundBody({ model, ip, stem, name, tag, content }),
   ];
 }
 
@@ -96,7 +134,7 @@ function policyRules(model: AclModel): readonly string[] {
   });
 }
 
-function policyBody({ model, ip, stem, name, tag, content }: Parts): readonly string[] {
+function chainBody({ model, ip, stem, name, tag, content }: Parts): readonly string[] {
   const filter = `${ip} firewall filter`;
   return [
     filter,

@@ -105,8 +105,8 @@ function offenderLines(model: AclModel, family: string): string[] {
     'set smtp_offenders {',
     `\ttype ${family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'}`,
     ...elements(
-      model.rules.flatMap(({ source, remark }) =>
-        source === null
+      model.rules.flatMap(({ action, source, remark }) =>
+        source === null || action === 'permit'
           ? []
           : [`${formatAddress(source.bytes)}${remark === '' ? '' : ` comment "${remark}"`}`],
       ),
@@ -115,6 +115,7 @@ function offenderLines(model: AclModel, family: string): string[] {
     '',
     'chain smtp_forward {',
     `\t${HOOK}`,
+    ...model.rules.filter(({ action }) => action === 'permit').map((rule) => `\t${policyRule(rule, family)}`),
     `\t${model.interface === null ? '' : `iifname "${model.interface}" `}${family} saddr @smtp_offenders ` +
       `tcp dport ${BLOCKED_PORT} ${REFUSE}`,
     '}',

@@ -76,7 +76,10 @@ function filterLines(model: AclModel, name: string): readonly string[] {
     entries.push(`${at} match dst-port eq ${BLOCKED_PORT}`, `${at} action ${action}`);
   };
   if (model.kind === 'offenders') {
-    const hosts = model.rules.flatMap(({ source }) => (source === null ? [] : [source]));
+    for (const { source, destinations } of groupPermits(model).pairs) entry('accept', [source], destinations);
+    const hosts = model.rules.flatMap(({ action, source }) =>
+      source === null || action === 'permit' ? [] : [source],
+    );
     // An entry without a list would drop everyone's mail.
     if (hosts.length > 0) entry('drop', hosts, []);
   } else {

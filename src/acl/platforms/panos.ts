@@ -8,7 +8,7 @@
 
 import { RogueSmtpError } from '../../errors.ts';
 import { formatPrefix, type Prefix } from '../../flow/prefix.ts';
-import { type Denial, policyDenials } from '../groups.ts';
+import { type Denial, offenderDenials, policyDenials } from '../groups.ts';
 import { type AclModel, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
 import { artefact, cidr, interfaceSuffix } from './artefact.ts';
@@ -24,7 +24,7 @@ const SERVICE = 'smtp-tcp-25';
  * with destinations of their own.
  */
 export function renderPanos(model: AclModel): string {
-  const denials: readonly Denial[] = model.kind === 'policy' ? policyDenials(model) : offenderDenials(model);
+  const denials: readonly Denial[] = model.kind === 'policy' ? policyDenials(model) : namedDenials(model);
   if (denials.length > MAX_RULES) {
     throw new RogueSmtpError(
       'refused',
@@ -68,9 +68,8 @@ export function renderPanos(model: AclModel): string {
   return artefact('#', model, revision, guide, body);
 }
 
-function offenderDenials(model: AclModel): readonly Denial[] {
-  const prefixes = model.rules.flatMap(({ source }) => (source === null ? [] : [source]));
-  return prefixes.length === 0 ? [] : [{ sources: { except: false, prefixes }, exceptTo: [] }];
+function namedDenials(model: AclModel): readonly Denial[] {
+  return offenderDenials(model).filter(({ sources }) => sources.prefixes.length > 0);
 }
 
 function ruleLines(

@@ -6,7 +6,7 @@
  */
 
 import type { Prefix } from '../../flow/prefix.ts';
-import { policyDenials } from '../groups.ts';
+import { offenderDenials, policyDenials } from '../groups.ts';
 import { type AclModel, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
 import { artefact, cidr, interfaceSuffix } from './artefact.ts';
@@ -50,12 +50,23 @@ function block(model: AclModel, from: string, to: string): string {
 }
 
 function offenderRules(model: AclModel): readonly string[] {
-  return [
-    ...table(
-      'smtp_offenders',
-      model.rules.flatMap(({ source, remark }) => (source === null ? [] : [{ prefix: source, remark }])),
+  const remarks = new Map(
+    model.rules.flatMap(({ action, source, remark }) =>
+      source === null || action === 'permit' ? [] : [[source, remark] as const],
     ),
+  );
+  const [free, ...bound] = offenderDenials(model);
+  const members = (prefixes: readonly Prefix[]) =>
+    prefixes.map((prefix) => ({ prefix, remark: remarks.get(prefix) ?? '' }));
+  const plain = (prefixes: readonly Prefix[]) => prefixes.map((prefix) => ({ prefix, remark: '' }));
+  return [
+    ...table('smtp_offenders', members(free.sources.prefixes)),
+    ...bound.flatMap(({ sources, exceptTo }, i) => [
+      ...table(`smtp_from${i}`, members(sources.prefixes)),
+      ...table(`smtp_to${i}`, plain(exceptTo)),
+    ]),
     block(model, '<smtp_offenders>', 'any'),
+    ...bound.map((_, i) => block(model, `<smtp_from${i}>`, `! <smtp_to${i}>`)),
   ];
 }
 

@@ -86,10 +86,12 @@ const literal = (prefix: Prefix) => formatPrefix(prefix);
 /** With no offender there is no rule: a group must have members. */
 function offenderRules(model: AclModel, set: string, group: string, name: string): readonly string[] {
   if (model.rules.length === 0) return [];
-  const rule = `set ${set} rule ${STEP}`;
+  const permits = model.rules.filter(({ action }) => action === 'permit');
+  const rule = `set ${set} rule ${(permits.length + 1) * STEP}`;
   return [
-    ...model.rules.flatMap(({ source, remark }) =>
-      source === null
+    ...permits.flatMap((permit, i) => ruleLines(`set ${set} rule ${(i + 1) * STEP}`, permit)),
+    ...model.rules.flatMap(({ action, source, remark }) =>
+      source === null || action === 'permit'
         ? []
         : [...(remark === '' ? [] : [`# ${remark}`]), `set ${group} address ${literal(source)}`],
     ),

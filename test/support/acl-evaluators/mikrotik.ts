@@ -93,6 +93,12 @@ export function readMikrotik(text: string): Judge {
         throw new Error('turned differently');
       expect(/^\}$/);
       addRule(made[1]);
+    } else if (
+      /^\/ipv?6? firewall filter remove \[find (?:comment="rogue-smtp offenders[A-Za-z0-9 ._/:-]* to"|chain~"\^smtp-offenders\S*-to-")\]$/.test(
+        line,
+      )
+    ) {
+      // On a router without rules there is nothing to remove.
     } else if (removal !== null) {
       if (!removal[2].startsWith(removal[1])) throw new Error('it would not find its own');
     } else {
