@@ -20,11 +20,14 @@ import { type ConfirmStreams, confirmed } from './confirm.ts';
 import type { ReportStreams } from './reports.ts';
 import { formatTable, printable, shortTime } from './table.ts';
 
+/** What a person needs to know is printed; the log of a service is none of it. */
+const OFFLINE_LEVEL = 'error';
+
 /** Calls `use` with the desk of a running instance, else with one on the data. */
 async function withDesk(loaded: LoadedConfig, use: (desk: AclDesk) => Promise<void>): Promise<void> {
-  const client = createClient(loaded.config);
+  const client = createClient(loaded);
   if (await client.isUp()) return use(client.acl);
-  await withOfflineDesk(loaded, createLogger(loaded.config.log.level), use);
+  await withOfflineDesk(loaded, createLogger(OFFLINE_LEVEL), use);
 }
 
 const authorWords = z.object({ by: decisionAuthor, reason: decisionReason });

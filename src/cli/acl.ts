@@ -22,7 +22,7 @@ export async function aclRenderCommand(
   };
   // A policy follows from the configuration alone; it must not need a service.
   if (request.kind === 'policy') return show(renderFor(loaded.config, [], request, Date.now()));
-  if (!storeExists(loaded.config) && !(await createClient(loaded.config).isUp())) {
+  if (!storeExists(loaded.config) && !(await createClient(loaded).isUp())) {
     streams.stderr.write(
       `no running instance answers and there is no data in ${loaded.config.data}: no offender is known\n`,
     );

@@ -40,8 +40,12 @@ export async function checkCommand(
 ): Promise<number> {
   if (flags.data === true) return print(await dataFindings(loaded), streams);
   const { config } = loaded;
-  const client = createClient(config);
-  const running = await client.isUp();
+  const client = createClient(loaded);
+  const stranger = await client.isUp().then(
+    (isUp) => ({ isUp, text: null }),
+    (error: unknown) => ({ isUp: false, text: messageOf(error) }),
+  );
+  const running = stranger.isUp;
   const findings: Finding[] = [
     { level: 'ok', text: `configuration ${loaded.file ?? '(defaults, no file)'}` },
     ...[...loaded.warnings, ...exposedSecrets(loaded)].map((text): Finding => ({ level: 'warn', text })),
@@ -57,6 +61,7 @@ export async function checkCommand(
       ({ kind, text }): Finding => ({ level: levelOf(kind, config.block.mode), text }),
     ),
     ...expectedStates(config, Date.now()),
+    ...(stranger.text === null ? [] : [{ level: 'FAIL', text: stranger.text } as const]),
     ...(running ? await instance(client) : listStates(loaded)),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
@@ -84,7 +89,7 @@ function print(findings: readonly Finding[], streams: { readonly stdout: NodeJS.
 
 /** The files of a stopped instance; one that runs writes on. */
 async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
-  if (await createClient(loaded.config).isUp())
+  if (await createClient(loaded).isUp())
     return [
       {
         level: 'FAIL',

@@ -4,12 +4,14 @@
  * The address and the token come from the same configuration as the service's. Nothing here touches the data directory.
  */
 
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
-import type { Config } from '../config/schema.ts';
+import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
 import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts';
+import { INSTANCE_HEADER, readInstanceId } from '../files/instance-id.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../publish/desk.ts';
 import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
@@ -46,10 +48,13 @@ interface WireRendering {
   readonly left_out: readonly { readonly host: string; readonly reason: string }[];
 }
 
-export function createClient(config: Config): Client {
+/** Asks the instance of the configuration, or the one that was chosen by `--url`. */
+export function createClient({ config, instance }: Pick<LoadedConfig, 'config' | 'instance'>): Client {
   const { host, port } = config.http.listen;
-  const base = `http://${formatSocketAddress({ host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port })}`;
-  const headers = config.http.token === undefined ? {} : { Authorization: `Bearer ${config.http.token}` };
+  const own = `http://${formatSocketAddress({ host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port })}`;
+  const base = instance?.url ?? own;
+  const token = instance === undefined ? config.http.token : instance.token;
+  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
 
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     let response: Response;
@@ -64,7 +69,7 @@ export function createClient(config: Config): Client {
     if (response.status === 401) {
       throw new RogueSmtpError(
         'unavailable',
-        `the instance at ${base} wants ${config.http.token === undefined ? 'a' : 'another'} token: set http.token (or ROGUE_SMTP__HTTP__TOKEN) as it has it`,
+        `the instance at ${base} wants ${token === undefined ? 'a' : 'another'} token: ${instance === undefined ? 'set http.token (or ROGUE_SMTP__HTTP__TOKEN) as it has it' : 'give it by --token-file'}`,
       );
     }
     const text = await response.text();
@@ -118,6 +123,19 @@ export function createClient(config: Config): Client {
     follow: (asked) => act('follow', asked),
   };
 
+  /** Throws where the instance at the address works on other data than the configuration says. */
+  async function assertOwn(id: string | null): Promise<void> {
+    if (id === null) return;
+    const ours = await readInstanceId(config.data);
+    if (ours.state === 'hidden' || (ours.state === 'known' && ours.id === id)) return;
+    const data = resolve(config.data);
+    throw new RogueSmtpError(
+      'unavailable',
+      `the instance at ${base} is not that of this configuration: its data are not in ${data}${ours.state === 'absent' ? ', where no instance was started yet' : ''}. ` +
+        `Give the configuration of that instance (--config), or ask it all the same: --url ${base}`,
+    );
+  }
+
   async function askUntilReady(signal: AbortSignal): Promise<void> {
     const deadline = Date.now() + READY_WAIT_MS;
     while (!signal.aborted) {
@@ -151,12 +169,19 @@ export function createClient(config: Config): Client {
       return new Uint8Array(await (await request(path, { method: 'POST', body: sql })).arrayBuffer());
     },
     async isUp() {
+      let id: string | null;
       try {
         const response = await request('/healthz', { signal: AbortSignal.timeout(HEALTH_WAIT_MS) });
-        return (await response.text()) === HEALTHY;
-      } catch {
+        if ((await response.text()) !== HEALTHY)
+          throw new RogueSmtpError('unavailable', `${base} is another program`);
+        id = response.headers.get(INSTANCE_HEADER);
+      } catch (error) {
+        // Whoever chose an instance does not want to hear of another one, or of data on this machine.
+        if (instance !== undefined) throw error;
         return false;
       }
+      if (instance === undefined) await assertOwn(id);
+      return true;
     },
     async notReady() {
       try {

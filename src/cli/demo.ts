@@ -45,8 +45,7 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
   say('1. Starting the service on embedded parts (the first start loads a 500 MB database engine)');
   const service = startService(configFile);
   try {
-    const { config } = loadConfig({ file: configFile });
-    const client = createClient(config);
+    const client = createClient(loadConfig({ file: configFile }));
     await client.waitUntilReady(service.exited);
     say(
       `   listening for NetFlow, IPFIX and sFlow on udp 127.0.0.1:${udpPort}, API on http://127.0.0.1:${httpPort}\n`,

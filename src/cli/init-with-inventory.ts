@@ -24,7 +24,7 @@ export async function initWithInventory(
 
 /** Nothing when no instance runs: a first configuration is written before the first start. */
 async function proposals(settings: () => LoadedConfig): Promise<SenderProposal[]> {
-  const client = createClient(settings().config);
+  const client = createClient(settings());
   if (!(await client.isUp())) return [];
   const rows = await client.inventory();
   return rows

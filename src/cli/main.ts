@@ -9,7 +9,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ACL_FAMILIES } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
-import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { type LoadedConfig, type LoadOptions, loadConfig } from '../config/load.ts';
+import { loadForAsking } from '../config/load-for-asking.ts';
+import { configSchema } from '../config/schema.ts';
 import { duration } from '../config/values.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
@@ -39,6 +41,9 @@ interface FileFlags {
 }
 
 interface GlobalFlags {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly utc?: boolean;
   readonly config?: string;
   readonly logLevel?: string;
 }
@@ -53,6 +58,8 @@ const program = new Command('rogue-smtp')
   )
   .version(version)
   .option('--config <file>', 'configuration (default: ./rogue-smtp.yaml, then /etc/rogue-smtp/config.yaml)')
+  .option('--url <url>', 'ask the instance there, and read no configuration', instanceUrl)
+  .option('--token-file <file>', 'with --url: the file whose only line is its http.token')
   .addOption(
     new Option('--log-level <level>', 'how much to log').choices([
       'fatal',
@@ -80,13 +87,73 @@ function examples(...commands: readonly string[]): string {
   return `\nExample${commands.length === 1 ? '' : 's'}:\n${commands.map((command) => `  rogue-smtp ${command}`).join('\n')}`;
 }
 
-function settings(file?: string): LoadedConfig {
+function loadOptions(file?: string): LoadOptions {
   const flags = program.opts<GlobalFlags>();
-  return loadConfig({
+  return {
     file: file ?? flags.config,
     environment: process.env,
     flags: flags.logLevel === undefined ? {} : { 'log.level': flags.logLevel },
-  });
+  };
+}
+
+/** For commands that work by the configuration. */
+function settings(file?: string): LoadedConfig {
+  if (program.opts<GlobalFlags>().url !== undefined)
+    throw new RogueSmtpError(
+      'usage',
+      '--url is for commands that ask an instance; this one needs a configuration',
+    );
+  return loadConfig(loadOptions(file));
+}
+
+/** For commands that ask an instance: the one of --url, else that of the configuration, whatever is wrong with it. */
+function asking(): LoadedConfig {
+  const { url, tokenFile } = program.opts<GlobalFlags>();
+  if (url === undefined) {
+    if (tokenFile !== undefined) throw new RogueSmtpError('usage', '--token-file belongs to --url');
+    const { mistake, ...loaded } = loadForAsking(loadOptions());
+    if (mistake !== null)
+      process.stderr.write(
+        `The configuration has a mistake; what is right in it is used.\n${describe(new Error(mistake))}\n`,
+      );
+    return loaded;
+  }
+  return {
+    config: configSchema.parse({}),
+    file: null,
+    text: null,
+    lists: [],
+    warnings: [],
+    placeOf: () => 'by default',
+    again: () => asking(),
+    instance: { url, ...(tokenFile !== undefined && { token: readToken(tokenFile) }) },
+  };
+}
+
+function readToken(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new RogueSmtpError('usage', `--token-file: ${messageOf(error)}`);
+  }
+  const token = text.replace(/\r?\n$/, '');
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new RogueSmtpError('usage', `--token-file ${file}: expected one line, the token`);
+  return token;
+}
+
+function instanceUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.username !== '' ||
+    url.search !== '' ||
+    url.hash !== ''
+  )
+    throw new InvalidArgumentError('expected a URL such as http://127.0.0.1:9025.');
+  return text.replace(/\/+$/, '');
 }
 
 function count(text: string): number {
@@ -253,7 +320,7 @@ program
   .option('--json', 'NDJSON for scripts')
   .action(async (flags: { json?: boolean }) => {
     const { offendersCommand } = await import('./reports.ts');
-    process.exitCode = await offendersCommand(settings(), flags, process);
+    process.exitCode = await offendersCommand(asking(), flags, process);
   });
 
 program
@@ -265,7 +332,7 @@ program
   .option('--limit <n>', 'how many of the newest', count, 100)
   .action(async (flags: { json?: boolean; follow?: boolean; limit: number }) => {
     const { alertsCommand } = await import('./reports.ts');
-    await alertsCommand(settings(), flags, process);
+    await alertsCommand(asking(), flags, process);
   });
 
 program
@@ -278,7 +345,7 @@ program
   .option('--json', 'NDJSON for scripts')
   .action(async (flags: { json?: boolean }) => {
     const { inventoryCommand } = await import('./reports.ts');
-    await inventoryCommand(settings(), flags, process);
+    await inventoryCommand(asking(), flags, process);
   });
 
 program
@@ -289,7 +356,7 @@ program
   .option('--json', 'JSON for scripts')
   .action(async (id: string, flags: { json?: boolean }) => {
     const { incidentCommand } = await import('./reports.ts');
-    await incidentCommand(settings(), id, flags, process);
+    await incidentCommand(asking(), id, flags, process);
   });
 
 program
@@ -304,7 +371,7 @@ program
   .addHelpText('after', examples('query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"'))
   .action(async (sql: string, flags: { format: string }) => {
     const { queryCommand } = await import('./reports.ts');
-    await queryCommand(settings(), sql, flags, process);
+    await queryCommand(asking(), sql, flags, process);
   });
 
 const acl = program.command('acl').description('block lists');
@@ -319,7 +386,7 @@ acl
   .addHelpText('after', examples('acl render --platform nftables --kind offenders | nft -c -f -'))
   .action(async (flags: AclRenderRequest) => {
     const { aclRenderCommand } = await import('./acl.ts');
-    await aclRenderCommand(settings(), flags, process);
+    await aclRenderCommand(asking(), flags, process);
   });
 
 acl
@@ -371,7 +438,7 @@ acl
   .addHelpText('after', examples('acl list', 'acl list --json | jq -r ".hosts[] | select(.waiting) | .host"'))
   .action(async (flags: { json?: boolean }) => {
     const { aclListCommand } = await import('./acl-desk.ts');
-    await aclListCommand(settings(), flags, process);
+    await aclListCommand(asking(), flags, process);
   });
 
 acl
@@ -382,7 +449,7 @@ acl
   .argument('[target]', 'name of an ACL target; default: all')
   .action(async (target: string | undefined) => {
     const { aclDiffCommand } = await import('./acl-desk.ts');
-    process.exitCode = await aclDiffCommand(settings(), target, process);
+    process.exitCode = await aclDiffCommand(asking(), target, process);
   });
 
 acl
@@ -392,7 +459,7 @@ acl
   .option('--limit <n>', 'how many of the newest', count, 100)
   .action(async (flags: { json?: boolean; limit: number }) => {
     const { aclLogCommand } = await import('./acl-desk.ts');
-    await aclLogCommand(settings(), flags, process);
+    await aclLogCommand(asking(), flags, process);
   });
 
 acl
@@ -406,7 +473,7 @@ acl
     if ((flags.all === true) === hosts.length > 0)
       throw new RogueSmtpError('usage', 'name the hosts to approve, or say --all');
     const { aclApproveCommand } = await import('./acl-desk.ts');
-    await aclApproveCommand(settings(), hosts, flags, process);
+    await aclApproveCommand(asking(), hosts, flags, process);
   });
 
 acl
@@ -417,7 +484,7 @@ acl
   .addHelpText('after', examples('acl reject 192.0.2.55 --reason "newsletter server, owner known"'))
   .action(async (hosts: string[], flags: { reason: string }) => {
     const { aclRejectCommand } = await import('./acl-desk.ts');
-    await aclRejectCommand(settings(), hosts, flags, process);
+    await aclRejectCommand(asking(), hosts, flags, process);
   });
 
 acl
@@ -429,7 +496,7 @@ acl
   .addHelpText('after', examples('acl release 192.0.2.55 --for 24h --reason "reinstalled"'))
   .action(async (hosts: string[], flags: { for: number; reason?: string }) => {
     const { aclReleaseCommand } = await import('./acl-desk.ts');
-    await aclReleaseCommand(settings(), hosts, flags, process);
+    await aclReleaseCommand(asking(), hosts, flags, process);
   });
 
 acl
@@ -451,7 +518,7 @@ acl
   )
   .action(async (target: string | undefined, flags: RollbackFlags) => {
     const { aclRollbackCommand } = await import('./acl-desk.ts');
-    await aclRollbackCommand(settings(), target, flags, process);
+    await aclRollbackCommand(asking(), target, flags, process);
   });
 
 acl
@@ -460,7 +527,7 @@ acl
   .requiredOption('--reason <text>', 'for the audit log')
   .action(async (flags: { reason: string }) => {
     const { aclForgetLostCommand } = await import('./acl-desk.ts');
-    await aclForgetLostCommand(settings(), flags, process);
+    await aclForgetLostCommand(asking(), flags, process);
   });
 
 program
@@ -509,7 +576,7 @@ program
   .addHelpText('after', examples('reload', 'reload --force'))
   .action(async (flags: { force?: boolean }) => {
     const { reloadCommand } = await import('./reload.ts');
-    process.exitCode = await reloadCommand(settings(), flags, process);
+    process.exitCode = await reloadCommand(asking(), flags, process);
   });
 
 program

@@ -17,7 +17,7 @@ export async function withModel<Result>(
   loaded: LoadedConfig,
   use: (model: ReadModel, client: Client | null) => Promise<Result>,
 ): Promise<Result> {
-  const client = createClient(loaded.config);
+  const client = createClient(loaded);
   if (await client.isUp()) return use(client, client);
   if (!storeExists(loaded.config)) {
     throw new RogueSmtpError(

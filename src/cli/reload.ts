@@ -27,7 +27,7 @@ export async function reloadCommand(
     );
     return 1;
   }
-  const policy = await createClient(loaded.config)
+  const policy = await createClient(loaded)
     .reload(force)
     .catch((error: unknown) => {
       if (!addressUnsaid) throw error;

@@ -33,8 +33,16 @@ export interface LoadedConfig {
    * A key that stands nowhere has its default.
    */
   readonly placeOf: (path: readonly (string | number)[]) => string;
+  /** A chosen instance to ask in place of that of the configuration (`--url`). */
+  readonly instance?: ChosenInstance;
   /** Reads the same file, variables and flags again, as they are then. Throws as `loadConfig`. */
   readonly again: () => LoadedConfig;
+}
+
+export interface ChosenInstance {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly token?: string;
 }
 
 export interface LoadOptions {
@@ -83,7 +91,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   };
 }
 
-function findFile(given: string | undefined): string | null {
+export function findFile(given: string | undefined): string | null {
   if (given !== undefined) {
     if (!existsSync(given)) throw new RogueSmtpError('config', `${given}: there is no such file`);
     return resolve(given);
@@ -135,7 +143,7 @@ function readSource(file: string): Source {
   };
 }
 
-function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+export function setPath(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
   let node = target;
   for (const key of path.slice(0, -1)) {
     const next = Object.hasOwn(node, key) ? node[key] : undefined;

@@ -13,6 +13,7 @@ import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import type { PolicyStatus, ReadModel } from '../api/read-model.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
+import { INSTANCE_HEADER } from '../files/instance-id.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { AclDesk } from '../publish/desk.ts';
@@ -43,6 +44,8 @@ export interface HttpServerDependencies {
   readonly heldLists: () => readonly string[];
   /** The text of a configured ACL target. */
   readonly aclTarget: (name: string, family: '4' | '6', revision?: string) => Promise<string>;
+  /** Which data this instance works on, for commands of the same configuration; null until it is known. */
+  readonly instanceId?: () => string | null;
   /** Where people decide about blocks; null where this process has no lists. */
   readonly desk: AclDesk | null;
   /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
@@ -88,7 +91,10 @@ export function createHttpServer(
   app.mount('/clickhouse', dependencies.clickhouse);
   app.use(createGuard(options.token, refuse));
 
-  app.get('/healthz', (context) => context.text('ok\n'));
+  app.get('/healthz', (context) => {
+    const id = dependencies.instanceId?.() ?? null;
+    return context.text('ok\n', 200, id === null ? {} : { [INSTANCE_HEADER]: id });
+  });
   app.get('/readyz', async (context) => {
     const reasons = await dependencies.notReady();
     return reasons.length === 0

@@ -17,6 +17,7 @@ import { createDetector } from '../detect/detector.ts';
 import { createDetectorPartitions } from '../detect/detector-partitions.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { makeDirectory } from '../files/directory.ts';
+import { makeInstanceId } from '../files/instance-id.ts';
 import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
 import { createHttpListener } from '../http/listener.ts';
 import { createMetrics } from '../http/metrics.ts';
@@ -272,6 +273,7 @@ export function createService(
     onAlert: serveRole?.onAlert ?? (() => () => undefined),
     blockedHosts: serveRole?.hosts ?? noList,
     heldLists: serveRole?.heldLists ?? (() => []),
+    instanceId: () => instanceId,
     desk: serveRole?.desk ?? null,
     reload: async (force) => {
       await reloader.reload({ force });
@@ -340,6 +342,7 @@ export function createService(
     waitingFor.delete('the store');
   }
 
+  let instanceId: string | null = null;
   /** Why the store could not be opened at the newest attempt. */
   let storeTrouble: string | null = null;
   let opened: Promise<unknown> = Promise.resolve();
@@ -349,6 +352,7 @@ export function createService(
     async start() {
       leaveHeapToV8 = allowHeapGrowth();
       await makeDirectory(config.data, 'data directory');
+      instanceId = await makeInstanceId(config.data);
       clock.start();
       damage.start();
       await stream.start();

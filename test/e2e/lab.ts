@@ -117,7 +117,7 @@ data: ${join(lab.directory, 'data')}
 `,
       );
       const running = lab.start('here', process.execPath, MAIN, 'run', '--config', configFile);
-      const client = createClient(loadConfig({ file: configFile }).config);
+      const client = createClient(loadConfig({ file: configFile }));
       await client.waitUntilReady(running.failure);
       return { ...running, client, configFile };
     },

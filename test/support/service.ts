@@ -68,7 +68,7 @@ data: ${join(settings.directory, name)}
     throw new Error(`the service ended by itself:\n${log}`);
   });
   failure.catch(() => undefined);
-  const client = createClient(loadConfig({ file: configFile, environment: env }).config);
+  const client = createClient(loadConfig({ file: configFile, environment: env }));
   await client.waitUntilReady(failure);
   const metrics = async () => (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
   return {
