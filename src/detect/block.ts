@@ -38,6 +38,8 @@ export interface BlockInput {
   readonly hasSenders: boolean;
   /** Why no new block may begin, or null. One that stands is not taken back for it. */
   readonly missingLists: string | null;
+  /** Why a person is to be asked first (see holds.ts); null when nothing speaks for that. Asked only when it matters. */
+  readonly hold: () => string | null;
   /** What a person decided about the host; null when nothing is in force. */
   readonly ruling: Ruling | null;
   /** Asked only when it matters. */
@@ -145,6 +147,8 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   if (!scans && (input.records < RECORDS_NEEDED || input.datagrams < DATAGRAMS_NEEDED)) {
     return none('waits for a second record in a second datagram: one datagram can be forged');
   }
+  const hold = ruling === null ? input.hold() : null;
+  if (hold !== null) return { state: 'held', reason: hold };
   if (config.mode === 'observe') {
     return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
   }

@@ -20,6 +20,7 @@ import {
 } from './block.ts';
 import { judgeRecord, newEffect, noteEvidence, noteSilence } from './block-effect.ts';
 import type { DetectorState } from './detector-state.ts';
+import { actsAsServer, holdReason, serverReason, unseenSenders } from './holds.ts';
 import type { Host } from './host-table.ts';
 import { noMessages } from './message-test.ts';
 import type { Outbox } from './outbox.ts';
@@ -44,6 +45,8 @@ export interface Blocks {
   judgeSilence(host: Host, atMs: number): void;
   /** What is known so far counts for no block: one needs evidence that comes from now on. */
   forgetEvidence(host: Host): void;
+  /** Takes back what nobody approved, of a host that is probably a mail server, or where the wrong ones are declared. True when the state changed. */
+  hold(host: Host, atMs: number): boolean;
   /** Takes a block back that the policy refuses now. True when the state changed. */
   refuse(host: Host, reason: string, atMs: number): boolean;
   /** A block that the configuration of today would not give is taken back at once. True when something changed. */
@@ -89,6 +92,7 @@ export function createBlocks(
       hasSenders: state.policy.hasSenders(eventMs),
       missingLists: state.policy.missingLists,
       ruling,
+      hold: () => holdReason(state, host, eventMs),
       counts: () => ({
         ...ledger.count(host.slot, eventMs, host.reporter, strengthOf(host), (exporter) =>
           standing.isNewcomer(exporter, eventMs),
@@ -117,7 +121,7 @@ export function createBlocks(
 
   function approve(host: Host, by: string, reason: string, atMs: number): void {
     const { block, recurrence } = host.file;
-    if (block.state === 'refused') {
+    if (block.state === 'refused' || block.state === 'held') {
       decideAnew(host, atMs);
       return;
     }
@@ -161,6 +165,7 @@ export function createBlocks(
       ledger.set(host.slot, sinceMs, untilMs, host.reporter);
     counters.blocks[old.state]--;
     counters.blocks[decision.state]++;
+    if (actsAsServer(host)) state.sight.serverFound = true;
     return decision.state !== old.state;
   }
 
@@ -229,7 +234,10 @@ export function createBlocks(
       expected: host.file.expected,
       hasSenders: state.policy.hasSenders(atMs),
     });
-    const decision = interlock ?? standingDecision(state.block, block, host.file.grade, host.file.scanning);
+    const server = block.approvedBy === '' ? serverReason(state, host) : null;
+    const hold: BlockDecision | null = server === null ? null : { state: 'held', reason: server };
+    const decision =
+      interlock ?? hold ?? standingDecision(state.block, block, host.file.grade, host.file.scanning);
     if (!setBlock(host, decision, atMs)) return false;
     if (!isStanding(host.file.block.state)) ledger.delete(host.slot);
     return true;
@@ -246,6 +254,8 @@ export function createBlocks(
     else if (ruling.action === 'reject') {
       if (before !== 'none' && before !== 'expired')
         setBlock(host, { state: 'refused', reason: ruling.reason }, atMs);
+    } else if (before === 'held') {
+      setBlock(host, { state: 'refused', reason: ruling.reason }, atMs);
     } else if (isStanding(before)) {
       setBlock(host, { state: 'expired', reason: ruling.reason }, atMs);
       forgetEvidence(host);
@@ -258,7 +268,18 @@ export function createBlocks(
     return true;
   }
 
+  /** A host that turned out to be a mail server, probably. True when the state changed. */
+  function holdBlock(host: Host, atMs: number): boolean {
+    const { block } = host.file;
+    if (block.approvedBy !== '' || !(isStanding(block.state) || block.state === 'observed')) return false;
+    const reason = serverReason(state, host) ?? (state.sight.serverFound ? unseenSenders(state) : null);
+    if (reason === null) return false;
+    ledger.delete(host.slot);
+    return setBlock(host, { state: 'held', reason }, atMs);
+  }
+
   return {
+    hold: holdBlock,
     restored(host, atMs) {
       const { sinceMs, untilMs } = host.file.block;
       if (sinceMs !== null && untilMs !== null) ledger.set(host.slot, sinceMs, untilMs, host.reporter);

@@ -15,6 +15,8 @@ import { createFirstEvidence, type FirstEvidence } from './first-evidence.ts';
 import { createHalfSessions, type HalfSessions } from './half-sessions.ts';
 import { createHostGroups, type HostGroups } from './host-groups.ts';
 import { createHostTable, type Host, type HostTable, type LeavingFor } from './host-table.ts';
+import { createMailServers, type MailServers } from './mail-servers.ts';
+import { createNeighbourhoods, type Neighbourhoods } from './neighbourhoods.ts';
 import type { Policy } from './policy.ts';
 import type { IgnoreReason } from './screen.ts';
 import { createSessionTable, type SessionTable } from './sessions.ts';
@@ -68,6 +70,23 @@ export interface DetectorCounters {
   readonly blocks: Record<Incident['block']['state'], number>;
 }
 
+/** What all detectors of a process know of the network together. */
+export interface NetworkSight {
+  /** A declared sender was seen at work. */
+  senderSeen: boolean;
+  /** A host that nobody declared sends and takes mail as a mail server does. */
+  serverFound: boolean;
+  /** Nothing new is blocked before a declared sender was seen: `senders` may name the wrong address. */
+  readonly mustSeeSender: () => boolean;
+}
+
+/** That of a detector which reads a file: a capture of a few minutes need not have mail of every sender. */
+export const sightOfFile = (): NetworkSight => ({
+  senderSeen: false,
+  serverFound: false,
+  mustSeeSender: () => false,
+});
+
 export interface DetectorState {
   /** The rules in force. */
   policy: Policy;
@@ -89,10 +108,16 @@ export interface DetectorState {
   readonly deadlines: Deadlines;
   readonly ledger: BlockLedger<number>;
   readonly standing: ExporterStanding;
+  readonly mailServers: MailServers;
+  readonly neighbourhoods: Neighbourhoods;
+  readonly sight: NetworkSight;
   readonly counters: DetectorCounters;
 }
 
-export function createDetectorState({ policy, detection, block }: DetectorOptions): DetectorState {
+export function createDetectorState(
+  { policy, detection, block }: DetectorOptions,
+  sight: NetworkSight,
+): DetectorState {
   const sessions = createSessionTable({
     timeoutMs: detection.session_timeout,
     maxSessions: detection.max_sessions,
@@ -101,6 +126,7 @@ export function createDetectorState({ policy, detection, block }: DetectorOption
   // The names of sites cannot change while the process runs.
   const hosts = createHostTable(tables, policy.siteNames);
   const firstEvidence = createFirstEvidence();
+  const groups = createHostGroups(detection.ipv6_group);
   return {
     policy,
     detection,
@@ -113,11 +139,14 @@ export function createDetectorState({ policy, detection, block }: DetectorOption
     halves: createHalfSessions(sessions),
     tables,
     hosts,
-    groups: createHostGroups(detection.ipv6_group),
+    groups,
     deadlines: createDeadlines(),
     ledger: createBlockLedger<number>(),
     standing: createExporterStanding(),
     firstEvidence,
+    mailServers: createMailServers(groups),
+    neighbourhoods: createNeighbourhoods(),
+    sight,
     counters: createCounters(sessions, hosts, firstEvidence),
   };
 }
@@ -175,7 +204,7 @@ function createCounters(
       return firstEvidence.size;
     },
     open: { attempted: 0, connected: 0, conversed: 0, bulk: 0 },
-    blocks: { none: 0, observed: 0, proposed: 0, published: 0, expired: 0, refused: 0 },
+    blocks: { none: 0, observed: 0, held: 0, proposed: 0, published: 0, expired: 0, refused: 0 },
   };
 }
 

@@ -17,11 +17,14 @@ import {
   createDetectorState,
   type DetectorCounters,
   type DetectorOptions,
+  type NetworkSight,
+  sightOfFile,
 } from './detector-state.ts';
 import { createForeignTalkers } from './foreign-talkers.ts';
 import { HALF_WAIT_MS } from './half-sessions.ts';
 import { hostKey } from './host-table.ts';
 import { createIncidentLife } from './incident-life.ts';
+import type { KnownMailServer } from './mail-servers.ts';
 import { CHECKPOINT_MAX_MS, createOutbox } from './outbox.ts';
 import { createRecentRecords, recordHash } from './recent-records.ts';
 import { createScreen, emptySighting, type IgnoreReason } from './screen.ts';
@@ -79,10 +82,16 @@ export interface Detector {
   openIncidents(): Incident[];
   /** Addresses that talk mail with others while neither end is internal, the most frequent first. */
   strangers(): readonly string[];
+  /** Which hosts seem to be mail servers, to be kept over a restart, and a number that grows when that changes. */
+  mailServers(): KnownMailServer[];
+  readonly mailServersRevision: number;
+  /** Takes over what an earlier process knew. Call before incidents are restored. */
+  restoreMailServers(servers: readonly KnownMailServer[]): void;
   readonly counters: Readonly<DetectorCounters>;
 }
 
-export function createDetector(options: DetectorOptions): Detector {
+/** `sight`: of all detectors of this process; without it that of a detector which reads a file. */
+export function createDetector(options: DetectorOptions, sight: NetworkSight = sightOfFile()): Detector {
   const { detection } = options;
   /**
    * So long after a place where a restart goes on reading, sessions may lack their beginning, and what they seem to
@@ -92,7 +101,7 @@ export function createDetector(options: DetectorOptions): Detector {
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
   const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MAX_MS + LATENESS_MS;
 
-  const state = createDetectorState(options);
+  const state = createDetectorState(options, sight);
   const { sessions, halves, hosts, deadlines, counters } = state;
   const { vantagePoints } = state.tables;
   const { ignored } = counters;
@@ -140,11 +149,40 @@ export function createDetector(options: DetectorOptions): Detector {
     sighting.vantage = vantagePoints.of(columns, row);
     state.standing.heard(vantagePoints.exporterOf(sighting.vantage), state.clockMs);
     const reason = screen(columns, row, sighting);
+    if (sighting.service) noteService();
+    if (reason === 'authorised') noteSender();
     if (reason !== 'not_mail') counters.mailFlows++;
     const ignoredFor = reason ?? addToSession(columns, row);
     if (ignoredFor === null) return;
     ignored[ignoredFor]++;
     if (ignoredFor === 'foreign') foreign.note(columns, row, state.policy.portClass);
+  }
+
+  /** Others come to an internal host with mail: that is what marks a mail server. */
+  function noteService(): void {
+    const { policy, mailServers } = state;
+    const { site, server, serverAt, client, clientAt, receivedMs } = sighting;
+    if (policy.isSender(server, serverAt, receivedMs)) {
+      seeSender();
+      return;
+    }
+    const fromSender = sighting.internal && policy.isSender(client, clientAt, receivedMs);
+    if (mailServers.noteService(sighting, fromSender, state.detection.conversed.tls_payload_bytes))
+      life.hold(site, server, serverAt);
+  }
+
+  function noteSender(): void {
+    seeSender();
+    const near = state.policy.nearSender(sighting.client, sighting.clientAt, sighting.receivedMs);
+    if (near !== null && sighting.forward) state.neighbourhoods.noteDeclared(near);
+    const address = state.mailServers.noteSender(sighting, state.policy.isInternal);
+    if (address !== null) life.hold(sighting.site, address, 0);
+  }
+
+  function seeSender(): void {
+    if (sight.senderSeen) return;
+    sight.senderSeen = true;
+    life.senderSeen();
   }
 
   function addToSession(columns: FlowColumns, row: number): IgnoreReason | null {
@@ -153,6 +191,9 @@ export function createDetector(options: DetectorOptions): Detector {
     if (session === undefined && sighting.knownOnly) return 'ambiguous';
     const hash = recordHash(columns, row);
     if (!recent.add(hash, state.clockMs)) return 'duplicate';
+    const near = state.policy.nearSender(sighting.client, sighting.clientAt, receivedMs);
+    if (near !== null) state.neighbourhoods.noteOther(near, sighting.client, sighting.clientAt);
+    if (state.mailServers.noteOther(sighting)) life.hold(sighting.site, sighting.client, sighting.clientAt);
     session ??= sessions.create(hash, receivedMs);
     if (session.inverted) return 'inbound';
     accounts.remember(session);
@@ -244,6 +285,11 @@ export function createDetector(options: DetectorOptions): Detector {
       return open;
     },
     strangers: () => foreign.top(STRANGERS),
+    mailServers: () => state.mailServers.known(state.policy.siteNames),
+    get mailServersRevision() {
+      return state.mailServers.revision;
+    },
+    restoreMailServers: (servers) => state.mailServers.restore(servers, state.policy.siteNames),
     counters,
   };
 }

@@ -21,23 +21,27 @@ export interface HostGroups {
   isGrouped(s: Sighting): boolean;
   /** The address that stands for the host of the sighting: its client's, or the first of the group. */
   hostOf(s: Sighting): HostBytes;
+  /** The same for any address. */
+  of(bytes: Uint8Array, at: number): HostBytes;
 }
 
 export function createHostGroups(group: Config['detection']['ipv6_group']): HostGroups {
   const network = new Uint8Array(16);
   const host: HostBytes = { bytes: network, at: 0 };
-  const isGrouped = (s: Sighting) => group !== 128 && !isIPv4(s.client, s.clientAt);
+
+  function of(bytes: Uint8Array, at: number): HostBytes {
+    host.bytes = bytes;
+    host.at = at;
+    if (group === 128 || isIPv4(bytes, at)) return host;
+    for (let i = 0; i < GROUP_BYTES; i++) network[i] = bytes[at + i];
+    host.bytes = network;
+    host.at = 0;
+    return host;
+  }
 
   return {
-    isGrouped,
-    hostOf(s) {
-      host.bytes = s.client;
-      host.at = s.clientAt;
-      if (!isGrouped(s)) return host;
-      for (let i = 0; i < GROUP_BYTES; i++) network[i] = s.client[s.clientAt + i];
-      host.bytes = network;
-      host.at = 0;
-      return host;
-    },
+    isGrouped: (s) => group !== 128 && !isIPv4(s.client, s.clientAt),
+    hostOf: (s) => of(s.client, s.clientAt),
+    of,
   };
 }

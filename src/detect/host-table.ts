@@ -84,6 +84,10 @@ export class Host implements HostName {
   get site(): string {
     return this.siteNames[this.words[this.word + SITE]];
   }
+  /** Index of its site in the names of sites. */
+  get siteNumber(): number {
+    return this.words[this.word + SITE];
+  }
   /** Key for maps that hold few hosts. */
   get key(): string {
     return hostKey(this.words[this.word + SITE], this.bytes, 0);

@@ -15,6 +15,7 @@ import { applyExpected, beginExpected, expectAnew, noteExpected } from './declar
 import { type DetectorState, gradeOf, mostHosts } from './detector-state.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { DOES } from './expected.ts';
+import { isProbableServer, UNSEEN_SENDERS } from './holds.ts';
 import type { Host } from './host-table.ts';
 import { fromIncident, incidentId, restoreCase, type Watermark } from './incidents.ts';
 import { noteMember } from './members.ts';
@@ -33,6 +34,10 @@ export interface IncidentLife {
   passDeadline(host: Host, atMs: number): void;
   /** Queues the next deadline of a host; one that has moved to a later time is found out when it comes. */
   schedule(host: Host): void;
+  /** The host has turned out to be a mail server, probably. */
+  hold(site: number, address: Uint8Array, at: number): void;
+  /** A declared sender was seen: what waited for that only is decided. */
+  senderSeen(): void;
   /** Brings a host in line with rules that have just come into force. `changed`: the policy is another one, too. */
   applyPolicy(host: Host, changed: boolean): void;
   restore(incident: Incident): void;
@@ -177,8 +182,29 @@ export function createIncidentLife(
     judgeCase(host, judgeAnew(state.policy, host.bytes, destinations, atMs).verdict, atMs);
   }
 
+  /** The block of a host has changed by what other hosts do. */
+  function tellBlock(host: Host): void {
+    outbox.changed(host, null, state.clockMs);
+    outbox.alert('updated', host, state.clockMs);
+    schedule(host);
+  }
+
+  /**
+   * A mail server was found that nobody declared, and no declared one was ever seen: then no block is to stand. Shows another
+   * host in the view.
+   */
+  function holdAllIfFound(foundBefore: boolean): void {
+    const { serverFound, senderSeen } = state.sight;
+    if (foundBefore || !serverFound || senderSeen) return;
+    for (const slot of hosts.slots()) {
+      const host = hosts.at(slot);
+      if (blocks.hold(host, state.clockMs)) tellBlock(host);
+    }
+  }
+
   return {
     open(known, session, before, s, eventMs) {
+      const foundBefore = state.sight.serverFound;
       const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
       nothingBefore(before);
       const told = known?.file.expected === true ? known.file.verdict : '';
@@ -194,8 +220,10 @@ export function createIncidentLife(
       if (host.file.expected && host.file.verdict === told) outbox.publish(host);
       else outbox.alert('opened', host, eventMs);
       schedule(host);
+      holdAllIfFound(foundBefore);
     },
     continue(host, session, before, s, eventMs) {
+      const foundBefore = state.sight.serverFound;
       const { file } = host;
       const gradeBefore = gradeOf(host);
       const scannedBefore = file.scanning;
@@ -209,7 +237,8 @@ export function createIncidentLife(
       const escalated = gradeOf(host) !== gradeBefore;
       counters.open[gradeBefore]--;
       counters.open[gradeOf(host)]++;
-      if (file.expected) {
+      if (file.expected || (isProbableServer(host) && !blockChanged)) {
+        // Of a probable mail server people hear once: to send much is what it is for.
         if (escalated) outbox.publish(host);
       } else if (escalated) {
         outbox.alert('escalated', host, eventMs);
@@ -223,6 +252,7 @@ export function createIncidentLife(
         outbox.alert('updated', host, eventMs);
       }
       schedule(host);
+      holdAllIfFound(foundBefore);
     },
     passDeadline(host, atMs) {
       host.deadlineMs = Number.POSITIVE_INFINITY;
@@ -234,6 +264,22 @@ export function createIncidentLife(
       schedule(host);
     },
     schedule,
+    hold(site, address, at) {
+      const group = groups.of(address, at);
+      const host = hosts.find(site, group.bytes, group.at);
+      if (host === undefined) return;
+      const foundBefore = state.sight.serverFound;
+      if (blocks.hold(host, state.clockMs)) tellBlock(host);
+      holdAllIfFound(foundBefore);
+    },
+    senderSeen() {
+      for (const slot of hosts.slots()) {
+        const host = hosts.at(slot);
+        const { closedMs, block } = host.file;
+        if (closedMs !== null || block.state !== 'held' || !block.reason.startsWith(UNSEEN_SENDERS)) continue;
+        if (blocks.decideAnew(host, state.clockMs)) tellBlock(host);
+      }
+    },
     applyPolicy(host, changed) {
       const { file } = host;
       const atMs = Math.max(state.clockMs, host.clockMs);

@@ -8,7 +8,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import { createPrefixTable, formatPrefix, type Prefix } from '../flow/prefix.ts';
+import { isIPv4 } from '../flow/address.ts';
+import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
 import { compileExpected, coveringEach, type Expect } from './expected.ts';
 import { ownHosts } from './own-hosts.ts';
 
@@ -58,6 +59,10 @@ export interface Policy {
   isSender(bytes: Uint8Array, offset: number, nowMs: number): boolean;
   /** A rule in force lets it send anywhere. Such a host is never blocked; one with `to` is, but for its destinations. */
   sendsAnywhere(bytes: Uint8Array, offset: number, nowMs: number): boolean;
+  /** The IPv6 /64 of a declared sender in which the address lies, or null. */
+  nearSender(bytes: Uint8Array, offset: number, nowMs: number): SenderNeighbourhood | null;
+  /** All declared senders have private addresses (RFC 1918), so that outside of NAT they are known by others. */
+  readonly hasOnlyPrivateSenders: boolean;
   /** The verdict for 16 address bytes each at their offsets; of several rules the one that allows most decides. */
   verdict(
     source: Uint8Array,
@@ -70,6 +75,16 @@ export interface Policy {
   readonly expect: Expect;
   /** Index into siteNames of the first site that matches; `vrf` is null when the record has none. */
   site(exporter: Uint8Array, exporterOffset: number, vrf: number | null): number;
+}
+
+/** The /64 in which a single IPv6 address is declared. */
+export interface SenderNeighbourhood {
+  /** The /64 as text. */
+  readonly key: string;
+  readonly prefix: Prefix;
+  /** Of the sender. */
+  readonly name: string;
+  readonly untilMs: number;
 }
 
 interface Rule {
@@ -89,6 +104,8 @@ export function compilePolicy(config: PolicyConfig): Policy {
   const rules = config.senders.map(compileRule);
   const sources = coveringEach(config.senders, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
+  const neighbours = neighbourhoods(config.senders);
+  const neighbourTable = createPrefixTable(neighbours.map(({ prefix }) => prefix));
   const sites = config.networks.sites.map((site) => ({
     vrf: site.vrf,
     exporters: site.exporters === undefined ? null : createPrefixTable(site.exporters),
@@ -128,6 +145,13 @@ export function compilePolicy(config: PolicyConfig): Policy {
       for (const rule of found) if (rule.allows === null && nowMs < rule.untilMs) return true;
       return false;
     },
+    nearSender(bytes, offset, nowMs) {
+      if (isIPv4(bytes, offset)) return null;
+      const at = neighbourTable.lookup(bytes, offset);
+      if (at < 0 || nowMs >= neighbours[at].untilMs) return null;
+      return neighbours[at];
+    },
+    hasOnlyPrivateSenders: config.senders.every(({ hosts }) => hosts.every(isPrivate)),
     verdict(source, sourceOffset, destination, destinationOffset, nowMs) {
       const found = rulesOf(source, sourceOffset);
       if (found === null) return NONE;
@@ -156,6 +180,29 @@ export function compilePolicy(config: PolicyConfig): Policy {
     },
   };
 }
+
+/** The /64 of each single IPv6 address that is declared: a host takes more addresses in it as it likes (RFC 8981). */
+function neighbourhoods(senders: PolicyConfig['senders']): readonly SenderNeighbourhood[] {
+  return senders.flatMap(({ name, hosts, until }) =>
+    hosts.flatMap(({ bytes, length }) => {
+      if (length !== 128 || isIPv4(bytes)) return [];
+      const network = new Uint8Array(16);
+      network.set(bytes.subarray(0, 8));
+      const untilMs = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
+      const prefix = { bytes: network, length: 64 };
+      return [{ key: formatPrefix(prefix), prefix, name, untilMs }];
+    }),
+  );
+}
+
+const PRIVATE_IPV4 = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap((text) => {
+  const parsed = parsePrefix(text);
+  return parsed.ok ? [parsed.prefix] : [];
+});
+
+/** An IPv4 address or network of RFC 1918 or RFC 6598, which NAT hides. */
+export const isPrivate = ({ bytes }: Pick<Prefix, 'bytes'>): boolean =>
+  PRIVATE_IPV4.some((network) => prefixContains(network, bytes));
 
 /** Why nothing new is blocked and no list published while lists are missing; null when none is. */
 export function missingListsReason({ missingLists = [] }: Pick<Config, 'missingLists'>): string | null {

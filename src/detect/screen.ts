@@ -49,6 +49,8 @@ export interface Sighting extends SessionKey {
   knownOnly: boolean;
   /** The server is internal, too. */
   internal: boolean;
+  /** Of a record that is no evidence against a host: client and server are filled in, the server is internal. */
+  service: boolean;
   verdict: SenderVerdict;
   /** How the session stands to what is declared of the client; known once the session is graded. */
   expectation: Expectation;
@@ -76,6 +78,7 @@ export function emptySighting(): Sighting {
     forward: true,
     knownOnly: false,
     internal: false,
+    service: false,
     verdict: { kind: 'none', sender: '', reason: '' },
     expectation: NOTHING_EXPECTED,
     vantage: 0,
@@ -97,7 +100,31 @@ export function createScreen(policy: Policy): Screen {
   const sitesConfigured = policy.siteNames.length > 1;
   const inside = createInsideAddresses(policy.isInternal, policy.isNatPool);
 
+  /** A record of a session with an internal server: it tells who is one. */
+  function noteService(
+    columns: FlowColumns,
+    row: number,
+    forward: boolean,
+    source: Uint8Array,
+    destination: Uint8Array,
+    into: Sighting,
+  ): void {
+    const at = 16 * row;
+    into.service = true;
+    into.forward = forward;
+    into.client = forward ? source : destination;
+    into.server = forward ? destination : source;
+    into.clientAt = at;
+    into.serverAt = at;
+    into.clientPort = forward ? columns.src_port[row] : columns.dst_port[row];
+    into.port = forward ? columns.dst_port[row] : columns.src_port[row];
+    into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
+    into.columns = columns;
+    into.row = row;
+  }
+
   return (columns, row, into) => {
+    into.service = false;
     const toPort = portClass[columns.dst_port[row]];
     const fromPort = portClass[columns.src_port[row]];
     if (
@@ -112,14 +139,23 @@ export function createScreen(policy: Policy): Screen {
     const destination = inside.destination(columns, row);
     const sourceInside = policy.isInternal(source, at);
     const internal = sourceInside && policy.isInternal(destination, at);
-    if (internal && !policy.watchesInternal) return 'internal';
+    if (internal && !policy.watchesInternal) {
+      if (toPort === PORT_CLASS.none || fromPort === PORT_CLASS.none) {
+        into.internal = true;
+        noteService(columns, row, toPort !== PORT_CLASS.none, source, destination, into);
+      }
+      return 'internal';
+    }
     if (!sourceInside && !policy.isInternal(destination, at)) return 'foreign';
     if (sourceInside && policy.comesFromOutside(columns.exporter, at, columns.in_if[row])) return 'spoofed';
     // Between internal hosts the port tells the client; mail ports at both ends tell nothing.
     const fromInside = internal ? toPort !== PORT_CLASS.none : sourceInside;
     if (internal && toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) return 'ambiguous';
     into.internal = internal;
-    if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) return 'inbound';
+    if ((fromInside ? toPort : fromPort) === PORT_CLASS.none) {
+      noteService(columns, row, !fromInside, source, destination, into);
+      return 'inbound';
+    }
     if (isImplausible(columns, row)) return 'implausible';
     into.knownOnly = false;
     if (toPort !== PORT_CLASS.none && fromPort !== PORT_CLASS.none) {
@@ -133,17 +169,21 @@ export function createScreen(policy: Policy): Screen {
     into.clientAt = at;
     into.serverAt = at;
     into.port = fromInside ? columns.dst_port[row] : columns.src_port[row];
-    into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs);
-    if (into.verdict.kind === 'authorised') return 'authorised';
-    if (internal && policy.isSender(into.server, at, into.receivedMs)) return 'internal';
     into.site = sitesConfigured ? policy.site(columns.exporter, at, vrfOf(columns, row)) : 0;
-    into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
-    into.samplingRate = columns.sampling_rate[row];
     into.clientPort = fromInside
       ? portOf(columns, row, source === columns.src_addr, PRESENT.POST_NAT_SRC_PORT)
       : portOf(columns, row, destination === columns.dst_addr, PRESENT.POST_NAT_DST_PORT);
     into.columns = columns;
     into.row = row;
+    into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs);
+    if (into.verdict.kind === 'authorised') {
+      into.service = internal;
+      return 'authorised';
+    }
+    if (internal && policy.isSender(into.server, at, into.receivedMs)) return 'internal';
+    into.service = internal;
+    into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
+    into.samplingRate = columns.sampling_rate[row];
     return null;
   };
 }

@@ -31,7 +31,8 @@ export const FLAGS = [
   'expected',
 ] as const;
 
-const BLOCK_STATES = ['none', 'observed', 'proposed', 'published', 'expired', 'refused'] as const;
+/** `held`: there is enough evidence for a block, and a reason to ask a person first. */
+const BLOCK_STATES = ['none', 'observed', 'held', 'proposed', 'published', 'expired', 'refused'] as const;
 
 const blockSchema = z.object({
   state: z.enum(BLOCK_STATES),

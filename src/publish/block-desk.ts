@@ -64,6 +64,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     const { state, reason } = incident.block;
     return (
       state === 'proposed' ||
+      state === 'held' ||
       (state === 'refused' && reason.startsWith(HELD_BACK)) ||
       publisher.admissions().held.has(hostStreamKey(incident))
     );
@@ -152,8 +153,11 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
         throw new RogueSmtpError('refused', 'nothing can be approved: block.mode is observe');
       if (senders.length === 0)
         throw new RogueSmtpError('refused', 'nothing can be approved: no senders are configured');
+      // Who is probably a mail server is blocked only by whoever names it.
       const asked =
-        request.hosts.length === 0 ? incidents().filter(isWaiting) : request.hosts.flatMap(incidentsOf);
+        request.hosts.length === 0
+          ? incidents().filter((incident) => isWaiting(incident) && incident.block.state !== 'held')
+          : request.hosts.flatMap(incidentsOf);
       const chosen = asked.filter((incident) => isWaiting(incident) || wasRejected(incident));
       if (chosen.length > 0) await decide('approve', chosen, request, null);
       return asked.map((incident) =>

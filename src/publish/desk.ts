@@ -60,7 +60,7 @@ export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'incident_id'
   readonly block: Incident['block'];
   /** In the lists now. */
   readonly listed: boolean;
-  /** Waits for a person: proposed, or held back for coming with too many others. */
+  /** Waits for a person: proposed, held, or held back for coming with too many others. */
   readonly waiting: boolean;
   /** Held back from the lists since then, for coming with too many others at once. */
   readonly held_since: string | null;

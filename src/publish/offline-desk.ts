@@ -47,7 +47,8 @@ export async function withOfflineDesk<Result>(
     // A block must not end because the machine's clock was set since the last run.
     const { now } = createSteadyClock({ directory: config.data, log, onStep: () => undefined });
     const incidents = () => [...newest.values()];
-    const decisions = createStandingDecisions((key) => newest.get(key), Date.now);
+    const decisions = createStandingDecisions((key) => newest.get(key), now);
+    for (const incident of newest.values()) decisions.noteIncident(incident);
     for await (const { value } of stream.latest('decisions', partitions)) {
       const decision = parseMessage(decisionSchema, value);
       if (decision !== null) decisions.note([decision]);

@@ -1,5 +1,6 @@
 /**
- * The decisions of people that stand: whom no offenders list may name, whatever an incident or an earlier list says.
+ * What stands whatever an earlier list says: the decisions of people, and the hosts that wait for one because they are probably
+ * mail servers. No offenders list may name them.
  *
  * A detector acts on a decision some time later, and a list that is held at an earlier revision does not follow the
  * detector at all. So the newest decision of each host is asked again whenever a list is made.
@@ -14,7 +15,9 @@ import { type Decision, hostStreamKey } from '../messages/decision.ts';
 export interface StandingDecisions {
   /** Takes over decisions in the order of their stream: of two about one host the later one stands. */
   note(decisions: readonly Decision[]): void;
-  /** Hosts that are released or rejected now, at this site or, without one, at any. */
+  /** Takes over the newest state of an incident: its host may be held until a person has looked. */
+  noteIncident(incident: Incident): void;
+  /** Hosts that are released, rejected or held now, at this site or, without one, at any. */
   exempt(site: string | undefined): readonly ExemptHost[];
 }
 
@@ -27,19 +30,30 @@ export function createStandingDecisions(
   now: () => number,
 ): StandingDecisions {
   const newest = new Map<string, Decision>();
+  const held = new Map<string, Incident>();
   return {
     note(decisions) {
       for (const decision of decisions) newest.set(hostStreamKey(decision), decision);
     },
+    noteIncident(incident) {
+      if (incident.block.state === 'held') held.set(hostStreamKey(incident), incident);
+      else held.delete(hostStreamKey(incident));
+    },
     exempt(site) {
       const nowMs = now();
-      return [...newest].flatMap(([key, decision]) => {
+      const waiting = [...held.values()].flatMap((incident) => {
+        if (site !== undefined && incident.site !== site) return [];
+        const parsed = parsePrefix(incident.host);
+        return parsed.ok ? [{ prefix: parsed.prefix, reason: `is held: ${incident.block.reason}` }] : [];
+      });
+      const decided = [...newest].flatMap(([key, decision]) => {
         if (site !== undefined && decision.site !== site) return [];
         const ruling = rulingInForce(decision, newestIncident(key)?.incident_id ?? '', nowMs);
         if (ruling === null || ruling.action === 'approve') return [];
         const parsed = parsePrefix(decision.host);
         return parsed.ok ? [{ prefix: parsed.prefix, reason: `was ${ruling.reason}` }] : [];
       });
+      return [...decided, ...waiting];
     },
   };
 }

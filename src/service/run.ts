@@ -14,7 +14,8 @@ import type { CollectorCounters } from '../collect/collector-counters.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { createDetector } from '../detect/detector.ts';
-import { createDetectorPartitions } from '../detect/detector-partitions.ts';
+import { createDetectorPartitions, type DetectorPartitions } from '../detect/detector-partitions.ts';
+import type { NetworkSight } from '../detect/detector-state.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { makeDirectory } from '../files/directory.ts';
 import { makeInstanceId } from '../files/instance-id.ts';
@@ -40,6 +41,7 @@ import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
 import { createHealth } from './health.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
+import { createMailServerFile } from './mail-server-file.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
@@ -97,7 +99,19 @@ export function createService(
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
   let detection = detectorOptions(config, stream.partitions('mail'));
-  const detectors = createDetectorPartitions(() => createDetector(detection));
+  const partitions = stream.partitions('mail');
+  const sight: NetworkSight = {
+    senderSeen: false,
+    serverFound: false,
+    // A process that reads a part of the mail may never see the mail of a sender that another one reads.
+    mustSeeSender: () => [...detectors.assigned].length === partitions,
+  };
+  const detectors: DetectorPartitions = createDetectorPartitions(() => {
+    const detector = createDetector(detection, sight);
+    detector.restoreMailServers(mailServers.servers());
+    return detector;
+  });
+  const mailServers = createMailServerFile(config.data, sight, detectors, log);
   const detectRole = roles.has('detect')
     ? createDetectRole({
         stream,
@@ -310,7 +324,11 @@ export function createService(
       if (!(await untilThere(look, 'Kafka is away; flows wait in the spool'))) return;
       waitingFor.delete('Kafka');
     }
-    await detectRole?.start();
+    if (detectRole !== null) {
+      await mailServers.open();
+      await detectRole.start();
+      mailServers.start();
+    }
     void detectRole?.assigned.then(() => waitingFor.delete('the mail stream'));
     await listPush?.start();
     await serveRole?.start();
@@ -389,6 +407,7 @@ export function createService(
       await coverageRole?.stop();
       await opened.catch(() => undefined);
       await findingsRole?.stop();
+      await mailServers.stop();
       await detectRole?.stop();
       await damage.stop();
       await serveRole?.stop();

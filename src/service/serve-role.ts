@@ -148,7 +148,9 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   function remember(incident: Incident): void {
     const key = hostStreamKey(incident);
     const known = newest.get(key);
-    if (known === undefined || !isOlder(incident, known)) newest.set(key, incident);
+    if (known !== undefined && isOlder(incident, known)) return;
+    newest.set(key, incident);
+    standing.noteIncident(incident);
   }
 
   /** The same alert may come again, after a restart of a detector or of a broker. */
