@@ -234,6 +234,11 @@ const block = z.strictObject({
    */
   ipv6: z.enum(['hosts', 'prefix']).default('hosts'),
   ipv6_ttl: duration.prefault('4h'),
+  /**
+   * Before any declared sender was seen at work, `senders` may name the wrong addresses. `hold`: a running service blocks nothing
+   * unasked until one is seen. `publish`: it does, for networks where the mail servers are out of sight of all exporters.
+   */
+  unseen_senders: z.enum(['hold', 'publish']).default('hold'),
   /** Addresses that never get into an ACL, whatever they do. */
   never: z.array(prefix).prefault([]),
   /** Names of `lists` whose entries never get into an ACL either. */

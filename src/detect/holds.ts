@@ -60,5 +60,5 @@ export function unseenSenders({ sight }: DetectorState): string | null {
   if (sight.senderSeen) return null;
   const found = sight.serverFound ? ', but a mail server was found that nobody declared' : '';
   if (found === '' && !sight.mustSeeSender()) return null;
-  return `${UNSEEN_SENDERS}${found}: senders may name the wrong addresses, so nothing is blocked unasked; approve the block, or correct senders`;
+  return `${UNSEEN_SENDERS}${found}: senders may name the wrong addresses, so nothing is blocked unasked; approve the block, correct senders, or set block.unseen_senders`;
 }

@@ -249,7 +249,8 @@ export function createMailServers(groups: HostGroups): MailServers {
       const other = twins.noteSender(s, columns);
       if (other === null) return null;
       const slot = findOrMake(s.site, other.address, 0);
-      store.set(slot, COMPARED, store.get(slot, COMPARED) + 1);
+      // Later ones were counted when they came.
+      if (store.get(slot, COMPARED) === 0) store.set(slot, COMPARED, 1);
       return noteTwin(slot, other.key, other.samePort) ? addressOf(slot) : null;
     },
     noteOther(s) {

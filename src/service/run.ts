@@ -104,7 +104,8 @@ export function createService(
     senderSeen: false,
     serverFound: false,
     // A process that reads a part of the mail may never see the mail of a sender that another one reads.
-    mustSeeSender: () => [...detectors.assigned].length === partitions,
+    mustSeeSender: () =>
+      detection.block.unseen_senders === 'hold' && [...detectors.assigned].length === partitions,
   };
   const detectors: DetectorPartitions = createDetectorPartitions(() => {
     const detector = createDetector(detection, sight);

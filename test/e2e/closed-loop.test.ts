@@ -31,7 +31,8 @@ describe.skipIf(obstacle !== null)(
       async ({ by, exporter, version, families }) => {
         const here = await openLab();
         lab = here;
-        const service = await here.startService(`block: { mode: publish, grace: 3s, ttl: 12s }
+        const service =
+          await here.startService(`block: { mode: publish, unseen_senders: publish, grace: 3s, ttl: 12s }
 acl:
   targets:
     - name: edge

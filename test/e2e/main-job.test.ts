@@ -39,7 +39,7 @@ describe.skipIf(obstacle !== null)(
       { name: 'IPFIX', version: '10', port: 4739, families: [4, 6] },
     ] as const)('from $name: alert, ACL, and the packets stop', async ({ name, version, port, families }) => {
       lab = await openLab();
-      const service = await lab.startService('block: { mode: publish }');
+      const service = await lab.startService('block: { mode: publish, unseen_senders: publish }');
       const { client, configFile } = service;
       const observer = await lab.observeExports(port);
       await lab.startSoftflowd({ version, port });

@@ -14,7 +14,7 @@ const LIVES = 5;
 const FLOWS_PER_DATAGRAM = 20;
 const CONFIG = `networks: { internal: [10.0.0.0/8] }
 senders: [{ name: mail, hosts: [10.0.0.25] }]
-block: { mode: publish }
+block: { mode: publish, unseen_senders: publish }
 log: { level: warn }
 `;
 

@@ -14,7 +14,7 @@ const CAPTURE = new URL('../../deploy/demo/exports.pcap', import.meta.url).pathn
 const ROGUE = '192.0.2.55';
 const CONFIG = `networks: { internal: [192.0.2.0/24, "2001:db8:1::/64"] }
 senders: [{ name: mail, hosts: [192.0.2.100] }]
-block: { mode: publish }
+block: { mode: publish, unseen_senders: publish }
 acl: { targets: [{ name: edge, platform: cisco-ios, kind: offenders }] }
 `;
 

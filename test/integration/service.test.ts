@@ -16,7 +16,7 @@ import { freeTcpPort, type RunningService, sendDatagrams, startService } from '.
 const DEMO = new URL('../../deploy/demo/', import.meta.url).pathname;
 const CONFIG = `networks: { internal: [192.0.2.0/24, "2001:db8:1::/64"] }
 senders: [{ name: mail, hosts: [192.0.2.100, "2001:db8:1::100"] }]
-block: { mode: publish }
+block: { mode: publish, unseen_senders: publish }
 acl: { targets: [{ name: edge, platform: cisco-ios, interface: Gi0/1 }] }
 `;
 /** contract.md, "Metrics"; those with labels appear with their first value. */

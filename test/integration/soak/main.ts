@@ -75,7 +75,7 @@ if (values.kafka) {
   clickHouse = await startChaosClickHouse();
 }
 const configOf = (senders: string) => `networks: { internal: [10.0.0.0/8] }
-block: { mode: publish }
+block: { mode: publish, unseen_senders: publish }
 acl: { targets: [{ name: edge, platform: nftables, kind: offenders }] }
 collector: { listen: ["127.0.0.1:${udpPort}"] }
 http: { listen: "127.0.0.1:${httpPort}" }

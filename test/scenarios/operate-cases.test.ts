@@ -1,0 +1,51 @@
+/** What operators reported of blocks and lists, whole captures through the whole path, in live terms where that matters. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, describe, expect, it } from 'vitest';
+import { replayCommand } from '../../src/cli/replay.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Alert, Incident } from '../../src/messages/alert.ts';
+import { CASES_DIR, haveCases } from '../support/field-cases.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'rogue-smtp-operate-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const rows = <Row>(file: string): Row[] =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
+
+async function replay(name: string) {
+  const directory = `${CASES_DIR}/operate/${name}`;
+  const out = join(folder, name);
+  const loaded = loadConfig({ file: `${directory}/config.yaml` });
+  const streams = { stdout: new PassThrough().resume(), stderr: new PassThrough().resume() };
+  await replayCommand(loaded, [`${directory}/exports.pcap.gz`], { out }, streams);
+  const alerts = rows<Alert>(join(out, 'alerts.ndjson'));
+  const incidents = rows<Incident>(join(out, 'incidents.ndjson'));
+  return {
+    alerts,
+    incidents,
+    blocks: Object.fromEntries(
+      incidents.map(({ host, site, block }) => [site === '' ? host : `${site} ${host}`, block.state]),
+    ),
+    list: (file: string) => readFileSync(join(out, 'acl', file), 'utf8'),
+  };
+}
+
+describe.runIf(haveCases)('cases from the field (needs CASES_DIR or ../shared/cases)', () => {
+  it('load-balanced-mail: the nodes are held, with one alert each, and in no list of offenders', async () => {
+    const { alerts, blocks, list } = await replay('load-balanced-mail');
+    expect(blocks).toEqual({ '10.40.1.9': 'none', '10.40.1.21': 'held', '10.40.1.22': 'held' });
+    expect(list('edge.4.txt')).not.toContain('deny');
+    for (const host of ['10.40.1.21', '10.40.1.22']) {
+      const held = alerts.filter((alert) => alert.host === host && alert.block.state === 'held');
+      expect(held).toHaveLength(1);
+      expect(held[0].block.reason).toMatch(/^probable mail server/);
+    }
+  });
+});
