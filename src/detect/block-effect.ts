@@ -9,6 +9,7 @@
 import { readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
+import type { CaseFile } from './case-file-record.ts';
 import { carriesPayload } from './evidence.ts';
 import type { Sighting } from './screen.ts';
 import { isDenied } from './sessions.ts';
@@ -30,6 +31,8 @@ export interface BlockEffect {
   /** Newest packets that got through after the grace time, and the connections tried in vain since; 0 for none. */
   passedMs: number;
   refused: number;
+  /** The longest time between two that got through, since the block. */
+  gapMs: number;
   /** Newest first. */
   passing: PassingPlace[];
 }
@@ -37,6 +40,13 @@ export interface BlockEffect {
 /** Tried in vain so often, nothing gets through. One attempt may be half of a connection whose rest comes later. */
 const REFUSED_PROOF = 2;
 const MAX_PLACES = 8;
+/** A host has a pace to judge its silence by from so many sessions on. */
+const SESSIONS_OF_A_PACE = 10;
+/** Silent for so many times its mean gap, or its longest since the block, a host has changed its ways. */
+const MEAN_GAPS = 10;
+const LONGEST_GAPS = 3;
+/** A record of so many packets without payload may be one SYN and its retransmissions. */
+const SYN_PACKETS = 8;
 /** A client's record of this size is no retransmission into a block. */
 const PASSED_PACKETS = 10;
 const PASSED_BYTES = 1000;
@@ -44,7 +54,7 @@ const PASSED_BYTES = 1000;
 const PAYLOAD_PACKET_BYTES = 160;
 
 export function newEffect(publishedMs: number): BlockEffect {
-  return { publishedMs, state: 'unknown', sinceMs: 0, passedMs: 0, refused: 0, passing: [] };
+  return { publishedMs, state: 'unknown', sinceMs: 0, passedMs: 0, refused: 0, gapMs: 0, passing: [] };
 }
 
 export type EffectEvidence = 'passed' | 'refused' | null;
@@ -69,8 +79,15 @@ export function judgeRecord(s: Sighting, fromMs: number): EffectEvidence {
   if (packets >= PASSED_PACKETS && bytes >= PASSED_BYTES) return 'passed';
   const sampled = columns.sampling_rate[row] > 1;
   if (sampled) return isPayloadSample(packets, bytes, flags) ? 'passed' : null;
+  if (flags === 0) return withoutFlags(packets, bytes);
   if ((flags & TCP.SYN) === 0) return null;
   return (flags & (TCP.ACK | TCP.PSH | TCP.FIN)) === 0 ? 'refused' : 'passed';
+}
+
+/** Where no flags are exported, payload tells a connection, as it does for the grade; a few bare packets are attempts. */
+function withoutFlags(packets: number, bytes: number): EffectEvidence {
+  if (carriesPayload(packets, bytes)) return 'passed';
+  return packets <= SYN_PACKETS ? 'refused' : null;
 }
 
 /** A record of sampled packets that only an established connection has. `flags` are 0 when unknown. */
@@ -99,6 +116,7 @@ export function noteEvidence(
         one.address !== place.address || one.domain !== place.domain || one.interface !== place.interface,
     );
     effect.passing = [place, ...known].slice(0, MAX_PLACES);
+    if (effect.passedMs > 0) effect.gapMs = Math.max(effect.gapMs, atMs - effect.passedMs);
     effect.passedMs = atMs;
     effect.refused = 0;
     return turn(effect, 'not_effective', atMs);
@@ -108,15 +126,30 @@ export function noteEvidence(
   return effect.refused >= REFUSED_PROOF && effect.state === 'unknown' && turn(effect, 'effective', atMs);
 }
 
-/** When silence is to be judged next; infinite when there is nothing to wait for. */
-export function silenceDueMs({ state, publishedMs, passedMs }: BlockEffect, graceMs: number): number {
-  if (state === 'effective') return Number.POSITIVE_INFINITY;
-  return Math.max(publishedMs + graceMs, passedMs) + graceMs;
+/**
+ * Milliseconds between the sessions of a host on average; infinite for one of which too few were seen: its silence proves
+ * nothing.
+ */
+export function paceOf({
+  sessions,
+  firstMs,
+  lastMs,
+}: Pick<CaseFile, 'sessions' | 'firstMs' | 'lastMs'>): number {
+  return sessions < SESSIONS_OF_A_PACE ? Number.POSITIVE_INFINITY : (lastMs - firstMs) / (sessions - 1);
 }
 
-/** Nothing passed for the grace time. True when the state changed. */
-export function noteSilence(effect: BlockEffect, graceMs: number, atMs: number): boolean {
-  return silenceDueMs(effect, graceMs) <= atMs && turn(effect, 'effective', atMs);
+/** When silence is to be judged next, by the host's own pace; infinite when there is nothing to wait for. */
+export function silenceDueMs(effect: BlockEffect, graceMs: number, paceMs: number): number {
+  const { state, publishedMs, passedMs, refused, gapMs } = effect;
+  if (state === 'effective') return Number.POSITIVE_INFINITY;
+  // Whoever is seen trying is not silent: only what got through counts then.
+  const meanMs = refused >= REFUSED_PROOF ? 0 : MEAN_GAPS * paceMs;
+  return Math.max(publishedMs + graceMs, passedMs) + Math.max(graceMs, meanMs, LONGEST_GAPS * gapMs);
+}
+
+/** Nothing passed for longer than the host's pace explains. True when the state changed. */
+export function noteSilence(effect: BlockEffect, graceMs: number, paceMs: number, atMs: number): boolean {
+  return silenceDueMs(effect, graceMs, paceMs) <= atMs && turn(effect, 'effective', atMs);
 }
 
 function turn(effect: BlockEffect, state: BlockEffect['state'], atMs: number): boolean {

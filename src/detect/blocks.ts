@@ -18,7 +18,7 @@ import {
   rulingInForce,
   standingDecision,
 } from './block.ts';
-import { judgeRecord, newEffect, noteEvidence, noteSilence } from './block-effect.ts';
+import { judgeRecord, newEffect, noteEvidence, noteSilence, paceOf } from './block-effect.ts';
 import type { DetectorState } from './detector-state.ts';
 import { actsAsServer, holdReason, serverReason, unseenSenders } from './holds.ts';
 import type { Host } from './host-table.ts';
@@ -159,7 +159,7 @@ export function createBlocks(
       sinceMs: dated ? sinceMs : null,
       untilMs: dated ? untilMs : null,
       approvedBy: standing ? old.approvedBy : '',
-      effect: published ? (old.effect ?? newEffect(eventMs)) : null,
+      effect: published && state.sight.blocksAreReal ? (old.effect ?? newEffect(eventMs)) : null,
     };
     if (standing && sinceMs !== null && untilMs !== null)
       ledger.set(host.slot, sinceMs, untilMs, host.reporter);
@@ -217,7 +217,7 @@ export function createBlocks(
     const { effect } = host.file.block;
     if (effect === null) return;
     const complained = effect.state === 'not_effective';
-    if (!noteSilence(effect, state.block.grace, atMs)) return;
+    if (!noteSilence(effect, state.block.grace, paceOf(host.file), atMs)) return;
     outbox.changed(host, null, atMs);
     if (complained) outbox.alert('updated', host, atMs);
     else outbox.publish(host);

@@ -78,14 +78,23 @@ export interface NetworkSight {
   serverFound: boolean;
   /** Nothing new is blocked before a declared sender was seen: `senders` may name the wrong address. */
   readonly mustSeeSender: () => boolean;
+  /** Lists get to routers, so that later records tell what a block does. */
+  readonly blocksAreReal: boolean;
 }
 
-/** That of a detector which reads a file: a capture of a few minutes need not have mail of every sender. */
-export const sightOfFile = (): NetworkSight => ({
+/** That of a detector by itself. */
+export const sightOfOne = (): NetworkSight => ({
   senderSeen: false,
   serverFound: false,
   mustSeeSender: () => false,
+  blocksAreReal: true,
 });
+
+/**
+ * That of a detector which reads a file: no block of it was ever in force, and a capture of a few minutes need not have mail of
+ * every sender.
+ */
+export const sightOfFile = (): NetworkSight => ({ ...sightOfOne(), blocksAreReal: false });
 
 export interface DetectorState {
   /** The rules in force. */

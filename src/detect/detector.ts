@@ -18,7 +18,7 @@ import {
   type DetectorCounters,
   type DetectorOptions,
   type NetworkSight,
-  sightOfFile,
+  sightOfOne,
 } from './detector-state.ts';
 import { createForeignTalkers } from './foreign-talkers.ts';
 import { HALF_WAIT_MS } from './half-sessions.ts';
@@ -90,8 +90,8 @@ export interface Detector {
   readonly counters: Readonly<DetectorCounters>;
 }
 
-/** `sight`: of all detectors of this process; without it that of a detector which reads a file. */
-export function createDetector(options: DetectorOptions, sight: NetworkSight = sightOfFile()): Detector {
+/** `sight`: of all detectors of this process; without it, of this one alone. */
+export function createDetector(options: DetectorOptions, sight: NetworkSight = sightOfOne()): Detector {
   const { detection } = options;
   /**
    * So long after a place where a restart goes on reading, sessions may lack their beginning, and what they seem to

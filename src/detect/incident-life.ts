@@ -7,7 +7,7 @@
 
 import type { Incident } from '../messages/alert.ts';
 import { blockTtlMs, isStanding, memberTerms } from './block.ts';
-import { silenceDueMs } from './block-effect.ts';
+import { paceOf, silenceDueMs } from './block-effect.ts';
 import type { Blocks } from './blocks.ts';
 import { beginCase } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
@@ -148,8 +148,10 @@ export function createIncidentLife(
     state.nextTimerMs = Math.min(state.nextTimerMs, atMs);
   }
 
-  const effectDueMs = ({ file: { block } }: Host): number =>
-    block.effect === null ? Number.POSITIVE_INFINITY : silenceDueMs(block.effect, state.block.grace);
+  const effectDueMs = ({ file }: Host): number =>
+    file.block.effect === null
+      ? Number.POSITIVE_INFINITY
+      : silenceDueMs(file.block.effect, state.block.grace, paceOf(file));
 
   /** Active so recently that a block of then would still stand. */
   const isFresh = (file: CaseFile, atMs: number): boolean =>

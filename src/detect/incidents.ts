@@ -12,7 +12,7 @@ import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
-import { describeEffect, newEffect } from './block-effect.ts';
+import { type BlockEffect, describeEffect, newEffect } from './block-effect.ts';
 import { BULK, beginCase, noteInterface, notePort, noteSampling } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
 import type { CaseBlock } from './case-tables.ts';
@@ -348,8 +348,8 @@ const resumeSchema = z.strictObject({
   /** Datagrams behind the flag `scanning`, and the hash of the first. */
   scan: z.tuple([natural.max(2), natural]).default([0, 0]),
   internal: natural.default(0),
-  /** The watch over a published block: published, newest that passed, refused since. Absent in older incidents. */
-  effect: z.tuple([natural, natural, natural]).optional(),
+  /** The watch over a published block: published, newest that passed, refused since, longest gap. Absent in older incidents. */
+  effect: z.tuple([natural, natural, natural]).rest(natural).optional(),
   /** Of a group, each address: newest evidence, grade, first datagram, datagrams, until when it is blocked. */
   members: z
     .array(z.tuple([z.string(), natural, natural.max(BULK), natural, natural.max(2), natural]))
@@ -385,7 +385,7 @@ function toResume(
     scan: [file.scanDatagrams, file.scanDatagram],
     internal: file.internalSessions,
     ...(file.block.effect !== null && {
-      effect: [file.block.effect.publishedMs, file.block.effect.passedMs, file.block.effect.refused],
+      effect: effectToResume(file.block.effect),
     }),
     ...(file.members !== null && {
       members: [...file.members].map(([address, m]) => [
@@ -406,6 +406,13 @@ function toResume(
     ]),
   };
 }
+
+const effectToResume = ({
+  publishedMs,
+  passedMs,
+  refused,
+  gapMs,
+}: BlockEffect): [number, number, number, number] => [publishedMs, passedMs, refused, gapMs];
 
 /** An incident of an earlier process, read and found sound. */
 export interface RestoredIncident {
@@ -518,12 +525,13 @@ function restoredEffect(
 ): CaseBlock['effect'] {
   // An older version's: it is watched from its newest word on.
   if (resume === undefined) return newEffect(Date.parse(updated_at));
-  const [publishedMs, passedMs, refused] = resume;
+  const [publishedMs, passedMs, refused, gapMs = 0] = resume;
   const { effect } = block;
   return {
     publishedMs,
     passedMs,
     refused,
+    gapMs,
     state: effect?.state ?? 'unknown',
     sinceMs: effect === undefined ? 0 : Date.parse(effect.since),
     passing: effect === undefined ? [] : [...effect.passing],

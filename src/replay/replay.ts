@@ -14,6 +14,7 @@ import { createDecoder } from '../decode/decoder.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { unreadAlerts } from '../detect/coverage.ts';
 import { createDetector } from '../detect/detector.ts';
+import { sightOfFile } from '../detect/detector-state.ts';
 import { exporterSight } from '../detect/exporter-sight.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
 import { compilePolicy } from '../detect/policy.ts';
@@ -128,11 +129,10 @@ export async function replayFiles(
   options: ReplayOptions = {},
 ): Promise<ReplayResult> {
   const policy = compilePolicy(config);
-  const detector = createDetector({
-    policy,
-    detection: config.detection,
-    block: config.block,
-  });
+  const detector = createDetector(
+    { policy, detection: config.detection, block: config.block },
+    sightOfFile(),
+  );
   const selectMail = createMailFilter(mailPorts(config));
   const alerts: Alert[] = [];
   const incidents = new Map<string, Incident>();

@@ -10,6 +10,7 @@ import { ACL_FAMILIES, type AclRule } from '../acl/model.ts';
 import { ACL_KINDS, type AclKind } from '../acl/platforms.ts';
 import type { Config } from '../config/schema.ts';
 import { createDetector, type Detector } from '../detect/detector.ts';
+import { sightOfFile } from '../detect/detector-state.ts';
 import { compilePolicy } from '../detect/policy.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { type FlowBatch, readWide } from '../flow/batch.ts';
@@ -102,7 +103,7 @@ function sideOf(config: Config): Side {
   return {
     config,
     version: policy.version,
-    detector: createDetector({ policy, detection: config.detection, block: config.block }),
+    detector: createDetector({ policy, detection: config.detection, block: config.block }, sightOfFile()),
     newest: new Map(),
   };
 }

@@ -15,7 +15,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { createDetector } from '../detect/detector.ts';
 import { createDetectorPartitions, type DetectorPartitions } from '../detect/detector-partitions.ts';
-import type { NetworkSight } from '../detect/detector-state.ts';
+import { type NetworkSight, sightOfOne } from '../detect/detector-state.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { makeDirectory } from '../files/directory.ts';
 import { makeInstanceId } from '../files/instance-id.ts';
@@ -101,8 +101,7 @@ export function createService(
   let detection = detectorOptions(config, stream.partitions('mail'));
   const partitions = stream.partitions('mail');
   const sight: NetworkSight = {
-    senderSeen: false,
-    serverFound: false,
+    ...sightOfOne(),
     // A process that reads a part of the mail may never see the mail of a sender that another one reads.
     mustSeeSender: () =>
       detection.block.unseen_senders === 'hold' && [...detectors.assigned].length === partitions,

@@ -1,7 +1,10 @@
 /** Whether a published block works, by the records that come after it. */
 
 import { describe, expect, it } from 'vitest';
-import type { Detector } from '../../src/detect/detector.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { createDetector, type Detector } from '../../src/detect/detector.ts';
+import { sightOfFile } from '../../src/detect/detector-state.ts';
+import { compilePolicy } from '../../src/detect/policy.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { detectorFor, OUTSIDE, ROGUE, STRICT } from '../support/detecting.ts';
 import { batchOf, type Flow, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
@@ -29,6 +32,8 @@ function run(flows: readonly Flow[], upTo = 0, detector = detectorFor(CONFIG), f
 
 const newest = (detector: Detector): Incident => detector.openIncidents()[0];
 const BLOCKED = [mail(0), mail(SECOND)];
+/** A host whose silence says something: it is blocked from the second mail on, and mails on within the grace time. */
+const BUSY = Array.from({ length: 12 }, (_, i) => mail(i * SECOND));
 
 describe('a published block', () => {
   it('is not effective where packets still pass after the grace time: named, flagged and alerted once', () => {
@@ -56,7 +61,7 @@ describe('a published block', () => {
   });
 
   it('is effective when nothing came through for the grace time, said without an alert', () => {
-    const { effect, alerts } = run(BLOCKED, 11 * MINUTE);
+    const { effect, alerts } = run(BUSY, 11 * MINUTE);
     expect(effect).toMatchObject({
       state: 'effective',
       since: new Date(T0 + 10 * MINUTE + SECOND).toISOString(),
@@ -65,7 +70,7 @@ describe('a published block', () => {
   });
 
   it('that did not work and now does says so', () => {
-    const { alerts } = run([...BLOCKED, mail(6 * MINUTE)], 12 * MINUTE);
+    const { alerts } = run([...BUSY, mail(6 * MINUTE)], 15 * MINUTE);
     expect(alerts.at(-1)).toMatchObject({
       kind: 'updated',
       flags: [],
@@ -103,12 +108,65 @@ describe('a published block', () => {
     expect(run([...BLOCKED, attempt, reply('SA')]).effect?.state).toBe('not_effective');
   });
 
+  it('is not called effective for the silence of a slow sender, and one alert says that it is not', () => {
+    for (const minutes of [7, 20, 60, 180]) {
+      const slow = Array.from({ length: 20 }, (_, i) => mail((i + 1) * minutes * MINUTE));
+      const { alerts, effect } = run([...BLOCKED, ...slow]);
+      const told = alerts.filter(
+        ({ block }) => block.effect !== undefined && block.effect.state === 'effective',
+      );
+      expect(told).toEqual([]);
+      expect(effect?.state).toBe('not_effective');
+      const updates = alerts.filter(
+        ({ kind, flags }) => kind === 'updated' && flags.includes('not_effective'),
+      );
+      // Those after the first are the ones of `update_interval`.
+      expect(new Set(updates.map(({ block }) => block.effect?.since)).size).toBe(1);
+    }
+  });
+
+  it('is called effective when a host that is silent for hours keeps trying', () => {
+    const slow = [mail(20 * MINUTE), mail(40 * MINUTE)];
+    const tries = Array.from({ length: 9 }, (_, i) =>
+      mail((60 + 20 * i) * MINUTE, { flags: 'S', packets: 3, bytes: 180 }),
+    );
+    const { effect, alerts } = run([...BLOCKED, ...slow, ...tries]);
+    expect(effect).toMatchObject({ state: 'effective', since: new Date(T0 + 100 * MINUTE).toISOString() });
+    const states = alerts.map(({ block }) => block.effect?.state);
+    expect(states.filter((state, i) => i === 0 || state !== states[i - 1])).toEqual([
+      undefined,
+      'not_effective',
+      'effective',
+    ]);
+  });
+
+  it.each<[string, Partial<Flow>, string | undefined]>([
+    ['mails of 8 packets', { packets: 8, bytes: 1300 }, 'not_effective'],
+    ['attempts', { packets: 3, bytes: 180 }, 'effective'],
+    ['many bare packets', { packets: 12, bytes: 624 }, undefined],
+  ])('is judged without TCP flags by payload: %s', (_what, more, state) => {
+    const config = { ...CONFIG, block: { ...CONFIG.block, grade: 'connected' as const } };
+    const plain = (at: number, fields: Partial<Flow> = {}) =>
+      mail(at, { flags: null, packets: 8, bytes: 1300, ...fields });
+    const flows = [plain(0), plain(SECOND), plain(6 * MINUTE, more), plain(7 * MINUTE, more)];
+    expect(run(flows, 0, detectorFor(config)).effect?.state).toBe(state);
+  });
+
+  it('is judged by nothing in a file, where no block is real', () => {
+    const config = configSchema.parse(CONFIG);
+    const detector = createDetector({ policy: compilePolicy(config), ...config }, sightOfFile());
+    expect(run([...BUSY, mail(6 * MINUTE), mail(7 * MINUTE)], 30 * MINUTE, detector)).toMatchObject({
+      effect: undefined,
+      alerts: [{ flags: [] }, { flags: [] }],
+    });
+  });
+
   it('is watched on over a restart', () => {
-    const { detector } = run([...BLOCKED, mail(6 * MINUTE)]);
+    const { detector } = run([...BUSY, mail(6 * MINUTE)]);
     const next = detectorFor(CONFIG);
     next.restore(newest(detector));
     expect(newest(next).block.effect).toEqual(newest(detector).block.effect);
-    const { alerts } = run([], 12 * MINUTE, next);
+    const { alerts } = run([], 15 * MINUTE, next);
     expect(alerts.at(-1)?.block.effect?.state).toBe('effective');
   });
 

@@ -7,7 +7,10 @@ import { PassThrough } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { replayCommand } from '../../src/cli/replay.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { createDetector } from '../../src/detect/detector.ts';
+import { compilePolicy } from '../../src/detect/policy.ts';
 import type { Alert, Incident } from '../../src/messages/alert.ts';
+import { replayFiles } from '../../src/replay/replay.ts';
 import { CASES_DIR, haveCases } from '../support/field-cases.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rogue-smtp-operate-'));
@@ -47,5 +50,36 @@ describe.runIf(haveCases)('cases from the field (needs CASES_DIR or ../shared/ca
       expect(held).toHaveLength(1);
       expect(held[0].block.reason).toMatch(/^probable mail server/);
     }
+  });
+
+  it.each(['slow-sender', 'flagless-ingress'])('%s: a replay claims nothing of an effect', async (name) => {
+    const { alerts, incidents } = await replay(name);
+    for (const { block, flags } of [...alerts, ...incidents]) {
+      expect(block.effect).toBeUndefined();
+      expect(flags).not.toContain('not_effective');
+    }
+  });
+
+  it.each([
+    ['slow-sender', 'conversed', '10.97.1.5'],
+    ['flagless-ingress', 'connected', '10.46.1.8'],
+  ] as const)('%s: with a clock, one alert says that the list has no effect', async (name, grade, host) => {
+    const { config } = loadConfig({ file: `${CASES_DIR}/operate/${name}/config.yaml` });
+    const options = { ...config, policy: compilePolicy(config), block: { ...config.block, grade } };
+    const detector = createDetector(options);
+    const alerts: Alert[] = [];
+    let offset = 0;
+    await replayFiles([`${CASES_DIR}/operate/${name}/exports.pcap.gz`], config, {
+      onFlows: async (batch) => {
+        detector.observe(batch, { partition: 0, offset: offset++ });
+        alerts.push(...detector.take().alerts);
+      },
+    });
+    const told = alerts.filter(({ block }) => block.effect !== undefined);
+    expect(told.map(({ block }) => block.effect?.state)).not.toContain('effective');
+    expect(new Set(told.map(({ block }) => block.effect?.since)).size).toBe(1);
+    expect(detector.openIncidents().find((incident) => incident.host === host)?.block.effect?.state).toBe(
+      'not_effective',
+    );
   });
 });
