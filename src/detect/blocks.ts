@@ -7,6 +7,7 @@
  */
 
 import type { Decision } from '../messages/decision.ts';
+import { isNo, reachesStep } from './after-no.ts';
 import {
   BLOCK_PORT,
   type BlockDecision,
@@ -39,6 +40,8 @@ export interface Blocks {
   decideAnew(host: Host, eventMs: number): boolean;
   /** Whether what came shows that the block works. True when that is news. */
   watch(host: Host, s: Sighting, eventMs: number): boolean;
+  /** Looks whether a host goes on, or gets worse, after a person's no. True when that is news. */
+  watchAfterNo(host: Host): boolean;
   /** The life of the block is over. */
   end(host: Host, atMs: number): void;
   /** Nothing got through for so long: said aloud only where it did before. */
@@ -159,6 +162,7 @@ export function createBlocks(
       sinceMs: dated ? sinceMs : null,
       untilMs: dated ? untilMs : null,
       approvedBy: standing ? old.approvedBy : '',
+      afterNo: isNo(decision.reason) ? (old.afterNo ?? { sessions: file.sessions, step: 0 }) : null,
       effect: published && state.sight.blocksAreReal ? (old.effect ?? newEffect(eventMs)) : null,
     };
     if (standing && sinceMs !== null && untilMs !== null)
@@ -288,6 +292,8 @@ export function createBlocks(
     reconsider: reconsiderBlock,
     decideAnew,
     watch: watchBlock,
+    watchAfterNo: ({ file: { block, sessions } }) =>
+      block.afterNo !== null && reachesStep(block.afterNo, sessions),
     end: endBlock,
     judgeSilence,
     forgetEvidence,

@@ -6,6 +6,7 @@
  * which must give it back.
  */
 
+import type { AfterNo } from './after-no.ts';
 import type { BlockState } from './block.ts';
 import type { BlockEffect } from './block-effect.ts';
 import { HOST_WORDS } from './case-layout.ts';
@@ -24,6 +25,8 @@ export interface CaseBlock {
   approvedBy: string;
   /** Only while it is published. */
   effect: BlockEffect | null;
+  /** Only while a person's no to it stands. */
+  afterNo: AfterNo | null;
 }
 
 const NO_BLOCK: CaseBlock = {
@@ -33,6 +36,7 @@ const NO_BLOCK: CaseBlock = {
   untilMs: null,
   approvedBy: '',
   effect: null,
+  afterNo: null,
 };
 
 export interface CaseTables {
@@ -113,5 +117,5 @@ class Blocks {
   }
 }
 
-const isDated = ({ sinceMs, untilMs, approvedBy, effect }: CaseBlock): boolean =>
-  sinceMs !== null || untilMs !== null || approvedBy !== '' || effect !== null;
+const isDated = ({ sinceMs, untilMs, approvedBy, effect, afterNo }: CaseBlock): boolean =>
+  sinceMs !== null || untilMs !== null || approvedBy !== '' || effect !== null || afterNo !== null;

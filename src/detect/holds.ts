@@ -20,7 +20,7 @@ export const UNSEEN_SENDERS = 'no declared sender was seen sending yet';
 /** Why the host is probably a mail server by what it does, or null. It is a reason to take back a block that stands, too. */
 export function serverReason({ mailServers }: DetectorState, host: Host): string | null {
   const why = mailServers.reasonFor(host.siteNumber, host.bytes, 0);
-  return why === null ? null : `${PROBABLE_SERVER}: ${host.address} ${why}; ${WHAT_TO_DO}`;
+  return why === null ? null : `${PROBABLE_SERVER}: the host ${why}; ${WHAT_TO_DO}`;
 }
 
 /** Why no block begins unasked, or null. */
@@ -30,7 +30,7 @@ export function holdReason(state: DetectorState, host: Host, atMs: number): stri
   // What showed it may be forgotten since; that is no reason to block it.
   if (actsAsServer(host)) return host.file.block.reason;
   const guess = nearSender(state, host, atMs) ?? unseenNatAddress(state, host);
-  if (guess !== null) return `${PROBABLE_SERVER} by its address: ${host.address} ${guess}; ${WHAT_TO_DO}`;
+  if (guess !== null) return `${PROBABLE_SERVER} by its address: the host ${guess}; ${WHAT_TO_DO}`;
   return unseenSenders(state);
 }
 

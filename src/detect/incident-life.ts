@@ -236,6 +236,7 @@ export function createIncidentLife(
       outbox.changed(host, s, eventMs);
       const blockChanged = blocks.reconsider(host, s, eventMs);
       const effectChanged = blocks.watch(host, s, eventMs);
+      const goesOn = blocks.watchAfterNo(host);
       const escalated = gradeOf(host) !== gradeBefore;
       counters.open[gradeBefore]--;
       counters.open[gradeOf(host)]++;
@@ -248,6 +249,7 @@ export function createIncidentLife(
         expectedBefore ||
         blockChanged ||
         effectChanged ||
+        goesOn ||
         file.scanning !== scannedBefore ||
         eventMs - file.alertedMs >= state.detection.update_interval
       ) {

@@ -12,6 +12,7 @@ import type { DetectionConfig } from '../config/schema.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
+import { describeAfterNo } from './after-no.ts';
 import { type BlockEffect, describeEffect, newEffect } from './block-effect.ts';
 import { BULK, beginCase, noteInterface, notePort, noteSampling } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
@@ -234,7 +235,9 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
       `${plural(file.internalSessions, 'session')} with internal servers that are no authorised mail servers: these never lead to a block`,
     );
   }
-  const { effect } = file.block;
+  const { effect, afterNo } = file.block;
+  const goesOn = afterNo === null ? null : describeAfterNo(afterNo, file.sessions, file.block.reason);
+  if (goesOn !== null) reasons.push(goesOn);
   if (effect?.state === 'not_effective') reasons.push(`the block is ${describeEffect(effect)}`);
   if (file.backscatter) {
     reasons.push('also gets answers to packets that it never sent: somebody may use its address');
@@ -350,6 +353,8 @@ const resumeSchema = z.strictObject({
   internal: natural.default(0),
   /** The watch over a published block: published, newest that passed, refused since, longest gap. Absent in older incidents. */
   effect: z.tuple([natural, natural, natural]).rest(natural).optional(),
+  /** Sessions when a person said no to the block, and steps reported since. */
+  after_no: z.tuple([natural, natural.max(32)]).optional(),
   /** Of a group, each address: newest evidence, grade, first datagram, datagrams, until when it is blocked. */
   members: z
     .array(z.tuple([z.string(), natural, natural.max(BULK), natural, natural.max(2), natural]))
@@ -387,6 +392,7 @@ function toResume(
     ...(file.block.effect !== null && {
       effect: effectToResume(file.block.effect),
     }),
+    ...(file.block.afterNo !== null && { after_no: [file.block.afterNo.sessions, file.block.afterNo.step] }),
     ...(file.members !== null && {
       members: [...file.members].map(([address, m]) => [
         address,
@@ -456,6 +462,8 @@ export function fromIncident(incident: Incident): RestoredIncident | null {
       untilMs: until === null ? null : Date.parse(until),
       approvedBy: approved_by ?? '',
       effect: state === 'published' ? restoredEffect(incident, resume.effect) : null,
+      afterNo:
+        resume.after_no === undefined ? null : { sessions: resume.after_no[0], step: resume.after_no[1] },
     },
     destinations,
     resume,

@@ -211,3 +211,48 @@ describe('the rate of new blocks', () => {
     expect(blockOf(detector, '10.0.0.2')?.state).toBe('published');
   });
 });
+
+describe('after a no to a block', () => {
+  it.each(['release', 'reject'] as const)('a host that goes on is reported once a step: %s', (action) => {
+    const detector = started({ ...STRICT, detection: { update_interval: '30d' } });
+    detector.decide(decision(action, newest(detector), { until: new Date(T0 + 90 * HOUR).toISOString() }));
+    detector.take();
+    const told: [number, string | undefined][] = [];
+    for (let i = 1; i <= 600; i++) {
+      mails(detector, MINUTE + i * 7001);
+      for (const { reasons, kind } of detector.take().alerts)
+        if (kind === 'updated') told.push([2 * i, reasons.find((reason) => reason.startsWith('goes on'))]);
+    }
+    const did = action === 'release' ? 'released by ada until ' : 'rejected by ada: looked at it';
+    expect(told).toEqual([
+      [2, expect.stringContaining(`goes on: 2 sessions since it was ${did}`)],
+      [100, expect.stringContaining('goes on, and is worse than before: 100 sessions since')],
+      [1000, expect.stringContaining('goes on, and is worse than before: 1000 sessions since')],
+    ]);
+    expect(told[0][1]).toContain('looked at it');
+  });
+
+  it('is reported when its grade rises, with who decided', () => {
+    const detector = started();
+    detector.decide(decision('reject', newest(detector)));
+    detector.take();
+    for (let i = 1; i <= 40; i++) mails(detector, MINUTE + i * 1003);
+    const escalated = detector.take().alerts.filter(({ kind }) => kind === 'escalated');
+    expect(escalated).toMatchObject([
+      { grade: 'bulk', block: { state: 'refused', reason: 'rejected by ada: looked at it' } },
+    ]);
+  });
+
+  it('is not reported again for a restart', () => {
+    const detector = started();
+    const no = decision('reject', newest(detector));
+    detector.decide(no);
+    mails(detector, MINUTE);
+    expect(detector.take().alerts.at(-1)?.reasons.join()).toContain('goes on: 2 sessions');
+    const next = detectorFor(PROPOSE);
+    next.restore(newest(detector));
+    next.decide(no);
+    mails(next, 2 * MINUTE);
+    expect(next.take().alerts).toEqual([]);
+  });
+});
