@@ -32,10 +32,15 @@ const GATEWAY_FIELDS =
   );
 const STATUS = /^(OK|NODATA|SKIPDATA)$/;
 
-/** Columns of tables that Amazon's guides for Athena and Glue have made, under other names. */
+/** Fields of other formats that are read, for their names without hyphens. */
+const MORE_FIELDS = ['pkt-srcaddr', 'pkt-dstaddr', 'tgw-attachment-id', 'tcp-flags', 'flow-direction'];
+
+/** Columns of tables that Amazon's guides for Athena and Glue have made, and those of CloudWatch Insights (`srcAddr`). */
 const ALIASES: ReadonlyMap<string, string> = new Map([
+  ...[...DEFAULT_FIELDS, ...GATEWAY_FIELDS, ...MORE_FIELDS].map(
+    (name) => [name.replaceAll('-', ''), name] as const,
+  ),
   ['account', 'account-id'],
-  ['interfaceid', 'interface-id'],
   ['sourceaddress', 'srcaddr'],
   ['destinationaddress', 'dstaddr'],
   ['sourceport', 'srcport'],
@@ -44,7 +49,6 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['numbytes', 'bytes'],
   ['starttime', 'start'],
   ['endtime', 'end'],
-  ['logstatus', 'log-status'],
 ]);
 
 /** Which fields a record has, and what lies between them. */
@@ -78,13 +82,18 @@ export function areAwsFields(names: readonly string[]): boolean {
 /** Field names as a person writes them (`${srcaddr} dstaddr ...`), as a layout; null when they are not enough. */
 export function headerLayout(line: string): AwsLayout | null {
   // A record begins with a digit: this is asked of every line.
-  if (!/^[\s"$A-Za-z]/.test(line)) return null;
+  if (!/^[\s"$@A-Za-z]/.test(line)) return null;
   for (const separator of [' ', ',', '\t', ';']) {
     if (!line.includes(separator)) continue;
     const names = line
       .trim()
       .split(separator === ' ' ? / +/ : separator)
       .map(fieldName);
+    // Insights has a time of its own beside the columns that were asked for: that of the record.
+    if (!names.includes('end')) {
+      const at = names.indexOf('@timestamp');
+      if (at >= 0) names[at] = 'end';
+    }
     if (areAwsFields(names)) return { names, separator };
   }
   return null;

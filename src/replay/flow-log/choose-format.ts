@@ -106,20 +106,35 @@ function choose(lines: readonly string[], options: LogOptions, packings: number)
     if (areAwsFields(names)) return chosen(awsFlowLog({ names, separator: ' ' }));
   }
   for (const line of lines.slice(0, MAX_HEADER_LINES)) {
+    // The whole record tells more than columns that somebody chose beside it, where it can be read.
+    const packed = packings === 0 ? null : choosePacked(lines, line, options, packings);
+    if (packed?.kind === 'format') return packed;
     const format = byHeader(line, wanted);
     if (format !== null) return chosen(format);
-    const column = packings === 0 ? -1 : messageColumn(line);
-    if (column < 0) continue;
-    const columns = line.split(',').length;
-    const messages = lines.slice(lines.indexOf(line) + 1);
-    const inner = choose(
-      messages.flatMap((row) => csvMessage(row, column, columns) || []),
-      options,
-      packings - 1,
-    );
-    return inner.kind === 'format' ? chosen(packedInCsv(inner.format, column, columns)) : inner;
+    if (packed !== null) return packed;
   }
   return chooseByLines(lines, options);
+}
+
+/** The format of the lines in a CSV with this header; null when it is not the header of such a one. */
+function choosePacked(
+  lines: readonly string[],
+  header: string,
+  options: LogOptions,
+  packings: number,
+): Choice | null {
+  const column = messageColumn(header);
+  if (column < 0) return null;
+  const columns = header.split(',').length;
+  const messages = lines.slice(lines.indexOf(header) + 1);
+  const inner = choose(
+    messages.flatMap((row) => csvMessage(row, column, columns) || []),
+    options,
+    packings - 1,
+  );
+  return inner.kind === 'format'
+    ? { kind: 'format', format: packedInCsv(inner.format, column, columns) }
+    : inner;
 }
 
 function byHeader(line: string, wanted: (name: FlowLogFormatName) => boolean): FlowLogFormat | null {

@@ -79,3 +79,73 @@ describe('a firewall log', () => {
     expect((await readLog(line)).counters.rejected).toEqual({ no_year: 1 });
   });
 });
+
+describe('a FortiGate session that is logged while it goes on', () => {
+  interface Line {
+    readonly id?: number | null;
+    readonly action?: string;
+    readonly more?: string;
+    readonly port?: number;
+  }
+  const line = (
+    minute: number,
+    [sentPackets, sent, receivedPackets, received]: readonly [number, number, number, number],
+    { id = 7, action = 'accept', more = '', port = 40_000 }: Line = {},
+  ) =>
+    `date=2026-11-28 time=12:${String(minute).padStart(2, '0')}:00 devname="F" tz="+0000" logid="${action === 'accept' ? '0000000020' : '0000000013'}" type="traffic" ` +
+    `srcip=10.1.2.3 srcport=${port} dstip=198.51.100.7 dstport=25 ${id === null ? '' : `sessionid=${id} `}proto=6 action="${action}" duration=${60 * minute} ` +
+    `sentbyte=${sent} rcvdbyte=${received} sentpkt=${sentPackets} rcvdpkt=${receivedPackets} ${more}`;
+  const read = async (...lines: string[]) => (await readLog(`${lines.join('\n')}\n`)).records;
+
+  it('counts once what all of its lines have', async () => {
+    const records = await read(
+      line(2, [20, 1400, 18, 200]),
+      line(4, [30, 9000, 25, 300]),
+      line(4, [3, 180, 2, 120], { id: 8, port: 40_001 }),
+      line(5, [31, 9040, 26, 340], { action: 'close' }),
+    );
+    expect(records.map(inShort)).toEqual([
+      `${ENDS} - 20/1400`,
+      `${BACK} - 18/200 reverse`,
+      `${ENDS} - 10/7600`,
+      `${BACK} - 7/100 reverse`,
+      '10.1.2.3:40001 > 198.51.100.7:25 - 3/180',
+      '198.51.100.7:25 > 10.1.2.3:40001 - 2/120 reverse',
+      `${ENDS} - 1/40`,
+      `${BACK} - 1/40 reverse`,
+    ]);
+    expect(records[2].start).toBe('2026-11-28T12:02:00.000Z');
+  });
+
+  it('begins anew under the same number', async () => {
+    const records = await read(
+      line(2, [20, 1400, 18, 200], { action: 'close' }),
+      line(4, [30, 9000, 25, 300], { action: 'close' }),
+      line(6, [9, 900, 8, 80]),
+      line(8, [3, 300, 2, 20]),
+    );
+    expect(records.map(inShort).filter((row) => row.startsWith(ENDS))).toEqual([
+      `${ENDS} - 20/1400`,
+      `${ENDS} - 30/9000`,
+      `${ENDS} - 9/900`,
+      `${ENDS} - 3/300`,
+    ]);
+  });
+
+  it('is read by the differences that it tells, where no line before is known', async () => {
+    const deltas = 'sentdelta=400 rcvddelta=50';
+    const records = await read(
+      line(2, [20, 1400, 18, 200], { id: null, more: deltas }),
+      line(4, [20, 1400, 18, 200], { id: null, more: `${deltas} sentpktdelta=4 rcvdpktdelta=3` }),
+      line(6, [4, 400, 3, 50], { id: null, more: deltas }),
+    );
+    expect(records.map(inShort)).toEqual([
+      `${ENDS} - -/400`,
+      `${BACK} - -/50 reverse`,
+      `${ENDS} - 4/400`,
+      `${BACK} - 3/50 reverse`,
+      `${ENDS} - 4/400`,
+      `${BACK} - 3/50 reverse`,
+    ]);
+  });
+});

@@ -15,6 +15,18 @@ describe('records that are packed', () => {
   it.each([
     ['an export of CloudWatch', `timestamp,message\n1700000000000,${VPC}\n1700000000000,${VPC}\n`],
     ['an export of Insights', `"@timestamp","@message"\n"2023-11-14 22:13:20.000","${VPC}"\n"x","${VPC}"\n`],
+    [
+      'Insights with the columns that were asked for',
+      `@timestamp,@message,srcAddr,dstAddr,srcPort,dstPort,protocol,packets,bytes\n${`2023-11-14 22:13:20.000,${VPC},10.1.2.3,198.51.100.7,40000,25,6,20,4249\n`.repeat(2)}`,
+    ],
+    [
+      'Insights with columns, of records that do not tell their format',
+      `@timestamp,@message,srcAddr,dstAddr,srcPort,dstPort,protocol,packets,bytes\n${`2023-11-14 22:13:20.000,eni-1 10.1.2.3 198.51.100.7,10.1.2.3,198.51.100.7,40000,25,6,20,4249\n`.repeat(2)}`,
+    ],
+    [
+      'Insights with columns only',
+      `"@timestamp","interfaceId","pktSrcAddr","pktDstAddr","srcAddr","dstAddr","srcPort","dstPort","protocol","packets","bytes","start","end","logStatus","tcpFlags","flowDirection"\n${'"2023-11-14 22:13:20.000","eni-1","10.1.2.3","198.51.100.7","10.9.9.9","198.51.100.7","40000","25","6","20","4249","1700000000","1700000060","OK","0","egress"\n'.repeat(2)}`,
+    ],
     ['aws logs, indented', JSON.stringify({ events, searchedLogStreams: [] }, null, 4)],
     [
       'a subscription',
