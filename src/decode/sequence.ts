@@ -379,6 +379,13 @@ export type SequenceMarks = readonly (SequencePosition & { readonly counting: Co
 const TRIAL_DATAGRAMS = 64;
 /** So many foretold numbers show that the sequence is understood. */
 const PROVEN_DATAGRAMS = 3;
+/**
+ * One number in so many has to be foretold, or the gaps between them are no losses: the exporter numbers its datagrams by
+ * something else (octets, milliseconds), or sends only every other one to us. Random losses of 87 % leave one in eight.
+ */
+const FORETOLD_OF = 8;
+/** So few are no trial yet. */
+const FEW_DATAGRAMS = 4;
 
 interface Way {
   readonly counting: Counting;
@@ -386,6 +393,12 @@ interface Way {
   /** What had been counted when this account began. */
   readonly before: SequenceCounts;
   foretold: number;
+  /** The losses and late datagrams of the account when the trial began. */
+  lostAtStart: number;
+  lateAtStart: number;
+  /** Of its losses, those that were not believed, and in how many trials. */
+  doubted: number;
+  doubtedTrials: number;
 }
 
 /** Any number of flow records, and whatever else; any number of flow records; else just so many. */
@@ -507,15 +520,31 @@ export class ExporterSequence {
       if (account.observe(first, own, exportMs, uptimeMs, nowMs)) way.foretold++;
       else isAlike = false;
     }
-    const { account, before } = this.#told();
-    counts.sequenceLost = before.sequenceLost + account.sequenceLost;
-    counts.sequenceReordered = before.sequenceReordered + account.sequenceReordered;
-    counts.sequenceResets = before.sequenceResets + account.sequenceResets;
-    counts.sequenceUnknown = before.sequenceUnknown + account.sequenceUnknown;
     const isForetold = told.foretold > foretoldBefore;
-    if (++this.#seen >= TRIAL_DATAGRAMS) this.#judge(counts);
+    this.#seen++;
+    this.#tell(counts);
+    if (this.#seen >= TRIAL_DATAGRAMS) this.#judge(counts);
     else if (isAlike && this.#tried) this.#beginLead(units);
     return isForetold;
+  }
+
+  #tell(counts: SequenceCounts): void {
+    const way = this.#told();
+    const { account, before } = way;
+    const claimed = this.#isCredible(way) ? 0 : Math.max(0, account.sequenceLost - way.lostAtStart);
+    counts.sequenceLost = before.sequenceLost + account.sequenceLost - way.doubted - claimed;
+    counts.sequenceReordered = before.sequenceReordered + account.sequenceReordered;
+    counts.sequenceResets = before.sequenceResets + account.sequenceResets;
+    counts.sequenceUnknown =
+      before.sequenceUnknown + account.sequenceUnknown + way.doubtedTrials + (claimed > 0 ? 1 : 0);
+  }
+
+  /** Whether what seems lost by this way of counting in the trial under way may be. */
+  #isCredible({ foretold, account, lateAtStart }: Way): boolean {
+    if (!this.#tried && this.#seen < FEW_DATAGRAMS) return true;
+    // What comes late shows as much: by another way of counting it would be ahead like all others.
+    const late = account.sequenceReordered - lateAtStart;
+    return FORETOLD_OF * (foretold + late) >= this.#seen;
   }
 
   /** All ways that are followed foretold a datagram with these units. */
@@ -585,6 +614,15 @@ export class ExporterSequence {
   }
 
   #judge(counts: SequenceCounts): void {
+    for (const way of this.#ways) {
+      const claimed = way.account.sequenceLost - way.lostAtStart;
+      if (claimed > 0 && !this.#isCredible(way)) {
+        way.doubted += claimed;
+        way.doubtedTrials++;
+      }
+      way.lostAtStart = way.account.sequenceLost;
+      way.lateAtStart = way.account.sequenceReordered;
+    }
     this.#seen = 0;
     const best = this.#best();
     const sure = best.foretold >= TRIAL_DATAGRAMS / 2;
@@ -597,7 +635,7 @@ export class ExporterSequence {
       this.#ways = [told, ...others, ...givenUp];
     } else this.#ways = [told, ...others.filter(({ foretold }) => foretold >= best.foretold / 2)];
     for (const way of this.#ways) way.foretold = 0;
-    told.foretold = 1;
+    if (sure) told.foretold = 1;
     this.#tried = true;
   }
 }
@@ -627,6 +665,10 @@ function waysOf(version: SequencedVersion, { ...before }: SequenceCounts = NOTHI
     account: new SequenceAccount(),
     before,
     foretold: 0,
+    lostAtStart: 0,
+    lateAtStart: 0,
+    doubted: 0,
+    doubtedTrials: 0,
   }));
 }
 

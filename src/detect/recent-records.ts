@@ -55,7 +55,11 @@ export function recordHash(columns: FlowColumns, row: number): number {
   return (finish(high) >>> 11) * 4294967296 + (finish(low) >>> 0);
 }
 
-/** Hash of the datagram that carried a record. */
+/**
+ * Hash of the datagram that carried a record. The time it was received counts too: some exporters never change their
+ * sequence number, and all that they send would be one datagram for ever. A datagram that the network doubled has another
+ * time, but its records are known already.
+ */
 export function datagramHash(columns: FlowColumns, row: number): number {
   let low = 0x27d4eb2f | 0;
   let high = 0x165667b1 | 0;
@@ -65,8 +69,9 @@ export function datagramHash(columns: FlowColumns, row: number): number {
     high = mix(high, ~word);
   }
   const place = (columns.exporter_port[row] << 8) | columns.version[row];
-  low = mix(mix(mix(low, columns.domain[row]), columns.sequence[row]), place);
-  high = mix(mix(mix(high, ~columns.sequence[row]), ~columns.domain[row]), ~place);
+  const received = columns.received_at[2 * row];
+  low = mix(mix(mix(mix(low, columns.domain[row]), columns.sequence[row]), place), received);
+  high = mix(mix(mix(mix(high, ~received), ~columns.sequence[row]), ~columns.domain[row]), ~place);
   return (finish(high) >>> 11) * 4294967296 + (finish(low) >>> 0);
 }
 

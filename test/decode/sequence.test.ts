@@ -260,3 +260,49 @@ describe('ways of counting', () => {
     expect(after[0]).toBeGreaterThanOrEqual(5);
   });
 });
+
+describe('numbers that count something else', () => {
+  /** Datagrams of 10 flows; the counts after each of them. */
+  function numbered(
+    version: SequencedVersion,
+    count: number,
+    numberOf: (i: number) => number,
+    stepMs = 1000,
+  ) {
+    const sequence = new ExporterSequence(version);
+    const counts = { sequenceLost: 0, sequenceReordered: 0, sequenceResets: 0, sequenceUnknown: 0 };
+    return Array.from({ length: count }, (_, i) => {
+      const units = { flows: 10, options: 0, templates: 0 };
+      sequence.observe(numberOf(i) >>> 0, units, stepMs * i, NO_UPTIME, stepMs * i, counts);
+      return { ...counts };
+    });
+  }
+
+  it.each([
+    ['octets', 1000, (i: number) => 5000 + 1420 * i],
+    ['octets of datagrams that differ', 1000, (i: number) => 5000 + 1300 * i + ((i * 37) % 90)],
+    ['octets, at a thousand datagrams a second', 1, (i: number) => 5000 + 1420 * i],
+    ['milliseconds', 1000, (i: number) => 77_000 + 1000 * i + ((i * 13) % 7)],
+    ['milliseconds, at fifty datagrams a second', 20, (i: number) => 77_000 + 20 * i],
+    ['every other datagram', 1000, (i: number) => 200 * i],
+  ])('%s lose nothing that has a number', (_, stepMs, numberOf) => {
+    for (const version of ['v5', 'v9', 'ipfix', 'sflow'] as const) {
+      const counts = numbered(version, 300, numberOf, stepMs);
+      // Two numbers show nothing yet.
+      expect(
+        counts
+          .slice(3)
+          .map(({ sequenceLost }) => sequenceLost)
+          .filter((lost) => lost > 0),
+      ).toEqual([]);
+      expect(counts.at(-1)?.sequenceUnknown).toBeGreaterThan(0);
+    }
+  });
+
+  it('are told from losses of half of all datagrams', () => {
+    const kept = Array.from({ length: 600 }, (_, i) => i).filter((i) => (i * 7919) % 13 < 7);
+    const counts = numbered('v9', kept.length, (i) => kept[i]);
+    const last = kept[kept.length - 1];
+    expect(counts.at(-1)?.sequenceLost).toBe(last + 1 - kept.length);
+  });
+});

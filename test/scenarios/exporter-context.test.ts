@@ -123,6 +123,22 @@ describe('the same, made here', () => {
     expect(summary.dropped).toEqual({});
   });
 
+  it.each([
+    ['grow', (i: number) => 900 + i],
+    ['never change', () => 900],
+  ])('a host is blocked on two datagrams, whose numbers %s', async (name, numberOf) => {
+    const datagrams = Array.from({ length: 25 }, (_, i) => ({
+      sets: [
+        set(0, template(256, TUPLE)),
+        set(256, tuple('10.1.2.3', `198.51.100.${i + 1}`, 40_000 + i, 25, 20, 30_000)),
+      ],
+      sequence: numberOf(i),
+      uptimeMs: 1_000_000 + 1000 * i,
+    }));
+    const { verdicts } = await replay(capture(`numbers-${name}.pcap`, datagrams));
+    expect(verdicts).toEqual({ '10.1.2.3': ['bulk', 'published'] });
+  });
+
   it('data whose template never comes is counted at the end of the file', async () => {
     const data = Array.from({ length: 3 }, (_, i) => ({
       sets: [set(256, tuple())],
