@@ -191,11 +191,12 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
     if (session === undefined && sighting.knownOnly) return 'ambiguous';
     const hash = recordHash(columns, row);
     if (!recent.add(hash, state.clockMs)) return 'duplicate';
+    if (session?.inverted) return 'inbound';
     const near = state.policy.nearSender(sighting.client, sighting.clientAt, receivedMs);
     if (near !== null) state.neighbourhoods.noteOther(near, sighting.client, sighting.clientAt);
     if (state.mailServers.noteOther(sighting)) life.hold(sighting.site, sighting.client, sighting.clientAt);
-    session ??= sessions.create(hash, receivedMs);
-    if (session.inverted) return 'inbound';
+    if (session === undefined || sessions.endReused(columns, row, sighting.forward, sighting.vantage))
+      session = sessions.create(hash, receivedMs);
     accounts.remember(session);
     sessions.add(columns, row, sighting.forward, sighting.vantage);
     if (session.inverted) return 'inbound';

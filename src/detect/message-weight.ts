@@ -101,6 +101,7 @@ export function weighMessage(e: MessageEvidence, bounds: MessageBounds): Message
     if (isShortMail(e, payload)) return MESSAGE.likely;
     return payload < ENVELOPE_BYTES ? MESSAGE.greeting : MESSAGE.envelope;
   }
+  if (payload < SHORT_MAIL_BYTES && e.replySeen) return isShortMail(e, payload) ? MESSAGE.likely : MESSAGE.unclear;
   if (!isWholeReply(e))
     return payload < bounds.tls_payload_bytes ? MESSAGE.unclear : weighTls(e, payload, bounds);
   const answer = mostPayload(e.replyPackets, e.replyBytes, e.ipv6);

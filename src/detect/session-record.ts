@@ -1,5 +1,5 @@
 /**
- * A session as it lies in memory: 168 bytes of a record store, and the one view through which they are read and written.
+ * A session as it lies in memory: 176 bytes of a record store, and the one view through which they are read and written.
  *
  * The fields read and are assigned like those of an object. A view shows one session at a time: whoever selects another
  * slot turns it for everybody who holds it. No rule about sessions is here, see sessions.ts.
@@ -33,7 +33,8 @@ const FORWARD_VANTAGE = 38;
 const REPLY_VANTAGE = 39;
 const LAST_END = 40;
 const LAST_COUNTS = 41;
-export const SESSION_WORDS = 42;
+const REPLY_END = 42;
+export const SESSION_WORDS = 44;
 
 // Bits of STATE; above them two bits for `stray`, and four for `message`.
 const FORWARD_SEEN = 1 << 0;
@@ -181,6 +182,14 @@ export class Session implements SessionEvidence {
   }
   set lastCounts(value: number) {
     this.words[this.word + LAST_COUNTS] = value;
+  }
+
+  /** The end (low word of the milliseconds) of the newest record of the server's half, 0 before one that tells it. */
+  get replyEnd(): number {
+    return this.words[this.word + REPLY_END];
+  }
+  set replyEnd(value: number) {
+    this.words[this.word + REPLY_END] = value;
   }
 
   get forwardFlags(): number {

@@ -30,6 +30,13 @@ const MAX_VIEWS = 16;
  * times out of two datagrams differ by up to one.
  */
 const TWIN_APART_MS = 1100;
+/**
+ * A connection is another one when its SYN comes so long after the end of the one before. A scanner takes one port for all
+ * that it does (masscan), some mailers bind theirs; nobody else comes by the same port again within a minute or two.
+ */
+const REUSED_AFTER_MS = 2 * TWIN_APART_MS;
+
+const REUSE_FIELDS = PRESENT.START | PRESENT.END | PRESENT.TCP_FLAGS;
 
 /** What a session is known by. Addresses are 16 bytes at their offsets. */
 export interface SessionKey {
@@ -58,6 +65,11 @@ export interface SessionTable {
   copyAddresses(slot: number, client: Uint8Array, server: Uint8Array): void;
   /** Adds a record to the session in view: `forward` when it is the client's half. */
   add(columns: FlowColumns, row: number, forward: boolean, vantage: number): void;
+  /**
+   * True when a record begins another connection with the ports of the session in view, which is over: then that one is
+   * out of the table, and `create` makes the new one.
+   */
+  endReused(columns: FlowColumns, row: number, forward: boolean, vantage: number): boolean;
   /** The session waits no longer: its memory is given back when it has left the table meanwhile. */
   endWait(slot: number): void;
   /** Forgets what ended; `nowMs` never goes backwards. */
@@ -194,6 +206,20 @@ export function createSessionTable(options: {
     return twin;
   }
 
+  /**
+   * Only the first vantage point of a half says so: the clocks of two exporters may be apart, and what the second one tells of
+   * the same connection begins before the end that the first one told.
+   */
+  function isReused(columns: FlowColumns, row: number, forward: boolean, vantage: number): boolean {
+    const told = columns.present[row];
+    if ((told & REUSE_FIELDS) !== REUSE_FIELDS || (columns.tcp_flags[row] & TCP.SYN) === 0) return false;
+    if (vantage !== (forward ? session.forwardVantage : session.replyVantage)) return false;
+    const flags = forward ? session.forwardFlags : session.replyFlags;
+    if ((flags & TCP.SYN) === 0 || (flags & (TCP.FIN | TCP.RST)) === 0) return false;
+    const end = forward ? session.lastEnd : session.replyEnd;
+    return end !== 0 && ((columns.start[2 * row] - end) | 0) > REUSED_AFTER_MS;
+  }
+
   return {
     get size() {
       return index.size;
@@ -263,8 +289,15 @@ export function createSessionTable(options: {
         session.replyFlags |= flags;
         if ((flags & (TCP.SYN | TCP.ACK)) === TCP.SYN && !session.forwardSeen) session.inverted = true;
         addReply(vantage, packets, bytes);
+        if (session.replyVantage === vantage && (present & PRESENT.END) !== 0)
+          session.replyEnd = columns.end[2 * row];
       }
       order.touch(session.slot);
+    },
+    endReused(columns, row, forward, vantage) {
+      if (!isReused(columns, row, forward, vantage)) return false;
+      remove();
+      return true;
     },
     endWait(slot) {
       session.select(slot);
