@@ -14,6 +14,7 @@ import {
   UNREACHED_FIRST,
   UNREACHED_LAST,
 } from './case-layout.ts';
+import { noSizes, packSizes, type RepeatedSizes, SIZE_WORDS, unpackSizes } from './header-length.ts';
 import { finish, mix, randomSeed, readWord, writeWord } from './murmur.ts';
 import { RecordStore } from './record-store.ts';
 import { SlotIndex } from './slot-index.ts';
@@ -33,7 +34,9 @@ const HASH = 17;
 /** Whole seconds since 1970. */
 const ASKED_S = 18;
 const PROBED_S = 19;
-const WORDS = 20;
+/** See header-length.ts. */
+const SIZES = 20;
+const WORDS = 24;
 
 export interface Destination {
   readonly address: Uint8Array;
@@ -41,6 +44,8 @@ export interface Destination {
   readonly sessions: number;
   readonly packets: number;
   readonly bytes: number;
+  /** The words of RepeatedSizes; absent when nothing is known. */
+  readonly sizes?: readonly number[];
 }
 
 export class Destinations {
@@ -52,6 +57,7 @@ export class Destinations {
   private readonly limit: number;
   private readonly seed = randomSeed();
   private readonly wanted = new Uint32Array(5);
+  private readonly sizes = noSizes();
 
   /** `hosts`: the records that hold the heads of the lists. `perHost`, `limit`: most entries of a host, and of all. */
   constructor(hosts: RecordStore, perHost: number, limit: number) {
@@ -115,13 +121,14 @@ export class Destinations {
   }
 
   /** Adds an entry as it was, whatever the bounds: a restart must not forget. */
-  restore(host: number, { address, sessions, packets, bytes }: Destination): void {
+  restore(host: number, { address, sessions, packets, bytes, sizes = [] }: Destination): void {
     const hash = this.hashOf(host, address, 0);
     const known = this.slotOf(hash);
     const slot = known >= 0 ? known : this.make(host, hash);
     this.addSessions(slot, sessions - this.wide(slot, SESSIONS));
     this.setWide(slot, PACKETS, packets);
     this.setWide(slot, BYTES, bytes);
+    for (let i = 0; i < SIZE_WORDS && i < sizes.length; i++) this.store.set(slot, SIZES + i, sizes[i]);
   }
 
   private make(host: number, hash: number): number {
@@ -226,6 +233,16 @@ export class Destinations {
     return before < Math.floor(sinceMs / 1000);
   }
 
+  /** What the sizes of the sessions with it tell, in one object for all; `keepSizes` puts a changed one back. */
+  sizesOf(slot: number): RepeatedSizes {
+    unpackSizes(this.sizes, this.store.words32(slot), this.store.word(slot) + SIZES);
+    return this.sizes;
+  }
+
+  keepSizes(slot: number): void {
+    packSizes(this.sizes, this.store.words32(slot), this.store.word(slot) + SIZES);
+  }
+
   /** Destinations of the host whose time noted by `noteMessage` is not before `sinceMs`. */
   countSince(host: number, solid: boolean, sinceMs: number): number {
     let count = 0;
@@ -265,9 +282,18 @@ export class Destinations {
         sessions: this.wide(slot, SESSIONS),
         packets: this.wide(slot, PACKETS),
         bytes: this.wide(slot, BYTES),
+        ...this.sizeWords(slot),
       });
     }
     return all;
+  }
+
+  private sizeWords(slot: number): Pick<Destination, 'sizes'> {
+    const at = this.store.word(slot) + SIZES;
+    const words = this.store.words32(slot);
+    for (let i = 0; i < SIZE_WORDS; i++)
+      if (words[at + i] !== 0) return { sizes: [...words.subarray(at, at + SIZE_WORDS)] };
+    return {};
   }
 
   private first(host: number): number {

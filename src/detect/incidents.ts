@@ -361,8 +361,10 @@ const resumeSchema = z.strictObject({
     .max(MAX_MEMBERS)
     .optional(),
   verdict: z.string(),
-  /** Address, sessions, packets, bytes. */
-  destinations: z.array(z.tuple([z.string(), natural, natural, natural])).max(8192),
+  /** Address, sessions, packets, bytes; then what the sizes of the sessions tell, where they tell anything (header-length.ts). */
+  destinations: z
+    .array(z.tuple([z.string(), natural, natural, natural]).rest(natural.max(0xffff_ffff)))
+    .max(8192),
 });
 
 function toResume(
@@ -404,11 +406,12 @@ function toResume(
       ]),
     }),
     verdict: file.verdict,
-    destinations: destinations.map(({ address, sessions, packets, bytes }) => [
+    destinations: destinations.map(({ address, sessions, packets, bytes, sizes = [] }) => [
       formatAddress(address),
       sessions,
       packets,
       bytes,
+      ...sizes,
     ]),
   };
 }
@@ -441,10 +444,10 @@ export function fromIncident(incident: Incident): RestoredIncident | null {
   const resume = parsed.data;
   if (resume.members?.some(([text]) => parseAddress(text) === null)) return null;
   const destinations: Destination[] = [];
-  for (const [text, sessions, packets, bytes] of resume.destinations) {
+  for (const [text, sessions, packets, bytes, ...sizes] of resume.destinations) {
     const destination = parseAddress(text);
     if (destination === null) return null;
-    destinations.push({ address: destination, sessions, packets, bytes });
+    destinations.push({ address: destination, sessions, packets, bytes, sizes });
   }
   const { state, reason, since, until, approved_by } = incident.block;
   const [partition, offset, clockMs] = resume.at;

@@ -7,6 +7,7 @@
  * server answers, so that a check with it is as large as a short mail without it.
  */
 
+import { HEADER, type Header } from './header-length.ts';
 import { leastPayload, mostPayload } from './payload.ts';
 import { TCP } from './tcp-flags.ts';
 
@@ -50,8 +51,12 @@ export interface MessageEvidence {
   readonly replyFlags: number;
   readonly sampled: boolean;
   readonly ipv6: boolean;
-  /** The connection has no TCP timestamps: some record proves it. */
+  /** The connection has no TCP timestamps: some record proves it, or other sessions do. */
   readonly noTimestamps: boolean;
+  /** It has: other sessions prove it. */
+  readonly timestamps?: boolean;
+  /** An earlier session had a certificate that this one lacks: it resumes that one. */
+  readonly resumed?: boolean;
 }
 
 /** EHLO, MAIL, RCPT and QUIT take so much at least. */
@@ -70,8 +75,16 @@ const RESUMED_13_BYTES = 600;
 /** What a ticket adds to the client's hello. */
 const TICKET_BYTES = 300;
 /** Checks with a post-quantum hello lie in between: from a bare one without timestamps to an address that is verified. */
-const POST_QUANTUM_FROM = 1500;
+const POST_QUANTUM_FROM = 1480;
 const POST_QUANTUM_TO = 1940;
+/** The same where the length of the headers is known: Go's hello has 1506 octets with a short name, and 115 go with it. */
+const POST_QUANTUM_KNOWN_FROM = 1600;
+/**
+ * A check that resumes a session sends a ticket of 32 octets at least in an extension of 47; one of OpenSSL makes 176. With a
+ * post-quantum hello it is larger than this, and without one smaller than the bound for checks and a ticket.
+ */
+const RESUMED_TO = 1640;
+const RESUMED_KNOWN_TO = 1760;
 /** With long names or a ticket they reach this, and have fewer packets than a mail of that size. */
 const POST_QUANTUM_LONG_TO = 2200;
 const POST_QUANTUM_PACKETS = 18;
@@ -86,24 +99,34 @@ const SHORT_MAIL_MOST_ANSWERS = 13;
 /** Options of a SYN without timestamps. */
 const SYN_OPTIONS = 12;
 
-/** The weight of a session that is known to be a connection. */
-export function weighMessage(e: MessageEvidence, bounds: MessageBounds): Message {
+/** The length of the headers of a session, as far as it is known. */
+const headerOfSession = (e: MessageEvidence): Header =>
+  e.noTimestamps ? HEADER.bare : e.timestamps ? HEADER.timed : HEADER.unknown;
+
+/** The weight of a session that is known to be a connection; with `header` as if its headers were proven to be of that length. */
+export function weighMessage(
+  e: MessageEvidence,
+  bounds: MessageBounds,
+  header: Header = headerOfSession(e),
+): Message {
   // What only the server said is no measure of what it was told; and without a number of packets headers cannot be taken off.
   if (!e.forwardSeen) return MESSAGE.greeting;
   if (e.forwardPackets === 0) return e.forwardBytes > TLS_ENVELOPE_BYTES ? MESSAGE.unclear : MESSAGE.greeting;
-  const payload = leastPayload(e.forwardPackets, e.forwardBytes, e.ipv6, e.noTimestamps);
+  const payload = leastPayload(e.forwardPackets, e.forwardBytes, e.ipv6, header === HEADER.bare);
   const known = !e.replySeen || isBalanced(e);
   if (payload >= bounds.any_payload_bytes) return known ? MESSAGE.certain : MESSAGE.unclear;
   if (e.sampled) return MESSAGE.greeting;
-  if (showsCertificate(e)) return weighTls(e, payload, bounds);
+  if (isResumedMail(e, payload, bounds, header)) return MESSAGE.likely;
+  if (showsCertificate(e)) return weighTls(e, payload, bounds, header);
   const addresses = ADDRESS_BYTES * Math.max(0, e.replyPackets - ENVELOPE_ANSWERS);
   if (payload < bounds.plain_payload_bytes + addresses) {
     if (isShortMail(e, payload)) return MESSAGE.likely;
     return payload < ENVELOPE_BYTES ? MESSAGE.greeting : MESSAGE.envelope;
   }
-  if (payload < SHORT_MAIL_BYTES && e.replySeen) return isShortMail(e, payload) ? MESSAGE.likely : MESSAGE.unclear;
+  if (payload < SHORT_MAIL_BYTES && e.replySeen)
+    return isShortMail(e, payload) ? MESSAGE.likely : MESSAGE.unclear;
   if (!isWholeReply(e))
-    return payload < bounds.tls_payload_bytes ? MESSAGE.unclear : weighTls(e, payload, bounds);
+    return payload < bounds.tls_payload_bytes ? MESSAGE.unclear : weighTls(e, payload, bounds, header);
   const answer = mostPayload(e.replyPackets, e.replyBytes, e.ipv6);
   if (answer >= RESUMED_13_BYTES && payload >= SMALLEST_TLS_BYTES && payload < POST_QUANTUM_LONG_TO) {
     // A post-quantum hello before the certificate, or with a ticket; or a handshake that the client broke off.
@@ -136,13 +159,20 @@ export function showsCertificate(e: MessageEvidence): boolean {
   return e.replySeen && mostPayload(e.replyPackets, e.replyBytes, e.ipv6) >= CERTIFICATE_BYTES;
 }
 
-function weighTls(e: MessageEvidence, payload: number, bounds: MessageBounds): Message {
+/** Too large for a check that resumes a session without a post-quantum hello, too small for one with it. */
+function isResumedMail(e: MessageEvidence, payload: number, bounds: MessageBounds, header: Header): boolean {
+  if (!e.resumed || payload < bounds.tls_payload_bytes + TICKET_BYTES) return false;
+  return payload < (header === HEADER.unknown ? RESUMED_TO : RESUMED_KNOWN_TO) && isWholeReply(e);
+}
+
+function weighTls(e: MessageEvidence, payload: number, bounds: MessageBounds, header: Header): Message {
   if (payload < TLS_ENVELOPE_BYTES) return MESSAGE.tlsGreeting;
   if (payload < bounds.tls_payload_bytes) return MESSAGE.tlsEnvelope;
   if (payload >= POST_QUANTUM_LONG_TO) return MESSAGE.likely;
   // A session that goes on may be in the middle of a hello.
   if (!isOver(e.forwardFlags) && !isOver(e.replyFlags)) return MESSAGE.unclear;
-  if (payload < POST_QUANTUM_FROM) return MESSAGE.likely;
+  if (payload < (header === HEADER.unknown ? POST_QUANTUM_FROM : POST_QUANTUM_KNOWN_FROM))
+    return MESSAGE.likely;
   if (payload >= POST_QUANTUM_TO)
     return e.forwardPackets < POST_QUANTUM_PACKETS ? MESSAGE.unclear : MESSAGE.likely;
   const answers = e.replyPackets - mostPayload(e.replyPackets, e.replyBytes, e.ipv6) / SEGMENT_BYTES;

@@ -5,6 +5,7 @@
  * that reached a session passes once, and so does a session whose wait is over.
  */
 
+import type { CaseFile } from './case-file-record.ts';
 import { type DetectorState, mostHosts, mostUnanswered } from './detector-state.ts';
 import { gradeConnection, gradeWith, SESSION_GRADE } from './evidence.ts';
 import type { Host } from './host-table.ts';
@@ -14,6 +15,7 @@ import { MESSAGE, weighMessage } from './message-weight.ts';
 import type { Outbox } from './outbox.ts';
 import { emptySighting, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
+import { isWorthComparing, learnFromOthers } from './session-sizes.ts';
 import { type Before, bytesOf, nothingBefore, packetsOf, type Tally } from './tally.ts';
 import { isWarmingUp } from './warm-up.ts';
 
@@ -38,6 +40,7 @@ export function createSessionAccount(
     half: false,
     denied: false,
     message: 0,
+    earlier: 0,
     packets: 0,
     bytes: 0,
   };
@@ -65,11 +68,14 @@ export function createSessionAccount(
     const { grade } = session;
     const countsNothing = grade === SESSION_GRADE.none && before.grade === SESSION_GRADE.none;
     if (countsNothing && session.stray < 2) return;
-    s.expectation = expectationOf(session, s);
-
     const { bytes, at } = groups.hostOf(s);
     const known = hosts.find(s.site, bytes, at);
-    if (isTold(known?.restored ?? null, s, eventMs)) {
+    const told = isTold(known?.restored ?? null, s, eventMs);
+    const isOpen = known !== undefined && known.file.closedMs === null;
+    if (isOpen) compare(known.file, session, s, told);
+    s.expectation = expectationOf(session, s);
+
+    if (told) {
       const file = known?.file;
       if (file?.closedMs === null && eventMs >= file.openedMs) {
         tally().rebuild(file, session, before, s, eventMs);
@@ -78,7 +84,6 @@ export function createSessionAccount(
       if (known === undefined && grade === SESSION_GRADE.attempted) noteFirst(session, s);
       return;
     }
-    const isOpen = known !== undefined && known.file.closedMs === null;
     if (countsNothing) {
       // Answers to somebody else's packets are worth a flag on an incident that is there, and nothing else. Under
       // sampling the packets that they answer may simply not have been picked.
@@ -128,6 +133,17 @@ export function createSessionAccount(
 
   const expectationOf = (session: Session, s: Sighting) =>
     state.policy.expect(s.client, s.clientAt, s.server, s.serverAt, session.message, s.receivedMs);
+
+  /** Weighs a session anew by what earlier ones with the same server tell. */
+  function compare(file: CaseFile, session: Session, s: Sighting, told: boolean): void {
+    const { conversed } = state.detection;
+    if (!isWorthComparing(session, conversed)) return;
+    const { destinations } = file.tables;
+    const destination = destinations.find(file.slot, s.server, s.serverAt);
+    if (destination < 0) return;
+    before.earlier = learnFromOthers(destinations, destination, session, conversed, told);
+    regrade(session, s);
+  }
 
   /**
    * True when what was published by an earlier process has this record, or this timer, in its figures, so that it only

@@ -45,12 +45,15 @@ const INVERTED = 1 << 4;
 const RELEASED = 1 << 5;
 const WAITING = 1 << 6;
 const FLAGS_UNKNOWN = 1 << 7;
+const TIMESTAMPS = 1 << 8;
 const HALF = 1 << 9;
 const DENIED_COUNTED = 1 << 10;
 const DETACHED = 1 << 11;
 const HAS_VIEWS = 1 << 12;
 const IPV6 = 1 << 13;
 const NO_TIMESTAMPS = 1 << 14;
+const SETTLED = 1 << 15;
+const RESUMED = 1 << 18;
 const STRAY_SHIFT = 16;
 const MESSAGE_SHIFT = 20;
 const MESSAGE_MASK = 15;
@@ -272,12 +275,33 @@ export class Session implements SessionEvidence {
   set ipv6(value: boolean) {
     this.put(IPV6, value);
   }
-  /** Some record proves that the connection has no TCP timestamps. */
+  /** Some record proves that the connection has no TCP timestamps, or other sessions with the same server do. */
   get noTimestamps(): boolean {
     return this.has(NO_TIMESTAMPS);
   }
   set noTimestamps(value: boolean) {
     this.put(NO_TIMESTAMPS, value);
+  }
+  /** Other sessions with the same server prove that its connections have TCP timestamps. */
+  get timestamps(): boolean {
+    return this.has(TIMESTAMPS);
+  }
+  set timestamps(value: boolean) {
+    this.put(TIMESTAMPS, value);
+  }
+  /** A session before had a certificate that this one lacks. */
+  get resumed(): boolean {
+    return this.has(RESUMED);
+  }
+  set resumed(value: boolean) {
+    this.put(RESUMED, value);
+  }
+  /** It was compared with others: what they prove later is no matter for it. */
+  get settled(): boolean {
+    return this.has(SETTLED);
+  }
+  set settled(value: boolean) {
+    this.put(SETTLED, value);
   }
   /** There are more vantage points than the first of each half. */
   get hasViews(): boolean {

@@ -29,6 +29,7 @@ import { datagramHash } from './recent-records.ts';
 import { isAccepted, noteSample } from './sampled-dialogue.ts';
 import type { Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
+import { isWorthComparing, learnFromOthers } from './session-sizes.ts';
 
 /** What a session counted for before the record at hand. */
 export interface Before {
@@ -36,6 +37,8 @@ export interface Before {
   half: boolean;
   denied: boolean;
   message: number;
+  /** What an earlier session counted for that the one at hand shows to be a likely message; `nothing` when none. */
+  earlier: number;
   packets: number;
   bytes: number;
 }
@@ -45,6 +48,7 @@ export function nothingBefore(before: Before): void {
   before.half = false;
   before.denied = false;
   before.message = MESSAGE.nothing;
+  before.earlier = MESSAGE.nothing;
   before.packets = 0;
   before.bytes = 0;
 }
@@ -142,13 +146,17 @@ export function createTally(detection: DetectionConfig): Tally {
         destination = destinations.findOrMake(file.slot, s.server, s.serverAt, connected);
         if (destination >= 0) destinations.add(destination, reached, packets, bytes);
       }
+      if (destination >= 0 && isWorthComparing(session, detection.conversed))
+        learnFromOthers(file.tables.destinations, destination, session, detection.conversed, false);
       if (!file.tlsSeen && session.replySeen && !session.sampled && showsCertificate(session))
         file.tlsSeen = true;
       const solid = isSolid(grade, session.half, s);
       const { declared } = s.expectation;
       const counts = solid && isEvidence(file, declared);
-      if (solid && !session.sampled && declared !== DOES.send)
+      if (solid && !session.sampled && declared !== DOES.send) {
+        if (before.earlier !== MESSAGE.nothing) noteMessages(file, before.earlier, MESSAGE.likely);
         noteMessages(file, before.message, session.message);
+      }
       const proven = provenGrade(file, session);
       file.grade = Math.max(file.grade, proven);
       // A check may use TLS, which samples do not tell from mail.
