@@ -6,10 +6,10 @@
  * timestamps, 52 with them (IPv6: 60 and 72). Either half tells, and a difference of two packets tells more than one.
  *
  * What disturbs it: a RST is always bare, so a half with one says nothing. An ACK with a SACK block has 12 octets more: with it a
- * bare one passes for one with timestamps, and one ACK less with timestamps for a bare one. Mostly what was sent twice
- * shows in the other half. So both halves must agree, a pair counts once however often it repeats, and "bare" takes two packets
- * more in its favour than against it, "timestamps" three. In the mail lab (neighbouring sessions of 82 tuned mails and the
- * innocent) no connection was taken for the wrong kind.
+ * bare one passes for one with timestamps, and one ACK less with timestamps for a bare one. Most of what was sent twice shows,
+ * as a little more payload in one half. So both halves must agree, a pair counts once however often it repeats, "bare" takes two
+ * packets more in its favour than against it and "timestamps" three, and from the first small difference in payload on
+ * nothing is proven any more: on a path that loses packets a false proof must come before the first loss that shows.
  *
  * It knows nothing of mail, and holds figures only.
  */
@@ -27,6 +27,8 @@ const PROVES_BARE = -2;
 const PROVES_TIMED = 3;
 /** One pair of sessions says no more than this, however many packets they differ by. */
 const MOST_OF_PAIR = 2;
+/** A command that was sent twice, and the SACK blocks that answer it, come to less than this. */
+const SENT_TWICE = 160;
 /** Larger sessions are not compared: what they carry is clear without. They also must fit into the places below. */
 const MOST_PACKETS = 255;
 const MOST_BYTES = 65_535;
@@ -43,6 +45,8 @@ export interface RepeatedSizes {
   /** Packets of the session that was counted last. */
   votedForward: number;
   votedReply: number;
+  /** Something was sent twice: such a path proves nothing. */
+  disturbed: boolean;
   /** Below zero: bare headers; above: timestamps. */
   score: number;
   /** Payload of the server's half when it was largest, at least. */
@@ -71,7 +75,7 @@ export function packSizes(sizes: RepeatedSizes, words: Uint32Array, at: number):
   const { score, weight, weightBare, weightTimed } = sizes;
   words[at] = (sizes.forwardPackets << 16) | sizes.forwardBytes;
   words[at + 1] = (sizes.replyPackets << 16) | sizes.replyBytes;
-  words[at + 3] = (sizes.votedForward << 8) | sizes.votedReply;
+  words[at + 3] = (sizes.disturbed ? 1 << 16 : 0) | (sizes.votedForward << 8) | sizes.votedReply;
   words[at + 2] =
     (sizes.fullReply << 16) | (weightTimed << 12) | (weightBare << 8) | (weight << 4) | (score & 15);
 }
@@ -90,6 +94,7 @@ export function unpackSizes(sizes: RepeatedSizes, words: Uint32Array, at: number
   sizes.weightTimed = (rest >>> 12) & 15;
   sizes.weightBare = (rest >>> 8) & 15;
   sizes.weight = (rest >>> 4) & 15;
+  sizes.disturbed = (voted & (1 << 16)) !== 0;
   sizes.votedForward = (voted >>> 8) & MOST_PACKETS;
   sizes.votedReply = voted & MOST_PACKETS;
   // Four bits with a sign.
@@ -104,6 +109,7 @@ export function noSizes(): RepeatedSizes {
     replyBytes: 0,
     votedForward: 0,
     votedReply: 0,
+    disturbed: false,
     score: 0,
     fullReply: 0,
     weight: 0,
@@ -134,7 +140,8 @@ export function isComparable(session: ComparedSession): boolean {
 
 /** Compares a comparable session with an earlier one; one of another payload takes its place. */
 export function compareSession(known: RepeatedSizes, session: ComparedSession): void {
-  if (headerOf(known) === HEADER.unknown && !vote(known, session)) {
+  if (headerOf(known) === HEADER.unknown && !known.disturbed && !vote(known, session)) {
+    known.score = 0;
     known.forwardPackets = session.forwardPackets;
     known.forwardBytes = isReset(session.forwardFlags) ? 0 : session.forwardBytes;
     known.replyPackets = session.replyPackets;
@@ -158,11 +165,17 @@ function vote(known: RepeatedSizes, session: ComparedSession): boolean {
   const replyOctets = reply ? session.replyBytes - known.replyBytes : 0;
   const explains = (header: number): boolean =>
     forwardOctets === header * forwardMore && replyOctets === header * replyMore;
+  const isClose = (header: number): boolean =>
+    Math.abs(forwardOctets - header * forwardMore) <= SENT_TWICE &&
+    Math.abs(replyOctets - header * replyMore) <= SENT_TWICE;
   const more = ipv6 ? V6_MORE : 0;
   const isTimed = explains(TIMED + more);
   const isBare = explains(BARE + more);
   if (isTimed && isBare) return true;
-  if (!isTimed && !(isBare && forward && reply)) return false;
+  if (!isTimed && !(isBare && forward && reply)) {
+    if (isClose(TIMED + more) || isClose(BARE + more)) known.disturbed = true;
+    return false;
+  }
   if (forwardPackets === known.votedForward && replyPackets === known.votedReply) return true;
   known.votedForward = forwardPackets;
   known.votedReply = replyPackets;

@@ -51,8 +51,9 @@ export function noteMessage(test: MessageTest, before: number, now: number): voi
     test.unclear + (now === MESSAGE.unclear ? 1 : 0) - (before === MESSAGE.unclear ? 1 : 0),
   );
   if (wasLikely || provesMessages(test)) return;
-  if (isLikely) test.score = Math.min(ACCEPT, test.score + LIKELY);
-  else if (isCheck(now) && !isCheck(before)) test.score = Math.max(FLOOR, test.score + CHECK);
+  // The half that came first may have looked like a check.
+  if (isLikely) test.score = Math.min(ACCEPT, test.score + LIKELY - (mayBeCheck(before) ? CHECK : 0));
+  else if (mayBeCheck(now) && !mayBeCheck(before)) test.score = Math.max(FLOOR, test.score + CHECK);
 }
 
-const isCheck = (weight: number): boolean => weight === MESSAGE.tlsGreeting || weight === MESSAGE.tlsEnvelope;
+const mayBeCheck = (weight: number): boolean => weight >= MESSAGE.tlsGreeting && weight <= MESSAGE.unclear;

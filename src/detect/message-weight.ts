@@ -133,6 +133,8 @@ export function weighMessage(
     const serverEnded = e.replyFlags !== 0 && isOver(e.replyFlags);
     if (payload >= POST_QUANTUM_FROM || !serverEnded) return MESSAGE.unclear;
   }
+  // A check that resumes a session reaches this when its hello was sent twice.
+  if (answer >= RESUMED_13_BYTES && payload >= bounds.tls_payload_bytes + TICKET_BYTES) return MESSAGE.likely;
   const mayBeResumed =
     answer >= RESUMED_BYTES &&
     payload >= SMALLEST_TLS_BYTES &&
