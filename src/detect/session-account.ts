@@ -58,6 +58,7 @@ export function createSessionAccount(
     before.half = session.half;
     before.denied = session.deniedCounted;
     before.message = session.message;
+    before.earlier = MESSAGE.nothing;
     before.packets = packetsOf(session);
     before.bytes = bytesOf(session);
   }

@@ -26,8 +26,14 @@ const stateAfter = (sessions: readonly (readonly [Half, Half])[]) =>
 describe('mail that repeats itself', () => {
   it('is found by its second delivery when lone ACKs prove that there are no timestamps', () => {
     const sessions: [Half, Half][] = [
-      [[17, 1773], [20, 6582]],
-      [[17, 1773], [22, 6662]],
+      [
+        [17, 1773],
+        [20, 6582],
+      ],
+      [
+        [17, 1773],
+        [22, 6662],
+      ],
     ];
     expect(stateAfter(sessions.slice(0, 1))).toBe('none');
     expect(stateAfter(sessions)).toBe('published');
@@ -35,17 +41,32 @@ describe('mail that repeats itself', () => {
 
   it('is found when it resumes the TLS session of the first delivery', () => {
     const sessions: [Half, Half][] = [
-      [[17, 2239, 'RSPA'], [18, 6539, 'SPA']],
-      [[13, 2238, 'RSPA'], [14, 2051, 'SPA']],
+      [
+        [17, 2239, 'RSPA'],
+        [18, 6539, 'SPA'],
+      ],
+      [
+        [13, 2238, 'RSPA'],
+        [14, 2051, 'SPA'],
+      ],
     ];
     expect(stateAfter(sessions)).toBe('published');
   });
 
   it('is found between the sizes of post-quantum checks when lone ACKs prove timestamps', () => {
     const sessions: [Half, Half][] = [
-      [[20, 2595], [19, 5152]],
-      [[17, 2439], [18, 5100]],
-      [[14, 2283], [18, 5100]],
+      [
+        [20, 2595],
+        [19, 5152],
+      ],
+      [
+        [17, 2439],
+        [18, 5100],
+      ],
+      [
+        [14, 2283],
+        [18, 5100],
+      ],
     ];
     expect(stateAfter(sessions.slice(0, 1))).toBe('none');
     expect(stateAfter(sessions)).toBe('published');
@@ -54,8 +75,14 @@ describe('mail that repeats itself', () => {
 
 describe('checks that repeat themselves', () => {
   it('are not mail because one packet was sent twice, and its ACK says so instead of another', () => {
-    const usual: [Half, Half] = [[19, 2753], [16, 4703]];
-    const twice: [Half, Half] = [[19, 2777], [15, 4663]];
+    const usual: [Half, Half] = [
+      [19, 2753],
+      [16, 4703],
+    ];
+    const twice: [Half, Half] = [
+      [19, 2777],
+      [15, 4663],
+    ];
     expect(stateAfter([usual, twice, usual, usual, twice, usual])).toBe('none');
   });
 
@@ -109,34 +136,46 @@ describe('checks that repeat themselves', () => {
     const sent = monitor.rest[n % monitor.rest.length] + hello + (resumes ? ticket : 0);
     const answered = 700 + (resumes ? 0 : certificate);
     const segments = Math.ceil(answered / 1448);
-    const half = (packets: number, payload: number) => ({ packets, bytes: payload + header * packets + (timestamps ? 8 : 12) });
+    const half = (packets: number, payload: number) => ({
+      packets,
+      bytes: payload + header * packets + (timestamps ? 8 : 12),
+    });
     const forward = half(11 + segments + (random() < acks ? below(3) : 0), sent);
     const reply = half(8 + segments + (random() < acks ? below(2) : 0), answered);
-    const commands = Array.from({ length: 3 + Math.round(monitor.rest[n % monitor.rest.length] / 60) }, () => 30);
+    const commands = Array.from(
+      { length: 3 + Math.round(monitor.rest[n % monitor.rest.length] / 60) },
+      () => 30,
+    );
     lose(loss, header, [...split(sent - 30 * commands.length), ...commands], forward, reply);
     lose(loss, header, [...split(answered - 240), 80, 80, 80], reply, forward);
-    return [[forward.packets, forward.bytes], [reply.packets, reply.bytes]];
+    return [
+      [forward.packets, forward.bytes],
+      [reply.packets, reply.bytes],
+    ];
   }
 
   const HELLOS = [320, 517, 1506, 1530, 1553, 1591];
-  it.each([0, 0.005, 0.015, 0.03])('are not mail in a day of checks on a path that loses %d of the packets', (loss) => {
-    const wrong: string[] = [];
-    for (let run = 0; run < 48; run++) {
-      const hello = HELLOS[run % HELLOS.length];
-      const monitor: Monitor = {
-        timestamps: run % 4 < 2,
-        ipv6: false,
-        hello,
-        rest: [[166], [224], [296], [166, 296]][below(4)],
-        ticket: run % 3 === 0 ? 176 + below(60) : 0,
-        loss,
-        certificate: [800, 1324, 3125, 4314][below(4)],
-        acks: [0.1, 0.5, 0.9][below(3)],
-      };
-      const sessions = Array.from({ length: 300 }, (_, n) => check(monitor, n));
-      if (stateAfter(sessions) === 'published') wrong.push(JSON.stringify(monitor));
-    }
-    console.log('WRONG', loss, wrong.length, wrong.slice(0, 14).join('\n'));
-    expect(wrong).toEqual([]);
-  });
+  it.each([0, 0.005, 0.015, 0.03])(
+    'are not mail in a day of checks on a path that loses %d of the packets',
+    (loss) => {
+      const wrong: string[] = [];
+      for (let run = 0; run < 48; run++) {
+        const hello = HELLOS[run % HELLOS.length];
+        const monitor: Monitor = {
+          timestamps: run % 4 < 2,
+          ipv6: false,
+          hello,
+          rest: [[166], [224], [296], [166, 296]][below(4)],
+          ticket: run % 3 === 0 ? 176 + below(60) : 0,
+          loss,
+          certificate: [800, 1324, 3125, 4314][below(4)],
+          acks: [0.1, 0.5, 0.9][below(3)],
+        };
+        const sessions = Array.from({ length: 300 }, (_, n) => check(monitor, n));
+        if (stateAfter(sessions) === 'published') wrong.push(JSON.stringify(monitor));
+      }
+      console.log('WRONG', loss, wrong.length, wrong.slice(0, 14).join('\n'));
+      expect(wrong).toEqual([]);
+    },
+  );
 });
