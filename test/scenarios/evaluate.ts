@@ -7,7 +7,7 @@
  * never a matter of degree.
  */
 
-import { fork } from 'node:child_process';
+import { fork, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -196,13 +196,20 @@ async function main(): Promise<void> {
     const mark = '<!-- written by npm run evaluate -- --write -->';
     const kept = readFileSync(file, 'utf8').split(mark)[0];
     const date = new Date().toISOString().slice(0, 10);
-    const about = `${date}, seed ${seed}, ${machine}; load ${load} before, ${loadavg()[0].toFixed(1)} after, ${values.jobs} networks at once.`;
+    const size = quick ? '`--quick`: networks of up to 500 hosts, 3 hours' : 'whole networks';
+    const about = `${date}, ${size}, seed ${seed}, commit ${commitOf()}, ${machine}; load ${load} before, ${loadavg()[0].toFixed(1)} after, ${values.jobs} networks at once.`;
     writeFileSync(file, `${kept}${mark}\n\n${about}\n${out.join('\n')}\n`);
   }
   if (blocked.length > 0) {
     console.error(`${blocked.length} innocent hosts were blocked:\n${blocked.join('\n')}`);
     process.exitCode = 1;
   }
+}
+
+/** What was evaluated. */
+function commitOf(): string {
+  const { stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' });
+  return stdout?.trim() || 'unknown';
 }
 
 /** What the generated conversations are made of. */
