@@ -35,8 +35,14 @@ export interface Load {
   readonly counts: Readonly<Record<'flows' | 'answered' | 'refused' | 'cut' | 'events' | 'reloads', number>>;
   /** Sends a statement that ignores its limit, and resolves when it was answered with an error. */
   stuckQuery(): Promise<void>;
+  /** Stops all of it for the measurement: what is under way is no growth, and on a busy machine there is much of it. */
+  quietly<Result>(measure: () => Promise<Result>): Promise<Result>;
   stop(): Promise<void>;
 }
+
+/** What is under way ends within this, unless the store is away; then what it holds goes on. */
+const QUIET_WITHIN_MS = 10_000;
+const SETTLE_MS = 500;
 
 export function startLoad(options: LoadOptions): Load {
   const { udpPort, httpPort, configFile, configs, rate } = options;
@@ -47,9 +53,15 @@ export function startLoad(options: LoadOptions): Load {
   const send = (socket: number, payload: Buffer) =>
     new Promise<void>((resolve) => sockets[socket].send(payload, udpPort, '127.0.0.1', () => resolve()));
 
+  let gate: Promise<void> | null = null;
+  let underWay = 0;
+
   async function every(ms: number, work: (round: number) => Promise<void> | void): Promise<void> {
     for (let round = 0; !over.signal.aborted; round++) {
+      await gate;
+      underWay++;
       await work(round);
+      underWay--;
       await sleep(ms, undefined, { signal: over.signal }).catch(() => undefined);
     }
   }
@@ -141,6 +153,21 @@ export function startLoad(options: LoadOptions): Load {
     counts,
     async stuckQuery() {
       await get(sql(IGNORES_LIMIT, 1), 60_000);
+    },
+    async quietly(measure) {
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      const from = performance.now();
+      while (underWay > 0 && performance.now() - from < QUIET_WITHIN_MS) await sleep(50);
+      await sleep(SETTLE_MS);
+      try {
+        return await measure();
+      } finally {
+        gate = null;
+        open();
+      }
     },
     async stop() {
       over.abort();
