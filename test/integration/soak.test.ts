@@ -54,7 +54,7 @@ describe('growth over a run', () => {
     ['heap', 250],
     ['descriptors', 1],
     ['timers', 1],
-    ['listeners', 2],
+    ['listeners', 20],
     ['promises', 30],
     ['threads', 0.1],
     ['children', 0.1],

@@ -268,7 +268,8 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'a store with users' : withoutCh
     await engine.start();
     try {
       await engine.command(
-        `CREATE TABLE ${DATABASE}.alerts (message String) ENGINE = MergeTree ORDER BY message`,
+        // The window as our tables have it: an insert whose answer died with the engine's process is sent again.
+        `CREATE TABLE ${DATABASE}.alerts (message String) ENGINE = MergeTree ORDER BY message SETTINGS non_replicated_deduplication_window = 1000`,
       );
       const before = engine.pid();
       // One row of it takes seconds (8 s for 60,000 characters where this was measured), and the limit is looked at between blocks.

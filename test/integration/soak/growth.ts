@@ -40,7 +40,8 @@ export const MEASURES: readonly Measure[] = [
   { name: 'descriptors', unit: '', allowed: 0.5, noise: 8 },
   { name: 'handles', unit: '', allowed: 0.5, noise: 8 },
   { name: 'timers', unit: '', allowed: 0.5, noise: 12 },
-  { name: 'listeners', unit: '', allowed: 1, noise: 40 },
+  // Requests to the ClickHouse server that have ended are collected only some collections later: 300 to 1000 listeners.
+  { name: 'listeners', unit: '', allowed: 1, noise: 400 },
   { name: 'promises', unit: '', allowed: 15, noise: 500 },
   { name: 'functions', unit: '', allowed: 60, noise: 1500 },
   { name: 'threads', unit: '', allowed: 0.05, noise: 1 },
