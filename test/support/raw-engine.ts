@@ -10,7 +10,7 @@ import { atExit } from './at-exit.ts';
 
 const PROGRAM = fileURLToPath(new URL('./raw-engine-process.ts', import.meta.url));
 
-export interface RawAnswer {
+interface RawAnswer {
   readonly ok: boolean;
   /** Rows in JSONEachRow, or the error. */
   readonly text: string;
