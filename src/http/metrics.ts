@@ -289,11 +289,16 @@ function describeDetector(registry: Registry, detector: NonNullable<MetricsSourc
   gauge(registry, 'detector_entries', 'Present size of the tables', 'table', () => [
     ['hosts', detector.counters.hosts],
     ['sessions', detector.counters.sessions],
+    ['attempts', detector.counters.waitingAttempts],
   ]);
   counter(registry, 'detector_evicted_total', 'Entries that had to leave a full table', 'table', () => [
     ['hosts', detector.counters.evictedHosts],
     ['sessions', detector.counters.evictedSessions],
+    ['attempts', detector.counters.evictedAttempts + detector.counters.expiredAttempts],
   ]);
+  counter(registry, 'detector_hosts_evicted_total', 'Hosts that had to leave, by why', 'reason', () =>
+    Object.entries(detector.counters.evictedFor),
+  );
 }
 
 function describePolicy(registry: Registry, source: PolicySource): void {

@@ -28,6 +28,7 @@ import type {
   StreamName,
   Subscription,
 } from '../stream/stream.ts';
+import type { CollectorClocks } from './collector-clocks.ts';
 import { createEvictionNotice } from './eviction-notice.ts';
 
 export interface DetectRoleDependencies {
@@ -38,6 +39,8 @@ export interface DetectRoleDependencies {
   /** Takes an alert about the detector itself. */
   readonly tell: (alert: Alert) => void;
   readonly policyVersion: () => string;
+  /** Puts right the receive times of collectors on other machines; absent where there are none. */
+  readonly collectorClocks?: CollectorClocks;
   /** Seconds from the receipt of the datagram that caused an alert to its publication. */
   readonly onAlertLatency: (seconds: number) => void;
 }
@@ -62,6 +65,8 @@ interface Part {
   readonly detector: Detector;
   readonly noticeEvictions: ReturnType<typeof createEvictionNotice>;
   lastDeliveryMs: number;
+  /** Of the messages that were read. */
+  newestOffset: number;
   /** Deliveries and ticks share the detector: one at a time. */
   turn: Promise<void>;
   /** Why the last tick failed; told when it changes, not every second. */
@@ -77,7 +82,7 @@ interface PlacedDecision {
 }
 
 export function createDetectRole(dependencies: DetectRoleDependencies): DetectRole {
-  const { stream, detectors, log, now, onAlertLatency } = dependencies;
+  const { stream, detectors, log, now, collectorClocks, onAlertLatency } = dependencies;
   const counters = { corruptMessages: 0 };
   const parts = new Map<number, Part>();
   let reloaded: DetectorOptions | null = null;
@@ -121,6 +126,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         detector,
         noticeEvictions: createEvictionNotice(log, now, dependencies.tell, dependencies.policyVersion),
         lastDeliveryMs: now(),
+        newestOffset: -1,
         turn: Promise.resolve(),
         trouble: '',
         pending: { alerts: [], incidents: [] },
@@ -216,9 +222,13 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
           );
           break;
         }
+        // A message that comes again must not be taken for a clock that was set back.
+        if (message.origin !== undefined && message.offset >= part.newestOffset)
+          collectorClocks?.correct(block.batch, message.origin.producer, delivery.partition);
         detector.observe(block.batch, position);
         at = block.next;
       }
+      part.newestOffset = Math.max(part.newestOffset, message.offset);
     }
     await publishOutcomes(part, delivery.partition);
     const safe = detector.safeOffset(delivery.partition);
@@ -330,6 +340,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       if (ticker !== null) clearInterval(ticker);
       await Promise.all([subscription?.stop(), decisionsSubscription?.stop()]);
       await Promise.all([...parts.values()].map((part) => part.turn));
+      await collectorClocks?.settled();
     },
   };
 }

@@ -33,6 +33,7 @@ import { createAbsentEngine, createEngine } from '../store/open-engine.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { createStream } from '../stream/open-stream.ts';
 import { createAlertTeller } from './alert-teller.ts';
+import { createCollectorClocks } from './collector-clocks.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDamageReport } from './damage-report.ts';
 import { createDetectRole } from './detect-role.ts';
@@ -83,7 +84,7 @@ export function createService(
   const clock = createSteadyClock({
     directory: config.data,
     log,
-    onStep: (ms) => teller.tell(clockStepAlert(ms, now(), policyVersion())),
+    onStep: (ms) => teller.tell(machineClockAlert(ms, now(), policyVersion())),
   });
   const { now } = clock;
   const startedAt = new Date(now()).toISOString();
@@ -120,6 +121,15 @@ export function createService(
         now,
         tell: (alert) => teller.tell(alert),
         policyVersion: () => detection.policy.version,
+        // Without a broker nobody else stamps.
+        ...(config.kafka.brokers.length > 0 && {
+          collectorClocks: createCollectorClocks({
+            directory: config.data,
+            now,
+            log,
+            onStep: (producer, ms) => collectorClockStepped(producer, ms),
+          }),
+        }),
         onAlertLatency: (seconds) => metrics.observeAlertLatency(seconds),
       })
     : null;
@@ -152,6 +162,10 @@ export function createService(
           log,
           now,
         });
+  const collectorClockStepped = (producer: string, ms: number) => {
+    log.warn({ producer, by_seconds: Math.round(ms / 1000) }, 'the clock of a collector is wrong');
+    teller.tell(collectorClockAlert(producer, ms, now(), policyVersion()));
+  };
   const damage = createDamageReport({
     directory: config.data,
     parts: [
@@ -425,13 +439,31 @@ export function createService(
   };
 }
 
-function clockStepAlert(ms: number, nowMs: number, policy_version: string): Alert {
+function machineClockAlert(ms: number, nowMs: number, policy_version: string): Alert {
   const way = ms > 0 ? 'forward' : 'back';
-  const reason = `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`;
+  return clockAlert(
+    `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`,
+    ms,
+    nowMs,
+    policy_version,
+  );
+}
+
+function collectorClockAlert(producer: string, ms: number, nowMs: number, policy_version: string): Alert {
+  const way = ms > 0 ? 'ahead' : 'behind';
+  return clockAlert(
+    `the clock of a collector (spool ${producer}) is ${Math.round(Math.abs(ms) / 1000)} s ${way}: its receive times are put right for blocks and incidents, and stay wrong in the archive; set its clock`,
+    ms,
+    nowMs,
+    policy_version,
+  );
+}
+
+function clockAlert(reason: string, ms: number, nowMs: number, policy_version: string): Alert {
   return {
     ...hostlessAlert({
       kind: 'coverage',
-      identity: ['clock_stepped', nowMs, ms],
+      identity: ['clock_stepped', nowMs, ms, reason],
       sinceMs: nowMs,
       nowMs,
       reasons: [reason],

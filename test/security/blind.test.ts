@@ -153,7 +153,6 @@ describe('first evidence', () => {
     expect(incident('10.0.0.67')).toBeUndefined();
     see({ ...answered, flags: 'SPAF', packets: 20, bytes: 4000, at: at + 7 * SECOND, sequence: 60_003 });
     expect(incident('10.0.0.67')).toMatchObject({
-      grade: 'conversed',
       sessions: 1,
       attempts: 0,
       packets: 21,

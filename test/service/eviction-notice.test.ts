@@ -36,6 +36,15 @@ it('full tables of a detector are told when it begins, and then once a minute wi
   nowMs = 600_000;
   seen(7);
   expect(told.map(({ coverage }) => coverage?.lost)).toEqual([1, 4]);
+  // One exporter invents, and another one reports: its hosts make room for those of the other.
+  nowMs = 1_200_000;
+  detector.observe(batchOf(sequenced([{ from: '10.0.2.1', to: OUTSIDE, exporter: '192.0.2.2' }])), {
+    partition: 0,
+    offset: offset++,
+  });
+  seen(8);
+  expect(warn.mock.calls.at(-1)?.[0]).toMatchObject({ of_one_exporter: 1, exporter: '192.0.2.1' });
+  expect(told.at(-1)?.reasons.join()).toContain('last 192.0.2.1: its share of the table is used up');
   // Who leaves is told, too: the incident closes.
   const closed = detector.take().alerts.filter(({ kind }) => kind === 'closed');
   expect(closed.map(({ host }) => host)).toEqual([
@@ -44,5 +53,7 @@ it('full tables of a detector are told when it begins, and then once a minute wi
     '10.0.1.3',
     '10.0.1.4',
     '10.0.1.5',
+    '10.0.1.6',
+    '10.0.1.7',
   ]);
 });
