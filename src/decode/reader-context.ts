@@ -131,8 +131,7 @@ export class ReaderContext {
     const { count, reason } = this.walk;
     if ((present & PRESENT.SRC_ADDR) === 0) this.unread(reason);
     else if (count > 0 && reason === 'cut') this.unread('cut');
-    else if ((present & PRESENT.PROTOCOL) === 0 || lacksPorts(present, columns, row))
-      this.unread(count > 0 ? 'cut' : 'no_ports');
+    else if (lacksPorts(present, columns, row)) this.unread(count > 0 ? 'cut' : 'no_ports');
   }
 
   /** Writes ports and flags of a row without ports out of its packet's payload (IE 314); returns their PRESENT bits. */

@@ -8,7 +8,7 @@
 
 import type { AddressBytes } from '../flow/address.ts';
 import { PRESENT } from '../flow/columns.ts';
-import { lacksPorts, writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
+import { hasPorts, lacksPorts, writeIpv4, writeIpv6, writePacket } from './packet/packet-row.ts';
 import { writePlainTcp } from './packet/plain-tcp.ts';
 import { readPacket } from './packet/read-packet.ts';
 import { LAYER, type Layer } from './packet/walk.ts';
@@ -192,9 +192,14 @@ function readRecords(
     const length = view.getUint32(at + 4);
     const body = at + 8;
     if (length > end - body) break;
-    if (type === RAW_HEADER && length >= 16 && raw === 0) {
-      raw = body;
-      rawEnd = body + length;
+    if (type === RAW_HEADER && length >= 16) {
+      // Some agents give the packet twice, the one time as a part that does not tell its ends.
+      if (raw === 0 || !tellsPorts(view, raw, rawEnd, context)) {
+        if (raw === 0 || tellsPorts(view, body, body + length, context)) {
+          raw = body;
+          rawEnd = body + length;
+        }
+      }
     } else if (type === ETHERNET_FRAME && length >= 4) frame = body;
     else if ((type === IPV4 && length >= 32) || (type === IPV6 && length >= 56)) {
       parsed = body;
@@ -242,6 +247,28 @@ const HEADER_LAYERS: readonly Layer[] = [
   LAYER.ETHERNET,
 ];
 
+/** `header_protocol` of Ethernet. */
+const ETHERNET_HEADER = 1;
+
+function walkRawHeader(view: DataView, at: number, end: number, { walk, bytes }: ReaderContext): void {
+  const header = at + 16;
+  const layer = HEADER_LAYERS[view.getUint32(at)] ?? LAYER.STOP;
+  readPacket(bytes, layer, header, rawHeaderEnd(view, at, end), header + view.getUint32(at + 4), walk);
+}
+
+function rawHeaderEnd(view: DataView, at: number, end: number): number {
+  return Math.min(end, at + 16 + view.getUint32(at + 12));
+}
+
+/** Whether the packet in a raw header is read as far as its ports, where it has any. */
+function tellsPorts(view: DataView, at: number, end: number, context: ReaderContext): boolean {
+  const { walk } = context;
+  walkRawHeader(view, at, end, context);
+  if (walk.count === 0 || walk.reason === 'cut') return false;
+  const { protocol, fragmentOffset, start, end: packetEnd } = walk.headers[walk.count - 1];
+  return protocol >= 0 && (!hasPorts(protocol) || fragmentOffset > 0 || start + 4 <= packetEnd);
+}
+
 function readRawHeader(
   view: DataView,
   at: number,
@@ -251,19 +278,17 @@ function readRawHeader(
   context: ReaderContext,
   outer: boolean,
 ): number {
-  const { walk, bytes } = context;
+  const { walk } = context;
   const header = at + 16;
-  const headerEnd = Math.min(end, header + view.getUint32(at + 12));
-  const layer = HEADER_LAYERS[view.getUint32(at)] ?? LAYER.STOP;
-  if (layer === LAYER.ETHERNET) {
-    const present = writePlainTcp(view, header, headerEnd, columns, row);
+  if (view.getUint32(at) === ETHERNET_HEADER) {
+    const present = writePlainTcp(view, header, rawHeaderEnd(view, at, end), columns, row);
     if (present !== 0) {
       walk.count = 1;
       walk.reason = null;
       return present;
     }
   }
-  readPacket(bytes, layer, header, headerEnd, header + view.getUint32(at + 4), walk);
+  walkRawHeader(view, at, end, context);
   if (walk.count === 0) return 0;
   const chosen = outer || context.tunnels === 'outer' ? 0 : walk.count - 1;
   return writePacket(view, walk.headers[chosen], columns, row);

@@ -556,6 +556,63 @@ describe('a flow record with a piece of a packet', () => {
   });
 });
 
+describe('an authentication header', () => {
+  const ah = (next: number, payload: Buffer, words = 4) =>
+    Buffer.concat([Buffer.from([next, words, 0, 0]), Buffer.alloc(4 * words + 4, 1), payload]);
+  const mail = MAIL4.subarray(20);
+
+  it.each([
+    ['before TCP', ipv4Packet(ah(6, mail), { protocol: 51 })],
+    ['twice', ipv4Packet(ah(51, ah(6, mail), 10), { protocol: 51 })],
+    ['before a tunnel', between(51, ah(4, MAIL4))],
+  ])('of IPv4, %s, is passed', (_, packet) => {
+    expect(sampled(11, packet).rows).toMatchObject([{ ...MAIL_ENDS, protocol: 6, tcp_flags: 0x18 }]);
+  });
+
+  it('that is cut leaves the protocol open, and is counted', () => {
+    const { rows, unread } = sampled(11, ipv4Packet(ah(6, mail), { protocol: 51 }).subarray(0, 24));
+    expect(rows).toMatchObject([{ src_addr: MAIL_ENDS.src_addr, protocol: 0, dst_port: 0 }]);
+    expect(unread).toMatchObject({ cut: 1 });
+  });
+});
+
+describe('a sample with two raw headers', () => {
+  const whole = rawHeader(11, MAIL4.subarray(0, 60), 1400);
+  const other = rawHeader(11, between(6, Buffer.alloc(40)).subarray(0, 60), 1400);
+
+  it.each([
+    ['one that cannot be read', rawHeader(18, MAIL4.subarray(0, 60), 1400)],
+    ['one that is empty', rawHeader(11, Buffer.alloc(0), 1400)],
+    ['one that is cut before the ports', rawHeader(11, MAIL4.subarray(0, 20), 1400)],
+    ['one of IPv6 that is cut before the ports', rawHeader(12, MAIL6.subarray(0, 40), 1400)],
+    ['one whose tunnel is cut', rawHeader(11, between(4, MAIL4).subarray(0, 30), 1400)],
+  ])('is read by the better one: not %s', (_, poor) => {
+    for (const records of [
+      [poor, whole],
+      [whole, poor],
+      [poor, poor, whole],
+    ]) {
+      const { decode, rows, decoder } = collector();
+      decode(sflow([flowSample(records)]));
+      expect(rows()).toMatchObject([{ ...MAIL_ENDS, protocol: 6, tcp_flags: 0x18 }]);
+      expect(decoder.counters.unread).toEqual(noUnread());
+    }
+  });
+
+  it('is read by the first where both are whole', () => {
+    const { decode, rows } = collector();
+    decode(sflow([flowSample([whole, other])]));
+    expect(rows()).toMatchObject([MAIL_ENDS]);
+  });
+});
+
+describe('sampled packets of which an address is zero', () => {
+  it('are counted where they may be mail', () => {
+    const { unread } = sampled(11, ipv4Packet(tcp(40_000, 25), { source: '0.0.0.0' }));
+    expect(unread).toMatchObject({ no_addresses: 1 });
+  });
+});
+
 describe('samples cut anywhere', () => {
   it('neither throw nor invent an address', () => {
     const packets = [...Object.values(tunnelled(MAIL4)), ...Object.values(tunnelled(MAIL6, 0x86dd))];

@@ -5,6 +5,8 @@
  * `isPlausible`, since captures taken on the sending host do not have all of them yet.
  */
 
+import { COMMON_TYPES } from './ethertype.ts';
+
 export const PROTOCOL_UDP = 17;
 /** The protocol of a packet that is cut before it is told. */
 const PROTOCOL_UNKNOWN = -1;
@@ -97,7 +99,31 @@ function readIPv4(bytes: Buffer, at: number, end: number, packet: IpPacket): IpV
   packet.fragmentOffset = (fragment & 0x1fff) * 8;
   packet.moreFragments = (fragment & 0x2000) !== 0;
   packet.start = Math.min(at + headerBytes, end);
-  return at + headerBytes > end ? 'truncated' : 'ok';
+  if (at + headerBytes > end) return 'truncated';
+  return packet.protocol === NEXT_AUTHENTICATION && packet.fragmentOffset === 0
+    ? passAuthentication(bytes, packet)
+    : 'ok';
+}
+
+/** RFC 4302: between IPv4 and what it protects, which is not encrypted, stands a header in the manner of IPv6. */
+function passAuthentication(bytes: Buffer, packet: IpPacket): IpVerdict {
+  let header = packet.start;
+  let next = packet.protocol;
+  packet.protocol = PROTOCOL_UNKNOWN;
+  for (let i = 0; i < MAX_EXTENSIONS && next === NEXT_AUTHENTICATION; i++) {
+    if (header + 8 > packet.end) return packet.truncated ? 'truncated' : 'bad_packet';
+    next = bytes[header];
+    header += authenticationBytes(bytes, header);
+  }
+  packet.protocol = next;
+  packet.start = Math.min(header, packet.end);
+  if (header > packet.end) return packet.truncated ? 'truncated' : 'bad_packet';
+  return 'ok';
+}
+
+/** Its length is in words of four bytes, less two, where other extensions count eight, less one. */
+function authenticationBytes(bytes: Buffer, at: number): number {
+  return (bytes[at + 1] + 2) * 4;
 }
 
 function readIPv6(bytes: Buffer, at: number, end: number, packet: IpPacket): IpVerdict {
@@ -116,7 +142,7 @@ function readIPv6(bytes: Buffer, at: number, end: number, packet: IpPacket): IpV
     if (header + 8 > packet.end) return packet.truncated ? 'truncated' : 'bad_packet';
     const following = bytes[header];
     let length = (bytes[header + 1] + 1) * 8;
-    if (next === NEXT_AUTHENTICATION) length = (bytes[header + 1] + 2) * 4;
+    if (next === NEXT_AUTHENTICATION) length = authenticationBytes(bytes, header);
     if (next === NEXT_FRAGMENT) {
       length = 8;
       const fragment = u16(bytes, header + 2);
@@ -183,16 +209,13 @@ export function isPlausible(
   );
 }
 
-/** EtherTypes of what a pseudowire carries most: IPv4, ARP, VLANs, IPv6, LLDP. */
-const ETHER_TYPES: ReadonlySet<number> = new Set([0x0800, 0x0806, 0x8100, 0x86dd, 0x88a8, 0x88cc]);
-
 function isPlausibleIPv4(bytes: Buffer, at: number, end: number, wireEnd: number): boolean {
   const headerBytes = (bytes[at] & 15) * 4;
   if (at + headerBytes > end) return false;
   // Not filled in yet, as on a host that leaves it to its card: then at least the length has to be possible. A frame of a
   // device whose MAC begins with 45 looks so too: it has its EtherType where a packet has the source's first bytes.
   if (u16(bytes, at + 10) === 0 && at + u16(bytes, at + 2) <= Math.max(end, wireEnd))
-    return !ETHER_TYPES.has(u16(bytes, at + 12));
+    return !COMMON_TYPES.has(u16(bytes, at + 12));
   let sum = 0;
   for (let i = 0; i < headerBytes; i += 2) sum += u16(bytes, at + i);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);

@@ -4,32 +4,17 @@
  * Each function expects its layer at `walk.at`. Everything is sampled and may be cut anywhere.
  */
 
+import { ETHERTYPE, TYPES_WITHOUT_IP, VLAN_TYPES } from './ethertype.ts';
 import { u16 } from './ip-packet.ts';
 import { goOn, LAYER, type Layer, stop, type Walk } from './walk.ts';
 
-export const ETHERTYPE_IPV4 = 0x0800;
-export const ETHERTYPE_IPV6 = 0x86dd;
-const ETHERTYPE_PPP = 0x880b;
-const ETHERTYPE_MPLS: ReadonlySet<number> = new Set([0x8847, 0x8848]);
-/** 802.1Q, 802.1ad, and what came before the latter. */
-export const ETHERTYPE_VLAN: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100, 0x9200, 0x9300]);
-
-/** Registered protocols that carry no IP packets: nothing is missed by not reading them. */
-const NOT_IP: ReadonlySet<number> = new Set([
-  0x0060, 0x0806, 0x0842, 0x2000, 0x2004, 0x22ea, 0x4305, 0x6002, 0x6003, 0x6004, 0x6007, 0x8035, 0x809b,
-  0x80f3, 0x8137, 0x8138, 0x8204, 0x8808, 0x8809, 0x8819, 0x8863, 0x886d, 0x886f, 0x8870, 0x8874, 0x8887,
-  0x8892, 0x8899, 0x88a2, 0x88a4, 0x88ab, 0x88b5, 0x88b6, 0x88b7, 0x88b8, 0x88b9, 0x88ba, 0x88bf, 0x88c7,
-  0x88cc, 0x88cd, 0x88e1, 0x88e3, 0x88f5, 0x88f6, 0x88f7, 0x88f8, 0x88fb, 0x8902, 0x8906, 0x8914, 0x8915,
-  0x890d, 0x891d, 0x892f, 0x893a, 0x9000,
-]);
-
 /** The layer that an EtherType announces where it stands alone, as in GRE; null for one that is not known. */
 export function layerOf(type: number): Layer | null {
-  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return LAYER.IP;
-  if (ETHERTYPE_MPLS.has(type)) return LAYER.MPLS;
-  if (type === 0x6558) return LAYER.ETHERNET;
-  if (type === ETHERTYPE_PPP) return LAYER.PPP;
-  return type === 0x894f ? LAYER.NSH : null;
+  if (type === ETHERTYPE.IPV4 || type === ETHERTYPE.IPV6) return LAYER.IP;
+  if (type === ETHERTYPE.MPLS || type === ETHERTYPE.MPLS_UPSTREAM) return LAYER.MPLS;
+  if (type === ETHERTYPE.BRIDGED) return LAYER.ETHERNET;
+  if (type === ETHERTYPE.PPP) return LAYER.PPP;
+  return type === ETHERTYPE.NSH ? LAYER.NSH : null;
 }
 
 export function stepEthertype(bytes: Buffer, walk: Walk): Layer {
@@ -38,35 +23,35 @@ export function stepEthertype(bytes: Buffer, walk: Walk): Layer {
   if (at + 2 > end) return stop(walk, 'cut');
   const type = u16(bytes, at);
   const payload = at + 2;
-  if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) return goOn(walk, LAYER.IP, payload);
+  if (type === ETHERTYPE.IPV4 || type === ETHERTYPE.IPV6) return goOn(walk, LAYER.IP, payload);
   if (type <= 1500) {
     walk.end = Math.min(end, payload + type);
     return goOn(walk, LAYER.LLC, payload);
   }
-  if (ETHERTYPE_VLAN.has(type)) return goOn(walk, LAYER.ETHERTYPE, payload + 2);
+  if (VLAN_TYPES.has(type)) return goOn(walk, LAYER.ETHERTYPE, payload + 2);
   const layer = layerOf(type);
   if (layer !== null) return goOn(walk, layer, payload);
   switch (type) {
-    case 0x8864: // PPPoE session (RFC 2516): six bytes, then PPP without address and control
+    case ETHERTYPE.PPPOE_SESSION: // PPPoE session (RFC 2516): six bytes, then PPP without address and control
       return goOn(walk, LAYER.PPP, payload + 6);
-    case 0x88e7: // 802.1ah: service tag of four bytes, then the customer's frame
+    case ETHERTYPE.BACKBONE_SERVICE: // 802.1ah: service tag of four bytes, then the customer's frame
       return goOn(walk, LAYER.ETHERNET, payload + 4);
-    case 0x8926: // 802.1BR and VN-tag
+    case ETHERTYPE.VN_TAG: // 802.1BR and VN-tag
       return goOn(walk, LAYER.ETHERTYPE, payload + 4);
-    case 0x893f: // 802.1BR E-tag
-    case 0x8909: // Cisco metadata (TrustSec)
+    case ETHERTYPE.E_TAG: // 802.1BR E-tag
+    case ETHERTYPE.CISCO_METADATA: // Cisco metadata (TrustSec)
       return goOn(walk, LAYER.ETHERTYPE, payload + 6);
-    case 0x8903: // FabricPath: tag of two bytes, then the frame
+    case ETHERTYPE.FABRIC_PATH: // FabricPath: tag of two bytes, then the frame
       return goOn(walk, LAYER.ETHERNET, payload + 2);
-    case 0x22f3: // TRILL (RFC 6325): six bytes and options in units of four, then the frame
+    case ETHERTYPE.TRILL: // TRILL (RFC 6325): six bytes and options in units of four, then the frame
       if (payload + 2 > end) return stop(walk, 'cut');
       return goOn(walk, LAYER.ETHERNET, payload + 6 + 4 * ((u16(bytes, payload) >> 6) & 31));
-    case 0x88e5: // MACsec: readable when it only protects
+    case ETHERTYPE.MACSEC: // MACsec: readable when it only protects
       if (payload >= end) return stop(walk, 'cut');
       if ((bytes[payload] & 0x0c) !== 0) return stop(walk, 'encrypted');
       return goOn(walk, LAYER.ETHERTYPE, payload + ((bytes[payload] & 0x20) === 0 ? 6 : 14));
     default:
-      return stop(walk, NOT_IP.has(type) ? 'not_ip' : 'unknown_protocol');
+      return stop(walk, TYPES_WITHOUT_IP.has(type) ? 'not_ip' : 'unknown_protocol');
   }
 }
 

@@ -57,9 +57,10 @@ export function hasPorts(protocol: number): boolean {
   return protocol === TCP || protocol === 17 || protocol === 33 || protocol === 132 || protocol === 136;
 }
 
-/** True for the row of a TCP packet that is no later fragment and whose ports were not found. */
+/** True for a row without ports that may be TCP: its protocol is not known, or it is TCP and no later fragment. */
 export function lacksPorts(present: number, columns: WritableColumns, row: number): boolean {
-  if ((present & (PRESENT.PROTOCOL | PRESENT.SRC_PORT)) !== PRESENT.PROTOCOL) return false;
+  if ((present & PRESENT.SRC_PORT) !== 0) return false;
+  if ((present & PRESENT.PROTOCOL) === 0) return true;
   return columns.protocol[row] === TCP && columns.fragment_offset[row] === 0;
 }
 

@@ -6,10 +6,9 @@
  * and one is taken only when it ends at an IP header whose checksum or length proves it. An address is never invented.
  */
 
+import { ETHERTYPE } from './ethertype.ts';
 import { isPlausible, readIpPacket, u16 } from './ip-packet.ts';
 import {
-  ETHERTYPE_IPV4,
-  ETHERTYPE_IPV6,
   stepAal5,
   stepAmpdu,
   stepEthertype,
@@ -39,7 +38,7 @@ export function readPacket(
   if (layer === LAYER.ETHERNET && at + 14 <= end) {
     // The usual frame, without a detour: a quarter of the time of a sample.
     const type = u16(bytes, at + 12);
-    if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) {
+    if (type === ETHERTYPE.IPV4 || type === ETHERTYPE.IPV6) {
       beginWalk(walk, LAYER.IP, at + 14, end, wireEnd);
       run(bytes, walk);
       return;

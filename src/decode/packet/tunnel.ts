@@ -6,6 +6,7 @@
  * behind one has to be a plausible packet. Copies for analysis (ERSPAN, TZSP) are not the traffic: they stay as they are.
  */
 
+import { ETHERTYPE } from './ethertype.ts';
 import { type IpPacket, u16 } from './ip-packet.ts';
 import { goOnByKind, layerOf } from './link.ts';
 import { goOn, LAYER, type Layer, stop, type Walk } from './walk.ts';
@@ -49,7 +50,7 @@ export function stepGre(bytes: Buffer, walk: Walk): Layer {
   if ((flags & 0x4000) !== 0 || (flags & 7) > 1) return stop(walk, null);
   let behind = at + 4;
   for (const bit of [0x8000, 0x2000, 0x1000, 0x0080]) if ((flags & bit) !== 0) behind += 4;
-  if (type === 0x883e) {
+  if (type === ETHERTYPE.WCCP) {
     // WCCP: version 2 puts four bytes before the packet, version 1 none.
     return goOn(walk, LAYER.IP, behind < end && bytes[behind] >> 4 === 4 ? behind : behind + 4);
   }

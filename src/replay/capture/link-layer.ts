@@ -4,8 +4,9 @@
  * Only looks, never copies. A frame without IP headers gives a reason, which the caller counts.
  */
 
+import { VLAN_TYPES } from '../../decode/packet/ethertype.ts';
 import { u16 } from '../../decode/packet/ip-packet.ts';
-import { ETHERTYPE_VLAN, layerOf } from '../../decode/packet/link.ts';
+import { layerOf } from '../../decode/packet/link.ts';
 import { readPacket } from '../../decode/packet/read-packet.ts';
 import { LAYER, type Layer, type UnreadReason, type Walk } from '../../decode/packet/walk.ts';
 import { type Frame, LINK_IPFIX_MESSAGE, type SkipReason } from './capture.ts';
@@ -82,7 +83,7 @@ function read(bytes: Buffer, layer: Layer, at: number, end: number, walk: Walk):
 function readSll2(bytes: Buffer, start: number, end: number, walk: Walk): SkipReason | null {
   if (start + 20 > end) return 'truncated';
   const type = u16(bytes, start);
-  if (ETHERTYPE_VLAN.has(type)) return read(bytes, LAYER.ETHERTYPE, start + 22, end, walk);
+  if (VLAN_TYPES.has(type)) return read(bytes, LAYER.ETHERTYPE, start + 22, end, walk);
   const layer = layerOf(type);
   return layer === null ? 'not_ip' : read(bytes, layer, start + 20, end, walk);
 }
