@@ -47,7 +47,7 @@ const TENANT_ELEMENTS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** One of the headers that the records describe. */
-export interface RecordHeader {
+interface RecordHeader {
   /** The elements that stand for this header only. */
   readonly own: HeaderSlots;
   /**

@@ -65,8 +65,7 @@ function isForward({ columns }: FlowBatch, row: number): boolean {
   const before = row - 1;
   return !(
     columns.record[row] === (columns.record[before] ?? 0) + 1 &&
-    columns.sequence[row] === columns.sequence[before] &&
-    columns.reverse[row] !== columns.reverse[before]
+    columns.sequence[row] === columns.sequence[before]
   );
 }
 
