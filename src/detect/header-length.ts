@@ -32,8 +32,8 @@ const SENT_TWICE = 160;
 /** Larger sessions are not compared: what they carry is clear without. They also must fit into the places below. */
 const MOST_PACKETS = 255;
 const MOST_BYTES = 65_535;
-/** A server's half without its certificate is so much smaller, at least; 1000 octets is a small chain of one. */
-const CERTIFICATE_LESS = 800;
+/** A server's half without its chain of certificates is so much smaller, at least: more than one segment that was sent twice. */
+const CERTIFICATE_LESS = 1600;
 
 /** What is known of the sessions of a host with one server; integers, so that it survives a restart exactly. */
 export interface RepeatedSizes {
@@ -49,7 +49,7 @@ export interface RepeatedSizes {
   disturbed: boolean;
   /** Below zero: bare headers; above: timestamps. */
   score: number;
-  /** Payload of the server's half when it was largest, at least. */
+  /** Payload of the server's half with its certificates, at least: the smallest, since some is sent twice at times. */
   fullReply: number;
   /** What the newest session weighs (MESSAGE), and what it would weigh with bare headers, and with timestamps. */
   weight: number;
@@ -149,7 +149,8 @@ export function compareSession(known: RepeatedSizes, session: ComparedSession): 
     known.votedForward = 0;
     known.votedReply = 0;
   }
-  known.fullReply = Math.max(known.fullReply, leastReply(session));
+  if (known.fullReply === 0 || (leastReply(session) < known.fullReply && !isResumed(known, session)))
+    known.fullReply = leastReply(session);
 }
 
 /** Once proven it stays. False when the two sessions differ by more than packets without payload. */

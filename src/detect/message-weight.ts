@@ -128,7 +128,11 @@ export function weighMessage(
   if (!isWholeReply(e))
     return payload < bounds.tls_payload_bytes ? MESSAGE.unclear : weighTls(e, payload, bounds, header);
   const answer = mostPayload(e.replyPackets, e.replyBytes, e.ipv6);
-  if (answer >= RESUMED_13_BYTES && payload >= SMALLEST_TLS_BYTES && payload < POST_QUANTUM_LONG_TO) {
+  if (
+    answer >= RESUMED_13_BYTES &&
+    payload >= SMALLEST_TLS_BYTES &&
+    payload < POST_QUANTUM_LONG_TO + TICKET_BYTES
+  ) {
     // A post-quantum hello before the certificate, or with a ticket; or a handshake that the client broke off.
     const serverEnded = e.replyFlags !== 0 && isOver(e.replyFlags);
     if (payload >= POST_QUANTUM_FROM || !serverEnded) return MESSAGE.unclear;
