@@ -3,7 +3,7 @@
  *
  * Over TLS a session that is a little larger than a check may be one whose hello was sent twice: on a path that loses 3 % of
  * the packets about every thirtieth check is. Mail is so large every time. So each such session adds 8, and each TLS session
- * of the size of a check takes 1 away; the sum lies between -16 and 14, and at 14 messages are proven. Two
+ * that is as large as a check, or may be one with a post-quantum hello, takes 1 away; the sum lies between -16 and 14, and at 14 messages are proven. Two
  * such sessions of a new host suffice, with two checks or refused mails between them. A host that has done nothing
  * but checks for long needs four. On a path on which every thirtieth check is too large, a host that begins with two large ones
  * among four is accepted wrongly, 1 in 200; after 16 checks four large ones must follow each other closely. Plain

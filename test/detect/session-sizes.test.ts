@@ -176,3 +176,44 @@ describe('checks that repeat themselves', () => {
     expect(wrong).toEqual([]);
   });
 });
+
+describe('a port that is used again', () => {
+  const greeting = (at: number, startAt: number): Flow[] => [
+    {
+      at,
+      from: ROGUE,
+      to: OUTSIDE,
+      fromPort: 61_000,
+      packets: 6,
+      bytes: 400,
+      startAt,
+      endAt: startAt + 2000,
+    },
+    {
+      at: at + 1,
+      from: OUTSIDE,
+      to: ROGUE,
+      fromPort: 25,
+      toPort: 61_000,
+      packets: 6,
+      bytes: 500,
+      startAt,
+      endAt: startAt + 2000,
+    },
+  ];
+
+  it('makes another session when its SYN comes after the end of the one before, whichever half is told first', () => {
+    const first = greeting(5000, 0);
+    const second = greeting(40_000, 35_000);
+    expect(detect([...first, ...second]).of(ROGUE)?.sessions).toBe(2);
+    expect(detect([...first, second[1], second[0]]).of(ROGUE)?.sessions).toBe(2);
+  });
+
+  it('makes none when the same connection is told twice, or in parts', () => {
+    const first = greeting(5000, 0);
+    const again = first.map((flow) => ({ ...flow, at: 6000, inIf: 2, bytes: (flow.bytes ?? 0) + 1 }));
+    expect(detect([...first, ...again]).of(ROGUE)?.sessions).toBe(1);
+    const rest = { ...first[0], at: 40_000, flags: 'FPA', startAt: 35_000, endAt: 36_000 };
+    expect(detect([...first, rest]).of(ROGUE)?.sessions).toBe(1);
+  });
+});

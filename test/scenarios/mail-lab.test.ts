@@ -17,12 +17,12 @@ import {
 } from './mail-lab.ts';
 
 /**
- * Of the delivering cases, after their second delivery, unsampled with both halves: 0.02 is the aim. What is missed is mail
- * over TLS as large as a check; see README.md.
+ * Of the delivering cases, after their second delivery, unsampled with both halves; 0.02 is the aim. What is missed is mail over
+ * TLS of one size: as large as a post-quantum check, or without timestamps and with nothing that proves it. See README.md.
  */
-const MISSED_AT_MOST = 0.11;
-/** Scanners that the unsampled rule still takes for senders. */
-const KNOWN_ERRORS = ['nmap-ssl-enum-ciphers-tls12', 'masscan-banner-30-mx0'];
+const MISSED_AT_MOST = { tunedOn: 0.04, setAside: 0.09 };
+/** A scanner that begins TLS where the server refuses it: its hello is as large as a short mail, in packets as many. */
+const KNOWN_ERRORS = ['masscan-banner-30-mx0'];
 
 const truth = readTruth();
 const captures = listCaptures();
@@ -82,7 +82,9 @@ describe('the mail lab', () => {
     for (const aside of [false, true]) {
       const delivering = verdict.cases.filter((each) => each.kind === 'delivering' && each.aside === aside);
       const missed = delivering.filter((each) => isMissed(each, verdict)).map(({ name }) => name);
-      expect(missed.length, missed.join()).toBeLessThanOrEqual(MISSED_AT_MOST * delivering.length);
+      expect(missed.length, missed.join()).toBeLessThanOrEqual(
+        (aside ? MISSED_AT_MOST.setAside : MISSED_AT_MOST.tunedOn) * delivering.length,
+      );
     }
   });
 });

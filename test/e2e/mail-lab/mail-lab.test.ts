@@ -98,11 +98,10 @@ describe.skipIf(obstacle !== null)(
       const verdict = await judgeCapture(exporter, out);
       expect(summarise(verdict, () => true).authorised).toEqual({ cases: 1, errors: 0 });
       if (!PAYLOAD_RULE) return;
-      // Short mail over TLS is the part of the rule that misses some (test/scenarios/README.md): one of three may be.
-      const overTls = (name: string) => /-tls-/.test(name);
-      const sure = verdict.cases.filter(({ kind, name }) => kind !== 'delivering' || !overTls(name));
+      // Postfix mails over TLS are as large as post-quantum checks: whether one is found by its second delivery depends on
+      // how many lone ACKs there are by chance. All others are far from every bound.
+      const sure = verdict.cases.filter(({ name }) => !name.startsWith('postfix-tls-450'));
       expect(errorsOf({ ...verdict, cases: sure })).toEqual([]);
-      expect(errorsOf(verdict).length).toBeLessThanOrEqual(1);
     });
   },
 );
