@@ -18,7 +18,7 @@ import { withOfflineDesk } from '../publish/offline-desk.ts';
 import { createClient } from './client.ts';
 import { type ConfirmStreams, confirmed } from './confirm.ts';
 import type { ReportStreams } from './reports.ts';
-import { formatTable, printable, shortTime } from './table.ts';
+import { formatTable, printable, shortTime, zoneName } from './table.ts';
 
 /** What a person needs to know is printed; the log of a service is none of it. */
 const OFFLINE_LEVEL = 'error';
@@ -58,7 +58,7 @@ export async function aclListCommand(
 function describeOverview({ mode, hosts, targets }: AclOverview): string {
   const waiting = hosts.filter((row) => row.waiting).length;
   const parts = [
-    `Mode ${mode}. ${hosts.filter((row) => row.listed).length} host(s) in the lists, ${waiting} waiting for approval.\n`,
+    `Mode ${mode}. ${hosts.filter((row) => row.listed).length} host(s) in the lists, ${waiting} waiting for approval. Times are in ${zoneName(Date.now())}.\n`,
   ];
   if (hosts.length > 0) {
     parts.push(

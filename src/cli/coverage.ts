@@ -10,6 +10,7 @@ import { unreadInWords } from '../detect/coverage.ts';
 import { sessionsToBeSeen } from '../detect/sampled-dialogue.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { ExporterRow } from '../store/queries.ts';
+import { shortTime } from './table.ts';
 
 /** Lines of text. `alerts` are those of the last day, of any kind. */
 export function describeCoverage(
@@ -41,7 +42,7 @@ export function describeCoverage(
     lines.push(`Losses are not known of ${uncounted.join(', ')}: the sequence numbers never change.`);
   for (const [exporter, lastMs] of lastSeen) {
     if (nowMs - lastMs >= config.silent_after)
-      lines.push(`Nothing from ${exporter} since ${new Date(lastMs).toISOString().slice(0, 19)}Z.`);
+      lines.push(`Nothing from ${exporter} since ${shortTime(new Date(lastMs).toISOString())}.`);
   }
   for (const row of exporters) {
     const unread = Number(row.unread ?? 0);

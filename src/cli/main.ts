@@ -20,6 +20,8 @@ import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../replay/
 import { ROLES, type Role } from '../service/roles.ts';
 import type { RollbackFlags } from './acl-desk.ts';
 import type { AclPushFlags } from './acl-push.ts';
+import type { AlertsFlags, OffendersFlags } from './reports.ts';
+import { SORTS, selectionOptions } from './selection.ts';
 import { printable } from './table.ts';
 
 interface ReplayFlags extends FileFlags {
@@ -60,6 +62,7 @@ const program = new Command('rogue-smtp')
   .option('--config <file>', 'configuration (default: ./rogue-smtp.yaml, then /etc/rogue-smtp/config.yaml)')
   .option('--url <url>', 'ask the instance there, and read no configuration', instanceUrl)
   .option('--token-file <file>', 'with --url: the file whose only line is its http.token')
+  .option('--utc', 'show times in UTC; default: the zone of this machine. JSON and CSV are always in UTC')
   .addOption(
     new Option('--log-level <level>', 'how much to log').choices([
       'fatal',
@@ -313,27 +316,51 @@ Examples:
     process.exitCode = await replayCommand(settings(), files, asked, process);
   });
 
-program
+const offenders = program
   .command('offenders')
-  .description('hosts that send mail without being allowed to')
-  .addHelpText('after', examples('offenders', 'offenders --json | jq -r .host'))
+  .description(
+    'hosts that send mail without being allowed to, the worst first; exit code 1 where nothing could be judged',
+  )
+  .addHelpText(
+    'after',
+    examples(
+      'offenders',
+      'offenders --grade conversed --since 24h',
+      'offenders --host 10.1.0.0/16 --csv',
+      'offenders --json | jq -r .host',
+    ),
+  )
   .option('--json', 'NDJSON for scripts')
-  .action(async (flags: { json?: boolean }) => {
-    const { offendersCommand } = await import('./reports.ts');
-    process.exitCode = await offendersCommand(asking(), flags, process);
-  });
+  .option('--csv', 'CSV for spreadsheets, all columns, times in UTC')
+  .option('--wide', 'all columns, however wide')
+  .addOption(new Option('--sort <key>', 'what comes first').choices(SORTS).default('grade', 'the worst'));
+for (const option of selectionOptions('open, closed, or that of the block such as published'))
+  offenders.addOption(option);
+offenders.action(async (flags: OffendersFlags) => {
+  const { offendersCommand } = await import('./reports.ts');
+  process.exitCode = await offendersCommand(asking(), flags, process);
+});
 
-program
+const alerts = program
   .command('alerts')
   .description('alerts, newest last')
-  .addHelpText('after', examples('alerts --limit 20', 'alerts --follow --json'))
+  .addHelpText(
+    'after',
+    examples('alerts --limit 20', 'alerts --grade bulk --since 24h --sort grade', 'alerts --follow --json'),
+  )
   .option('--json', 'NDJSON for scripts')
+  .option('--csv', 'CSV for spreadsheets, times in UTC')
   .option('--follow', 'keep printing alerts as they come')
-  .option('--limit <n>', 'how many of the newest', count, 100)
-  .action(async (flags: { json?: boolean; follow?: boolean; limit: number }) => {
-    const { alertsCommand } = await import('./reports.ts');
-    await alertsCommand(asking(), flags, process);
-  });
+  .addOption(
+    new Option('--sort <key>', 'newest last, or the worst first').choices(['time', 'grade']).default('time'),
+  )
+  .option('--limit <n>', 'how many of the newest', count, 100);
+for (const option of selectionOptions('kind of the alert such as opened, or state of the block'))
+  alerts.addOption(option);
+alerts.action(async (flags: AlertsFlags) => {
+  const { alertsCommand } = await import('./reports.ts');
+  await alertsCommand(asking(), flags, process);
+});
 
 program
   .command('inventory')
@@ -607,6 +634,8 @@ function describe(error: unknown): string {
 process.stdout.on('error', endWithoutStdout);
 process.stderr.on('error', () => undefined);
 program.hook('preAction', (_program, command) => {
+  // The zone of every time that is shown; JSON never is.
+  if (program.opts<GlobalFlags>().utc === true) process.env.TZ = 'UTC';
   if (!GO_ON_WITHOUT_STDOUT.has(command.name())) return;
   process.stdout.off('error', endWithoutStdout);
   process.stdout.on('error', () => undefined);

@@ -18,7 +18,16 @@ import type { Client } from './client.ts';
 import { describeCoverage, isBlind } from './coverage.ts';
 import { describeExpected, proposeExpected } from './expected-proposals.ts';
 import { withModel } from './model.ts';
-import { formatBytes, formatTable, printable, shortTime } from './table.ts';
+import {
+  csv,
+  isSelectedAlert,
+  type Selection,
+  type Sort,
+  selectAlerts,
+  selectOffenders,
+  worstAlertsFirst,
+} from './selection.ts';
+import { formatBytes, formatTable, NARROW, printable, shortTime, zoneName } from './table.ts';
 
 export interface ReportStreams {
   readonly stdout: NodeJS.WritableStream;
@@ -33,21 +42,44 @@ interface JsonFlag {
   readonly json?: boolean;
 }
 
+export interface OffendersFlags extends JsonFlag, Selection {
+  readonly csv?: boolean;
+  readonly wide?: boolean;
+  readonly sort?: Sort;
+}
+
+export interface AlertsFlags extends JsonFlag, Selection {
+  readonly csv?: boolean;
+  readonly follow?: boolean;
+  readonly sort?: 'time' | 'grade';
+  readonly limit: number;
+}
+
 export async function offendersCommand(
   loaded: LoadedConfig,
-  flags: JsonFlag,
+  flags: OffendersFlags,
   streams: ReportStreams,
 ): Promise<number> {
   return withModel(loaded, async (model, client) => {
-    const rows = await model.offenders();
+    const all = await model.offenders();
+    const rows = selectOffenders(all, flags, flags.sort);
     const seen = await coverage(model, client, loaded.config);
     if (flags.json) writeJson(streams, rows);
+    else if (flags.csv) streams.stdout.write(offendersCsv(rows));
     else {
-      streams.stdout.write(rows.length === 0 ? NONE[seen.verdict] : offendersTable(rows));
+      const hidden = all.length - rows.length;
+      streams.stdout.write(
+        rows.length > 0
+          ? offendersTable(rows, flags.wide ? undefined : NARROW)
+          : hidden > 0
+            ? `None of ${hidden} offender(s) is selected.\n`
+            : NONE[seen.verdict],
+      );
+      if (rows.length > 0) streams.stdout.write(`Times are in ${zoneName(Date.now())}.\n`);
       streams.stderr.write(seen.text);
     }
     if (seen.verdict !== 'nothing') return 0;
-    if (flags.json) streams.stderr.write(seen.text);
+    if (flags.json || flags.csv) streams.stderr.write(seen.text);
     return 1;
   });
 }
@@ -59,22 +91,63 @@ const NONE = {
   nothing: 'Nothing could be judged, so it is not known whether there are offenders.\n',
 } as const;
 
-export function offendersTable(rows: readonly OffenderRow[]): string {
+/** `width`: of the terminal; absent: all columns are shown. */
+export function offendersTable(rows: readonly OffenderRow[], width?: number): string {
+  const sites = rows.some(({ site }) => site !== '');
   return formatTable<OffenderRow>(
     [
       { title: 'HOST', value: (row) => row.host },
-      { title: 'STATE', value: (row) => row.state },
+      ...(sites ? [{ title: 'SITE', value: (row: OffenderRow) => row.site }] : []),
+      { title: 'STATE', value: (row) => row.state, expendable: 3 },
       { title: 'GRADE', value: (row) => row.grade },
-      { title: 'SESSIONS', value: (row) => row.sessions, align: 'right' },
-      { title: 'ATTEMPTS', value: (row) => row.attempts, align: 'right' },
-      { title: 'DESTS', value: (row) => row.destinations, align: 'right' },
-      { title: 'SENT', value: (row) => formatBytes(Number(row.bytes)), align: 'right' },
-      { title: 'FIRST SEEN', value: (row) => shortTime(row.first_seen) },
+      { title: 'PORT', value: (row) => (row.ports ?? []).join(',') },
+      { title: 'SESSIONS', value: (row) => row.sessions, align: 'right', expendable: 1 },
+      { title: 'ATTEMPTS', value: (row) => row.attempts, align: 'right', expendable: 5 },
+      { title: 'DESTS', value: (row) => row.destinations, align: 'right', expendable: 2 },
+      { title: 'SENT', value: (row) => formatBytes(Number(row.bytes)), align: 'right', expendable: 4 },
+      { title: 'FIRST SEEN', value: (row) => shortTime(row.first_seen), expendable: 6 },
       { title: 'LAST SEEN', value: (row) => shortTime(row.last_seen) },
+      { title: 'FIRST PACKET', value: (row) => packetTime(row.first_packet), expendable: 8 },
+      { title: 'LAST PACKET', value: (row) => packetTime(row.last_packet), expendable: 9 },
       { title: 'BLOCK', value: (row) => row.block_state },
-      { title: 'INCIDENT', value: (row) => row.incident_id },
+      { title: 'INCIDENT', value: (row) => row.incident_id, expendable: 7 },
     ],
     rows,
+    width,
+  );
+}
+
+/** A record that does not tell has '-'. */
+const packetTime = (text: string | null | undefined) =>
+  text === undefined || text === null || text === '' ? '-' : shortTime(text);
+
+function offendersCsv(rows: readonly OffenderRow[]): string {
+  const columns = [
+    'host',
+    'site',
+    'state',
+    'grade',
+    'ports',
+    'sessions',
+    'attempts',
+    'destinations',
+    'packets',
+    'bytes',
+    'first_seen',
+    'last_seen',
+    'first_packet',
+    'last_packet',
+    'block_state',
+    'block_reason',
+    'block_until',
+    'recurrence',
+    'incident_id',
+  ] as const;
+  return csv(
+    columns,
+    rows.map((row) =>
+      columns.map((name) => (name === 'ports' ? (row.ports ?? []).join(' ') : (row[name] ?? null))),
+    ),
   );
 }
 
@@ -114,16 +187,24 @@ async function coverage(
 
 export async function alertsCommand(
   loaded: LoadedConfig,
-  flags: JsonFlag & { readonly follow?: boolean; readonly limit: number },
+  flags: AlertsFlags,
   streams: ReportStreams,
 ): Promise<void> {
   const show = (alert: Alert) =>
     streams.stdout.write(`${flags.json ? JSON.stringify(alert) : describeAlert(alert)}\n`);
+  const { grade, site, state, host, since, until } = flags;
+  const isFiltered = [grade, site, state, host, since, until].some((one) => one !== undefined);
+  // What is filtered out must not use up the places of what is asked for.
+  const asked = isFiltered ? MAX_ALERTS : flags.limit;
   await withModel(loaded, async (model, client) => {
     if (!flags.follow) {
-      const alerts = await model.alerts({ limit: flags.limit });
-      for (const alert of alerts) show(alert);
-      if (alerts.length > 0 || flags.json) return;
+      const found = selectAlerts(await model.alerts({ limit: asked }), flags).slice(-flags.limit);
+      const alerts = flags.sort === 'grade' ? [...found].sort(worstAlertsFirst) : found;
+      if (flags.csv) streams.stdout.write(alertsCsv(alerts));
+      else if (!flags.json && alerts.length > 0)
+        streams.stderr.write(`Times are in ${zoneName(Date.now())}.\n`);
+      if (!flags.csv) for (const alert of alerts) show(alert);
+      if (alerts.length > 0 || flags.json || flags.csv) return;
       streams.stdout.write('No alerts.\n');
       streams.stderr.write((await coverage(model, client, loaded.config)).text);
       return;
@@ -136,14 +217,51 @@ export async function alertsCommand(
     // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
     const live = await client.follow(new AbortController().signal);
     const shown = new Set<string>();
-    for (const alert of await model.alerts({ limit: flags.limit })) {
+    for (const alert of selectAlerts(await model.alerts({ limit: asked }), flags).slice(-flags.limit)) {
       shown.add(alert.alert_id);
       show(alert);
     }
-    for await (const alert of live) if (!shown.has(alert.alert_id)) show(alert);
+    for await (const alert of live)
+      if (!shown.has(alert.alert_id) && isSelectedAlert(alert, flags)) show(alert);
     throw new RogueSmtpError('unavailable', 'the service has ended');
   });
 }
+
+/** As many as the API gives at once. */
+const MAX_ALERTS = 100_000;
+
+function alertsCsv(alerts: readonly Alert[]): string {
+  return csv(
+    'emitted_at,kind,host,site,grade,ports,sessions,attempts,destinations,bytes,first_seen,last_seen,first_packet,last_packet,block_state,block_reason,reasons,alert_id,incident_id'.split(
+      ',',
+    ),
+    alerts.map((alert) => [
+      alert.emitted_at,
+      alert.kind,
+      alert.host,
+      alert.site,
+      alert.grade,
+      alert.ports.join(' '),
+      alert.sessions,
+      alert.attempts,
+      alert.destinations.count,
+      alert.bytes,
+      alert.first_seen,
+      alert.last_seen,
+      alert.first_packet ?? null,
+      alert.last_packet ?? null,
+      alert.block.state,
+      alert.block.reason,
+      alert.reasons.join('; '),
+      alert.alert_id,
+      alert.incident_id,
+    ]),
+  );
+}
+
+/** The ports that are not 25 alone, which needs no saying. */
+const portsOf = ({ ports }: Alert) =>
+  ports.length === 0 || ports.join() === '25' ? '' : ` port ${ports.join(', ')}`;
 
 /** One line a person can read. */
 export function describeAlert(alert: Alert): string {
@@ -154,7 +272,7 @@ export function describeAlert(alert: Alert): string {
       ? `${alert.sessions} session(s) with ${alert.destinations.count} destination(s), ${formatBytes(alert.bytes)} sent`
       : `${alert.attempts} attempt(s) at ${alert.destinations.count} destination(s)`;
   return printable(
-    `${shortTime(alert.emitted_at)} ${alert.kind} ${alert.host} ${alert.grade}: ${evidence}; block ${alert.block.state}` +
+    `${shortTime(alert.emitted_at)} ${alert.kind} ${alert.host}${alert.site === '' ? '' : ` (${alert.site})`} ${alert.grade}${portsOf(alert)}: ${evidence}; block ${alert.block.state}` +
       `${alert.block.reason === '' ? '' : ` (${alert.block.reason})`}`,
   );
 }
@@ -226,7 +344,9 @@ export async function incidentCommand(
       `Incident ${incident.incident_id}: ${incident.host}${incident.site === '' ? '' : ` at ${incident.site}`}, ${incident.state}`,
       `  grade ${incident.grade}${incident.flags.length === 0 ? '' : ` (${incident.flags.join(', ')})`}`,
       `  ${incident.sessions} session(s), ${incident.attempts} attempt(s) at ${incident.destinations.exact ? '' : 'at least '}${incident.destinations.count} destination(s), ${formatBytes(incident.bytes)} sent in ${incident.packets} packets`,
-      `  from ${shortTime(incident.first_seen)} to ${shortTime(incident.last_seen)}`,
+      `  ports ${incident.ports.join(', ')}`,
+      `  received from ${shortTime(incident.first_seen)} to ${shortTime(incident.last_seen)} ${zoneName(Date.now())}`,
+      `  packets from ${packetTime(incident.first_packet)} to ${packetTime(incident.last_packet)}, by the exporters' clocks`,
       ...incident.reasons.map((reason) => `  because ${reason}`),
       ...incident.missing.map((missing) => `  missing evidence: ${missing}`),
       `  block ${incident.block.state}: ${incident.block.reason}`,
@@ -254,6 +374,8 @@ export async function incidentCommand(
       formatTable(
         [
           { title: 'RECEIVED', value: (row) => shortTime(row.received_at) },
+          { title: 'FIRST PACKET', value: (row) => packetTime(row.start) },
+          { title: 'LAST PACKET', value: (row) => packetTime(row.end) },
           { title: 'EXPORTER', value: (row) => row.exporter },
           { title: 'DOMAIN', value: (row) => row.domain, align: 'right' },
           { title: 'SEQUENCE', value: (row) => `${row.sequence}/${row.record}`, align: 'right' },

@@ -9,9 +9,33 @@ export interface TableColumn<Row> {
   readonly title: string;
   readonly value: (row: Row) => string | number;
   readonly align?: 'left' | 'right';
+  /** Where the table is wider than it may be, the columns with the highest numbers go first; absent: it stays. */
+  readonly expendable?: number;
 }
 
-export function formatTable<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[]): string {
+/** Columns of a terminal that has not been made wider. */
+export const NARROW = 80;
+
+/** At most `width` characters a line, as far as columns may be left out for it. */
+export function formatTable<Row>(
+  columns: readonly TableColumn<Row>[],
+  rows: readonly Row[],
+  width = Number.POSITIVE_INFINITY,
+): string {
+  const shown = [...columns];
+  for (;;) {
+    const text = formatWhole(shown, rows);
+    const widest = Math.max(...text.split('\n').map((line) => line.length));
+    const least = Math.max(...shown.map(({ expendable }) => expendable ?? 0));
+    if (widest <= width || least === 0) return text;
+    shown.splice(
+      shown.findLastIndex(({ expendable }) => expendable === least),
+      1,
+    );
+  }
+}
+
+function formatWhole<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[]): string {
   const cells = rows.map((row) => columns.map((column) => printable(String(column.value(row)))));
   const widths = columns.map((column, i) =>
     Math.max(column.title.length, ...cells.map((line) => line[i].length)),
@@ -45,7 +69,21 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `2026-03-01T10:00:00.123Z` as `2026-03-01 10:00:00`. */
+/** `2026-03-01T10:00:00.123Z` as `2026-03-01 11:00:00` in the zone of this process (UTC with `--utc`). Without a zone it is UTC. */
 export function shortTime(iso: string): string {
-  return iso.slice(0, 19).replace('T', ' ');
+  const ms = Date.parse(/[Zz]|[+-]\d\d:\d\d$/.test(iso) ? iso : `${iso.replace(' ', 'T')}Z`);
+  if (Number.isNaN(ms)) return iso;
+  const time = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${date} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')}`;
+}
+
+/** The zone of `shortTime` now: `UTC`, or `UTC+01:00`. */
+export function zoneName(nowMs: number): string {
+  const minutes = -new Date(nowMs).getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const two = (n: number) => String(n).padStart(2, '0');
+  const size = Math.abs(minutes);
+  return `UTC${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }

@@ -19,11 +19,13 @@ import {
   DESTINATIONS_CUT,
   FIRST_DATAGRAM,
   FIRST_MS,
+  FIRST_PACKET_MS,
   HALF_SESSIONS,
   ID,
   INTERFACES,
   INTERNAL_SESSIONS,
   LAST_MS,
+  LAST_PACKET_MS,
   LIKELY_MESSAGES,
   MESSAGE_SCORE,
   OPENED_MS,
@@ -150,6 +152,19 @@ export class CaseFile {
   }
   set lastMs(value: number) {
     this.wides[this.wide + LAST_MS] = value;
+  }
+  /** By the exporters' clocks; 0: not told. */
+  get firstPacketMs(): number {
+    return this.wides[this.wide + FIRST_PACKET_MS];
+  }
+  set firstPacketMs(value: number) {
+    this.wides[this.wide + FIRST_PACKET_MS] = value;
+  }
+  get lastPacketMs(): number {
+    return this.wides[this.wide + LAST_PACKET_MS];
+  }
+  set lastPacketMs(value: number) {
+    this.wides[this.wide + LAST_PACKET_MS] = value;
   }
   get changedMs(): number {
     return this.wides[this.wide + CHANGED_MS];

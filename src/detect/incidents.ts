@@ -120,6 +120,8 @@ function evidenceFields(
     flags: flagsOf(file),
     first_seen: iso(file.firstMs),
     last_seen: iso(file.lastMs),
+    first_packet: file.firstPacketMs === 0 ? null : iso(file.firstPacketMs),
+    last_packet: file.lastPacketMs === 0 ? null : iso(file.lastPacketMs),
     sessions: file.sessions,
     attempts: file.attempts,
     destinations: {
@@ -473,6 +475,9 @@ export function fromIncident(incident: Incident): RestoredIncident | null {
   };
 }
 
+const packetMs = (text: string | null | undefined) =>
+  text === null || text === undefined ? 0 : Date.parse(text);
+
 /** Makes the file that of a restored incident. */
 export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   const { incident, resume, openedMs } = restored;
@@ -494,6 +499,8 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   }
   for (const destination of restored.destinations) destinations.restore(file.slot, destination);
   file.lastMs = Date.parse(incident.last_seen);
+  file.firstPacketMs = packetMs(incident.first_packet);
+  file.lastPacketMs = packetMs(incident.last_packet);
   file.changedMs = Date.parse(incident.updated_at);
   file.closedMs = restored.closedMs;
   file.revision = incident.revision;

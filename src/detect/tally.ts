@@ -130,6 +130,7 @@ export function createTally(detection: DetectionConfig): Tally {
       file.bytes = natural(file.bytes + bytes);
       if (before.grade === SESSION_GRADE.none) file.firstMs = Math.min(file.firstMs, session.firstMs);
       file.lastMs = Math.max(file.lastMs, s.receivedMs);
+      notePacketTimes(file, s);
       if (session.flagsUnknown) file.flagsUnknown = true;
       if (session.sampled) file.sampled = true;
       if (session.replySeen) file.repliesSeen = true;
@@ -175,6 +176,27 @@ export function createTally(detection: DetectionConfig): Tally {
       noteWindows(file, session, before, s, destination, eventMs, false);
     },
   };
+}
+
+/** An exporter whose clock is further off says nothing about when. */
+const MAX_CLOCK_ERROR_MS = 366 * 86_400_000;
+
+/** When the packets went, by the exporter's clock: a long flow is told at its end, long after its first packet. */
+function notePacketTimes(file: CaseFile, { columns, row, receivedMs }: Sighting): void {
+  if (columns === null) return;
+  const present = columns.present[row];
+  if ((present & PRESENT.START) !== 0) {
+    const ms = readWide(columns.start, row);
+    if (
+      Math.abs(receivedMs - ms) <= MAX_CLOCK_ERROR_MS &&
+      (file.firstPacketMs === 0 || ms < file.firstPacketMs)
+    )
+      file.firstPacketMs = ms;
+  }
+  if ((present & PRESENT.END) !== 0) {
+    const ms = readWide(columns.end, row);
+    if (Math.abs(receivedMs - ms) <= MAX_CLOCK_ERROR_MS && ms > file.lastPacketMs) file.lastPacketMs = ms;
+  }
 }
 
 /** What a session counts for: the client's half, or what the server told of it. */

@@ -73,6 +73,9 @@ const evidenceFields = {
   flags: z.array(z.enum(FLAGS)),
   first_seen: isoTime,
   last_seen: isoTime,
+  /** First and last packet by the exporters' clocks: a long flow is told at its end. Null or absent: not told. */
+  first_packet: isoTime.nullable().optional(),
+  last_packet: isoTime.nullable().optional(),
   /** Sessions with evidence of a connection, and those that never got beyond an attempt. */
   sessions: count,
   attempts: count,

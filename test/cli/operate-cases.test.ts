@@ -75,6 +75,17 @@ describe.skipIf(!haveCases)('cases from the field', () => {
     expect(by('100.70.9.9', '198.51.100.25')).toBe('deny');
   });
 
+  it('late-long-flow: the times of the packets beside those of the receipt', async () => {
+    const { incidents, alerts } = await replay('late-long-flow');
+    const long = incidents.find(({ host }) => host === '10.45.1.8');
+    expect(long).toMatchObject({
+      first_seen: '2026-11-26T09:33:20.000Z',
+      first_packet: '2026-11-26T09:03:12.000Z',
+      last_packet: '2026-11-26T09:31:32.000Z',
+    });
+    expect(alerts.find(({ host }) => host === '10.45.1.8')?.first_packet).toBe('2026-11-26T09:03:12.000Z');
+  });
+
   it('post-nat-replies: one incident, of the inside host', async () => {
     const { code, incidents } = await replay('post-nat-replies');
     expect(code).toBe(0);
