@@ -58,7 +58,7 @@ export async function aclListCommand(
 function describeOverview({ mode, hosts, targets }: AclOverview): string {
   const waiting = hosts.filter((row) => row.waiting).length;
   const parts = [
-    `Mode ${mode}. ${hosts.filter((row) => row.listed).length} host(s) in the lists, ${waiting} waiting for approval. Times are in ${zoneName(Date.now())}.\n`,
+    `Mode ${mode}. ${hosts.filter((row) => row.listed).length} host(s) in the lists, ${waiting} waiting for approval.\n`,
   ];
   if (hosts.length > 0) {
     parts.push(
@@ -118,6 +118,7 @@ function describeOverview({ mode, hosts, targets }: AclOverview): string {
       ),
     );
   }
+  if (hosts.length > 0 || targets.length > 0) parts.push(`\nTimes are in ${zoneName(Date.now())}.\n`);
   return parts.join('');
 }
 

@@ -18,6 +18,7 @@ import {
   aclRollbackCommand,
 } from '../../src/cli/acl-desk.ts';
 import type { ReportStreams } from '../../src/cli/reports.ts';
+import { zoneName } from '../../src/cli/table.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Incident } from '../../src/messages/alert.ts';
@@ -164,6 +165,8 @@ describe.each(INSTANCES)('on %s', (instance) => {
         new RegExp(`^edge\\.4  cisco-ios  offenders  ${four}  YYYY-MM-DD hh:mm:ss  [0-9a-f]{8}$`),
       ),
       `edge.6  cisco-ios  offenders  ${six}  YYYY-MM-DD hh:mm:ss`,
+      '',
+      `Times are in ${zoneName(Date.now())}.`,
       '',
     ]);
   });
