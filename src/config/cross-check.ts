@@ -123,7 +123,21 @@ export function crossCheck(config: Config): CrossCheck {
       'block.mode is publish and collector.exporters is empty: anyone who can reach the UDP ports can forge flows',
     );
   }
+  checkSites(config, errors);
   return { errors, warnings };
+}
+
+function checkSites({ senders, networks }: Config, errors: Mistake[]): void {
+  const known = new Set(networks.sites.map(({ name }) => name));
+  senders.forEach(({ sites = [] }, i) => {
+    sites.forEach((site, j) => {
+      if (known.has(site)) return;
+      errors.push({
+        path: ['senders', i, 'sites', j],
+        message: `there is no site "${site}" in networks.sites`,
+      });
+    });
+  });
 }
 
 const isInternal = ({ networks }: Config, host: Prefix): boolean =>

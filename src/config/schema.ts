@@ -106,6 +106,8 @@ const sender = z.strictObject({
   to_lists: z.array(name).default([]),
   /** Others hand it mail, so that a policy list lets mail to it through. Default: yes, but for a network with `to`. */
   receives: z.boolean().optional(),
+  /** Names of `networks.sites` in which this sender is: an equal address of another site is another host. Absent: everywhere. */
+  sites: z.array(name).min(1).optional(),
   owner: words.default(''),
   reason: words.default(''),
   /** The permission ends at this time. */

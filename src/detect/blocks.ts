@@ -90,7 +90,7 @@ export function createBlocks(
       denied: file.deniedSessions > 0,
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
-      isSender: state.policy.sendsAnywhere(host.bytes, 0, eventMs),
+      isSender: state.policy.sendsAnywhere(host.bytes, 0, eventMs, host.siteNumber),
       expected: file.expected,
       hasSenders: state.policy.hasSenders(eventMs),
       missingLists: state.policy.missingLists,
@@ -234,7 +234,7 @@ export function createBlocks(
     const interlock = blockInterlock({
       neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
       natPool: state.policy.isNatPool(host.bytes, 0),
-      isSender: state.policy.sendsAnywhere(host.bytes, 0, atMs),
+      isSender: state.policy.sendsAnywhere(host.bytes, 0, atMs, host.siteNumber),
       expected: host.file.expected,
       hasSenders: state.policy.hasSenders(atMs),
     });

@@ -162,11 +162,11 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
   function noteService(): void {
     const { policy, mailServers } = state;
     const { site, server, serverAt, client, clientAt, receivedMs } = sighting;
-    if (policy.isSender(server, serverAt, receivedMs)) {
+    if (policy.sendsAnywhere(server, serverAt, receivedMs, site)) {
       seeSender();
       return;
     }
-    const fromSender = sighting.internal && policy.isSender(client, clientAt, receivedMs);
+    const fromSender = sighting.internal && policy.sendsAnywhere(client, clientAt, receivedMs, site);
     if (mailServers.noteService(sighting, fromSender, state.detection.conversed.tls_payload_bytes))
       life.hold(site, server, serverAt);
   }

@@ -217,7 +217,7 @@ export function createFirstEvidence(): FirstEvidence {
       into.samplingRate = store.get(slot, SAMPLING_RATE);
       into.columns = null;
       into.row = 0;
-      into.verdict = policy.verdict(into.client, 0, into.server, 0, into.receivedMs);
+      into.verdict = policy.verdict(into.client, 0, into.server, 0, into.receivedMs, into.site);
       // One record is enough: it is read before the next is taken. A fresh one is empty.
       if (session.slot >= 0) kept.release(session.slot);
       session.select(kept.allocate());

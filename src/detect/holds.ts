@@ -43,7 +43,7 @@ function nearSender({ policy, neighbourhoods }: DetectorState, host: Host, atMs:
 
 /** Before any declared sender was seen, a public address that sends may be the one behind which they all are. */
 function unseenNatAddress({ policy, sight }: DetectorState, host: Host): string | null {
-  if (sight.senderSeen || !policy.hasOnlyPrivateSenders || !policy.hasSenders) return null;
+  if (sight.senderSeen || !policy.hasOnlyPrivateSenders) return null;
   if (!isIPv4(host.bytes, 0) || isPrivate({ bytes: host.bytes })) return null;
   return 'is a public address, all declared senders have private ones, and none of them was seen: it may be their address behind NAT';
 }

@@ -181,7 +181,7 @@ export function createIncidentLife(
     const destinations = tables.destinations.of(host.slot);
     const { kind } = expectAnew(state.policy, host.bytes, host.file, destinations, atMs);
     if (kind === 'none' && !host.file.expected) return;
-    judgeCase(host, judgeAnew(state.policy, host.bytes, destinations, atMs).verdict, atMs);
+    judgeCase(host, judgeAnew(state.policy, host.bytes, destinations, atMs, host.siteNumber).verdict, atMs);
   }
 
   /** The block of a host has changed by what other hosts do. */
@@ -288,7 +288,13 @@ export function createIncidentLife(
       const { file } = host;
       const atMs = Math.max(state.clockMs, host.clockMs);
       const isOpen = file.closedMs === null;
-      const judged = judgeAnew(state.policy, host.bytes, tables.destinations.of(host.slot), atMs);
+      const judged = judgeAnew(
+        state.policy,
+        host.bytes,
+        tables.destinations.of(host.slot),
+        atMs,
+        host.siteNumber,
+      );
       const { expected: expectedBefore, verdict: verdictBefore } = file;
       if (isOpen && changed) judgeCase(host, judged.verdict, atMs);
       let blockChanged = blocks.applyPolicy(host, atMs);

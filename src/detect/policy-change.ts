@@ -25,14 +25,15 @@ export function judgeAnew(
   host: Uint8Array,
   destinations: Iterable<Destination>,
   nowMs: number,
+  site: number,
 ): NewJudgement {
   if (!policy.isInternal(host, 0))
     return { closes: true, verdict: 'is no internal host (networks.internal)' };
-  let judged = policy.verdict(host, 0, NOWHERE, 0, nowMs);
+  let judged = policy.verdict(host, 0, NOWHERE, 0, nowMs, site);
   if (judged.kind === 'authorised') return { closes: true, verdict: judged.reason };
   let allowed = 0;
   for (const { address } of destinations) {
-    const verdict = policy.verdict(host, 0, address, 0, nowMs);
+    const verdict = policy.verdict(host, 0, address, 0, nowMs, site);
     if (verdict.kind !== 'authorised') return { closes: false, verdict: verdict.reason };
     allowed++;
     judged = verdict;

@@ -55,10 +55,13 @@ export interface Policy {
   comesFromOutside(exporter: Uint8Array, offset: number, ingress: number): boolean;
   /** Sessions between internal hosts raise alerts. */
   readonly watchesInternal: boolean;
-  /** Named as the source of any rule that is in force, whatever the destination. */
-  isSender(bytes: Uint8Array, offset: number, nowMs: number): boolean;
+  /**
+   * Named as the source of any rule that is in force, whatever the destination. `site`, here and below: an index into `siteNames`;
+   * without it the rules of every site count.
+   */
+  isSender(bytes: Uint8Array, offset: number, nowMs: number, site?: number): boolean;
   /** A rule in force lets it send anywhere. Such a host is never blocked; one with `to` is, but for its destinations. */
-  sendsAnywhere(bytes: Uint8Array, offset: number, nowMs: number): boolean;
+  sendsAnywhere(bytes: Uint8Array, offset: number, nowMs: number, site?: number): boolean;
   /** The IPv6 /64 of a declared sender in which the address lies, or null. */
   nearSender(bytes: Uint8Array, offset: number, nowMs: number): SenderNeighbourhood | null;
   /** All declared senders have private addresses (RFC 1918), so that outside of NAT they are known by others. */
@@ -70,6 +73,7 @@ export interface Policy {
     destination: Uint8Array,
     destinationOffset: number,
     nowMs: number,
+    site?: number,
   ): SenderVerdict;
   /** How a session stands to what is declared of its host (`expected`). */
   readonly expect: Expect;
@@ -90,6 +94,8 @@ export interface SenderNeighbourhood {
 interface Rule {
   readonly allows: ((bytes: Uint8Array, offset: number) => boolean) | null;
   readonly untilMs: number;
+  /** Indexes of its sites; null for everywhere. */
+  readonly sites: ReadonlySet<number> | null;
   readonly authorised: SenderVerdict;
   readonly restricted: SenderVerdict;
   readonly expired: SenderVerdict;
@@ -98,10 +104,11 @@ interface Rule {
 const NONE: SenderVerdict = { kind: 'none', sender: '', reason: 'is no configured sender' };
 
 export function compilePolicy(config: PolicyConfig): Policy {
+  const siteNames = ['', ...config.networks.sites.map((site) => site.name)];
   const internal = createPrefixTable(config.networks.internal);
   const never = createPrefixTable([...config.block.never, ...ownHosts(config)]);
   const nat = createPrefixTable(config.networks.nat);
-  const rules = config.senders.map(compileRule);
+  const rules = config.senders.map((sender) => compileRule(sender, siteNames));
   const sources = coveringEach(config.senders, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
   const neighbours = neighbourhoods(config.senders);
@@ -126,23 +133,24 @@ export function compilePolicy(config: PolicyConfig): Policy {
     version: policyVersion(config),
     hasSenders: (nowMs) => rules.some(({ untilMs }) => nowMs < untilMs),
     missingLists: missingListsReason(config),
-    siteNames: ['', ...config.networks.sites.map((site) => site.name)],
+    siteNames,
     portClass,
     isInternal: (bytes, offset) => internal.lookup(bytes, offset) >= 0,
     isNeverBlocked: (bytes, offset) => never.lookup(bytes, offset) >= 0,
     isNatPool: (bytes, offset) => nat.lookup(bytes, offset) >= 0,
     comesFromOutside: createOutsideInterfaces(config.networks.interfaces),
     watchesInternal: config.detection.internal.alert,
-    isSender(bytes, offset, nowMs) {
+    isSender(bytes, offset, nowMs, site = ANY_SITE) {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
-      for (const rule of found) if (nowMs < rule.untilMs) return true;
+      for (const rule of found) if (nowMs < rule.untilMs && isOf(rule, site)) return true;
       return false;
     },
-    sendsAnywhere(bytes, offset, nowMs) {
+    sendsAnywhere(bytes, offset, nowMs, site = ANY_SITE) {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
-      for (const rule of found) if (rule.allows === null && nowMs < rule.untilMs) return true;
+      for (const rule of found)
+        if (rule.allows === null && nowMs < rule.untilMs && isOf(rule, site)) return true;
       return false;
     },
     nearSender(bytes, offset, nowMs) {
@@ -152,11 +160,12 @@ export function compilePolicy(config: PolicyConfig): Policy {
       return neighbours[at];
     },
     hasOnlyPrivateSenders: config.senders.every(({ hosts }) => hosts.every(isPrivate)),
-    verdict(source, sourceOffset, destination, destinationOffset, nowMs) {
+    verdict(source, sourceOffset, destination, destinationOffset, nowMs, site = ANY_SITE) {
       const found = rulesOf(source, sourceOffset);
       if (found === null) return NONE;
       let verdict = NONE;
       for (const rule of found) {
+        if (!isOf(rule, site)) continue;
         const allowed = rule.allows === null || rule.allows(destination, destinationOffset);
         if (nowMs >= rule.untilMs) {
           if (verdict === NONE && allowed) verdict = rule.expired;
@@ -226,7 +235,12 @@ function createOutsideInterfaces(
   };
 }
 
-function compileRule(sender: PolicyConfig['senders'][number]): Rule {
+const ANY_SITE = -1;
+
+const isOf = ({ sites }: Rule, site: number): boolean =>
+  sites === null || site === ANY_SITE || sites.has(site);
+
+function compileRule(sender: PolicyConfig['senders'][number], siteNames: readonly string[]): Rule {
   const named = (kind: SenderVerdict['kind'], reason: string): SenderVerdict => ({
     kind,
     sender: sender.name,
@@ -236,6 +250,7 @@ function compileRule(sender: PolicyConfig['senders'][number]): Rule {
   return {
     allows: table === null ? null : (bytes, offset) => table.lookup(bytes, offset) >= 0,
     untilMs: sender.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(sender.until),
+    sites: sender.sites === undefined ? null : new Set(sender.sites.map((name) => siteNames.indexOf(name))),
     authorised: named('authorised', `is the authorised sender "${sender.name}"`),
     restricted: named('restricted', `is the sender "${sender.name}", which may not send to this destination`),
     expired: named('expired', `was the sender "${sender.name}" until ${sender.until ?? ''}`),
@@ -264,7 +279,11 @@ function policyVersion(config: PolicyConfig): string {
       site.vrf ?? null,
       site.exporters === undefined ? null : texts(site.exporters),
     ]),
-    senders: config.senders.map((sender) => JSON.stringify(who(sender))).sort(),
+    senders: config.senders
+      .map((sender) =>
+        JSON.stringify(sender.sites === undefined ? who(sender) : [...who(sender), [...sender.sites].sort()]),
+      )
+      .sort(),
     ...(config.expected.length === 0
       ? {}
       : {

@@ -175,12 +175,12 @@ export function createScreen(policy: Policy): Screen {
       : portOf(columns, row, destination === columns.dst_addr, PRESENT.POST_NAT_DST_PORT);
     into.columns = columns;
     into.row = row;
-    into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs);
+    into.verdict = policy.verdict(into.client, at, into.server, at, into.receivedMs, into.site);
     if (into.verdict.kind === 'authorised') {
       into.service = internal;
       return 'authorised';
     }
-    if (internal && policy.isSender(into.server, at, into.receivedMs)) return 'internal';
+    if (internal && policy.isSender(into.server, at, into.receivedMs, into.site)) return 'internal';
     into.service = internal;
     into.interface = fromInside ? columns.in_if[row] : columns.out_if[row];
     into.samplingRate = columns.sampling_rate[row];

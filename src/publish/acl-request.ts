@@ -112,7 +112,14 @@ export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'fami
   nowMs: number,
   exempt: readonly ExemptHost[],
 ): Omit<Request, 'site'> & Omit<AclInput, 'kind' | 'family'> {
-  return { ...request, ...aclInputOf(config, ofSite(offenders, site), nowMs, exempt) };
+  return { ...request, ...aclInputOf(sendersOf(config, site), ofSite(offenders, site), nowMs, exempt) };
+}
+
+/** Of equal addresses of two sites one may be a sender; a list of all sites spares them both. */
+function sendersOf(config: Config, site: string | undefined): Config {
+  if (site === undefined) return config;
+  const senders = config.senders.filter(({ sites }) => sites === undefined || sites.includes(site));
+  return { ...config, senders };
 }
 
 function ofSite(incidents: readonly Incident[], site: string | undefined): readonly Incident[] {

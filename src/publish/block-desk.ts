@@ -70,13 +70,23 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     );
   }
 
-  /** The incidents of a host or IPv6 network, at every site. Throws RogueSmtpError `usage` for what is no address, or `not_found`. */
-  function incidentsOf(host: string): readonly Incident[] {
+  /**
+   * The incident of a host or IPv6 network; `HOST@SITE` where several sites have one. Throws RogueSmtpError `usage` for what is no
+   * address or is said of several hosts, or `not_found`.
+   */
+  function incidentsOf(text: string): readonly Incident[] {
+    const [host, site] = text.split('@', 2);
     const parsed = parsePrefix(host);
-    if (!parsed.ok) throw new RogueSmtpError('usage', `"${host.slice(0, 64)}" is not an address`);
+    if (!parsed.ok) throw new RogueSmtpError('usage', `"${text.slice(0, 64)}" is not an address`);
     const address = formatPrefix(parsed.prefix);
-    const found = incidents().filter((incident) => incident.host === address);
-    if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${address}`);
+    const found = incidents().filter(
+      (incident) => incident.host === address && (site === undefined || incident.site === site),
+    );
+    if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${text}`);
+    if (found.length > 1) {
+      const choices = found.map((incident) => `${address}@${incident.site}`).join(' or ');
+      throw new RogueSmtpError('usage', `${address} is a host of several sites: say ${choices}`);
+    }
     return found;
   }
 

@@ -236,7 +236,7 @@ describe('after a no to a block', () => {
     const detector = started();
     detector.decide(decision('reject', newest(detector)));
     detector.take();
-    for (let i = 1; i <= 40; i++) mails(detector, MINUTE + i * 1003);
+    for (let i = 1; i <= 60; i++) mails(detector, MINUTE + i * 1003);
     const escalated = detector.take().alerts.filter(({ kind }) => kind === 'escalated');
     expect(escalated).toMatchObject([
       { grade: 'bulk', block: { state: 'refused', reason: 'rejected by ada: looked at it' } },

@@ -1,6 +1,6 @@
 /** What operators reported of blocks and lists, whole captures through the whole path, in live terms where that matters. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -22,10 +22,10 @@ const rows = <Row>(file: string): Row[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
 
-async function replay(name: string) {
+async function replay(name: string, config?: string) {
   const directory = `${CASES_DIR}/operate/${name}`;
   const out = join(folder, name);
-  const loaded = loadConfig({ file: `${directory}/config.yaml` });
+  const loaded = loadConfig({ file: config ?? `${directory}/config.yaml` });
   const streams = { stdout: new PassThrough().resume(), stderr: new PassThrough().resume() };
   await replayCommand(loaded, [`${directory}/exports.pcap.gz`], { out }, streams);
   const alerts = rows<Alert>(join(out, 'alerts.ndjson'));
@@ -81,5 +81,21 @@ describe.runIf(haveCases)('cases from the field (needs CASES_DIR or ../shared/ca
     expect(detector.openIncidents().find((incident) => incident.host === host)?.block.effect?.state).toBe(
       'not_effective',
     );
+  });
+
+  it("two-sites: the bot of one site that has the address of the other's mail server is in that site's list", async () => {
+    const directory = `${CASES_DIR}/operate/two-sites`;
+    const file = join(folder, 'two-sites.yaml');
+    const text = readFileSync(`${directory}/config.yaml`, 'utf8')
+      .replace('hosts: [10.0.0.25] }', 'hosts: [10.0.0.25], sites: [cust-a] }')
+      .replace('hosts: [10.0.0.30] }', 'hosts: [10.0.0.30], sites: [cust-b] }')
+      .replace('targets: [', 'targets: [ { name: a, site: cust-a, platform: cisco-ios, kind: offenders },');
+    writeFileSync(file, text);
+    const { blocks, list } = await replay('two-sites', file);
+    expect(blocks).toEqual({ 'cust-b 10.0.0.25': 'published' });
+    expect(list('b.4.txt')).toContain('deny tcp host 10.0.0.25 any eq 25');
+    expect(list('a.4.txt')).not.toContain('deny');
+    expect(list('bpol.4.txt')).toContain('permit tcp host 10.0.0.30 any eq 25');
+    expect(list('bpol.4.txt')).not.toContain('host 10.0.0.25');
   });
 });
