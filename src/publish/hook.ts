@@ -21,6 +21,8 @@ export interface HookCall {
   readonly file: string;
   readonly text: string;
   readonly revision: string;
+  /** Of the whole text: a hook runs for every change of its file. */
+  readonly digest: string;
   readonly previous: string;
 }
 
@@ -78,7 +80,7 @@ export function createListHooks(dependencies: ListHooksDependencies): ListHooks 
     if (reason === null) {
       line.failures = 0;
       log.info(about, 'the hook has taken the list');
-      await noteTaken(key, call.revision).catch((error: unknown) =>
+      await noteTaken(key, call.digest).catch((error: unknown) =>
         log.error(
           { ...about, error: messageOf(error) },
           'that the hook has taken the list is not remembered',
@@ -104,8 +106,8 @@ export function createListHooks(dependencies: ListHooksDependencies): ListHooks 
       const line = lines.get(key) ?? { waiting: null, failures: 0, timer: null, running: null };
       lines.set(key, line);
       // Offered with every look at the lists: what is done, or tried, is not begun anew.
-      if (line.running === null && line.waiting === null && taken(key) === call.revision) return;
-      if (line.waiting?.revision === call.revision) return;
+      if (line.running === null && line.waiting === null && taken(key) === call.digest) return;
+      if (line.waiting?.digest === call.digest) return;
       line.waiting = line.waiting === null ? call : { ...call, previous: line.waiting.previous };
       if (line.timer === null) begin(key, line);
     },

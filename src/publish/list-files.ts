@@ -11,7 +11,7 @@ import type { Stats } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AclFamily } from '../acl/model.ts';
-import { revisionOf } from '../acl/revision.ts';
+import { revisionOf, statedRevision } from '../acl/revision.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { checkedText, withChecksum } from '../files/checked-text.ts';
 
@@ -33,8 +33,10 @@ export type AclFile = Pick<AclPublication, 'directory' | 'target' | 'family'>;
 
 /** A text that is or was published. */
 export interface AclRevision {
-  /** Digest of the text. */
+  /** The one that the text states, and the router shows. */
   readonly revision: string;
+  /** Of the whole text: what `revision` does not tell apart, such as remarks. */
+  readonly digest: string;
   /** ISO 8601; when the file was written. */
   readonly written_at: string;
   /** Of the file that lies there now. */
@@ -45,7 +47,9 @@ export interface Published {
   readonly changed: boolean;
   /** `<directory>/<target>.<family>.txt` */
   readonly file: string;
+  /** The one that the text states. */
   readonly revision: string;
+  readonly digest: string;
   /** The text before; null when there was none. */
   readonly previous: string | null;
 }
@@ -79,17 +83,18 @@ export async function publishAcl(publication: AclPublication): Promise<Published
     if ((await mkdir(directory, { recursive: true })) !== undefined) await chmod(directory, modes.directory);
     await followModes(directory, name, modes);
     const old = await currentText(file);
-    const revision = revisionOf(text);
+    const digest = revisionOf(text);
+    const revision = statedRevision(text);
     const previous = old === null ? null : old.toString('utf8');
     if (old?.equals(Buffer.from(text))) {
-      if (model !== undefined) await keepModel(directory, name, revision, model, modes);
-      return { changed: false, file, revision, previous };
+      if (model !== undefined) await keepModel(directory, name, digest, model, modes);
+      return { changed: false, file, revision, digest, previous };
     }
-    if (model !== undefined) await keepModel(directory, name, revision, model, modes);
-    if (old !== null) await keep(directory, name, old, revision, modes);
+    if (model !== undefined) await keepModel(directory, name, digest, model, modes);
+    if (old !== null) await keep(directory, name, old, digest, modes);
     await removeStale(directory, name);
     await replace(directory, name, text, modes);
-    return { changed: true, file, revision, previous };
+    return { changed: true, file, revision, digest, previous };
   } catch (error) {
     if (error instanceof RogueSmtpError) throw error;
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
@@ -118,39 +123,53 @@ export async function aclRevisions(file: AclFile): Promise<readonly AclRevision[
   const name = fileName(file);
   const path = join(file.directory, name);
   const current = await currentText(path);
-  const kept = await readdir(join(file.directory, HISTORY)).catch(() => []);
-  const earlier = kept
+  const history = join(file.directory, HISTORY);
+  const kept = await readdir(history).catch(() => []);
+  const entries = kept
     .filter((entry) => isRevisionOf(entry, name))
     .sort()
-    .reverse()
-    .map((entry) => ({
-      revision: entry.slice(-REVISION_DIGITS),
-      written_at: isoOf(entry.slice(name.length + 1, -REVISION_DIGITS - 1)),
-      current: false,
-    }));
+    .reverse();
+  const earlier = await Promise.all(
+    entries.map(async (entry) => {
+      const digest = entry.slice(-REVISION_DIGITS);
+      const text = await readFile(join(history, entry)).catch(() => null);
+      return {
+        // What a damaged text states is not believed.
+        revision: text === null || revisionOf(text) !== digest ? digest : statedRevision(text),
+        digest,
+        written_at: isoOf(entry.slice(name.length + 1, -REVISION_DIGITS - 1)),
+        current: false,
+      };
+    }),
+  );
   if (current === null) return earlier;
   const written_at = (await stat(path)).mtime.toISOString();
-  return [{ revision: revisionOf(current), written_at, current: true }, ...earlier];
+  const now = { revision: statedRevision(current), digest: revisionOf(current), written_at, current: true };
+  return [now, ...earlier];
 }
 
-/** Text and rules of a revision that is kept, the newest of that name; null when there is none. */
+/**
+ * Text and rules of a revision that is kept, by the id that its text states or by its digest; of several the newest, and what lies
+ * there now first. Null when there is none.
+ */
 export async function keptRevision(
   file: AclFile,
   revision: string,
 ): Promise<{ readonly text: string; readonly model: string | null } | null> {
   const name = fileName(file);
   const history = join(file.directory, HISTORY);
-  const current = await currentText(join(file.directory, name));
-  const kept = await readdir(history).catch(() => []);
-  const entry = kept
-    .filter((one) => isRevisionOf(one, name) && one.endsWith(`.${revision}`))
+  const found = (await aclRevisions(file)).find((one) => one.revision === revision || one.digest === revision);
+  if (found === undefined) return null;
+  const { digest } = found;
+  const entry = (await readdir(history).catch(() => []))
+    .filter((one) => isRevisionOf(one, name) && one.endsWith(`.${digest}`))
     .sort()
     .at(-1);
-  const isCurrent = current !== null && revisionOf(current) === revision;
-  const text = isCurrent ? current : entry === undefined ? null : await readFile(join(history, entry));
-  // The name says what was in it.
-  if (text === null || revisionOf(text) !== revision) return null;
-  const stored = await readFile(join(history, `${name}.${revision}.json`), 'utf8').catch(() => null);
+  const current = found.current ? await currentText(join(file.directory, name)) : null;
+  const text = current ?? (entry === undefined ? null : await readFile(join(history, entry)));
+  // The digest in its name says what was in it.
+  if (text === null || revisionOf(text) !== digest) return null;
+  const stored = await readFile(join(history, `${name}.${digest}.json`), 'utf8').catch(() => null);
   return { text: text.toString('utf8'), model: stored === null ? null : checkedText(stored) };
 }
 

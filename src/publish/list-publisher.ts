@@ -211,14 +211,14 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
 
   async function publishTarget(target: AclTargetConfig, family: AclFamily): Promise<void> {
     const { text, entries, leftOut, model } = render(target, family);
-    const { changed, file, revision, previous } = await publishAcl({
+    const { changed, file, revision, digest, previous } = await publishAcl({
       ...fileOf(config(), target, family),
       text,
       model: encodeModel(model),
       umask: config().acl.umask,
     });
     dependencies.onText?.(target, family, text);
-    dependencies.onList?.({ target, family, file, text, revision, previous: previous ?? '' });
+    dependencies.onList?.({ target, family, file, text, revision, digest, previous: previous ?? '' });
     if (!changed) return;
     log.info({ target: target.name, family, entries, file, revision }, 'the ACL has changed');
     for (const { host, reason } of leftOut)

@@ -83,11 +83,14 @@ export function createListPins({ config, memory, decisions, audit, now }: ListPi
   ): Promise<FoundList | null> {
     const place = fileOf(config(), target, family);
     const revisions = await aclRevisions(place);
-    const revision = to ?? revisions.find(({ current }) => !current)?.revision;
-    const kept = revision === undefined ? null : await keptRevision(place, revision);
+    const wanted =
+      to === undefined
+        ? revisions.find(({ current }) => !current)
+        : revisions.find(({ revision, digest }) => revision === to || digest === to);
+    const kept = wanted === undefined ? null : await keptRevision(place, wanted.digest);
     const model = kept === null || kept.model === null ? null : decodeModel(kept.model);
-    if (revision === undefined || model === null) return null;
-    return { target, family, revision, model, built: checked(target, family, model) };
+    if (wanted === undefined || model === null) return null;
+    return { target, family, revision: wanted.revision, model, built: checked(target, family, model) };
   }
 
   async function findAll({ target: name, family: only, to }: RollbackChoice): Promise<readonly FoundList[]> {

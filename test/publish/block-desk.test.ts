@@ -237,6 +237,19 @@ describe('lists', () => {
     await second.role.stop();
   });
 
+  it('do not bring back by a rollback a host that is held since', async () => {
+    const [one, two] = incidents(2);
+    const first = await serve([one]);
+    await first.deliver(two);
+    await expect.poll(file).toContain('host 10.0.0.101');
+    await first.deliver(again(two, { state: 'held', reason: 'probable mail server: the host takes mail' }));
+    await expect.poll(file).not.toContain('host 10.0.0.101');
+    await first.role.desk.rollback({ target: 'edge', ...ADA });
+    expect(file()).toContain('host 10.0.0.100');
+    expect(file()).not.toContain('host 10.0.0.101');
+    await first.role.stop();
+  });
+
   it('leave in the audit log who or what changed them, when, to which revision, and for which hosts', async () => {
     const [one, two] = incidents(2);
     const { role, deliver } = await serve([one]);
@@ -244,6 +257,9 @@ describe('lists', () => {
     await expect.poll(file).toContain('host 10.0.0.101');
     await role.desk.rollback({ target: 'edge', ...ADA });
     const { revisions } = (await role.desk.overview()).targets[0];
+    // The one id of a list: what the router is told is what people are shown.
+    expect(file()).toContain(`revision ${revisions[0].revision}`);
+    expect(file()).toContain(`SMTP-OFFENDERS-${revisions[0].revision}`);
     const log = (await role.desk.log(100)).filter(({ family }) => family !== '6');
     const at = new Date(T0 + 300 * SECOND).toISOString();
     expect(log).toEqual(
