@@ -34,6 +34,7 @@ const REPLY_VANTAGE = 39;
 const LAST_END = 40;
 const LAST_COUNTS = 41;
 const REPLY_END = 42;
+const REPLY_COUNTS = 43;
 export const SESSION_WORDS = 44;
 
 // Bits of STATE; above them two bits for `stray`, and four for `message`.
@@ -193,6 +194,13 @@ export class Session implements SessionEvidence {
   }
   set replyEnd(value: number) {
     this.words[this.word + REPLY_END] = value;
+  }
+  /** A hash of the counts of the newest record of the server's half that has several packets. */
+  get replyCounts(): number {
+    return this.words[this.word + REPLY_COUNTS];
+  }
+  set replyCounts(value: number) {
+    this.words[this.word + REPLY_COUNTS] = value;
   }
 
   get forwardFlags(): number {

@@ -182,13 +182,15 @@ export function createSessionTable(options: {
   }
 
   /**
-   * True for a record of the client's half with the counts and the end of the one before it: a view of the same packets. A
+   * True for a record with the counts and the end of the one of the same half before it: a view of the same packets. A
    * router with ingress and egress metering whose format has no direction (v5) tells every flow twice. A flow cache
-   * never cuts two parts of a session that end at the same time.
+   * never cuts two parts of a session that end at the same time. Both halves need it: a check whose answers count twice
+   * looks like a mail.
    */
   function isTwin(
     columns: FlowColumns,
     row: number,
+    forward: boolean,
     vantage: number,
     packets: number,
     bytes: number,
@@ -196,12 +198,18 @@ export function createSessionTable(options: {
     if (packets < 2 || (columns.present[row] & PRESENT.END) === 0) return false;
     const end = columns.end[2 * row];
     const counts = mix(packets, bytes) >>> 0;
-    const apart = (end - session.lastEnd) | 0;
-    const twin = session.lastCounts === counts && apart <= TWIN_APART_MS && apart >= -TWIN_APART_MS;
+    const apart = (end - (forward ? session.lastEnd : session.replyEnd)) | 0;
+    const lastCounts = forward ? session.lastCounts : session.replyCounts;
+    const twin = lastCounts === counts && apart <= TWIN_APART_MS && apart >= -TWIN_APART_MS;
     // Of the first vantage point only: the records of others come in between.
-    if (session.forwardVantage === -1 || session.forwardVantage === vantage) {
-      session.lastEnd = end;
-      session.lastCounts = counts;
+    const first = forward ? session.forwardVantage : session.replyVantage;
+    if (first === -1 || first === vantage) {
+      if (forward) {
+        session.lastEnd = end;
+        session.lastCounts = counts;
+      } else {
+        session.replyCounts = counts;
+      }
     }
     return twin;
   }
@@ -283,12 +291,12 @@ export function createSessionTable(options: {
       if (forward) {
         session.forwardSeen = true;
         session.forwardFlags |= flags;
-        if (!isTwin(columns, row, vantage, packets, bytes)) addForward(vantage, packets, bytes);
+        if (!isTwin(columns, row, true, vantage, packets, bytes)) addForward(vantage, packets, bytes);
       } else {
         session.replySeen = true;
         session.replyFlags |= flags;
         if ((flags & (TCP.SYN | TCP.ACK)) === TCP.SYN && !session.forwardSeen) session.inverted = true;
-        addReply(vantage, packets, bytes);
+        if (!isTwin(columns, row, false, vantage, packets, bytes)) addReply(vantage, packets, bytes);
         if (session.replyVantage === vantage && (present & PRESENT.END) !== 0)
           session.replyEnd = columns.end[2 * row];
       }

@@ -531,6 +531,20 @@ describe('sessions', () => {
     expect(of(ROGUE)).toMatchObject({ sessions: 1, packets: 7, bytes: 560, grade: 'connected' });
   });
 
+  it('nor are the answers of a server that such a router tells twice', () => {
+    // A recipient that is verified with a post-quantum hello (go-smtp in the mail lab): twice its answers are those of a mail.
+    const flows = [0, 1].flatMap((n) => {
+      const at = n * MINUTE;
+      const when = { startAt: at, endAt: at + 1357, at: at + 2000, version: 5 };
+      const check: Flow = { from: ROGUE, to: OUTSIDE, fromPort: 40_000 + n, ...when };
+      const sent: Flow = { ...check, packets: 18, bytes: 2690, flags: 'SAPF' };
+      const answer: Flow = { ...replyTo(check), ...when, packets: 17, bytes: 6552, flags: 'SAPF' };
+      return [sent, answer, { ...answer, sequence: 2 * n + 1 }, { ...sent, sequence: 2 * n + 1 }];
+    });
+    const { of } = detect(flows);
+    expect(of(ROGUE)).toMatchObject({ sessions: 2, grade: 'connected' });
+  });
+
   it('nor are they when the records of another router come in between', () => {
     const probe: Flow = { from: ROGUE, to: OUTSIDE, packets: 7, bytes: 560, startAt: 0, endAt: 900 };
     const inAndOut: Flow = { ...probe, version: 5, exporter: '192.0.2.2' };
