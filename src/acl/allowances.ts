@@ -7,9 +7,8 @@
 
 import type { AddressBytes } from '../flow/address.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
-import type { LeftOut } from './build.ts';
 import { type AclSender, type InterlockInput, isInForce } from './interlocks.ts';
-import { type AclFamily, type AclRule, disjoint, isHost, orAny } from './model.ts';
+import { type AclFamily, type AclRule, disjoint, isHost, type LeftOut, orAny } from './model.ts';
 import { sanitiseRemark } from './remark.ts';
 
 /** More than these are a mistake in `to`, and routers choke on them. */
@@ -24,10 +23,7 @@ export interface AllowanceLimits {
 }
 
 /** Senders in force with `to` that name the host, none of which may send anywhere. */
-export function boundSenders(
-  host: AddressBytes,
-  input: Pick<InterlockInput, 'senders' | 'nowMs'>,
-): AclSender[] {
+function boundSenders(host: AddressBytes, input: Pick<InterlockInput, 'senders' | 'nowMs'>): AclSender[] {
   const named = input.senders.filter(
     (sender) => isInForce(sender, input.nowMs) && sender.hosts.some((prefix) => prefixContains(prefix, host)),
   );

@@ -28,6 +28,7 @@ import {
   disjoint,
   isHost,
   isWithin,
+  type LeftOut,
   NEVER_BLOCKED,
   orAny,
   prefixFamily,
@@ -51,12 +52,6 @@ export interface AclInput extends InterlockInput {
   readonly offenders: readonly Incident[];
   /** Those whose block has ended: told beside a list of offenders, never in it. */
   readonly ended?: readonly Incident[];
-}
-
-/** Who should be in the list and is not. */
-export interface LeftOut {
-  readonly host: string;
-  readonly reason: string;
 }
 
 export interface BuiltAcl {

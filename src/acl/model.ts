@@ -45,6 +45,12 @@ export interface AclModel {
   readonly rules: readonly AclRule[];
 }
 
+/** Who should be in the list and is not. */
+export interface LeftOut {
+  readonly host: string;
+  readonly reason: string;
+}
+
 const ALL_IPV4: Prefix = {
   bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0),
   length: 96,

@@ -7,8 +7,8 @@
 
 import { RogueSmtpError } from '../errors.ts';
 import type { AllowanceLimits } from './allowances.ts';
-import { type AclInput, type BuiltAcl, buildAcl, type LeftOut } from './build.ts';
-import type { AclFamily, AclModel } from './model.ts';
+import { type AclInput, type BuiltAcl, buildAcl } from './build.ts';
+import type { AclFamily, AclModel, LeftOut } from './model.ts';
 import { renderAristaEos } from './platforms/arista-eos.ts';
 import { AWS_NACL_ENTRIES, renderAwsNacl } from './platforms/aws-nacl.ts';
 import { renderBird } from './platforms/bird.ts';

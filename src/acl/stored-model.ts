@@ -9,9 +9,8 @@ import { z } from 'zod';
 import { RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { type AllowanceLimits, withAllowances } from './allowances.ts';
-import type { LeftOut } from './build.ts';
 import { assertSafe, createInterlock, createPrefixInterlock, type InterlockInput } from './interlocks.ts';
-import { ACL_FAMILIES, type AclModel, isHost } from './model.ts';
+import { ACL_FAMILIES, type AclModel, isHost, type LeftOut } from './model.ts';
 import { ACL_KINDS } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
 

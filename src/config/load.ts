@@ -39,7 +39,7 @@ export interface LoadedConfig {
   readonly again: () => LoadedConfig;
 }
 
-export interface ChosenInstance {
+interface ChosenInstance {
   /** Without a slash at its end. */
   readonly url: string;
   readonly token?: string;

@@ -7,8 +7,8 @@
  * that cannot be written keeps its old text and is tried again with the next change.
  */
 
-import type { BuiltAcl, LeftOut } from '../acl/build.ts';
-import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
+import type { BuiltAcl } from '../acl/build.ts';
+import { ACL_FAMILIES, type AclFamily, type AclModel, type LeftOut } from '../acl/model.ts';
 import { builtFor, renderAcl, renderBuilt } from '../acl/render.ts';
 import { revisionOf } from '../acl/revision.ts';
 import { decodeModel, deniedHosts, encodeModel } from '../acl/stored-model.ts';
