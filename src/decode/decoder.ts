@@ -168,8 +168,7 @@ class DatagramDecoder implements Decoder {
     const flows = known && sets.recordsKnown ? sets.flowRecords : -1;
     const isCounted =
       this.#isNext &&
-      process.sequence !== null &&
-      process.sequence.goOn(
+      process.sequence?.goOn(
         facts.sequence,
         flows,
         sets.otherRecords,

@@ -158,7 +158,9 @@ export async function keptRevision(
 ): Promise<{ readonly text: string; readonly model: string | null } | null> {
   const name = fileName(file);
   const history = join(file.directory, HISTORY);
-  const found = (await aclRevisions(file)).find((one) => one.revision === revision || one.digest === revision);
+  const found = (await aclRevisions(file)).find(
+    (one) => one.revision === revision || one.digest === revision,
+  );
   if (found === undefined) return null;
   const { digest } = found;
   const entry = (await readdir(history).catch(() => []))

@@ -37,7 +37,15 @@ function start(script: string, hook_timeout = '10s') {
     firstRetryMs: 20,
   });
   const call = (text: string, revision: string, previous = '') =>
-    hooks.offer({ target: targets[0], family: '4', file: '/lists/edge.4.txt', text, revision, digest: revision, previous });
+    hooks.offer({
+      target: targets[0],
+      family: '4',
+      file: '/lists/edge.4.txt',
+      text,
+      revision,
+      digest: revision,
+      previous,
+    });
   return { hooks, call, taken, failures };
 }
 

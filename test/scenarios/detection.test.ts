@@ -126,7 +126,7 @@ describe('a rogue sender', () => {
       state: 'published',
       reason: 'the host scans, and block.scanners is on',
     });
-    const oneDatagram = scan.map((flow, i) => ({ ...flow, sequence: 7, record: i }));
+    const oneDatagram = scan.map((flow, i) => ({ ...flow, sequence: 7, record: i, at: 25 * SECOND }));
     expect(detect(oneDatagram, { config: asked }).of(ROGUE)?.block.state).toBe('none');
   });
 
