@@ -175,7 +175,7 @@ class DatagramDecoder implements Decoder {
         facts.exportMs,
         facts.uptimeMs,
         facts.receivedAtMs,
-      );
+      ) === true;
     if (!isCounted) this.#account(facts, known);
     else if (facts.domain.exporter.hasDomains) this.#accountOverall(facts, true, known);
     if (!process.isTouched) this.#touch(facts);

@@ -11,7 +11,6 @@
 import { SamplingTable } from './sampling.ts';
 import {
   BEGINNING,
-  BOOT_TOLERANCE_MS,
   ExporterSequence,
   FIT,
   type Fit,
@@ -28,10 +27,20 @@ const MAX_PROCESSES = 64;
 const MAX_PORTS = 4;
 /** So many numbers that go on somewhere, or nowhere, are no chance. */
 const EVIDENCE = 3;
+/** So many ports that each go on from the one before are one exporter that changes its port, not as many exporters. */
+const PORTS_EVIDENCE = 8;
 /** A gap in the numbers, in units, that is rather one than a restart. */
 const MAX_GAP = 1 << 24;
-/** For how many datagrams an exporter whose numbers make no sense is not asked for sense again. */
+/** For how many datagrams an exporter whose numbers make no sense is not asked for sense again: at first, and at most. */
 const LENIENT_DATAGRAMS = 64;
+const MAX_LENIENT_DATAGRAMS = 4096;
+/**
+ * By how much the start of an exporter, its clock less its uptime, may seem to differ between two datagrams: clocks of whole
+ * seconds, and queues on the way.
+ */
+const SAME_BOOT_MS = 5000;
+/** A process that was heard once has no pace yet; what follows it has to go on for so many datagrams. */
+const EVIDENCE_OF_SILENCE = 8;
 /** A number that began something and was not continued for so long was a stray. */
 const STRAY_MS = 60_000;
 
@@ -50,8 +59,10 @@ interface Beginning {
   readonly replaces: ExportProcess | null;
   /** Whether uptime or number are those of a beginning; else nobody knows what happened. */
   readonly isRestart: boolean;
-  /** The process of another port whose numbers this one could go on from, with some lost: a port that changed. */
+  /** The process of another port whose numbers this one could go on from: a port that changed. */
   readonly follows: ExportProcess | null;
+  /** Whether its number may come behind a gap in the other's, so that both are one. */
+  readonly isBehindGap: boolean;
 }
 
 export class ExportProcess implements SequenceCounts {
@@ -79,8 +90,12 @@ export class ExportProcess implements SequenceCounts {
   /** Numbers that would have continued another process exactly, and numbers that continued this one. */
   crossings = 0;
   continued = 0;
-  /** So many numbers more that fit nothing are taken for its own. */
+  /** So many numbers more that fit nothing are taken for its own, and how many at a time. */
   leniency = 0;
+  lenientDatagrams = LENIENT_DATAGRAMS;
+  /** False once it is known that its uptime does not go on as clocks do. */
+  isUptimeClock = true;
+  firstSeenMs = 0;
   /** Whether it sent since its position was taken last. */
   isTouched = false;
 
@@ -91,7 +106,7 @@ export class ExportProcess implements SequenceCounts {
 
   fit(head: DatagramHead): Fit {
     if (this.sequence === null) return FIT.exact;
-    if (this.#isOfBefore && this.hasRestarted(head)) return FIT.none;
+    if (this.#isOfBefore ? this.hasRestarted(head) : this.isOfOtherBoot(head)) return FIT.none;
     return this.sequence.fit(head.sequence, head.exportMs, head.uptimeMs, head.receivedAtMs);
   }
 
@@ -111,16 +126,49 @@ export class ExportProcess implements SequenceCounts {
     return hasRestarted(lastUptimeMs + awayMs, uptimeMs, lastExportMs - lastUptimeMs, exportMs - uptimeMs);
   }
 
+  /**
+   * Whether the uptime in the head is that of another system: it started at another time, both by the exporter's clock and
+   * by ours, so that it was neither set nor did the datagram wait on the way. An uptime that does not change tells nothing.
+   */
+  isOfOtherBoot({ exportMs, uptimeMs, receivedAtMs }: DatagramHead): boolean {
+    const { lastUptimeMs } = this;
+    if (uptimeMs < 0 || lastUptimeMs < 0 || uptimeMs === lastUptimeMs || !this.isUptimeClock) return false;
+    // As numbers of 32 bits, because uptimes roll over.
+    const before = uptimeMs - lastUptimeMs;
+    return (
+      Math.abs((exportMs - this.lastExportMs - before) | 0) > SAME_BOOT_MS &&
+      Math.abs((receivedAtMs - this.lastSeenMs - before) | 0) > SAME_BOOT_MS
+    );
+  }
+
+  /** The usual answer of `isOfOtherBoot`, from one comparison. */
+  isOfSameBoot(exportMs: number, uptimeMs: number): boolean {
+    const moved = exportMs - this.lastExportMs - (uptimeMs - this.lastUptimeMs);
+    return uptimeMs < 0 || (moved <= SAME_BOOT_MS && moved >= -SAME_BOOT_MS);
+  }
+
+  /** Whether it has been silent for longer than it used to be between two datagrams. */
+  isSilent(nowMs: number, continued: number): boolean {
+    if (this.datagrams < 2) return continued >= EVIDENCE_OF_SILENCE;
+    const paceMs = (this.lastSeenMs - this.firstSeenMs) / (this.datagrams - 1);
+    return nowMs - this.lastSeenMs >= 2 * paceMs;
+  }
+
   sendsFrom(port: number): boolean {
     return this.port === 0 || this.port === port || this.#formerPorts.includes(port);
   }
 
   note(head: DatagramHead): void {
-    this.datagrams++;
+    if (this.datagrams++ === 0) this.firstSeenMs = head.receivedAtMs;
     this.lastSeenMs = head.receivedAtMs;
     this.lastExportMs = head.exportMs;
     this.lastUptimeMs = head.uptimeMs;
     if (this.port !== head.exporterPort) this.#changePort(head.exporterPort);
+  }
+
+  /** It may send from this port too. */
+  addPort(port: number): void {
+    if (!this.sendsFrom(port)) this.#formerPorts.unshift(port);
   }
 
   #changePort(port: number): void {
@@ -139,15 +187,9 @@ export class ExportProcess implements SequenceCounts {
    */
   isStillUp(head: DatagramHead, isRestart: boolean): boolean {
     if (isRestart) return false;
-    if (head.uptimeMs >= 0) return this.bootedWith(head) && !this.hasRestarted(head);
+    if (head.uptimeMs >= 0 && this.lastUptimeMs >= 0) return !this.isOfOtherBoot(head);
     const ahead = this.sequence?.distance(head.sequence) ?? 0;
     return ahead > 0 && ahead <= MAX_GAP;
-  }
-
-  /** Whether the uptime in the head can be that of this process. */
-  bootedWith({ exportMs, uptimeMs }: DatagramHead): boolean {
-    if (uptimeMs < 0 || this.lastUptimeMs < 0) return true;
-    return Math.abs(exportMs - uptimeMs - this.lastExportMs + this.lastUptimeMs) <= BOOT_TOLERANCE_MS;
   }
 }
 
@@ -158,6 +200,8 @@ export interface ProcessKeeper {
   ended(process: ExportProcess): void;
   /** `to` begins with the templates and samplers that `from` has. */
   copied(from: ExportProcess, to: ExportProcess): void;
+  /** It is another than that whose templates were copied to it: those that it did not send itself go. */
+  separated(process: ExportProcess): void;
   /** Both are one: `from` gives its templates and what waits for it to `into`, whose own templates stay. */
   joined(from: ExportProcess, into: ExportProcess): void;
 }
@@ -216,6 +260,7 @@ export class ExportProcesses {
     const { sequence } = current;
     if (current.port !== head.exporterPort || sequence === null || current.beginning !== null) return false;
     if (!sequence.isNext(head.sequence, head.exportMs, head.uptimeMs)) return false;
+    if (!current.isOfSameBoot(head.exportMs, head.uptimeMs)) return false;
     current.note(head);
     return true;
   }
@@ -225,7 +270,7 @@ export class ExportProcesses {
     const { current } = this;
     const isNext = current.port === head.exporterPort && this.#goesOn(current, head);
     const selected = isNext ? current : this.#search(head);
-    if (isNext && current.beginning !== null) this.#confirm(current);
+    if (isNext) this.#resume(current, true, head);
     this.current = selected;
     selected.note(head);
     return selected;
@@ -242,53 +287,67 @@ export class ExportProcesses {
   #search(head: DatagramHead): ExportProcess {
     const own = this.#best(head, (process) => process.sendsFrom(head.exporterPort));
     const fit = own?.fit(head) ?? FIT.none;
-    if (own !== null && fit === FIT.exact) return this.#resume(own, true);
-    const other = this.#best(head, (process) => process !== own && process.bootedWith(head));
+    if (own !== null && fit === FIT.exact) {
+      own.crossings = 0;
+      return this.#resume(own, true, head);
+    }
+    const other = this.#best(head, (process) => process !== own && !process.isOfOtherBoot(head));
     const otherFit = other?.fit(head) ?? FIT.none;
     if (own === null) return this.#fromNewPort(head, other, otherFit);
+    if (other !== null && otherFit === FIT.exact && follow(other, own)) {
+      // Two ports in turn, so far.
+      other.addPort(head.exporterPort);
+      return this.#resume(other, true, head);
+    }
     const crosses = other !== null && otherFit === FIT.exact && other.sequence?.isProven === true;
     if (fit === FIT.near) {
-      if (!crosses || ++own.crossings < EVIDENCE) return this.#resume(own, false);
+      if (!crosses || ++own.crossings < EVIDENCE) return this.#resume(own, false, head);
       // One sequence over several ports.
-      this.#newPorts = EVIDENCE;
+      this.#newPorts = PORTS_EVIDENCE;
       this.#join(own, other);
       return other;
     }
-    return crosses ? this.#resume(other, true) : this.#jump(head, own);
+    return crosses ? this.#resume(other, true, head) : this.#jump(head, own);
   }
 
   /** A process that had begun in the place of this one, or from its numbers, did not. */
-  #resume(process: ExportProcess, isExact: boolean): ExportProcess {
+  #resume(process: ExportProcess, isExact: boolean, head: DatagramHead): ExportProcess {
     for (const other of this.#all) {
       const { beginning } = other;
       if (beginning === null || (beginning.replaces !== process && beginning.follows !== process)) continue;
       other.beginning = null;
+      this.#keeper.separated(other);
     }
-    if (isExact && process.beginning !== null) this.#confirm(process);
+    if (isExact && process.beginning !== null) this.#confirm(process, head);
     return process;
   }
 
   #fromNewPort(head: DatagramHead, other: ExportProcess | null, fit: Fit): ExportProcess {
     if (other !== null && fit === FIT.exact) {
-      if (this.#newPorts < EVIDENCE) this.#newPorts++;
-      return this.#resume(other, true);
+      if (this.#newPorts >= PORTS_EVIDENCE) return this.#resume(other, true, head);
+      this.#newPorts++;
     }
-    if (other !== null && fit === FIT.near && this.#newPorts >= EVIDENCE) return this.#resume(other, false);
+    if (other !== null && fit === FIT.near && this.#newPorts >= PORTS_EVIDENCE)
+      return this.#resume(other, false, head);
     const begun = this.#begin(head.exporterPort);
     begun.beginning = {
       replaces: null,
       isRestart: false,
-      follows: fit === FIT.near ? other : null,
+      follows: fit === FIT.none ? null : other,
+      isBehindGap: fit === FIT.near,
     };
+    // A port for each datagram: what began with the last ones is all one.
+    if (this.#newPorts >= PORTS_EVIDENCE) this.#joinFollowed(begun);
     return begun;
   }
 
   /** The number goes on from nothing that came from this port. */
   #jump(head: DatagramHead, own: ExportProcess): ExportProcess {
     const { exporterPort, receivedAtMs } = head;
-    const restarted = own.hasRestarted(head);
-    // An exporter whose numbers were never understood says nothing by another one, unless its uptime does.
-    if (own.sequence?.isProven !== true && !restarted) return own;
+    const restarted = own.hasRestarted(head) || own.isOfOtherBoot(head);
+    const isProven = own.sequence?.isProven === true;
+    // What knows no template reads nothing by another's.
+    if (!isProven && !restarted && own.byId.size === 0) return own;
     if (own.leniency > 0) {
       own.leniency--;
       return own;
@@ -304,32 +363,55 @@ export class ExportProcesses {
     );
     // Nothing that began was continued: the numbers of this exporter cannot be understood after all.
     if (strays.length >= EVIDENCE && oldest !== null) {
+      if (oldest.isOfOtherBoot(head)) oldest.isUptimeClock = false;
       for (const stray of strays) this.#join(stray, oldest);
-      oldest.leniency = LENIENT_DATAGRAMS;
+      oldest.leniency = oldest.lenientDatagrams;
+      oldest.lenientDatagrams = Math.min(2 * oldest.lenientDatagrams, MAX_LENIENT_DATAGRAMS);
       return oldest;
     }
     const begun = this.#begin(exporterPort);
-    const isRestart = restarted || head.sequence < BEGINNING;
-    begun.beginning = { replaces: oldest ?? own, isRestart, follows: null };
-    if (own.isStillUp(head, isRestart)) this.#keeper.copied(own, begun);
+    const isRestart = restarted || (isProven && head.sequence < BEGINNING);
+    const isStillUp = own.isStillUp(head, isRestart);
+    // Without uptime, a number ahead may be that of another exporter: its data waits until this one has been silent.
+    const isBehindGap = isProven && isStillUp && head.uptimeMs < 0 && own.datagrams > 0;
+    begun.beginning = { replaces: oldest ?? own, isRestart, follows: null, isBehindGap };
+    // An exporter whose numbers were never understood is taken for one, until the number before is continued too.
+    if (isProven ? isStillUp && !isBehindGap : !isRestart) this.#keeper.copied(own, begun);
     return begun;
   }
 
   /** Its numbers were continued: once there is no doubt, what it took the place of goes. */
-  #confirm(process: ExportProcess): void {
+  #confirm(process: ExportProcess, { receivedAtMs }: DatagramHead): void {
     const { beginning } = process;
     if (beginning === null || ++process.continued < EVIDENCE) return;
+    const { replaces, follows, isRestart, isBehindGap } = beginning;
+    const former = follows ?? (isBehindGap ? replaces : null);
+    if (former?.isSilent(receivedAtMs, process.continued) === false) return;
     process.beginning = null;
-    const { replaces, follows, isRestart } = beginning;
     if (replaces !== null && this.#all.includes(replaces)) {
       this.#gone.sequenceResets++;
       if (!isRestart) this.#gone.sequenceUnknown++;
-      this.#end(replaces);
+      if (isBehindGap) {
+        addCounts(this.#gone, replaces);
+        this.#join(replaces, process);
+      } else this.#end(replaces);
     }
     if (follows !== null && this.#all.includes(follows)) {
       // Some were lost while the port changed, but how many is not known.
-      this.#gone.sequenceUnknown++;
+      if (isBehindGap) this.#gone.sequenceUnknown++;
+      addCounts(this.#gone, follows);
       this.#join(follows, process);
+    }
+  }
+
+  /** All that `process` follows, and what that follows, is one with it. */
+  #joinFollowed(process: ExportProcess): void {
+    for (;;) {
+      const followed: ExportProcess | null = process.beginning?.follows ?? null;
+      process.beginning = followed?.beginning ?? null;
+      if (followed === null || !this.#all.includes(followed)) return;
+      addCounts(this.#gone, followed);
+      this.#join(followed, process);
     }
   }
 
@@ -365,14 +447,23 @@ export class ExportProcesses {
     for (const process of this.#all) {
       if (!suits(process)) continue;
       const fit = process.fit(head);
-      const isBetter =
-        fit > bestFit || (fit === bestFit && best !== null && process.datagrams > best.datagrams);
+      const isBetter = fit > bestFit || (fit === bestFit && best !== null && isRather(process, best));
       if (!isBetter) continue;
       best = process;
       bestFit = fit;
     }
     return best;
   }
+}
+
+/** Whether one of the two began from the numbers of the other, and it is not known yet whether they are one. */
+function follow(a: ExportProcess, b: ExportProcess): boolean {
+  return a.beginning?.follows === b || b.beginning?.follows === a;
+}
+
+/** What was heard more often, else what was heard last. */
+function isRather(a: ExportProcess, b: ExportProcess): boolean {
+  return a.datagrams === b.datagrams ? a.lastSeenMs > b.lastSeenMs : a.datagrams > b.datagrams;
 }
 
 /** What was heard once only goes before what was heard more often, and then what was silent longest. */

@@ -398,10 +398,22 @@ export class ExporterTable {
         to.sampling.adopt(from.sampling);
         to.initMs = from.initMs;
       },
+      separated: (process) => {
+        const owner = { domain, process };
+        let isCopied = false;
+        for (const template of [...process.byId.values()]) {
+          if (template.seenMs >= process.firstSeenMs) continue;
+          this.remove(owner, template);
+          isCopied = true;
+        }
+        if (isCopied) process.sampling.clear();
+      },
       joined: (from, into) => {
         for (const template of [...from.byId.values()]) {
           this.remove({ domain, process: from }, template);
-          if (!into.byId.has(template.id)) this.add({ domain, process: into }, template);
+          const known = into.byId.get(template.id);
+          if (known === undefined || known.seenMs < template.seenMs)
+            this.add({ domain, process: into }, template);
         }
         into.sampling.adopt(from.sampling);
         if (into.initMs === 0) into.initMs = from.initMs;

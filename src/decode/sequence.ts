@@ -418,8 +418,9 @@ export class ExporterSequence {
   #ways: Way[];
   #tried = false;
   #seen = 0;
-  /** Whether most numbers of the trial before were foretold. */
+  /** Whether most numbers of the trial before were foretold, and whether what seemed lost in it was believed. */
   #sure = false;
+  #wasCredible = true;
   /**
    * While all ways foretell the numbers alike, only the account whose counts are told is kept: this one. The others are
    * brought up to where it stands when a datagram comes that could tell them apart. Null at other times.
@@ -541,7 +542,7 @@ export class ExporterSequence {
 
   /** Whether what seems lost by this way of counting in the trial under way may be. */
   #isCredible({ foretold, account, lateAtStart }: Way): boolean {
-    if (!this.#tried && this.#seen < FEW_DATAGRAMS) return true;
+    if (this.#seen < FEW_DATAGRAMS && this.#wasCredible) return true;
     // What comes late shows as much: by another way of counting it would be ahead like all others.
     const late = account.sequenceReordered - lateAtStart;
     return FORETOLD_OF * (foretold + late) >= this.#seen;
@@ -614,6 +615,7 @@ export class ExporterSequence {
   }
 
   #judge(counts: SequenceCounts): void {
+    const wasCredible = this.#isCredible(this.#told());
     for (const way of this.#ways) {
       const claimed = way.account.sequenceLost - way.lostAtStart;
       if (claimed > 0 && !this.#isCredible(way)) {
@@ -624,6 +626,7 @@ export class ExporterSequence {
       way.lateAtStart = way.account.sequenceReordered;
     }
     this.#seen = 0;
+    this.#wasCredible = wasCredible;
     const best = this.#best();
     const sure = best.foretold >= TRIAL_DATAGRAMS / 2;
     this.#sure = sure;
@@ -641,15 +644,17 @@ export class ExporterSequence {
 }
 
 function fitOf(
-  { counting, account }: Way,
+  { counting, account, foretold }: Way,
   sequence: number,
   exportMs: number,
   uptimeMs: number,
   nowMs: number,
 ): Fit {
   const fit = account.fit(sequence, exportMs, uptimeMs, nowMs);
+  if (fit !== FIT.exact) return fit;
   // Whether a number that counts its own records fits exactly is not known before they are read.
-  return counting.withOwn && fit === FIT.exact ? FIT.near : fit;
+  // A way that is rare and foretold nothing yet fits many numbers by chance.
+  return counting.withOwn || foretold < counting.lead ? FIT.near : fit;
 }
 
 const NOTHING: SequenceCounts = {

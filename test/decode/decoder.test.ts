@@ -146,7 +146,9 @@ describe('data before its template', () => {
       nowMs: NOW - 20_000,
       port: 9,
     });
-    expect(decode(v9([set(0, template(256, times)), set(256, record)], { sequence: 8 })).flows).toBe(2);
+    expect(
+      decode(v9([set(0, template(256, times)), set(256, record)], { sequence: 8 }), { port: 9 }).flows,
+    ).toBe(2);
     expect(rows()).toMatchObject([
       {
         sequence: 7,
@@ -155,7 +157,7 @@ describe('data before its template', () => {
         exporter_port: 9,
         start: (EXPORT_SECONDS - 30) * 1000 - 1000,
       },
-      { sequence: 8, received_at: NOW, exporter_port: 4000, start: EXPORT_SECONDS * 1000 - 1000 },
+      { sequence: 8, received_at: NOW, exporter_port: 9, start: EXPORT_SECONDS * 1000 - 1000 },
     ]);
   });
 

@@ -143,6 +143,68 @@ describe('two probes on one address', () => {
     expect(sums().lost).toBe(0);
   });
 
+  const two = (
+    v9orIpfix: 'v9' | 'ipfix',
+    one: number,
+    other: number,
+    boot: number,
+    ports: [number, number],
+  ) => {
+    const fixtures = fixture();
+    const probes = [
+      { port: ports[0], number: one, layout: TUPLE, record: RECORD, boot: 0, tellsAt: 0 },
+      { port: ports[1], number: other, layout: EXCHANGED, record: EXCHANGED_RECORD, boot, tellsAt: 6 },
+    ];
+    const make = v9orIpfix === 'v9' ? v9 : ipfix;
+    for (let i = 0; i < 46; i++) {
+      for (const probe of probes) {
+        const tells = i % 20 === probe.tellsAt;
+        const sets = tells ? [set(v9orIpfix === 'v9' ? 0 : 2, template(256, probe.layout))] : [];
+        fixtures.send(
+          (seconds) =>
+            make([...sets, set(256, probe.record)], {
+              sequence: (probe.number + i) >>> 0,
+              seconds,
+              uptimeMs: uptimeAt(seconds, probe.boot),
+            }),
+          probe.port,
+        );
+      }
+    }
+    return fixtures;
+  };
+
+  it.each([
+    ['the same', 1000, 1000],
+    ['neighbours', 1000, 1001],
+    ['neighbours, the second behind', 1000, 999],
+    ['far apart', 1000, 700_000],
+  ])('from two ports whose numbers are %s are never read with the template of the other', (_, one, other) => {
+    for (const version of ['v9', 'ipfix'] as const) {
+      const { sources } = two(version, one, other, 0, [4000, 4001]);
+      expect(sources()).toEqual(Array.from({ length: 92 }, () => ROGUE));
+    }
+  });
+
+  it.each([
+    ['the same', 1000, 1000],
+    ['neighbours', 1000, 1001],
+    ['near', 1000, 1040],
+    ['far apart', 1000, 700_000],
+  ])('from one port whose numbers are %s are told apart by the start of the system', (_, one, other) => {
+    const { sources, sums } = two('v9', one, other, 30, [4000, 4000]);
+    expect(sources()).toEqual(Array.from({ length: 92 }, () => ROGUE));
+    expect(sums()).toEqual({ lost: 0, unknown: 0, resets: 0 });
+  });
+
+  it('from one port that alternate strictly are told apart by their numbers', () => {
+    const { sources, sums } = two('ipfix', 1000, 700_000, 0, [4000, 4000]);
+    // The very first number of the other may be one behind a gap as well.
+    expect(sources().filter((source) => source !== ROGUE).length).toBeLessThanOrEqual(1);
+    expect(sources()).toHaveLength(92);
+    expect(sums()).toEqual({ lost: 0, unknown: 0, resets: 0 });
+  });
+
   it('that are many are all told apart', () => {
     const { send, sums } = fixture();
     for (let i = 0; i < 10; i++)
@@ -251,6 +313,17 @@ describe('a restart', () => {
     expect(sources()).toHaveLength(20);
     send((seconds) => ipfix([set(2, template(256, EXCHANGED))], { sequence: 8, seconds }));
     expect(sources()).toEqual(Array.from({ length: 28 }, () => ROGUE));
+  });
+
+  it.each([0, 1])('of IPFIX after %i records, from a new port, makes data wait', (records) => {
+    const { send, sources } = fixture();
+    const before = records === 0 ? [] : [set(256, RECORD)];
+    send((seconds) => ipfix([set(2, template(256, TUPLE)), ...before], { sequence: 0, seconds }));
+    for (let i = 0; i < 5; i++)
+      send((seconds) => ipfix([set(256, EXCHANGED_RECORD)], { sequence: i, seconds }), 4001);
+    expect(sources()).toHaveLength(records);
+    send((seconds) => ipfix([set(2, template(256, EXCHANGED))], { sequence: 5, seconds }), 4001);
+    expect(sources()).toEqual(Array.from({ length: 5 + records }, () => ROGUE));
   });
 
   it('forgets samplers too', () => {
