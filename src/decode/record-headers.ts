@@ -71,7 +71,10 @@ type Elements = RecordLayout['slots'];
 
 /** Null for a template of one header. */
 export function splitHeaders(layout: RecordLayout): RecordHeaders | null {
-  const elements = layout.slots.filter(({ pen, id }) => pen === 0 && HEADER_ELEMENTS.has(id));
+  const elements = layout.slots.filter(({ pen, id, slot }) => {
+    const addressBytes = id === IE.sourceIPv4Address || id === IE.destinationIPv4Address ? 4 : 16;
+    return pen === 0 && HEADER_ELEMENTS.has(id) && (!isAddress(id) || slot.length === addressBytes);
+  });
   const tenant = tenantHeader(layout);
   const own = splitElements(elements);
   if (tenant === null) return own;

@@ -410,6 +410,8 @@ class ReaderSource {
     if (this.#pass !== 'forward' || !countsTraffic(this.#layout)) return;
     const { headers, section } = this.#parts;
     if (section !== null || !hasAddresses(this.#layout)) return;
+    // Of several headers, none may have both.
+    if (!this.#columns.has('src_addr') || !this.#columns.has('dst_addr')) return;
     // The last word is zero of few addresses, so that most records cost two comparisons.
     this.#lines.push('if(c_src_addr[4*i+3]===0||c_dst_addr[4*i+3]===0)x.checkAddresses(c,i);');
     if (headers !== null || hasPorts(this.#layout) || !tellsProtocol(this.#layout)) return;

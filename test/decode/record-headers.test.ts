@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Field, ipfix, ipv4, set, template, u16, u32 } from '../support/datagrams.ts';
 import { collector } from '../support/decoding.ts';
@@ -155,6 +156,56 @@ describe('two headers, and addresses of one only', () => {
       expect(decode(names)).toMatchObject({ rows: [MAIL], unread: { no_addresses: 0 } });
     },
   );
+});
+
+describe('templates of any elements in any order', () => {
+  it('are read or counted, and never throw', () => {
+    const element = fc.constantFrom<Field[]>(
+      [8, 4],
+      [12, 4],
+      [8, 2],
+      [12, 1],
+      [27, 16],
+      [28, 16],
+      [28, 8],
+      [7, 2],
+      [11, 2],
+      [4, 1],
+      [6, 1],
+      [88, 2],
+      [180, 2],
+      [182, 2],
+      [183, 2],
+      [2, 4],
+      [23, 4],
+      [24, 4],
+      [86, 4],
+      [239, 1],
+      [313, 24],
+      [314, 8],
+      [315, 40],
+      [316, 4],
+      [317, 24],
+      [409, 2],
+      [10, 4],
+    );
+    const fields = fc.array(element, { minLength: 1, maxLength: 14 });
+    const bytes = fc.uint8Array({ minLength: 64, maxLength: 400 });
+    fc.assert(
+      fc.property(
+        fields,
+        bytes,
+        fc.constantFrom('inner', 'outer', 'both'),
+        fc.boolean(),
+        (fields, body, tunnels, mail) => {
+          const { decode, rows } = collector({ tunnels, ...(mail && { portsOnly: [25] }) }, 1024);
+          decode(ipfix([set(2, template(256, fields)), set(256, Buffer.from(body))]));
+          rows();
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
 });
 
 describe('records of which the ends are not told', () => {
