@@ -168,13 +168,14 @@ async function untilReady(): Promise<void> {
 }
 
 const samples: Sample[] = [];
+/** Once at least. */
 async function measureUntil(endMs: number): Promise<void> {
-  while (passedMs() + sampleMs <= endMs) {
+  do {
     await sleep(sampleMs);
     const one = await load.quietly(() => takeSample(startedMs));
     samples.push(one);
     note(MEASURES.map(({ name }) => `${name} ${one[name].toFixed(0)}`).join(', '));
-  }
+  } while (passedMs() + sampleMs <= endMs);
 }
 
 await untilReady();
@@ -189,7 +190,7 @@ for (let round = 0; goesOn(); round++) {
   await fault(round);
   await untilReady();
   await sleep(calmMs);
-  await measureUntil(Math.max(passedMs() + sampleMs, Math.min(totalMs, passedMs() + measureMs)));
+  await measureUntil(Math.min(totalMs, passedMs() + measureMs));
 }
 const kinds = [...listenerKinds()].sort(([, a], [, b]) => b - a).slice(0, 12);
 note(`most listeners: ${kinds.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
