@@ -1,15 +1,18 @@
 /**
  * How many hosts the detector keeps where the configuration does not say: what a quarter of the machine's memory holds.
  *
- * A million hosts, which somebody who forges datagrams can invent within IPv6 prefixes, are 4 to 6 GB of incidents over
- * all that keeps them (detector, read model, lists): too much for a small machine, or for a container.
+ * A million hosts with incidents, which somebody who forges datagrams can invent, are 4 GB over all that keeps them
+ * (detector, read model, stream): too much for a small machine, or for a container.
  */
 
 import { totalmem } from 'node:os';
 import type { Config } from '../config/schema.ts';
 
-/** An incident with all that is kept of it, over all roles in one process: the larger of the measured figures. */
-const BYTES_PER_HOST = 6144;
+/**
+ * An incident with all that is kept of it, over all roles in one process. Measured at a million IPv6 hosts: 3975 bytes of
+ * resident memory each (test/bench/README.md).
+ */
+const BYTES_PER_HOST = 4096;
 const SHARE = 1 / 4;
 const MOST_HOSTS = 1_000_000;
 const LEAST_HOSTS = 1000;

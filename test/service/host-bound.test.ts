@@ -9,9 +9,9 @@ const config = (max_hosts?: number) =>
 
 describe('the bound on hosts', () => {
   it.each([
-    [0.5 * GIB, 21_845],
-    [2 * GIB, 87_381],
-    [8 * GIB, 349_525],
+    [0.5 * GIB, 32_768],
+    [2 * GIB, 131_072],
+    [8 * GIB, 524_288],
     [256 * GIB, 1_000_000],
     [1 << 20, 1000],
   ])('follows the memory: %d bytes', (memory, hosts) => {
