@@ -149,7 +149,14 @@ describe('the payload of a session', () => {
 
   it('where no certificate came may be a resumed TLS session, when the server says more than plain servers do', () => {
     expect(weight(['FSPA', 12, 1600], ['FSPA', 10, 1300])).toBe('unlessResumed');
-    expect(weight(['FSPA', 12, 2100], ['FSPA', 10, 1300])).toBe('certain');
+    // As large as such a session whose hello was sent twice: two of them are a proof.
+    expect(weight(['FSPA', 12, 2100], ['FSPA', 10, 1300])).toBe('likely');
+    expect(weight(['FSPA', 12, 2100], ['FSPA', 10, 900])).toBe('certain');
+  });
+
+  it('below a mail of 300 octets may be a TLS hello that the server refused', () => {
+    expect(weight(['FSPA', 7, 636], ['FSPA', 8, 598])).toBe('unclear');
+    expect(weight(['FSPA', 10, 890], ['FSPA', 11, 748])).toBe('certain');
   });
 
   it('sampled proves a message only where no check is so large', () => {
