@@ -275,7 +275,10 @@ export function createBlocks(
   /** A host that turned out to be a mail server, probably. True when the state changed. */
   function holdBlock(host: Host, atMs: number): boolean {
     const { block } = host.file;
-    if (block.approvedBy !== '' || !(isStanding(block.state) || block.state === 'observed')) return false;
+    // An earlier list may deny it still, which somebody may go back to.
+    const wasBlocked = block.state === 'expired' || (block.state === 'none' && host.file.recurrence > 0);
+    if (block.approvedBy !== '' || !(isStanding(block.state) || block.state === 'observed' || wasBlocked))
+      return false;
     const reason = serverReason(state, host) ?? (state.sight.serverFound ? unseenSenders(state) : null);
     if (reason === null) return false;
     ledger.delete(host.slot);

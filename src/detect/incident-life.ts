@@ -15,7 +15,7 @@ import { applyExpected, beginExpected, expectAnew, noteExpected } from './declar
 import { type DetectorState, gradeOf, mostHosts } from './detector-state.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { DOES } from './expected.ts';
-import { isProbableServer, UNSEEN_SENDERS } from './holds.ts';
+import { actsAsServer, isProbableServer, UNSEEN_SENDERS } from './holds.ts';
 import type { Host } from './host-table.ts';
 import { fromIncident, incidentId, restoreCase, type Watermark } from './incidents.ts';
 import { noteMember } from './members.ts';
@@ -77,7 +77,7 @@ export function createIncidentLife(
       // The last word on the incident before must not be lost because it has the same key.
       outbox.lastWord(host);
       // A block that still stands is the host's, not the incident's.
-      if (isStanding(file.block.state)) {
+      if (isStanding(file.block.state) || actsAsServer(known)) {
         block = file.block;
       } else {
         counters.blocks[file.block.state]--;
@@ -187,7 +187,8 @@ export function createIncidentLife(
   /** The block of a host has changed by what other hosts do. */
   function tellBlock(host: Host): void {
     outbox.changed(host, null, state.clockMs);
-    outbox.alert('updated', host, state.clockMs);
+    if (host.file.closedMs === null) outbox.alert('updated', host, state.clockMs);
+    else outbox.publish(host);
     schedule(host);
   }
 
