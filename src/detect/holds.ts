@@ -13,7 +13,7 @@ import { isPrivate } from './policy.ts';
 
 const WHAT_TO_DO = 'approve the block, or declare the host in senders';
 /** Begins the reason of a host that may be a mail server. */
-export const PROBABLE_SERVER = 'probable mail server';
+const PROBABLE_SERVER = 'probable mail server';
 /** Begins the reason of what is held because no declared sender was ever seen. */
 export const UNSEEN_SENDERS = 'no declared sender was seen sending yet';
 

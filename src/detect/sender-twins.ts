@@ -19,7 +19,7 @@ const APART_MS = 120_000;
 /** Where the port tells nothing, the two begin at the same time, as far as clocks agree. */
 const BEGIN_APART_MS = 3000;
 
-export interface Twin {
+interface Twin {
   /** A hash of the session that both addresses had. */
   readonly key: number;
   readonly samePort: boolean;
