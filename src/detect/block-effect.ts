@@ -9,7 +9,6 @@
 import { readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { BLOCK_PORT } from './block.ts';
-import type { CaseFile } from './case-file-record.ts';
 import { carriesPayload } from './evidence.ts';
 import type { Sighting } from './screen.ts';
 import { isDenied } from './sessions.ts';
@@ -126,15 +125,18 @@ export function noteEvidence(
   return effect.refused >= REFUSED_PROOF && effect.state === 'unknown' && turn(effect, 'effective', atMs);
 }
 
+/** What is known of the sessions of a host. */
+interface Seen {
+  readonly sessions: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
 /**
  * Milliseconds between the sessions of a host on average; infinite for one of which too few were seen: its silence proves
  * nothing.
  */
-export function paceOf({
-  sessions,
-  firstMs,
-  lastMs,
-}: Pick<CaseFile, 'sessions' | 'firstMs' | 'lastMs'>): number {
+export function paceOf({ sessions, firstMs, lastMs }: Seen): number {
   return sessions < SESSIONS_OF_A_PACE ? Number.POSITIVE_INFINITY : (lastMs - firstMs) / (sessions - 1);
 }
 
