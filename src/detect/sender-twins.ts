@@ -9,10 +9,10 @@
 import { type FlowColumns, readWide } from '../flow/batch.ts';
 import { PRESENT } from '../flow/columns.ts';
 import { carriesPayload } from './evidence.ts';
-import { finish, mix, readWord } from './murmur.ts';
+import { finish, mix, readWord, writeWord } from './murmur.ts';
 import type { Sighting } from './screen.ts';
 
-/** A power of two: 16,384 sessions of each kind, 500 kB together. */
+/** A power of two: 16,384 sessions of each kind, a megabyte each. */
 const PLACES = 1 << 14;
 /** Two exporters tell of one session within their active timeouts, which are a minute or two. */
 const APART_MS = 120_000;
@@ -25,47 +25,50 @@ interface Twin {
   readonly samePort: boolean;
 }
 
-/** The newest session of each key. */
-interface Newest {
-  readonly keys: Uint32Array;
-  readonly ports: Uint16Array;
-  readonly places: Uint32Array;
-  readonly receivedMs: Float64Array;
-  readonly beganMs: Float64Array;
-}
+/**
+ * The newest session of each place: a record of these words, so that a look touches one line of the cache. Times are
+ * milliseconds modulo 2^32, and only differences of them are used.
+ */
+const KEY = 0;
+const PORT = 1;
+const SEEN_AT = 2;
+const RECEIVED = 3;
+const BEGAN = 4;
+const ADDRESS = 5;
+const WORDS = 16;
 
-const newest = (): Newest => ({
-  keys: new Uint32Array(PLACES),
-  ports: new Uint16Array(PLACES),
-  places: new Uint32Array(PLACES),
-  receivedMs: new Float64Array(PLACES),
-  beganMs: new Float64Array(PLACES),
-});
+const newest = (): Int32Array => new Int32Array(PLACES * WORDS);
+const wordOf = (key: number): number => (key & (PLACES - 1)) * WORDS;
 
-function keep(table: Newest, key: number, s: Sighting, columns: FlowColumns): void {
-  const at = key & (PLACES - 1);
-  table.keys[at] = key;
-  table.ports[at] = s.clientPort;
-  table.places[at] = placeOf(s, columns);
-  table.receivedMs[at] = s.receivedMs;
-  table.beganMs[at] = beganMs(s, columns);
+function keep(table: Int32Array, key: number, s: Sighting, columns: FlowColumns): void {
+  const at = wordOf(key);
+  table[at + KEY] = key;
+  table[at + PORT] = s.clientPort;
+  table[at + SEEN_AT] = placeOf(s, columns);
+  table[at + RECEIVED] = s.receivedMs;
+  table[at + BEGAN] = beganMs(s, columns);
+  for (let i = 0; i < 4; i++) table[at + ADDRESS + i] = readWord(s.client, s.clientAt + 4 * i);
 }
 
 /** Whether the session of the table is that of the sighting, and null where it is not. */
-function match(table: Newest, key: number, s: Sighting, columns: FlowColumns): Twin | null {
-  const at = key & (PLACES - 1);
-  if (table.keys[at] !== key || Math.abs(s.receivedMs - table.receivedMs[at]) > APART_MS) return null;
-  if (table.places[at] === placeOf(s, columns)) return null;
-  const samePort = table.ports[at] === s.clientPort;
-  const apartMs = Math.abs(beganMs(s, columns) - table.beganMs[at]);
-  return samePort || apartMs <= BEGIN_APART_MS ? { key, samePort } : null;
+function match(table: Int32Array, key: number, s: Sighting, columns: FlowColumns): Twin | null {
+  const at = wordOf(key);
+  if (table[at + KEY] !== key || apart(s.receivedMs, table[at + RECEIVED]) > APART_MS) return null;
+  if (table[at + SEEN_AT] === placeOf(s, columns)) return null;
+  const samePort = table[at + PORT] === s.clientPort;
+  return samePort || apart(beganMs(s, columns), table[at + BEGAN]) <= BEGIN_APART_MS
+    ? { key, samePort }
+    : null;
 }
+
+/** Of a time and a stored one. */
+const apart = (ms: number, stored: number): number => Math.abs((ms - stored) | 0);
 
 /** Exporter, domain and interface. */
 function placeOf(s: Sighting, columns: FlowColumns): number {
   let hash = mix(columns.domain[s.row], columns.in_if[s.row]);
   for (let i = 0; i < 16; i += 4) hash = mix(hash, readWord(columns.exporter, 16 * s.row + i));
-  return finish(hash) >>> 0;
+  return finish(hash) | 0;
 }
 
 const beganMs = ({ row, receivedMs }: Sighting, columns: FlowColumns): number =>
@@ -81,7 +84,6 @@ export interface SenderTwins {
 export function createSenderTwins(): SenderTwins {
   const senders = newest();
   const others = newest();
-  const otherAddresses = new Uint8Array(16 * PLACES);
 
   /** 0 for a record that may be like any other: nothing but headers. */
   function keyOf(s: Sighting, columns: FlowColumns): number {
@@ -90,29 +92,29 @@ export function createSenderTwins(): SenderTwins {
     if (!carriesPayload(packets, bytes)) return 0;
     let hash = s.site;
     for (let i = 0; i < 16; i += 4) hash = mix(hash, readWord(s.server, s.serverAt + i));
-    return finish(mix(mix(hash, packets), bytes)) >>> 0;
+    return finish(mix(mix(hash, packets), bytes)) | 0;
   }
 
   return {
     noteSender(s, columns) {
       const key = keyOf(s, columns);
       if (key === 0) return null;
-      const at = key & (PLACES - 1);
       keep(senders, key, s, columns);
       const twin = match(others, key, s, columns);
       if (twin === null) return null;
+      const at = wordOf(key);
       // Once: the next session of the same counts needs a record of its own.
-      others.keys[at] = 0;
-      return { ...twin, address: otherAddresses.slice(16 * at, 16 * at + 16) };
+      others[at + KEY] = 0;
+      const address = new Uint8Array(16);
+      for (let i = 0; i < 4; i++) writeWord(address, 4 * i, others[at + ADDRESS + i]);
+      return { ...twin, address };
     },
     noteOther(s, columns) {
       const key = keyOf(s, columns);
       if (key === 0) return null;
       const twin = match(senders, key, s, columns);
-      if (twin !== null) return twin;
-      keep(others, key, s, columns);
-      otherAddresses.set(s.client.subarray(s.clientAt, s.clientAt + 16), 16 * (key & (PLACES - 1)));
-      return null;
+      if (twin === null) keep(others, key, s, columns);
+      return twin;
     },
   };
 }

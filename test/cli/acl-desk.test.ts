@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { revisionOf } from '../../src/acl/revision.ts';
+import { statedRevision } from '../../src/acl/revision.ts';
 import {
   aclApproveCommand,
   aclDiffCommand,
@@ -152,7 +152,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
     const { run } = await prepared(instance, [approved('10.0.0.66'), proposed('10.0.0.67')]);
     const { code, stdout, stderr } = await run(aclListCommand, {});
     expect([code, stderr]).toEqual([0, '']);
-    const [four, six] = (['4', '6'] as const).map((family) => revisionOf(file(family)));
+    const [four, six] = (['4', '6'] as const).map((family) => statedRevision(file(family)));
     expect(timeless(stdout).split('\n')).toEqual([
       'Mode propose. 1 host(s) in the lists, 1 waiting for approval.',
       '',
@@ -291,7 +291,7 @@ describe.each(INSTANCES)('on %s', (instance) => {
     await expect(run(aclRollbackCommand, 'edge', {})).rejects.toThrow('nobody can be asked; add --yes');
     expect(file('4')).toBe(now);
     const done = await run(aclRollbackCommand, 'edge', { reason: 'a customer', yes: true });
-    const held = revisionOf(file('4'));
+    const held = statedRevision(file('4'));
     expect(done.stdout).toMatch(
       new RegExp(`^--- edge\\.4 published\n\\+\\+\\+ edge\\.4 rolled back to ${held}\n@@ `),
     );
