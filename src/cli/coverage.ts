@@ -10,7 +10,7 @@ import { unreadInWords } from '../detect/coverage.ts';
 import { sessionsToBeSeen } from '../detect/sampled-dialogue.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { ExporterRow } from '../store/queries.ts';
-import { shortTime } from './table.ts';
+import { shortTime, zoneName } from './table.ts';
 
 /** Lines of text. `alerts` are those of the last day, of any kind. */
 export function describeCoverage(
@@ -42,7 +42,9 @@ export function describeCoverage(
     lines.push(`Losses are not known of ${uncounted.join(', ')}: the sequence numbers never change.`);
   for (const [exporter, lastMs] of lastSeen) {
     if (nowMs - lastMs >= config.silent_after)
-      lines.push(`Nothing from ${exporter} since ${shortTime(new Date(lastMs).toISOString())}.`);
+      lines.push(
+        `Nothing from ${exporter} since ${shortTime(new Date(lastMs).toISOString())} (${zoneName(lastMs)}).`,
+      );
   }
   for (const row of exporters) {
     const unread = Number(row.unread ?? 0);

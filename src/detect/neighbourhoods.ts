@@ -2,8 +2,8 @@
  * The IPv6 /64 of each declared sender, and whether it is that sender's own or a network that many hosts share.
  *
  * A mail server takes further addresses in its /64 as it likes (RFC 8981) and may send by one that nobody declared. In the /64
- * of an office the same address is some other host. What tells them apart is who sends there: the declared address itself, and
- * several others.
+ * of an office the same address is some other host. What tells them apart is who sends there (the declared address itself, and
+ * several others), and whether the configuration names the /64 as a network of its own.
  */
 
 import { finish, mix, readWord } from './murmur.ts';
@@ -54,6 +54,7 @@ export function createNeighbourhoods(): Neighbourhoods {
     },
     isShared(of) {
       const { declaredSends, others } = knownOf(of);
+      if (declaredSends && of.isLan) return true;
       return others[(declaredSends ? OTHERS_BESIDE_DECLARED : OTHERS_OF_A_SHARED) - 1] !== 0;
     },
   };

@@ -86,6 +86,8 @@ export interface SenderNeighbourhood {
   /** The /64 as text. */
   readonly key: string;
   readonly prefix: Prefix;
+  /** `networks.internal` names this very network, or a part of it: then it is the LAN of many, as a rule. */
+  readonly isLan: boolean;
   /** Of the sender. */
   readonly name: string;
   readonly untilMs: number;
@@ -111,7 +113,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
   const rules = config.senders.map((sender) => compileRule(sender, siteNames));
   const sources = coveringEach(config.senders, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
-  const neighbours = neighbourhoods(config.senders);
+  const neighbours = neighbourhoods(config);
   const neighbourTable = createPrefixTable(neighbours.map(({ prefix }) => prefix));
   const sites = config.networks.sites.map((site) => ({
     vrf: site.vrf,
@@ -191,7 +193,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
 }
 
 /** The /64 of each single IPv6 address that is declared: a host takes more addresses in it as it likes (RFC 8981). */
-function neighbourhoods(senders: PolicyConfig['senders']): readonly SenderNeighbourhood[] {
+function neighbourhoods({ senders, networks }: PolicyConfig): readonly SenderNeighbourhood[] {
   return senders.flatMap(({ name, hosts, until }) =>
     hosts.flatMap(({ bytes, length }) => {
       if (length !== 128 || isIPv4(bytes)) return [];
@@ -199,7 +201,8 @@ function neighbourhoods(senders: PolicyConfig['senders']): readonly SenderNeighb
       network.set(bytes.subarray(0, 8));
       const untilMs = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
       const prefix = { bytes: network, length: 64 };
-      return [{ key: formatPrefix(prefix), prefix, name, untilMs }];
+      const isLan = networks.internal.some((net) => net.length >= 64 && prefixContains(prefix, net.bytes));
+      return [{ key: formatPrefix(prefix), prefix, isLan, name, untilMs }];
     }),
   );
 }

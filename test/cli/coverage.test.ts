@@ -52,7 +52,7 @@ describe('the coverage statement', () => {
     });
     expect(describeCoverage([row(), other], [], config, T0 + HOUR)).toEqual([
       'Seen through 2 exporter(s); 6 lost flows or datagrams by their sequence numbers.',
-      'Nothing from 192.0.2.1 since 2026-03-01T10:00:00Z.',
+      'Nothing from 192.0.2.1 since 2026-03-01 10:00:00 (UTC).',
       'Sampling up to 1:1000: a host is seen with 95 % probability only after about 273 mails.',
     ]);
   });
