@@ -36,8 +36,10 @@ export function createStandingDecisions(
       for (const decision of decisions) newest.set(hostStreamKey(decision), decision);
     },
     noteIncident(incident) {
-      if (incident.block.state === 'held') held.set(hostStreamKey(incident), incident);
-      else held.delete(hostStreamKey(incident));
+      const { state } = incident.block;
+      if (state === 'held') held.set(hostStreamKey(incident), incident);
+      // A new incident of the host that is not decided yet says nothing against it.
+      else if (state !== 'none') held.delete(hostStreamKey(incident));
     },
     exempt(site) {
       const nowMs = now();

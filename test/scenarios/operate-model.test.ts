@@ -177,7 +177,8 @@ class World {
             bytes: 6000,
           },
         ]);
-        this.serving.add(HOSTS[step.host]);
+        // Of a declared sender nobody learns that it serves: only what comes after its entry is gone counts.
+        if (!this.isDeclared(HOSTS[step.host])) this.serving.add(HOSTS[step.host]);
         break;
       case 'decide': {
         const incident = this.incidentOf(HOSTS[step.host]);
@@ -229,6 +230,12 @@ class World {
     this.check();
   }
 
+  private isDeclared(host: string): boolean {
+    return this.config.senders.some(({ hosts }) =>
+      hosts.some(({ bytes }) => bytes.slice(12).join('.') === host),
+    );
+  }
+
   private request(offenders: readonly Incident[]) {
     const request = { kind: 'offenders' as const, family: '4' as const };
     return requestFor(this.config, offenders, request, T0 + this.atMs, this.standing.exempt(undefined));
@@ -242,7 +249,7 @@ class World {
     this.mayBeDenied(denied);
     for (const address of denied) expect(this.incidentOf(address)?.block.state).toBe('published');
     // A rollback to whatever was in force.
-    for (const old of this.earlier) this.mayBeDenied(this.rolledBack(old));
+    for (const old of this.earlier) this.mayBeDenied(this.rolledBack(old), true);
     if (denied.length > 0 && this.earlier.length < 8) this.earlier.push(model);
     for (const { host: address, block } of this.incidents.values()) {
       if (block.effect?.state !== 'effective') continue;
@@ -262,7 +269,11 @@ class World {
     }
   }
 
-  private mayBeDenied(denied: readonly string[]): void {
+  /**
+   * Of an earlier list only hosts that wait as probable mail servers are spared for that: of one that began to serve without an
+   * incident the lists know nothing.
+   */
+  private mayBeDenied(denied: readonly string[], isEarlier = false): void {
     const nowMs = T0 + this.atMs;
     const { senders, block } = this.config;
     const spared = [...senders.flatMap(({ hosts }) => hosts), ...block.never].map(({ bytes }) =>
@@ -275,6 +286,7 @@ class World {
       if (decision?.action === 'release') expect(Date.parse(decision.until ?? '')).toBeLessThanOrEqual(nowMs);
       if (decision?.action === 'reject') expect(incident?.incident_id).not.toBe(decision.incident_id);
       const approved = decision?.action === 'approve' || incident?.block.approved_by !== undefined;
+      if (isEarlier && incident?.block.state !== 'held') continue;
       if (this.serving.has(address)) expect(approved, `${address} serves and is denied unasked`).toBe(true);
     }
   }
@@ -289,7 +301,8 @@ describe('lists and what is said of them', () => {
       }),
       {
         numRuns: SEQUENCES,
-        ...(process.env.OPERATE_SEQUENCES === undefined && { interruptAfterTimeLimit: 15_000 }),
+        // The same ones at every commit; others by hand, with OPERATE_SEQUENCES.
+        ...(process.env.OPERATE_SEQUENCES === undefined && { seed: 1, interruptAfterTimeLimit: 15_000 }),
       },
     );
   }, 7_200_000);
