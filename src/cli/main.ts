@@ -634,8 +634,8 @@ function describe(error: unknown): string {
 process.stdout.on('error', endWithoutStdout);
 process.stderr.on('error', () => undefined);
 program.hook('preAction', (_program, command) => {
-  // The zone of every time that is shown; JSON never is.
-  if (program.opts<GlobalFlags>().utc === true) process.env.TZ = 'UTC';
+  // The zone of every time that is shown; JSON never is. What replay prints is the same everywhere.
+  if (program.opts<GlobalFlags>().utc === true || command.name() === 'replay') process.env.TZ = 'UTC';
   if (!GO_ON_WITHOUT_STDOUT.has(command.name())) return;
   process.stdout.off('error', endWithoutStdout);
   process.stdout.on('error', () => undefined);
