@@ -8,10 +8,12 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** The tools that are not on the PATH. */
+/** The tools that are not there: by their path, or by their name on the PATH. */
 export function missingTools(...tools: readonly string[]): string[] {
   const folders = (process.env.PATH ?? '').split(delimiter);
-  return tools.filter((tool) => !folders.some((folder) => isExecutable(join(folder, tool))));
+  return tools.filter((tool) =>
+    tool.includes('/') ? !isExecutable(tool) : !folders.some((folder) => isExecutable(join(folder, tool))),
+  );
 }
 
 function isExecutable(path: string): boolean {
