@@ -148,7 +148,10 @@ describe('the payload of a session', () => {
   });
 
   it('where no certificate came may be a resumed TLS session, when the server says more than plain servers do', () => {
-    expect(weight(['FSPA', 12, 1600], ['FSPA', 10, 1300])).toBe('unlessResumed');
+    expect(weight(['FSPA', 12, 1600], ['FSPA', 10, 900])).toBe('unlessResumed');
+    // Its certificate may have come before anybody looked. A mail to ten gets as much, in more and smaller answers.
+    expect(weight(['FSPA', 12, 1600], ['FSPA', 10, 1300])).toBe('unclear');
+    expect(weight(['FSPA', 12, 1900], ['FSPA', 20, 1550])).toBe('unlessResumed');
     // As large as such a session whose hello was sent twice: two of them are a proof.
     expect(weight(['FSPA', 12, 2100], ['FSPA', 10, 1300])).toBe('likely');
     expect(weight(['FSPA', 12, 2100], ['FSPA', 10, 900])).toBe('certain');

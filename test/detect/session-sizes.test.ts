@@ -23,6 +23,16 @@ function session(n: number, [fp, fb, ff = 'FSPA']: Half, [rp, rb, rf = 'FSPA']: 
 const stateAfter = (sessions: readonly (readonly [Half, Half])[]) =>
   detect(sessions.flatMap(([forward, reply], n) => session(n, forward, reply))).of(ROGUE)?.block.state;
 
+describe('a verifier that resumes TLS', () => {
+  it('is no sender, though its certificates came before anybody looked', () => {
+    const resumed: [Half, Half] = [
+      [11, 1424],
+      [15, 1554],
+    ];
+    expect(stateAfter(Array.from({ length: 30 }, () => resumed))).toBe('none');
+  });
+});
+
 /** Sizes of sessions in the mail lab, one after the other. */
 describe('mail that repeats itself', () => {
   it('is found by its second delivery when lone ACKs prove that there are no timestamps', () => {

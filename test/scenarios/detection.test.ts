@@ -45,7 +45,7 @@ describe('a rogue sender', () => {
     ['in five, with CHUNKING', 5, 1033],
     ['of 300 bytes', 10, 887],
   ])('that sends one short mail %s is found', (_, packets, bytes) => {
-    expect(detect(mail(ROGUE, { packets, bytes })).of(ROGUE)).toMatchObject({
+    expect(detect(answered({ packets, bytes }, 450)).of(ROGUE)).toMatchObject({
       grade: 'conversed',
       block: { state: 'published' },
     });
