@@ -53,8 +53,9 @@ export function createNeighbourhoods(): Neighbourhoods {
       }
     },
     isShared(of) {
+      // Not by who sends: each of several detectors sees a part of that only, and all must decide alike.
+      if (of.isLan) return true;
       const { declaredSends, others } = knownOf(of);
-      if (declaredSends && of.isLan) return true;
       return others[(declaredSends ? OTHERS_BESIDE_DECLARED : OTHERS_OF_A_SHARED) - 1] !== 0;
     },
   };
