@@ -134,6 +134,8 @@ export function weighMessage(
   if (!isWholeReply(e))
     return payload < bounds.tls_payload_bytes ? MESSAGE.unclear : weighTls(e, payload, bounds, header);
   const answer = mostPayload(e.replyPackets, e.replyBytes, e.ipv6);
+  /** A check that resumes an earlier session has less. */
+  const resumedTo = bounds.tls_payload_bytes + TICKET_BYTES;
   if (
     answer >= RESUMED_13_BYTES &&
     payload >= SMALLEST_TLS_BYTES &&
@@ -143,16 +145,12 @@ export function weighMessage(
     const serverEnded = e.replyFlags !== 0 && isOver(e.replyFlags);
     if (payload >= POST_QUANTUM_FROM || !serverEnded) return MESSAGE.unclear;
     // A check that resumes a session whose certificate came before anybody looked.
-    const isCheck = payload < bounds.tls_payload_bytes + TICKET_BYTES;
-    if (isCheck && answer >= Math.max(RESUMED_CHECK_BYTES, RESUMED_PACKET_BYTES * e.replyPackets))
+    if (payload < resumedTo && answer >= Math.max(RESUMED_CHECK_BYTES, RESUMED_PACKET_BYTES * e.replyPackets))
       return MESSAGE.unclear;
   }
   // A check that resumes a session reaches this when its hello was sent twice.
-  if (answer >= RESUMED_13_BYTES && payload >= bounds.tls_payload_bytes + TICKET_BYTES) return MESSAGE.likely;
-  const mayBeResumed =
-    answer >= RESUMED_BYTES &&
-    payload >= SMALLEST_TLS_BYTES &&
-    payload < bounds.tls_payload_bytes + TICKET_BYTES;
+  if (answer >= RESUMED_13_BYTES && payload >= resumedTo) return MESSAGE.likely;
+  const mayBeResumed = answer >= RESUMED_BYTES && payload >= SMALLEST_TLS_BYTES && payload < resumedTo;
   return mayBeResumed ? MESSAGE.unlessResumed : MESSAGE.certain;
 }
 

@@ -182,32 +182,13 @@ describe('first evidence', () => {
         quiet.see(flow);
         busy.see(flow);
       }
-      const figures = (incident: Incident | undefined) => {
-        const {
-          grade,
-          sessions,
-          attempts,
-          packets,
-          bytes,
-          first_seen,
-          last_seen,
-          destinations,
-          ports,
-          flags,
-        } = incident ?? ({} as Incident);
-        return {
-          grade,
-          sessions,
-          attempts,
-          packets,
-          bytes,
-          first_seen,
-          last_seen,
-          destinations,
-          ports,
-          flags,
-        };
-      };
+      const figures = (incident: Incident | undefined) =>
+        (
+          [
+            ...['grade', 'sessions', 'attempts', 'packets', 'bytes'],
+            ...['first_seen', 'last_seen', 'destinations', 'ports', 'flags'],
+          ] as (keyof Incident)[]
+        ).map((name) => incident?.[name]);
       expect(figures(busy.incident(OFFENDER))).toEqual(figures(quiet.incident(OFFENDER)));
       expect(busy.incident(OFFENDER)?.incident_id).toBe(quiet.incident(OFFENDER)?.incident_id);
     }
