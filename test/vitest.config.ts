@@ -26,6 +26,8 @@ const WITH_PARTS = [
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
+    // The default leaves one core to others: with two cores nothing would run beside anything.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
