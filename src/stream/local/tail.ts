@@ -11,9 +11,12 @@ import { TAIL_BYTES } from './settings.ts';
 /** What an object around a value costs, roughly: without it, millions of tiny values would pass the bound. */
 const MESSAGE_OVERHEAD_BYTES = 200;
 
+/** Stands where a message was: what it held can be collected at once, though the array is cut only now and then. */
+const LET_GO: ReceivedMessage = { key: '', id: '', value: new Uint8Array(0), rows: 0, offset: -1 };
+
 export class Tail {
   #messages: ReceivedMessage[] = [];
-  /** Index of the oldest; what is before it is let go in blocks. */
+  /** Index of the oldest; before it stands `LET_GO`, until the array is cut. */
   #head = 0;
   #bytes = 0;
 
@@ -22,6 +25,7 @@ export class Tail {
     this.#bytes += message.value.length + MESSAGE_OVERHEAD_BYTES;
     while (this.#bytes > TAIL_BYTES && this.#head < this.#messages.length - 1) {
       this.#bytes -= this.#messages[this.#head].value.length + MESSAGE_OVERHEAD_BYTES;
+      this.#messages[this.#head] = LET_GO;
       this.#head++;
     }
     if (this.#head * 2 > this.#messages.length) {
