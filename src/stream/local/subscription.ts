@@ -106,13 +106,13 @@ export async function readStream(options: ReadingOptions, signal: AbortSignal): 
   try {
     while (!signal.aborted) {
       // Noted before looking, so that what comes in between is not missed.
-      const seen = streamLog.changes;
+      const seen = streamLog.changes.count;
       const before = cursor.offset;
       const fetched = await untilDone(readNext, 'the spool cannot be read');
       if (fetched !== null) await deliver(fetched);
       else if (cursor.offset === before && !signal.aborted) {
         if (unit === 'segment') streamLog.wantSealed();
-        await firstOf(streamLog.changed(seen), aborted(signal, undefined));
+        await firstOf(streamLog.changes.after(seen), aborted(signal, undefined));
       }
     }
   } finally {
