@@ -7,11 +7,11 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from './errors.ts';
 import { checkedText, withChecksum } from './files/checked-text.ts';
+import { replaceFile } from './files/replace-file.ts';
 import type { Logger } from './logger.ts';
 
 export interface SteadyClock {
@@ -114,8 +114,7 @@ export function createSteadyClock(options: SteadyClockOptions): SteadyClock {
     const text = withChecksum(JSON.stringify({ boot, ...anchored() }));
     keeping = keeping
       .then(async () => {
-        await writeFile(`${file}.new`, text, { mode: 0o640 });
-        await rename(`${file}.new`, file);
+        await replaceFile(file, text);
         complained = false;
       })
       .catch((error: unknown) => {

@@ -102,7 +102,9 @@ export function createListFetcher(dependencies: ListFetcherDependencies): ListFe
     try {
       if (fetched.kind === 'fresh') {
         await makeDirectory(dirname(file), 'directory of fetched lists');
-        await replaceFile(file, copyText(fetched.prefixes, fetched.validators), `${file}.${process.pid}.new`);
+        await replaceFile(file, copyText(fetched.prefixes, fetched.validators), {
+          temporary: `${file}.${process.pid}.new`,
+        });
       }
       const at = now() / 1000;
       await utimes(file, at, at);

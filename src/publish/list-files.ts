@@ -8,12 +8,13 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AclFamily } from '../acl/model.ts';
 import { revisionOf, statedRevision } from '../acl/revision.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { checkedText, withChecksum } from '../files/checked-text.ts';
+import { replaceFile } from '../files/replace-file.ts';
 
 export interface AclPublication {
   /** Made when it is missing. */
@@ -221,32 +222,10 @@ async function followMode(path: string, mode: number): Promise<void> {
 }
 
 async function replace(directory: string, name: string, text: string, modes: Modes): Promise<void> {
-  const temporary = join(directory, `${temporaryPrefix(name)}${randomUUID()}`);
-  try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.chmod(modes.file);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, join(directory, name));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(directory);
-}
-
-/** The rename itself must outlive a power cut. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await replaceFile(join(directory, name), text, {
+    temporary: join(directory, `${temporaryPrefix(name)}${randomUUID()}`),
+    mode: modes.file,
+  });
 }
 
 const temporaryPrefix = (name: string) => `.${name}.tmp-`;

@@ -107,7 +107,7 @@ export async function readListState(directory: string): Promise<ListState> {
 async function writeListState(directory: string, state: ListState): Promise<void> {
   const file = join(directory, FILE);
   try {
-    await replaceFile(file, withChecksum(JSON.stringify(state)), `${file}.tmp`);
+    await replaceFile(file, withChecksum(JSON.stringify(state)), { temporary: `${file}.tmp` });
   } catch (error) {
     throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error, transient: true });
   }

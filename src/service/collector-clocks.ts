@@ -9,12 +9,12 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { LATENESS_MS } from '../detect/sessions.ts';
 import { messageOf } from '../errors.ts';
 import { checkedText, withChecksum } from '../files/checked-text.ts';
+import { replaceFile } from '../files/replace-file.ts';
 import { type FlowBatch, readWide, writeWide } from '../flow/batch.ts';
 import type { Logger } from '../logger.ts';
 
@@ -81,8 +81,7 @@ export function createCollectorClocks(options: CollectorClocksOptions): Collecto
   async function keep(): Promise<void> {
     try {
       const text = withChecksum(JSON.stringify({ shifts: Object.fromEntries(shifts) }));
-      await writeFile(`${file}.new`, text, { mode: 0o640 });
-      await rename(`${file}.new`, file);
+      await replaceFile(file, text);
     } catch (error) {
       log.warn(
         { error: messageOf(error) },

@@ -65,7 +65,7 @@ export async function verifyData({ config, lists }: LoadedConfig): Promise<DataF
   });
   await look('sequences', () => lines(join(data, 'sequences.ndjson'), damagedLines));
   await look('audit log', () => lines(join(data, 'audit.ndjson'), unreadableLines));
-  for (const name of ['parts.json', 'clock.json'])
+  for (const name of ['parts.json', 'clock.json', 'collector-clocks.json', 'mail-servers.json'])
     await look(name, async () =>
       (await isIntactJson(join(data, name))) ? [] : [`${join(data, name)} is damaged`],
     );
