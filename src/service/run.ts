@@ -7,10 +7,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createListFetcher } from '../address-lists/fetcher.ts';
-import type { Losses } from '../api/read-model.ts';
 import { createLiveModel } from '../api/stored-read-model.ts';
 import { createCollector } from '../collect/collector.ts';
-import type { CollectorCounters } from '../collect/collector-counters.ts';
+import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { createDetector } from '../detect/detector.ts';
@@ -21,28 +20,34 @@ import { makeDirectory } from '../files/directory.ts';
 import { makeInstanceId } from '../files/instance-id.ts';
 import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
 import { createHttpListener } from '../http/listener.ts';
-import { createMetrics } from '../http/metrics.ts';
 import { createHttpServer } from '../http/server.ts';
 import type { Logger } from '../logger.ts';
-import type { Alert } from '../messages/alert.ts';
-import { hostlessAlert } from '../messages/hostless-alert.ts';
+import { createMetrics } from '../metrics.ts';
 import { createListPush } from '../publish/list-push.ts';
+import { registerPushMetrics } from '../publish/push-metrics.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { migrate } from '../store/migrate.ts';
 import { createAbsentEngine, createEngine } from '../store/open-engine.ts';
 import { createStoreWriter } from '../store/writer.ts';
+import { registerWriterMetrics } from '../store/writer-metrics.ts';
 import { createStream } from '../stream/open-stream.ts';
+import { registerStreamMetrics } from '../stream/stream-metrics.ts';
+import { registerAlertMetrics } from './alert-metrics.ts';
 import { createAlertTeller } from './alert-teller.ts';
+import { collectorClockAlert, machineClockAlert } from './clock-alerts.ts';
 import { createCollectorClocks } from './collector-clocks.ts';
 import { createCoverageRole } from './coverage-role.ts';
 import { createDamageReport } from './damage-report.ts';
 import { createDetectRole } from './detect-role.ts';
+import { registerDetectorMetrics } from './detector-metrics.ts';
 import { detectorOptions } from './detectors.ts';
 import { createExporterAccount } from './exporter-account.ts';
 import { createFindingsRole } from './findings-role.ts';
 import { createHealth } from './health.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
+import { lossesOf, NOTHING_LOST } from './losses.ts';
 import { createMailServerFile } from './mail-server-file.ts';
+import { registerPolicyMetrics } from './policy-metrics.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
@@ -88,6 +93,15 @@ export function createService(
   });
   const { now } = clock;
   const startedAt = new Date(now()).toISOString();
+  const metrics = createMetrics();
+  const alertLatency = metrics.latency(
+    'alert_latency_seconds',
+    'Time from the datagram received to the alert emitted',
+  );
+  const timeToBlock = metrics.latency(
+    'time_to_block_seconds',
+    'Time from the first record of a host to the lists that deny it, where no person had to approve',
+  );
   const { stream, checkTopics } = createStream(config, roles.has('collect'), log);
   const teller = createAlertTeller(stream, log);
   const onServer = config.clickhouse.url !== '';
@@ -130,7 +144,7 @@ export function createService(
             onStep: (producer, ms) => collectorClockStepped(producer, ms),
           }),
         }),
-        onAlertLatency: (seconds) => metrics.observeAlertLatency(seconds),
+        onAlertLatency: alertLatency,
       })
     : null;
   const writer = roles.has('store')
@@ -147,7 +161,7 @@ export function createService(
         now,
         policyVersion,
         ...(listPush !== null && { onText: listPush.offer }),
-        onBlocked: (seconds) => metrics.observeTimeToBlock(seconds),
+        onBlocked: timeToBlock,
       })
     : null;
   const coverageRole =
@@ -210,25 +224,23 @@ export function createService(
         now,
       })
     : null;
-  const metrics = createMetrics({
-    stream,
-    policy: {
-      version: () => detection.policy.version,
-      error: () => reloader.state.error,
-      listAges: reloader.listAges,
-      listFetches: listFetcher.counters,
-      counters: reloader.counters,
-    },
-    ...(collector !== null && { collector }),
-    ...(detectRole !== null && { detector: detectors, detectLag: detectRole.lag }),
-    ...(writer !== null && { writer }),
-    ...(listPush !== null && { push: listPush }),
-    hostlessAlerts: () => ({
-      ...teller.counters,
-      coverage:
-        teller.counters.coverage + (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.coverage ?? 0),
-    }),
+  registerStreamMetrics(metrics, stream);
+  registerPolicyMetrics(metrics, {
+    version: policyVersion,
+    error: () => reloader.state.error,
+    listAges: reloader.listAges,
+    listFetches: listFetcher.counters,
+    counters: reloader.counters,
   });
+  if (collector !== null) registerCollectorMetrics(metrics, collector);
+  if (detectRole !== null) registerDetectorMetrics(metrics, detectors, detectRole.lag);
+  if (writer !== null) registerWriterMetrics(metrics, writer);
+  if (listPush !== null) registerPushMetrics(metrics, listPush);
+  registerAlertMetrics(metrics, () => [
+    detectRole === null ? {} : detectors.counters.alerts,
+    teller.counters,
+    { coverage: (coverageRole?.counters.alerts ?? 0) + (serveRole?.counters.coverage ?? 0) },
+  ]);
 
   const incidents = () => serveRole?.incidents() ?? [];
   const waitingFor = new Set([
@@ -439,40 +451,6 @@ export function createService(
   };
 }
 
-function machineClockAlert(ms: number, nowMs: number, policy_version: string): Alert {
-  const way = ms > 0 ? 'forward' : 'back';
-  return clockAlert(
-    `the clock of this machine was set ${way} by ${Math.round(Math.abs(ms) / 1000)} s: blocks and incidents go on as if it had not been, and times follow it slowly`,
-    ms,
-    nowMs,
-    policy_version,
-  );
-}
-
-function collectorClockAlert(producer: string, ms: number, nowMs: number, policy_version: string): Alert {
-  const way = ms > 0 ? 'ahead' : 'behind';
-  return clockAlert(
-    `the clock of a collector (spool ${producer}) is ${Math.round(Math.abs(ms) / 1000)} s ${way}: its receive times are put right for blocks and incidents, and stay wrong in the archive; set its clock`,
-    ms,
-    nowMs,
-    policy_version,
-  );
-}
-
-function clockAlert(reason: string, ms: number, nowMs: number, policy_version: string): Alert {
-  return {
-    ...hostlessAlert({
-      kind: 'coverage',
-      identity: ['clock_stepped', nowMs, ms, reason],
-      sinceMs: nowMs,
-      nowMs,
-      reasons: [reason],
-      policy_version,
-    }),
-    coverage: { cause: 'clock_stepped', exporters: 0, lost: 0 },
-  };
-}
-
 /** An empty list would be taken for one by a router. */
 function noList(): never {
   throw new RogueSmtpError('not_found', 'this process renders no ACLs: ask the one that runs the role serve');
@@ -480,19 +458,4 @@ function noList(): never {
 
 async function noTarget(): Promise<never> {
   return noList();
-}
-
-const NOTHING_LOST: Losses = { kernel_drops: 0, not_decoded: 0, not_kept: 0 };
-
-function lossesOf(counters: CollectorCounters): Losses {
-  const { not_archived: _meant, ...flows } = counters.dropped.flows;
-  return {
-    kernel_drops: sum(counters.listeners.map(({ kernelDrops }) => kernelDrops)),
-    not_decoded: sum(Object.values(counters.recordsDropped)),
-    not_kept: sum(Object.values(flows)) + sum(Object.values(counters.dropped.mail)),
-  };
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, n) => total + n, 0);
 }

@@ -1,9 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import type { ExporterState } from '../../src/decode/types.ts';
-import { parseAddress } from '../../src/flow/address.ts';
-import { createMetrics, MAX_EXPORTER_SERIES, type MetricsSources } from '../../src/http/metrics.ts';
+import { MAX_EXPORTER_SERIES, registerCollectorMetrics } from '../src/collect/collector-metrics.ts';
+import type { ExporterState } from '../src/decode/types.ts';
+import { parseAddress } from '../src/flow/address.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { registerAlertMetrics } from '../src/service/alert-metrics.ts';
+import { registerDetectorMetrics } from '../src/service/detector-metrics.ts';
+import { registerWriterMetrics } from '../src/store/writer-metrics.ts';
+import { registerStreamMetrics } from '../src/stream/stream-metrics.ts';
 
-type Sources = { readonly [Name in keyof MetricsSources]-?: NonNullable<MetricsSources[Name]> };
+interface Sources {
+  readonly collector: Parameters<typeof registerCollectorMetrics>[1];
+  readonly stream: Parameters<typeof registerStreamMetrics>[1];
+  readonly detector: Parameters<typeof registerDetectorMetrics>[1];
+  readonly writer: Parameters<typeof registerWriterMetrics>[1];
+}
 
 function exporter(address: string, domain: number, sequenceLost: number, lastSeenMs: number): ExporterState {
   return {
@@ -71,8 +81,20 @@ function sources(exporters: () => ExporterState[] = () => []) {
   return all as unknown as Sources & { collector: { counters: typeof collector } };
 }
 
-async function lines(from: MetricsSources): Promise<string[]> {
-  return (await createMetrics(from).render()).text.split('\n');
+/** As in a process with all roles. */
+function metricsOf({ collector, stream, detector, writer }: Sources) {
+  const metrics = createMetrics();
+  registerCollectorMetrics(metrics, collector);
+  registerStreamMetrics(metrics, stream);
+  registerDetectorMetrics(metrics, detector, () => 0);
+  registerWriterMetrics(metrics, writer);
+  registerAlertMetrics(metrics, () => [detector.counters.alerts]);
+  metrics.latency('alert_latency_seconds', 'Time from the datagram received to the alert emitted');
+  return metrics;
+}
+
+async function lines(from: Sources): Promise<string[]> {
+  return (await metricsOf(from).render()).text.split('\n');
 }
 
 describe('the metrics', () => {
@@ -118,7 +140,7 @@ describe('the metrics', () => {
 
   it('are read anew at each scrape, not added up', async () => {
     const changing = sources();
-    const metrics = createMetrics(changing);
+    const metrics = metricsOf(changing);
     await metrics.render();
     changing.collector.counters.listeners[0].datagrams = 9;
     const { text } = await metrics.render();
@@ -126,8 +148,9 @@ describe('the metrics', () => {
   });
 
   it('tell the latency of alerts, and are not spoilt by a clock that was set back', async () => {
-    const metrics = createMetrics({});
-    for (const seconds of [0.3, -5, Number.NaN]) metrics.observeAlertLatency(seconds);
+    const metrics = createMetrics();
+    const observe = metrics.latency('alert_latency_seconds', 'Time from the datagram received to the alert');
+    for (const seconds of [0.3, -5, Number.NaN]) observe(seconds);
     const { text, contentType } = await metrics.render();
     expect(text).toContain('rogue_smtp_alert_latency_seconds_bucket{le="0.5"} 2\n');
     expect(text).toContain('rogue_smtp_alert_latency_seconds_sum 0.3\n');
@@ -135,7 +158,9 @@ describe('the metrics', () => {
   });
 
   it('cover the process itself, and only the parts that run in it', async () => {
-    const { text } = await createMetrics({ stream: sources().stream }).render();
+    const metrics = createMetrics();
+    registerStreamMetrics(metrics, sources().stream);
+    const { text } = await metrics.render();
     expect(text).toContain('process_cpu_seconds_total');
     expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
     expect(text).not.toContain('rogue_smtp_datagrams_received_total');
@@ -143,7 +168,9 @@ describe('the metrics', () => {
   });
 
   it('count the alerts of every kind in every process, whichever roles it runs', async () => {
-    const text = await lines({ hostlessAlerts: () => ({ coverage: 2, delivery: 1, finding: 0 }) });
+    const metrics = createMetrics();
+    registerAlertMetrics(metrics, () => [{}, { coverage: 1, delivery: 1, finding: 0 }, { coverage: 1 }]);
+    const { text } = await metrics.render();
     for (const [kind, count] of Object.entries({
       opened: 0,
       closed: 0,
@@ -167,7 +194,7 @@ describe('the metrics', () => {
       exporter(`10.0.${i >> 8}.${i & 255}`, 0, 1, 1000 + i),
     );
     let present = many.slice(1);
-    const metrics = createMetrics(sources(() => present));
+    const metrics = metricsOf(sources(() => present));
     const series = async () =>
       (await metrics.render()).text
         .split('\n')
