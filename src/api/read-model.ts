@@ -43,6 +43,11 @@ export interface Losses {
   readonly not_decoded: number;
   /** Flows that were decoded and that a stream refused. */
   readonly not_kept: number;
+  /**
+   * Rows that are not in the store because they lie in the dead letters of this process now, of earlier runs too, and rows
+   * that were dropped since the start because the dead letters were full. Absent in answers of earlier versions.
+   */
+  readonly set_aside?: number;
 }
 
 export interface Status {

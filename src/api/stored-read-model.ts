@@ -23,7 +23,7 @@ const EVIDENCE_MARGIN_MS = 60_000;
 const QUERY_TIMEOUT_MS = 30_000;
 
 export interface LiveSources {
-  readonly status: () => Status;
+  readonly status: () => Status | Promise<Status>;
   /** Incidents whose host the lists may name: what waits for approval is not among them. */
   readonly blocked: () => readonly Incident[];
   /** Hosts that a standing decision keeps out of the lists of a site. */

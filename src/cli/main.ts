@@ -196,13 +196,23 @@ const ROLE_COMMANDS = {
 } as const satisfies Record<Role, string>;
 
 for (const role of ROLES) {
-  program
+  const command = program
     .command(role)
     .description(ROLE_COMMANDS[role])
     .action(async () => {
       const { runCommand } = await import('./run.ts');
       await runCommand(settings(), version, [role]);
     });
+  if (role === 'store')
+    command
+      .command('replay-dead-letters')
+      .description(
+        'put the rows of data/dead-letters back into the store, once each; exit code 1 if any are left',
+      )
+      .action(async () => {
+        const { replayDeadLettersCommand } = await import('./store-replay.ts');
+        process.exitCode = await replayDeadLettersCommand(settings(), process);
+      });
 }
 
 program

@@ -12,6 +12,7 @@ import { describeMailSight } from '../detect/mail-sight.ts';
 import { policyGaps } from '../detect/policy-gaps.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
+import { lettersLeft } from '../store/dead-letters.ts';
 import type { OffenderRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
@@ -159,11 +160,13 @@ async function coverage(
 ): Promise<{ readonly text: string; readonly verdict: keyof typeof NONE }> {
   const nowMs = Date.now();
   const since = new Date(nowMs - GAPS_WITHIN_MS).toISOString();
-  const [exporters, alerts, status, sight] = await Promise.all([
+  const [exporters, alerts, status, sight, setAside] = await Promise.all([
     model.exporters(),
     model.alerts({ limit: MAX_GAPS, since }),
     client?.status(),
     model.sight(),
+    // Without an instance the data directory is the one to look at.
+    client === null ? lettersLeft(config.data) : null,
   ]);
   const { isBlind: isStrange, lines: judged } = describeMailSight(sight);
   const gaps = policyGaps(config, nowMs);
@@ -172,11 +175,17 @@ async function coverage(
     ...gaps.map(({ text }) => `Configuration: ${text}.`),
     ...describeCoverage(exporters, alerts, config.coverage, nowMs),
   ];
-  if (status !== undefined && Object.values(status.lost).some((n) => n > 0)) {
-    const { kernel_drops, not_decoded, not_kept } = status.lost;
+  const rowsAside = status?.lost.set_aside ?? setAside?.rows ?? 0;
+  if (rowsAside > 0)
     lines.push(
-      `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
+      `Lost to the store so far: ${rowsAside} damaged rows lie in dead-letters or were dropped there; rogue-smtp store replay-dead-letters puts back what can be.`,
     );
+  if (status !== undefined) {
+    const { kernel_drops, not_decoded, not_kept } = status.lost;
+    if (kernel_drops + not_decoded + not_kept > 0)
+      lines.push(
+        `Since ${shortTime(status.started_at)}: ${kernel_drops} datagrams dropped by the kernel, ${not_decoded} not decoded, ${not_kept} flows refused by the spool (/metrics has the reasons).`,
+      );
   }
   const blind = isStrange || exporters.length === 0 || gaps.some(({ kind }) => kind === 'blind');
   return {

@@ -130,6 +130,7 @@ const COVERAGE_CAUSES = [
   'exporters_full',
   'template_redefined',
   'data_damaged',
+  'rows_set_aside',
   'clock_stepped',
 ] as const;
 

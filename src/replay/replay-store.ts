@@ -40,7 +40,14 @@ export async function openReplayStore(config: Config, log: Logger): Promise<Repl
     log,
   });
   const engine = createEngine(config, log);
-  const writer = createStoreWriter({ stream, engine, log, archive: 'all', directory: config.data });
+  const writer = createStoreWriter({
+    stream,
+    engine,
+    log,
+    archive: 'all',
+    directory: config.data,
+    database: config.clickhouse.database,
+  });
   await stream.start();
   await engine.start();
   await migrate(engine, config.clickhouse);

@@ -51,6 +51,7 @@ import { registerPolicyMetrics } from './policy-metrics.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
+import { createSetAsideReport } from './set-aside-report.ts';
 
 export interface Service {
   start(): Promise<RunningService>;
@@ -148,9 +149,20 @@ export function createService(
       })
     : null;
   const writer = roles.has('store')
-    ? createStoreWriter({ stream, engine, log, archive: config.collector.archive, directory: config.data })
+    ? createStoreWriter({
+        stream,
+        engine,
+        log,
+        archive: config.collector.archive,
+        directory: config.data,
+        database: config.clickhouse.database,
+      })
     : null;
   const policyVersion = () => detection.policy.version;
+  const setAsideReport =
+    writer === null
+      ? null
+      : createSetAsideReport({ counters: writer.counters, now, tell: (alert) => teller.tell(alert), policyVersion });
   const listPush = roles.has('serve')
     ? createListPush(config, { tell: teller.tell, policyVersion, log, now })
     : null;
@@ -277,7 +289,7 @@ export function createService(
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
     listed: (incident) => serveRole?.listedSince(incident),
     refreshExporters: async () => exporterAccount?.refresh(),
-    status: () => ({
+    status: async () => ({
       version,
       started_at: startedAt,
       config_file: loaded.file,
@@ -287,7 +299,10 @@ export function createService(
       datagrams: collector?.counters.datagrams ?? 0,
       flows: collector?.counters.flows ?? 0,
       policy: policyStatus(),
-      lost: collector === null ? NOTHING_LOST : lossesOf(collector.counters),
+      lost: {
+        ...(collector === null ? NOTHING_LOST : lossesOf(collector.counters)),
+        set_aside: writer === null ? 0 : (await writer.deadLetters()).rows + writer.counters.rowsDropped,
+      },
     }),
   });
   const policyStatus = () => ({
@@ -408,6 +423,7 @@ export function createService(
       const udpAddresses = (await collector?.start()) ?? [];
       if (sqlListener !== null) log.info(await sqlListener.start(), 'read-only SQL over HTTP');
       coverageRole?.start();
+      setAsideReport?.start();
       reloader.start();
       listFetcher.start();
       waitingFor.delete('the collector');
@@ -438,6 +454,7 @@ export function createService(
       await damage.stop();
       await serveRole?.stop();
       await listPush?.stop();
+      setAsideReport?.stop();
       await teller.settled();
       // What is with the brokers is safe there.
       await writer?.stop(checkTopics === null ? DRAIN_MS : 0);

@@ -2,21 +2,22 @@
  * The store role's work: what is on the streams goes into the tables, each message once in effect.
  *
  * A delivery is inserted under a token that is the same whenever it comes again, and committed after that; a crash in
- * between costs a repeated insert that the engine recognises. When the engine is away the delivery is refused and the
- * stream brings it again, in order. What the engine will never take goes to the dead letters, so that one damaged
- * message does not hold up all that follow. It must never commit what is neither stored nor set aside.
+ * between costs a repeated insert that the engine recognises. When the engine does not take a delivery it is refused and
+ * the stream brings it again, in order. Only what a second look proves to be damaged goes to the dead letters, so that one
+ * damaged message does not hold up all that follow. It must never commit what is neither stored nor set aside.
  */
 
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { alertSchema, incidentSchema } from '../messages/alert.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamName, Subscription } from '../stream/stream.ts';
-import { createDeadLetters } from './dead-letters.ts';
+import { createDeadLetters, deadLettersDirectory, type LettersLeft } from './dead-letters.ts';
+import { refusesWhatWasSent } from './failures.ts';
 import { textOf } from './rows.ts';
+import { type BlockSource, damageOfBlocks, lookAgain } from './second-look.ts';
 import type { Engine } from './store.ts';
 
 export interface StoreWriterOptions {
@@ -31,6 +32,10 @@ export interface StoreWriterOptions {
   readonly archive: 'all' | 'mail';
   /** The data directory, for the dead letters. */
   readonly directory: string;
+  /** That the tables are in. */
+  readonly database: string;
+  /** Why nothing may be inserted at present, in words; '' when it may. What comes meanwhile waits in the stream. */
+  readonly heldFor?: () => string;
 }
 
 interface StoreWriterCounters {
@@ -56,23 +61,31 @@ export interface StoreWriter {
   stop(drainMs?: number): Promise<boolean>;
   /** Messages published and not yet in the store. */
   lag(): number;
+  /** What lies in the dead letters now, of earlier runs, too. Throws `io` when the disk refuses. */
+  deadLetters(): Promise<LettersLeft>;
   readonly counters: StoreWriterCounters;
 }
 
 const GROUP = 'store';
 const DRAIN_POLL_MS = 50;
+/** Characters of a reason in the log; the letter has all of it. */
+const MAX_LOGGED = 500;
 const DEAD_LETTER_BYTES = 256 * 1024 * 1024;
 /** Enough of a delivery to tell it from one with the same offsets in another life of the stream. */
 const IDENTITY_BYTES = 4096;
 
-const SCHEMAS: Readonly<Record<'alerts' | 'incidents', z.ZodType>> = {
+/** Streams whose messages are JSON that the store keeps, with a table of the same name each. */
+export type MessageStream = 'alerts' | 'incidents';
+type Table = 'flows' | MessageStream;
+
+const SCHEMAS: Readonly<Record<MessageStream, z.ZodType>> = {
   alerts: alertSchema,
   incidents: incidentSchema,
 };
 
 export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   const { stream, engine, log, archive } = options;
-  const deadLetters = createDeadLetters(join(options.directory, 'dead-letters'), DEAD_LETTER_BYTES);
+  const deadLetters = createDeadLetters(deadLettersDirectory(options.directory), DEAD_LETTER_BYTES);
   const counters: StoreWriterCounters = {
     flowsStored: 0,
     alertsStored: 0,
@@ -87,75 +100,130 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   const subscriptions: Subscription[] = [];
 
   async function storeFlows(delivery: Delivery): Promise<void> {
-    const source =
+    const source: BlockSource =
       delivery.file === undefined
         ? { bytes: delivery.messages.map((message) => message.value) }
         : { file: delivery.file };
     const token = await tokenOf(delivery, source);
-    const refusal = await insert(() => engine.insertNative('flows', source, { token }));
+    const attempt = () => engine.insertNative('flows', source, { token });
+    const refusal = await insert('flows', attempt, (error) => damageOfBlocks(source, error));
     if (refusal === null) {
       counters.flowsStored += delivery.rows;
       return;
     }
-    const kept = await deadLetters.add({
+    const { messages } = delivery;
+    const { sound, damaged } = await sorted(messages, refusal);
+    if (messages.length > 1 && sound.length > 0) {
+      // By themselves the sound ones can go in. Nothing of the delivery did: the engine could not read it. They come first,
+      // so that a delivery that comes again finds no letter of its own.
+      for (const message of [...sound, ...damaged]) await storeFlows(deliveryOf(delivery, message));
+      return;
+    }
+    const outcome = await deadLetters.add({
       name: token,
       extension: 'native',
       rows: delivery.rows,
-      reason: refusal,
+      reason: refusal.message,
       content: source,
     });
-    countRefused(delivery.stream, delivery.rows, kept, refusal);
+    countRefused(delivery.stream, delivery.rows, outcome, refusal.message);
   }
 
-  async function storeMessages(name: 'alerts' | 'incidents', delivery: Delivery): Promise<void> {
-    const good: ReceivedMessage[] = [];
-    for (const message of delivery.messages) {
-      const reason = objection(SCHEMAS[name], message.value);
-      if (reason === null) good.push(message);
-      else await setAside(name, delivery, message, reason);
+  async function sorted(messages: readonly ReceivedMessage[], refusal: RogueSmtpError) {
+    const sound: ReceivedMessage[] = [];
+    const damaged: ReceivedMessage[] = [];
+    for (const message of messages) {
+      const damage = await damageOfBlocks({ bytes: [message.value] }, refusal);
+      (damage === null ? sound : damaged).push(message);
     }
-    if (await insertMessages(name, delivery, good)) return;
-    // One of them is what the table cannot take: by themselves the others can go in.
-    for (const message of good) await insertMessages(name, delivery, [message]);
+    return { sound, damaged };
+  }
+
+  async function storeMessages(name: MessageStream, delivery: Delivery): Promise<void> {
+    const good: ReceivedMessage[] = [];
+    const bad: { readonly message: ReceivedMessage; readonly reason: string }[] = [];
+    for (const message of delivery.messages) {
+      const reason = messageObjection(name, message.value);
+      if (reason === null) good.push(message);
+      else bad.push({ message, reason });
+    }
+    // One of them may be what the table cannot take: by themselves the others can go in.
+    if (!(await insertMessages(name, delivery, good)))
+      for (const message of good) await insertMessages(name, delivery, [message]);
+    // Last, so that a delivery that has to wait sets nothing aside again and again.
+    for (const { message, reason } of bad) await setAside(name, delivery, message, reason);
   }
 
   /** False when several were refused together; a single one that is refused is set aside. */
   async function insertMessages(
-    name: 'alerts' | 'incidents',
+    name: MessageStream,
     delivery: Delivery,
     messages: readonly ReceivedMessage[],
   ): Promise<boolean> {
     if (messages.length === 0) return true;
-    const rows = messages.map(({ value }) => JSON.stringify({ message: textOf(value) }));
+    const rows = messages.map(({ value }) => messageRow(value));
     const token = await tokenOf(
       { ...delivery, firstOffset: messages[0].offset, lastOffset: messages[messages.length - 1].offset },
       { bytes: messages.map(({ value }) => value) },
     );
-    const refusal = await insert(() => engine.insertJson(name, rows, { token }));
+    const refusal = await insert(
+      name,
+      () => engine.insertJson(name, rows, { token }),
+      async (error) => (refusesWhatWasSent(error) ? error.message : null),
+    );
     if (refusal === null) {
       if (name === 'alerts') counters.alertsStored += messages.length;
       else counters.incidentsStored += messages.length;
       return true;
     }
     if (messages.length > 1) return false;
-    await setAside(name, delivery, messages[0], refusal);
+    await setAside(name, delivery, messages[0], refusal.message);
     return true;
   }
 
-  /** Null when it went in, else why it never will. Throws when it may go in later. */
-  async function insert(attempt: () => Promise<void>): Promise<string | null> {
+  /**
+   * Null when it went in, else the refusal that a second look has proven. Throws when the rows have to wait. `evidence`:
+   * what is wrong with the rows by themselves, or null when nothing is.
+   */
+  async function insert(
+    table: Table,
+    attempt: () => Promise<void>,
+    evidence: (refusal: RogueSmtpError) => Promise<string | null>,
+  ): Promise<RogueSmtpError | null> {
     try {
-      await attempt();
+      const held = options.heldFor?.() ?? '';
+      if (held !== '') throw new RogueSmtpError('store', held, { transient: true });
+      const refusal = await refusalOf(attempt);
+      if (refusal !== null) {
+        if ((await evidence(refusal)) === null) throw refusal;
+        const { database } = options;
+        const verdict = await lookAgain({ engine, database, table, attempt, refusal });
+        if (verdict === 'refused') {
+          counters.lastError = refusal.message;
+          counters.waitsFor = '';
+          return refusal;
+        }
+      }
       counters.inserts++;
       counters.lastError = '';
       counters.waitsFor = '';
       return null;
     } catch (error) {
       counters.lastError = messageOf(error);
-      counters.waitsFor = '';
-      if (error instanceof RogueSmtpError && !error.transient) return error.message;
       counters.waitsFor = counters.lastError;
       counters.retries++;
+      throw error;
+    }
+  }
+
+  /** What the engine itself said to an insert; null when it took it. Throws what is no answer of an engine. */
+  async function refusalOf(attempt: () => Promise<void>): Promise<RogueSmtpError | null> {
+    try {
+      await attempt();
+      return null;
+    } catch (error) {
+      if (error instanceof RogueSmtpError && (error.engine !== undefined || refusesWhatWasSent(error)))
+        return error;
       throw error;
     }
   }
@@ -166,24 +234,30 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     message: ReceivedMessage,
     reason: string,
   ): Promise<void> {
-    const kept = await deadLetters.add({
+    const outcome = await deadLetters.add({
       name: `${name}-${delivery.partition}-${message.offset}`,
       extension: 'ndjson',
       rows: 1,
       reason,
       content: { bytes: [message.value] },
     });
-    countRefused(name, 1, kept, reason);
+    countRefused(name, 1, outcome, reason);
   }
 
-  function countRefused(name: StreamName, rows: number, kept: boolean, reason: string): void {
-    if (kept) counters.rowsDeadLettered += rows;
+  function countRefused(
+    name: StreamName,
+    rows: number,
+    outcome: 'kept' | 'known' | 'full',
+    reason: string,
+  ): void {
+    if (outcome === 'known') return;
+    if (outcome === 'kept') counters.rowsDeadLettered += rows;
     else counters.rowsDropped += rows;
     log.error(
-      { stream: name, rows, reason },
-      kept
-        ? 'the store refused rows; they lie in dead-letters'
-        : 'the store refused rows; dead-letters is full',
+      { stream: name, rows, reason: reason.slice(0, MAX_LOGGED) },
+      outcome === 'kept'
+        ? 'damaged rows lie in dead-letters and are not in the store'
+        : 'damaged rows were dropped: dead-letters is full',
     );
   }
 
@@ -214,6 +288,7 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   return {
     counters,
     lag,
+    deadLetters: () => deadLetters.left(),
     async start() {
       await subscribe([archive === 'all' ? 'flows' : 'mail'], 'segment', storeFlows);
       await subscribe(['alerts', 'incidents'], 'message', (delivery) =>
@@ -225,7 +300,8 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     async stop(drainMs = 0) {
       if (subscriptions.length === 0) return false;
       const deadline = performance.now() + drainMs;
-      while (lag() > 0 && performance.now() < deadline) await sleep(DRAIN_POLL_MS);
+      const isHeld = () => (options.heldFor?.() ?? '') !== '';
+      while (lag() > 0 && performance.now() < deadline && !isHeld()) await sleep(DRAIN_POLL_MS);
       await Promise.all(subscriptions.map((subscription) => subscription.stop()));
       const left = lag();
       if (left > 0) log.info({ messages: left }, 'not everything is stored yet; it is at the next start');
@@ -235,18 +311,29 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   };
 }
 
+/** One message of a delivery by itself. */
+function deliveryOf(delivery: Delivery, message: ReceivedMessage): Delivery {
+  const { offset, rows } = message;
+  return { ...delivery, firstOffset: offset, lastOffset: offset, rows, messages: [message] };
+}
+
+/** The row of a table of JSON messages: it takes the columns from the message itself. */
+export function messageRow(value: Uint8Array): string {
+  return JSON.stringify({ message: textOf(value) });
+}
+
+/** Where a delivery is. */
+type Place = Pick<Delivery, 'stream' | 'partition' | 'firstOffset' | 'lastOffset'>;
+
 /** The same for a delivery however often it comes: where it is, and what it begins with. */
-async function tokenOf(
-  delivery: Delivery,
-  source: { readonly file: string } | { readonly bytes: readonly Uint8Array[] },
-): Promise<string> {
+export async function tokenOf(place: Place, source: BlockSource): Promise<string> {
   const beginning =
     'file' in source ? await readBeginning(source.file) : (source.bytes[0] ?? new Uint8Array());
   const identity = createHash('sha256')
     .update(beginning.subarray(0, IDENTITY_BYTES))
     .digest('hex')
     .slice(0, 16);
-  const { stream, partition, firstOffset, lastOffset } = delivery;
+  const { stream, partition, firstOffset, lastOffset } = place;
   return `${stream}-${partition}-${firstOffset}-${lastOffset}-${identity}`;
 }
 
@@ -262,15 +349,15 @@ async function readBeginning(file: string): Promise<Uint8Array> {
   }
 }
 
-/** Why a message is none of its schema, or null when it is. */
-function objection(schema: z.ZodType, value: Uint8Array): string | null {
+/** Why a message is not of the schema of its stream, or null when it is. */
+export function messageObjection(name: MessageStream, value: Uint8Array): string | null {
   let parsed: unknown;
   try {
     parsed = JSON.parse(textOf(value));
   } catch (error) {
     return `not JSON: ${messageOf(error)}`;
   }
-  const checked = schema.safeParse(parsed);
+  const checked = SCHEMAS[name].safeParse(parsed);
   if (checked.success) return null;
   const [issue] = checked.error.issues;
   return `not of the schema: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`;

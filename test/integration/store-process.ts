@@ -29,7 +29,14 @@ async function run(): Promise<void> {
     database: 'rogue_smtp',
     log: silentLog,
   });
-  const writer = createStoreWriter({ stream, engine, log: silentLog, archive: 'all', directory });
+  const writer = createStoreWriter({
+    stream,
+    engine,
+    log: silentLog,
+    archive: 'all',
+    directory,
+    database: 'rogue_smtp',
+  });
   await stream.start();
   await engine.start();
   await migrate(engine, { database: 'rogue_smtp', retention: RETENTION });

@@ -11,7 +11,14 @@ import { decodeNative } from '../../src/flow/native.ts';
 import { alertSchema, incidentSchema } from '../../src/messages/alert.ts';
 import * as queries from '../../src/store/queries.ts';
 import { createStoreWriter } from '../../src/store/writer.ts';
-import { chdbInstalled, openTestStore, silentLog, type TestStore, withoutChdb } from '../store/fixture.ts';
+import {
+  chdbInstalled,
+  DATABASE,
+  openTestStore,
+  silentLog,
+  type TestStore,
+  withoutChdb,
+} from '../store/fixture.ts';
 import { createDrivenStream } from '../support/driven-stream.ts';
 
 const EVIDENCE_1 =
@@ -105,6 +112,7 @@ describe.skipIf(!chdbInstalled)(
         log: silentLog,
         archive: 'all',
         directory,
+        database: DATABASE,
       });
       await writer.start();
       await stream.deliver('alerts', [Buffer.from(ofVersion2(ALERT_1)), Buffer.from(ALERT_1)], 0);

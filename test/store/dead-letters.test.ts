@@ -20,11 +20,13 @@ const letter = (name: string, size: number): DeadLetter => ({
 
 test('what is over the bound is not kept, also after a restart', async () => {
   const first = createDeadLetters(join(directory, 'dead'), 1000);
-  expect(await first.add(letter('a', 600))).toBe(true);
-  expect(await first.add(letter('b', 600))).toBe(false);
+  expect(await first.add(letter('a', 600))).toBe('kept');
+  expect(await first.add(letter('b', 600))).toBe('full');
+  expect(await first.add(letter('a', 600))).toBe('known');
   const second = createDeadLetters(join(directory, 'dead'), 1000);
-  expect(await second.add(letter('c', 600))).toBe(false);
-  expect(await second.add(letter('d', 100))).toBe(true);
+  expect(await second.add(letter('c', 600))).toBe('full');
+  expect(await second.add(letter('d', 100))).toBe('kept');
+  expect(await second.left()).toEqual({ letters: 2, rows: 2 });
 });
 
 test('names cannot leave the directory', async () => {

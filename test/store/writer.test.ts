@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RogueSmtpError } from '../../src/errors.ts';
+import { encodeNative } from '../../src/flow/native.ts';
+import { engineError } from '../../src/store/failures.ts';
 import type { Engine } from '../../src/store/store.ts';
 import { createStoreWriter } from '../../src/store/writer.ts';
 import type { Delivery, Stream, StreamName, SubscribeOptions } from '../../src/stream/stream.ts';
-import { alertMessage, incidentMessage, silentLog } from './fixture.ts';
+import { alertMessage, DATABASE, flowBatch, incidentMessage, silentLog } from './fixture.ts';
 
 interface Insert {
   readonly table: string;
@@ -18,7 +20,11 @@ const away = () => new RogueSmtpError('store', 'the engine is away', { transient
 const never = () => new RogueSmtpError('store', 'the engine will never take this');
 
 /** An engine that keeps what it is given, and fails as told. */
-function fakeEngine(fail: (insert: Insert) => Error | null = () => null) {
+function fakeEngine(
+  fail: (insert: Insert) => Error | null = () => null,
+  /** What an insert of no rows is answered with. */
+  failEmpty: () => Error | null = () => null,
+) {
   const inserts: Insert[] = [];
   const take = async (insert: Insert) => {
     const error = fail(insert);
@@ -28,7 +34,10 @@ function fakeEngine(fail: (insert: Insert) => Error | null = () => null) {
   const engine: Engine = {
     start: async () => undefined,
     stop: async () => undefined,
-    command: async () => undefined,
+    command: async () => {
+      const error = failEmpty();
+      if (error !== null) throw error;
+    },
     query: async () => [],
     queryBytes: async () => new Uint8Array(),
     insertNative: (table, source, { token }) =>
@@ -91,7 +100,7 @@ function fakeStream() {
 function delivery(
   stream: StreamName,
   firstOffset: number,
-  values: readonly string[],
+  values: readonly (string | Uint8Array)[],
   file?: string,
 ): Delivery {
   return {
@@ -123,7 +132,14 @@ describe('the store writer', () => {
 
   async function start(engine: Engine, archive: 'all' | 'mail' = 'all') {
     const fake = fakeStream();
-    const writer = createStoreWriter({ stream: fake.stream, engine, log: silentLog, archive, directory });
+    const writer = createStoreWriter({
+      stream: fake.stream,
+      engine,
+      log: silentLog,
+      archive,
+      directory,
+      database: DATABASE,
+    });
     await writer.start();
     return { ...fake, writer };
   }
@@ -197,6 +213,121 @@ describe('the store writer', () => {
     });
   });
 
+  const block = (second = 0) =>
+    encodeNative(
+      flowBatch([{ at: Date.UTC(2026, 2, 1) + 1000 * second, src: '10.0.0.1', dst: '192.0.2.1', srcPort: 1, dstPort: 25 }]),
+    );
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+
+  test.each([32, 33, 115, 164, 36, 16, 43, 46, 47, 50, 27, 117, 252, 241])(
+    'sound flows that are refused with code %i wait, however often, and go in once it is mended',
+    async (code) => {
+      let mended = false;
+      const { engine, inserts } = fakeEngine(() => (mended ? null : engineError('it says no', code)));
+      const { deliver, committed, writer } = await start(engine);
+      for (let i = 0; i < 3; i++)
+        await expect(deliver(delivery('flows', 0, [block()]))).rejects.toMatchObject({ engine: { code } });
+      expect(writer.counters).toMatchObject({ waitsFor: 'it says no', rowsDeadLettered: 0, flowsStored: 0 });
+      expect(deadLetters()).toEqual([]);
+      expect(committed).toEqual({});
+      mended = true;
+      await deliver(delivery('flows', 0, [block()]));
+      expect(inserts.map(({ content }) => content)).toEqual([text(block())]);
+      expect(writer.counters).toMatchObject({ waitsFor: '', flowsStored: 1 });
+    },
+  );
+
+  test('the same holds for messages of the schema, also when another one is damaged beside them', async () => {
+    let mended = false;
+    const { engine, inserts } = fakeEngine(() => (mended ? null : engineError('no', 16)));
+    const { deliver, writer } = await start(engine);
+    const good = JSON.stringify(alertMessage());
+    for (let i = 0; i < 3; i++)
+      await expect(deliver(delivery('alerts', 5, [good, 'not json']))).rejects.toThrow('no');
+    expect(deadLetters()).toEqual([]);
+    mended = true;
+    await deliver(delivery('alerts', 5, [good, 'not json']));
+    expect(inserts).toHaveLength(1);
+    expect(writer.counters).toMatchObject({ alertsStored: 1, rowsDeadLettered: 1 });
+  });
+
+  test('a block that is cut is set aside, and the sound ones beside it go in, each once however often they come', async () => {
+    const cut = block(7).subarray(0, -3);
+    const { engine, inserts } = fakeEngine(({ content }) =>
+      content.includes(text(cut)) && !content.includes(text(block(7))) ? engineError('cut', 33) : null,
+    );
+    const { deliver, committed, writer } = await start(engine);
+    for (let i = 0; i < 2; i++) await deliver(delivery('flows', 0, [block(1), cut, block(2)]));
+    expect(inserts.map(({ content }) => content)).toEqual([1, 2, 1, 2].map((n) => text(block(n))));
+    expect(new Set(inserts.map(({ token }) => token)).size).toBe(2);
+    expect(committed).toEqual({ flows: 2 });
+    expect(writer.counters).toMatchObject({ flowsStored: 4, rowsDeadLettered: 1 });
+    expect(await writer.deadLetters()).toEqual({ letters: 1, rows: 1 });
+  });
+
+  test('a damaged block waits while nothing at all can be inserted, and when the second answer is another one', async () => {
+    let empty: Error | null = engineError('no rights', 497);
+    const codes = [33, 33, 33, 242, 33, 33];
+    const { engine } = fakeEngine(
+      () => engineError('no', codes.shift() ?? 0),
+      () => empty,
+    );
+    const { deliver, committed } = await start(engine);
+    const damaged = [block().subarray(0, 40)];
+    await expect(deliver(delivery('flows', 0, damaged))).rejects.toMatchObject({ engine: { code: 497 } });
+    empty = null;
+    await expect(deliver(delivery('flows', 0, damaged))).rejects.toMatchObject({ engine: { code: 242 } });
+    expect(deadLetters()).toEqual([]);
+    expect(committed).toEqual({});
+    await deliver(delivery('flows', 0, damaged));
+    expect(deadLetters()).toHaveLength(2);
+  });
+
+  test('a column of a type that only the engine may know waits unless the engine does not know it either', async () => {
+    const newer = Buffer.from(block());
+    newer.write('UInt99', newer.indexOf('UInt16'));
+    const codes = [33, 50, 50];
+    const { engine } = fakeEngine(() => engineError('no', codes.shift() ?? 0));
+    const { deliver } = await start(engine);
+    await expect(deliver(delivery('flows', 0, [newer]))).rejects.toMatchObject({ engine: { code: 33 } });
+    await deliver(delivery('flows', 0, [newer]));
+    expect(deadLetters()).toHaveLength(2);
+  });
+
+  test('nothing is inserted while it is held, and stopping does not wait for it', async () => {
+    const { engine, inserts } = fakeEngine();
+    const fake = fakeStream();
+    let held = 'a migration waits';
+    const writer = createStoreWriter({
+      stream: fake.stream,
+      engine,
+      log: silentLog,
+      archive: 'all',
+      directory,
+      database: DATABASE,
+      heldFor: () => held,
+    });
+    await writer.start();
+    await expect(fake.deliver(delivery('flows', 0, [block()]))).rejects.toThrow('a migration waits');
+    expect(writer.counters.waitsFor).toBe('a migration waits');
+    held = '';
+    await fake.deliver(delivery('flows', 0, [block()]));
+    expect(inserts).toHaveLength(1);
+    held = 'the store is away';
+    fake.setLag(3);
+    expect(await writer.stop(60_000)).toBe(false);
+  });
+
+  test('other bytes at an offset that was set aside before get a letter of their own', async () => {
+    const { engine } = fakeEngine();
+    const { deliver, writer } = await start(engine);
+    await deliver(delivery('alerts', 5, ['of the old topic']));
+    await deliver(delivery('alerts', 5, ['of the new topic']));
+    await deliver(delivery('alerts', 5, ['of the new topic']));
+    expect(writer.counters.rowsDeadLettered).toBe(2);
+    expect(await writer.deadLetters()).toEqual({ letters: 2, rows: 2 });
+  });
+
   test('stores messages whole and sets aside those that are none, one by one', async () => {
     const { engine, inserts } = fakeEngine();
     const { deliver, committed, writer } = await start(engine);
@@ -240,6 +371,7 @@ describe('the store writer', () => {
       log: silentLog,
       archive: 'all',
       directory,
+      database: DATABASE,
     });
     expect(await unstarted.stop(5000)).toBe(false);
   });
