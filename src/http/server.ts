@@ -17,6 +17,7 @@ import { INSTANCE_HEADER } from '../files/instance-id.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { AclDesk } from '../publish/desk.ts';
+import { readingFor } from '../store/reader.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';
@@ -82,6 +83,7 @@ export function createHttpServer(
   const app = new Hono();
   const events = createEventsRoute((listener) => dependencies.onAlert(listener));
 
+  app.use((context, next) => readingFor(context.req.raw.signal, next));
   app.use(async (context, next) => {
     await next();
     context.header('X-Content-Type-Options', 'nosniff');

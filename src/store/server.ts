@@ -2,15 +2,16 @@
  * A ClickHouse server over HTTP, behind the same interface as the embedded engine.
  *
  * Inserts carry their deduplication token, so that a repeat after a broken connection changes nothing; that is why they
- * and reads are tried a few times here, and commands are not. Passwords are never logged, and the client's own printing
- * is off. Statements of users run with `readonly = 1` and are checked as for the embedded engine; what the configured
+ * and reads are tried a few times here, where that can help, and commands are not. A server that hangs is noticed within
+ * seconds, and a read that nobody waits for any more is cancelled there. Passwords are never logged, and the client's own
+ * printing is off. Statements of users run with `readonly = 1` and are checked as for the embedded engine; what the configured
  * ClickHouse user may see is the server's business.
  */
 
+import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ClickHouseClient,
   ClickHouseLogLevel,
@@ -18,11 +19,14 @@ import {
   createClient,
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { asEngineError, createAttempts } from './attempts.ts';
 import { engineError } from './failures.ts';
+import { createHangWatch } from './hang-watch.ts';
+import { readerGone } from './reader.ts';
 import { settingsWithinBounds, textValues } from './readonly-sql/settings.ts';
 import { askRules, checkedSql, type ReadonlyRules } from './readonly-sql.ts';
 import { JSON_SETTINGS, parseRows, textOf } from './rows.ts';
-import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, resultFormat } from './sql.ts';
+import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, quoteText, resultFormat } from './sql.ts';
 import type { Engine, QueryOptions } from './store.ts';
 import { serverWalls } from './walls.ts';
 
@@ -36,9 +40,6 @@ export interface ServerEngineOptions {
   readonly log: { warn(fields: object, message: string): void };
 }
 
-const ATTEMPTS = 4;
-const RETRY_MIN_MS = 20;
-const RETRY_MAX_MS = 1000;
 const DEFAULT_TIMEOUT_MS = 60_000;
 const WRITE_TIMEOUT_MS = 300_000;
 /** Beyond the server's own time limit: it should be the one that says so. */
@@ -50,11 +51,16 @@ const RULES_VALID_MS = 600_000;
 const READER_ROLE = 'rogue_smtp_reader';
 /** UNKNOWN_ROLE and SET_NON_GRANTED_ROLE of ClickHouse, and what versions before 24.4 say of the parameter: UNKNOWN_SETTING. */
 const NO_ROLE: ReadonlySet<number> = new Set([511, 512, 115]);
-/** TIMEOUT_EXCEEDED and TOO_SLOW of ClickHouse. */
-const OUT_OF_TIME: ReadonlySet<number> = new Set([159, 160]);
+/** A read that broke later than this was much work: it is not done again. */
+const READ_AGAIN_WITHIN_MS = 5000;
+/** How long a server may take to say that it is there, when it is opened. */
+const OPEN_LIMIT_MS = 4000;
+const CANCEL_LIMIT_MS = 2000;
 const USER_LIMITS = {
   readonly: '1',
   result_overflow_mode: 'throw',
+  // Beside our own cancelling: for the end of this process.
+  cancel_http_readonly_queries_on_client_close: '1',
 } as const;
 
 export function createServerEngine(options: ServerEngineOptions): Engine {
@@ -75,33 +81,16 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   let administrator: ClickHouseClient | null = null;
   let rules: { readonly value: ReadonlyRules; readonly role: boolean; readonly until: number } | null = null;
 
+  const watch = createHangWatch(async (signal) => {
+    await administrator?.ping({ select: true, abort_signal: signal });
+    signal.throwIfAborted();
+  });
+
+  const { once, repeatedly } = createAttempts(watch, log);
+
   function opened(which: ClickHouseClient | null): ClickHouseClient {
     if (which === null) throw new RogueSmtpError('store', 'the store is not open', { transient: true });
     return which;
-  }
-
-  /**
-   * Only for what may be repeated: reads, and inserts with a token. What ran into its limit of time is not repeated: it
-   * would cost the server as much again, and the caller as long.
-   */
-  async function repeatedly<Result>(
-    limitMs: number,
-    attempt: (limit: AbortSignal) => Promise<Result>,
-  ): Promise<Result> {
-    for (let tries = 1; ; tries++) {
-      const limit = AbortSignal.timeout(limitMs);
-      try {
-        return await attempt(limit);
-      } catch (error) {
-        if (limit.aborted) throw engineError(`ClickHouse: no answer within ${limitMs} ms`, null, '', error);
-        const failure = asEngineError(error);
-        if (!failure.transient || OUT_OF_TIME.has(failure.engine?.code ?? 0) || tries >= ATTEMPTS)
-          throw failure;
-        const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 4 ** tries);
-        log.warn({ error: failure.message, tries }, 'ClickHouse did not answer as it should; trying again');
-        await sleep(RETRY_MIN_MS + Math.random() * ceiling);
-      }
-    }
   }
 
   function fetchResult(
@@ -112,22 +101,46 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     role?: string,
   ): Promise<Uint8Array> {
     const timeoutMs = given.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    return repeatedly(timeoutMs + TIMEOUT_GRACE_MS, async (limit) => {
-      const result = await opened(client).exec({
-        query: `${sql}\nFORMAT ${format}`,
-        clickhouse_settings: {
-          ...settings,
-          max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
-          ...requestSettings(given.request),
-          // Without it an error in the middle of a result would come with status 200.
-          wait_end_of_query: 1,
-        },
-        ...(role === undefined ? {} : { role }),
-        ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
-        abort_signal: limit,
-      });
-      return buffer(result.stream);
+    const limits = {
+      limitMs: timeoutMs + TIMEOUT_GRACE_MS,
+      againWithinMs: READ_AGAIN_WITHIN_MS,
+      gone: readerGone(),
+    };
+    return repeatedly(limits, async (over) => {
+      const queryId = randomUUID();
+      try {
+        const result = await opened(client).exec({
+          query: `${sql}\nFORMAT ${format}`,
+          query_id: queryId,
+          clickhouse_settings: {
+            ...settings,
+            max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+            ...requestSettings(given.request),
+            // Without it an error in the middle of a result would come with status 200.
+            wait_end_of_query: 1,
+          },
+          ...(role === undefined ? {} : { role }),
+          ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
+          abort_signal: over,
+        });
+        return await buffer(result.stream);
+      } catch (error) {
+        if (over.aborted) cancel(queryId);
+        throw error;
+      }
     });
+  }
+
+  /** Without it a server goes on with a statement whose connection was closed. Users may cancel their own statements. */
+  function cancel(queryId: string): void {
+    administrator
+      ?.command({
+        query: `KILL QUERY WHERE query_id = ${quoteText(queryId)} ASYNC`,
+        abort_signal: AbortSignal.timeout(CANCEL_LIMIT_MS),
+      })
+      .catch((error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'a statement could not be cancelled; it ends by its limit of time'),
+      );
   }
 
   async function readonlyRules(): Promise<NonNullable<typeof rules>> {
@@ -174,7 +187,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
 
   /** `body` is called for each attempt, since a stream can be read only once. */
   async function insert(query: string, body: () => Promise<Readable>, token: string): Promise<void> {
-    await repeatedly(WRITE_TIMEOUT_MS, async (limit) => {
+    await repeatedly({ limitMs: WRITE_TIMEOUT_MS }, async (over) => {
       const result = await opened(client).exec({
         query,
         values: await body(),
@@ -183,7 +196,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
           insert_deduplication_token: token,
           wait_end_of_query: 1,
         },
-        abort_signal: limit,
+        abort_signal: over,
       });
       // An unread answer would keep its connection from being used again.
       await buffer(result.stream);
@@ -194,16 +207,21 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     async start() {
       client ??= createClient({ ...common, database });
       administrator ??= createClient(common);
-      const answer = await administrator.ping({ select: true });
-      if (!answer.success) throw asEngineError(answer.error);
+      const limit = AbortSignal.timeout(OPEN_LIMIT_MS);
+      const answer = await administrator.ping({ select: true, abort_signal: limit });
+      if (answer.success) return;
+      if (limit.aborted) throw engineError(`ClickHouse: no answer within ${OPEN_LIMIT_MS} ms`, null);
+      throw asEngineError(answer.error);
     },
 
     async command(sql) {
-      try {
-        await opened(administrator).command({ query: sql, clickhouse_settings: { wait_end_of_query: 1 } });
-      } catch (error) {
-        throw asEngineError(error);
-      }
+      await once({ limitMs: WRITE_TIMEOUT_MS }, (over) =>
+        opened(administrator).command({
+          query: sql,
+          clickhouse_settings: { wait_end_of_query: 1 },
+          abort_signal: over,
+        }),
+      );
     },
 
     async query<Row>(sql: string, given?: QueryOptions): Promise<Row[]> {
@@ -252,26 +270,3 @@ function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
   const params = Object.entries(request.params).map(([name, value]) => [`param_${name}`, value]);
   return { ...request.settings, ...Object.fromEntries(params) };
 }
-
-/** Errors of the server have a numeric code; of the connection a textual one (ECONNREFUSED) or none. */
-function asEngineError(error: unknown): RogueSmtpError {
-  if (error instanceof RogueSmtpError) return error;
-  const code =
-    typeof error === 'object' && error !== null && 'code' in error
-      ? Number(error.code)
-      : codeInText(messageOf(error));
-  const numeric = Number.isInteger(code) ? code : null;
-  // Node reports a refused connection to a name with several addresses as an AggregateError without a message.
-  const named = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  const message = messageOf(error) || named || 'the connection failed';
-  // A segment that is gone will not come back.
-  if (named === 'ENOENT') return new RogueSmtpError('store', message, { cause: error });
-  const name = typeof error === 'object' && error !== null && 'type' in error ? String(error.type ?? '') : '';
-  return engineError(`ClickHouse: ${message}`, numeric, name, error);
-}
-
-/**
- * The client gives codes only where a name follows in parentheses. Servers before 21.10 write none: "Code: 115,
- * e.displayText() = DB::Exception: Unknown setting role" (seen on 18.16). NaN where there is no code.
- */
-const codeInText = (message: string) => Number(/^Code: (\d{1,5})[.,]/.exec(message)?.[1] ?? Number.NaN);

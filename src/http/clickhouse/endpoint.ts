@@ -11,6 +11,7 @@ import { gzip } from 'node:zlib';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { SqlRequest } from '../../api/read-model.ts';
+import { readingFor } from '../../store/reader.ts';
 import { settingObjection } from '../../store/readonly-sql/settings.ts';
 import { splitFormat } from '../../store/readonly-sql.ts';
 import { createGuard } from '../guard.ts';
@@ -58,6 +59,7 @@ export function createClickHouseEndpoint(
       OPEN_PATHS,
     ),
   );
+  app.use((context, next) => readingFor(context.req.raw.signal, next));
   app.get('/ping', (context) => context.text('Ok.\n'));
   app.use(
     bodyLimit({
