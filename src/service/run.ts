@@ -26,7 +26,6 @@ import { createMetrics } from '../metrics.ts';
 import { createListPush } from '../publish/list-push.ts';
 import { registerPushMetrics } from '../publish/push-metrics.ts';
 import { createSteadyClock } from '../steady-clock.ts';
-import { migrate } from '../store/migrate.ts';
 import { createAbsentEngine, createEngine } from '../store/open-engine.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { registerWriterMetrics } from '../store/writer-metrics.ts';
@@ -52,6 +51,7 @@ import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
 import { createSetAsideReport } from './set-aside-report.ts';
+import { createStoreOpening } from './store-opening.ts';
 
 export interface Service {
   start(): Promise<RunningService>;
@@ -148,6 +148,23 @@ export function createService(
         onAlertLatency: alertLatency,
       })
     : null;
+  const stopping = new AbortController();
+  const storeOpening = createStoreOpening({
+    engine,
+    tables: roles.has('store') ? config.clickhouse : null,
+    log,
+    stopping: stopping.signal,
+    untilThere,
+    // A server may be away for a while; files of our own that cannot be opened are damage.
+    onFailure: (failures, trouble) => {
+      if (failures === STORE_ATTEMPTS && !onServer) damage.note(trouble);
+    },
+    onOpen: () => {
+      exporterAccount?.start();
+      findingsRole?.start();
+      waitingFor.delete('the store');
+    },
+  });
   const writer = roles.has('store')
     ? createStoreWriter({
         stream,
@@ -156,13 +173,19 @@ export function createService(
         archive: config.collector.archive,
         directory: config.data,
         database: config.clickhouse.database,
+        heldFor: storeOpening.heldFor,
       })
     : null;
   const policyVersion = () => detection.policy.version;
   const setAsideReport =
     writer === null
       ? null
-      : createSetAsideReport({ counters: writer.counters, now, tell: (alert) => teller.tell(alert), policyVersion });
+      : createSetAsideReport({
+          counters: writer.counters,
+          now,
+          tell: (alert) => teller.tell(alert),
+          policyVersion,
+        });
   const listPush = roles.has('serve')
     ? createListPush(config, { tell: teller.tell, policyVersion, log, now })
     : null;
@@ -262,13 +285,12 @@ export function createService(
     ...(serveRole === null ? [] : ['the incidents']),
     ...(hasEngine ? ['the store'] : []),
   ]);
-  const stopping = new AbortController();
   const health = createHealth({
     parts: [
       () => [...waitingFor],
       () => stream.troubles?.() ?? [],
       damage.troubles,
-      () => (storeTrouble === null ? [] : [storeTrouble]),
+      storeOpening.troubles,
       () => serveRole?.troubles() ?? [],
       () =>
         writer === null || writer.counters.waitsFor === ''
@@ -378,32 +400,11 @@ export function createService(
 
   async function openStore(): Promise<void> {
     if (!hasEngine) return;
-    const away = 'the store is away; flows wait in the stream';
-    let failures = 0;
-    const open = async () => {
-      try {
-        await engine.start();
-        storeTrouble = null;
-      } catch (error) {
-        storeTrouble = `the store cannot be opened: ${messageOf(error)}`;
-        // A server may be away for a while; files of our own that cannot be opened are damage.
-        if (++failures === STORE_ATTEMPTS && !onServer) damage.note(storeTrouble);
-        throw error;
-      }
-    };
-    if (!(await untilThere(open, away))) return;
-    for (const { stands, text } of await engine.walls()) if (stands) log.info(text);
-    // By itself: an engine that runs must not be started again because a table could not be made.
-    if (writer !== null && !(await untilThere(() => migrate(engine, config.clickhouse), away))) return;
-    await writer?.start();
-    exporterAccount?.start();
-    findingsRole?.start();
-    waitingFor.delete('the store');
+    // What comes before the store is open waits, and is counted as waiting.
+    await Promise.all([writer?.start(), storeOpening.open()]);
   }
 
   let instanceId: string | null = null;
-  /** Why the store could not be opened at the newest attempt. */
-  let storeTrouble: string | null = null;
   let opened: Promise<unknown> = Promise.resolve();
   let leaveHeapToV8 = () => {};
 

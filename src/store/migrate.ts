@@ -3,7 +3,8 @@
  *
  * Which were applied, with the checksum of their text, is recorded in `schema_migrations`. A file that changed after it
  * was applied, or a database that a newer build has migrated, is an error and nothing is touched. Every statement is
- * idempotent (IF NOT EXISTS), so that a crash in the middle, or two processes at once, do no harm. Never drops data.
+ * idempotent (IF NOT EXISTS), so that a crash in the middle, or two processes at once, do no harm. Never drops data. Where
+ * nothing is to be done it only reads: that takes no rights to create anything, and no other node of a cluster.
  */
 
 import { createHash } from 'node:crypto';
@@ -64,38 +65,117 @@ export async function loadMigrations(directory: URL = SHIPPED): Promise<Migratio
   return migrations;
 }
 
+/** What is left to do in a database. */
+export interface PendingChanges {
+  /** In their order. */
+  readonly migrations: readonly Migration[];
+  /** Statements that bring the configured retention to tables that have another one. */
+  readonly retention: readonly string[];
+  /** Rows may be written although this waits: their tables are there, and nothing is to be filled from what they hold. */
+  readonly canStore: boolean;
+}
+
+/** Only reads. Throws as `migrate`. */
+export async function pendingChanges(
+  engine: Engine,
+  options: MigrateOptions,
+  migrations?: readonly Migration[],
+): Promise<PendingChanges> {
+  return (await lookAt(engine, options, migrations ?? (await loadMigrations()))).changes;
+}
+
 /** Applies what is missing, then the configured retention. Returns the names of the migrations that were applied. */
 export async function migrate(
   engine: Engine,
   options: MigrateOptions,
   migrations?: readonly Migration[],
 ): Promise<string[]> {
-  const known = migrations ?? (await loadMigrations());
   const { database, cluster } = options;
-  const table = qualifiedName(database, 'schema_migrations');
-  await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}${onCluster(cluster)}`);
-  await engine.command(
-    `CREATE TABLE IF NOT EXISTS ${table}${onCluster(cluster)} (number UInt32, name String, checksum String, ` +
-      `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ${migrationsEngine(database, cluster)} ORDER BY number`,
-  );
-  const applied = await engine.query<{ number: number; name: string; checksum: string }>(
-    `SELECT number, name, checksum FROM ${table} FINAL ORDER BY number`,
-  );
-  const missing = pending(known, applied);
-  await checkKind(engine, options);
-  for (const migration of missing) {
+  const { changes, applied } = await lookAt(engine, options, migrations ?? (await loadMigrations()));
+  const record = qualifiedName(database, RECORD);
+  // A node that is new in the cluster has none yet.
+  if (applied === null || (cluster !== undefined && changes.migrations.length > 0))
+    await createRecord(engine, options);
+  for (const migration of changes.migrations) {
     for (const statement of statementsOf(render(migration.text, options))) {
       // What earlier versions stored belongs into the new rollups, too. On clusters there were none.
-      if (applied.length > 0 && cluster === undefined)
+      if (applied !== null && applied.length > 0 && cluster === undefined)
         await backfill(engine, statement, `migration-${migration.number}`);
       for (const one of statementsFor(statement, cluster)) await engine.command(one);
     }
     await engine.command(
-      `INSERT INTO ${table} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
+      `INSERT INTO ${record} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
     );
   }
-  await applyRetention(engine, options);
-  return missing.map(({ name }) => name);
+  for (const statement of changes.retention) await engine.command(statement);
+  return changes.migrations.map(({ name }) => name);
+}
+
+interface AppliedMigration {
+  readonly number: number;
+  readonly name: string;
+  readonly checksum: string;
+}
+
+const RECORD = 'schema_migrations';
+/** Tables that the writer inserts into. */
+const WRITTEN_TABLES = ['flows', 'alerts', 'incidents'] as const;
+/** UNKNOWN_TABLE and UNKNOWN_DATABASE of ClickHouse. */
+const NO_TABLE = 60;
+const NO_DATABASE = 81;
+
+/** `applied` is null where there is no record of migrations yet. */
+async function lookAt(
+  engine: Engine,
+  options: MigrateOptions,
+  known: readonly Migration[],
+): Promise<{ readonly changes: PendingChanges; readonly applied: readonly AppliedMigration[] | null }> {
+  const applied = await appliedMigrations(engine, options.database);
+  const migrations = pending(known, applied ?? []);
+  await checkKind(engine, options);
+  const tables = await engine.query<{ name: string; engine_full: string }>(
+    'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
+    { params: { database: options.database } },
+  );
+  const names = new Set(tables.map(({ name }) => name));
+  const isFilled = migrations.some(({ text }) => /^CREATE MATERIALIZED VIEW/m.test(text));
+  return {
+    changes: {
+      migrations,
+      retention: retentionStatements(tables, options),
+      canStore: !isFilled && WRITTEN_TABLES.every((table) => names.has(table)),
+    },
+    applied,
+  };
+}
+
+async function appliedMigrations(engine: Engine, database: string): Promise<AppliedMigration[] | null> {
+  try {
+    return await engine.query<AppliedMigration>(
+      `SELECT number, name, checksum FROM ${qualifiedName(database, RECORD)} FINAL ORDER BY number`,
+    );
+  } catch (error) {
+    if (isRefusal(error, NO_TABLE) || isRefusal(error, NO_DATABASE)) return null;
+    throw error;
+  }
+}
+
+/** The database is made only where there is none: that needs a right of its own. */
+async function createRecord(engine: Engine, { database, cluster }: MigrateOptions): Promise<void> {
+  const create =
+    `CREATE TABLE IF NOT EXISTS ${qualifiedName(database, RECORD)}${onCluster(cluster)} (number UInt32, name String, checksum String, ` +
+    `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ${migrationsEngine(database, cluster)} ORDER BY number`;
+  try {
+    await engine.command(create);
+  } catch (error) {
+    if (!isRefusal(error, NO_DATABASE)) throw error;
+    await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}${onCluster(cluster)}`);
+    await engine.command(create);
+  }
+}
+
+function isRefusal(error: unknown, code: number): boolean {
+  return error instanceof RogueSmtpError && error.engine?.code === code;
 }
 
 /** Tables are made for a cluster or not when they are created; the configuration cannot change that afterwards. */
@@ -167,21 +247,16 @@ export function statementsOf(text: string): string[] {
 }
 
 /** A retention that was changed in the configuration reaches tables that exist. Parts are checked lazily, by merges. */
-async function applyRetention(
-  engine: Engine,
+function retentionStatements(
+  tables: readonly { readonly name: string; readonly engine_full: string }[],
   { database, retention, cluster }: MigrateOptions,
-): Promise<void> {
-  const tables = await engine.query<{ name: string; engine_full: string }>(
-    'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
-    { params: { database } },
-  );
-  for (const [table, kind] of Object.entries(RETENTION_OF)) {
+): string[] {
+  return Object.entries(RETENTION_OF).flatMap(([table, kind]) => {
     const name = storedName(table, cluster);
     const found = tables.find((candidate) => candidate.name === name);
     const ttl = `stored_at + toIntervalSecond(${retentionSeconds(retention[kind])})`;
-    if (found !== undefined && !found.engine_full.includes(`TTL ${ttl}`))
-      await engine.command(
-        `ALTER TABLE ${qualifiedName(database, name)}${onCluster(cluster)} MODIFY TTL ${ttl}`,
-      );
-  }
+    return found === undefined || found.engine_full.includes(`TTL ${ttl}`)
+      ? []
+      : [`ALTER TABLE ${qualifiedName(database, name)}${onCluster(cluster)} MODIFY TTL ${ttl}`];
+  });
 }

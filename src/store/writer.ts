@@ -68,6 +68,7 @@ export interface StoreWriter {
 
 const GROUP = 'store';
 const DRAIN_POLL_MS = 50;
+const HELD_WAIT_MS = 2000;
 /** Characters of a reason in the log; the letter has all of it. */
 const MAX_LOGGED = 500;
 const DEAD_LETTER_BYTES = 256 * 1024 * 1024;
@@ -98,6 +99,7 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     waitsFor: '',
   };
   const subscriptions: Subscription[] = [];
+  const heldFor = () => options.heldFor?.() ?? '';
 
   async function storeFlows(delivery: Delivery): Promise<void> {
     const source: BlockSource =
@@ -191,8 +193,7 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     evidence: (refusal: RogueSmtpError) => Promise<string | null>,
   ): Promise<RogueSmtpError | null> {
     try {
-      const held = options.heldFor?.() ?? '';
-      if (held !== '') throw new RogueSmtpError('store', held, { transient: true });
+      await untilReleased();
       const refusal = await refusalOf(attempt);
       if (refusal !== null) {
         if ((await evidence(refusal)) === null) throw refusal;
@@ -210,9 +211,21 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
       return null;
     } catch (error) {
       counters.lastError = messageOf(error);
-      counters.waitsFor = counters.lastError;
+      // Why it is held, says who holds it.
+      counters.waitsFor = heldFor() === '' ? counters.lastError : '';
       counters.retries++;
       throw error;
+    }
+  }
+
+  /** A store opens within seconds as a rule, sooner than a refused delivery comes again. */
+  async function untilReleased(): Promise<void> {
+    const deadline = performance.now() + HELD_WAIT_MS;
+    for (;;) {
+      const held = heldFor();
+      if (held === '') return;
+      if (performance.now() > deadline) throw new RogueSmtpError('store', held, { transient: true });
+      await sleep(DRAIN_POLL_MS);
     }
   }
 
@@ -300,8 +313,7 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     async stop(drainMs = 0) {
       if (subscriptions.length === 0) return false;
       const deadline = performance.now() + drainMs;
-      const isHeld = () => (options.heldFor?.() ?? '') !== '';
-      while (lag() > 0 && performance.now() < deadline && !isHeld()) await sleep(DRAIN_POLL_MS);
+      while (lag() > 0 && performance.now() < deadline && heldFor() === '') await sleep(DRAIN_POLL_MS);
       await Promise.all(subscriptions.map((subscription) => subscription.stop()));
       const left = lag();
       if (left > 0) log.info({ messages: left }, 'not everything is stored yet; it is at the next start');

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FLOW_COLUMN_NAMES, FLOW_COLUMNS, KIND_CLICKHOUSE } from '../../src/flow/columns.ts';
-import { loadMigrations, migrate, render, statementsOf } from '../../src/store/migrate.ts';
+import { engineError } from '../../src/store/failures.ts';
+import {
+  loadMigrations,
+  type Migration,
+  migrate,
+  pendingChanges,
+  render,
+  statementsOf,
+} from '../../src/store/migrate.ts';
 import type { Engine } from '../../src/store/store.ts';
 import { DATABASE, DAY_MS, RETENTION } from './fixture.ts';
 
@@ -94,7 +102,55 @@ describe('migrating', () => {
     );
     const { engine, commands } = recordingEngine([{ number: 1, name: 'a', checksum: known[0]!.checksum }]);
     expect(await migrate(engine, options, known)).toEqual(['b']);
-    expect(commands.slice(2)).toEqual(['B', expect.stringContaining(known[1]!.checksum)]);
+    expect(commands).toEqual(['B', expect.stringContaining(known[1]!.checksum)]);
+  });
+
+  test('only reads where nothing is to be done, so that it needs no right to create', async () => {
+    const known = await loadMigrations();
+    const applied = known.map(({ number, name, checksum }) => ({ number, name, checksum }));
+    const { engine, commands } = recordingEngine(applied);
+    for (const cluster of [undefined, { name: 'mail', sharded: false }])
+      expect(await migrate(engine, { ...options, cluster }, known)).toEqual([]);
+    expect(commands).toEqual([]);
+  });
+
+  test.each([
+    [60, ['CREATE TABLE']],
+    [81, ['CREATE TABLE', 'CREATE DATABASE', 'CREATE TABLE']],
+  ])(
+    'where the record of migrations is missing (code %i) it is made, and the database only if there is none',
+    async (code, made) => {
+      const known = await loadMigrations(shipped({ '0001_a.sql': 'A;' }));
+      const { engine, commands } = recordingEngine();
+      let hasDatabase = code === 60;
+      const there: Engine = {
+        ...engine,
+        query: async <Row>(sql: string) => {
+          if (sql.includes('schema_migrations')) throw engineError('missing', code);
+          return [] as Row[];
+        },
+        command: async (sql) => {
+          commands.push(sql);
+          if (sql.startsWith('CREATE DATABASE')) hasDatabase = true;
+          else if (!hasDatabase) throw engineError('no database', 81);
+        },
+      };
+      expect(await migrate(there, options, known)).toEqual(['a']);
+      expect(commands.map((sql) => sql.split(' ', 2).join(' '))).toEqual([...made, 'A', 'INSERT INTO']);
+    },
+  );
+
+  test('says whether rows may be written while a migration waits', async () => {
+    const tables = ['flows', 'alerts', 'incidents'].map((name) => ({ name, engine_full: '' }));
+    const files = { '0001_a.sql': 'A;', '0002_b.sql': 'ALTER TABLE x ADD COLUMN y UInt8;' };
+    const known = await loadMigrations(shipped(files));
+    const first = [{ number: 1, name: 'a', checksum: known[0]!.checksum }];
+    const look = async (there: typeof tables, migrations: readonly Migration[]) =>
+      (await pendingChanges(recordingEngine(first, there).engine, options, migrations)).canStore;
+    expect(await look(tables, known)).toBe(true);
+    expect(await look(tables.slice(1), known)).toBe(false);
+    const filled = { ...known[1]!, text: 'CREATE MATERIALIZED VIEW IF NOT EXISTS a.b TO a.c AS SELECT 1;' };
+    expect(await look(tables, [known[0]!, filled])).toBe(false);
   });
 
   test('a file that was changed after it was applied is an error, and nothing runs', async () => {
