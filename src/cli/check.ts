@@ -24,6 +24,8 @@ import { createLogger } from '../logger.ts';
 import { hostBound, memoryPresent } from '../service/host-bound.ts';
 import { verifyData } from '../service/verify-data.ts';
 import { createEngine, storeExists } from '../store/open-engine.ts';
+import { LEAST_VERSION } from '../store/server-profile.ts';
+import type { Engine } from '../store/store.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 import { type Client, createClient } from './client.ts';
 import { printable } from './table.ts';
@@ -244,19 +246,21 @@ async function store(loaded: LoadedConfig): Promise<Finding[]> {
   const config = scratch === null ? loaded.config : { ...loaded.config, data: scratch };
   const name =
     config.clickhouse.url === '' ? 'embedded store' : `ClickHouse ${new URL(config.clickhouse.url).host}`;
-  const engine = createEngine(config, createLogger('silent'));
+  const needed = config.clickhouse.url === '' ? '' : ` (${LEAST_VERSION} or later is needed)`;
+  let engine: Engine | null = null;
   try {
+    engine = createEngine(config, createLogger('silent'));
     await engine.start();
     const [row] = await engine.query<{ version: string }>('SELECT version() AS version');
     const walls = await engine.walls();
     return [
-      { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}` },
+      { level: 'ok', text: `${name}: version ${row?.version ?? 'unknown'}${needed}` },
       ...walls.map(({ stands, text }): Finding => ({ level: stands ? 'ok' : 'warn', text })),
     ];
   } catch (error) {
     return [{ level: 'FAIL', text: `${name}: ${messageOf(error)}` }];
   } finally {
-    await engine.stop().catch(() => undefined);
+    await engine?.stop().catch(() => undefined);
     if (scratch !== null) await rm(scratch, { recursive: true, force: true });
   }
 }

@@ -69,7 +69,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
     if (response.status === 401) {
       throw new RogueSmtpError(
         'unavailable',
-        `the instance at ${base} wants ${token === undefined ? 'a' : 'another'} token: ${instance === undefined ? 'set http.token (or ROGUE_SMTP__HTTP__TOKEN) as it has it' : 'give it by --token-file'}`,
+        `the instance at ${base} wants ${token === undefined ? 'a' : 'another'} token: ${instance === undefined ? 'set http.token, http.token_file or ROGUE_SMTP__HTTP__TOKEN as it has it' : 'give it by --token-file'}`,
       );
     }
     const text = await response.text();

@@ -24,7 +24,8 @@ export function crossCheck(config: Config): CrossCheck {
   const errors: Mistake[] = [];
   const warnings: string[] = [];
 
-  if (!LOOPBACK_HOSTS.has(config.http.listen.host) && config.http.token === undefined) {
+  const hasToken = config.http.token !== undefined || config.http.token_file !== undefined;
+  if (!LOOPBACK_HOSTS.has(config.http.listen.host) && !hasToken) {
     errors.push({
       path: ['http', 'listen'],
       message:
@@ -34,7 +35,7 @@ export function crossCheck(config: Config): CrossCheck {
   if (
     config.clickhouse.listen !== undefined &&
     !LOOPBACK_HOSTS.has(config.clickhouse.listen.host) &&
-    config.http.token === undefined
+    !hasToken
   ) {
     errors.push({
       path: ['clickhouse', 'listen'],
@@ -47,6 +48,10 @@ export function crossCheck(config: Config): CrossCheck {
       message: 'needs clickhouse.url: the embedded engine is no cluster',
     });
   }
+  if (config.http.token !== undefined && config.http.token_file !== undefined) {
+    errors.push({ path: ['http', 'token_file'], message: 'token and token_file exclude each other' });
+  }
+  checkClickHouse(config, errors);
   if (config.kafka.brokers.length > 0) checkKafka(config, errors, warnings);
   const listens = config.collector.listen.map(formatSocketAddress);
   listens.forEach((listen, i) => {
@@ -158,6 +163,25 @@ function checkTarget(target: AclTargetConfig, i: number, config: Config, errors:
     at('push', 'needs the interface that the list is bound to, as "interface" of the target');
   const secrets = [push.password_file, push.password_env, push.key_file].filter((one) => one !== undefined);
   if (secrets.length !== 1) at('push', 'needs one of password_file, password_env and key_file');
+}
+
+/** The client would take a path for the name of a database, and what is behind a question mark for options of its own. */
+function checkClickHouse({ clickhouse }: Config, errors: Mistake[]): void {
+  const at = (key: string, message: string) => errors.push({ path: ['clickhouse', key], message });
+  const { url, password, password_file, ca_file } = clickhouse;
+  if (password !== '' && password_file !== undefined)
+    at('password_file', 'password and password_file exclude each other');
+  const parsed = url === '' ? null : new URL(url);
+  if (ca_file !== undefined && parsed?.protocol !== 'https:')
+    at('ca_file', 'needs a clickhouse.url with https');
+  if (parsed === null) return;
+  if (parsed.username !== '' || parsed.password !== '')
+    at('url', 'give the user by clickhouse.username and clickhouse.password_file, not in the URL');
+  if (parsed.search !== '' || parsed.hash !== '')
+    at(
+      'url',
+      'nothing may follow the path: the database is clickhouse.database, and settings belong to the profile of the user',
+    );
 }
 
 function checkKafka({ kafka, collector }: Config, errors: Mistake[], warnings: string[]): void {

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { readEnvironment } from './environment.ts';
-import { findFile, type LoadedConfig, type LoadOptions, loadConfig, setPath } from './load.ts';
+import { findFile, type LoadedConfig, type LoadOptions, loadConfig, setPath, withToken } from './load.ts';
 import { type Config, configSchema } from './schema.ts';
 
 /** Sections without which a list would say something else. */
@@ -49,7 +49,7 @@ function partOf(file: string | null, options: LoadOptions): LoadedConfig {
     else if (name === 'http') kept[name] = addressOf(given);
     else if (RULES.some((rule) => rule === name)) isWhole = false;
   }
-  const config: Config = configSchema.parse(kept);
+  const config = tokenFromFile(configSchema.parse(kept));
   return {
     // The lists of prefixes are not read: what names them may be among what is wrong.
     config:
@@ -61,6 +61,15 @@ function partOf(file: string | null, options: LoadOptions): LoadedConfig {
     placeOf: () => 'configuration',
     again: () => loadConfig({ ...options, file: file ?? undefined }),
   };
+}
+
+/** A file of the token that cannot be read is the mistake that has been said. */
+function tokenFromFile(config: Config): Config {
+  try {
+    return withToken(config);
+  } catch {
+    return config;
+  }
 }
 
 function sectionsOf(file: string): Record<string, unknown> {

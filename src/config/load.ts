@@ -14,7 +14,8 @@ import { crossCheck } from './cross-check.ts';
 import { readEnvironment } from './environment.ts';
 import { expectationOf } from './expectation.ts';
 import { type PrefixList, readLists, withLists } from './lists.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, configSchema, httpToken } from './schema.ts';
+import { readSecretLine } from './secret.ts';
 
 const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
 
@@ -79,9 +80,10 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     const lines = checked.errors.map(({ path, message }) => `${placeOf(path, source, origins)}: ${message}`);
     throw new RogueSmtpError('config', lines.join('\n'));
   }
-  const lists = readLists(parsed.data, file);
+  const config = withToken(parsed.data);
+  const lists = readLists(config, file);
   return {
-    config: withLists(parsed.data, lists),
+    config: withLists(config, lists),
     file,
     text: source?.text ?? null,
     lists,
@@ -89,6 +91,19 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
     again: () => loadConfig({ ...options, file: file ?? undefined }),
   };
+}
+
+/**
+ * With the token of `http.token_file`: the server, its clients and a reload all ask for `http.token`. Throws RogueSmtpError
+ * `config`, without what was read.
+ */
+export function withToken(config: Config): Config {
+  const { token_file: file } = config.http;
+  if (file === undefined) return config;
+  const token = httpToken.safeParse(readSecretLine(file, 'http.token_file'));
+  if (!token.success)
+    throw new RogueSmtpError('config', `http.token_file: ${file}: ${token.error.issues[0]?.message ?? ''}`);
+  return { ...config, http: { ...config.http, token: token.data } };
 }
 
 export function findFile(given: string | undefined): string | null {

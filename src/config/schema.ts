@@ -420,7 +420,7 @@ const kafka = z.strictObject({
 });
 
 const clickhouse = z.strictObject({
-  /** Empty: the embedded engine. */
+  /** Empty: the embedded engine. A path is that of a proxy in front of the server. */
   url: z
     .union([
       z.literal(''),
@@ -437,7 +437,11 @@ const clickhouse = z.strictObject({
    */
   listen: socketAddress.optional(),
   username: z.string().default('default'),
+  /** Here, or better in a file of its own whose only line it is. */
   password: z.string().default(''),
+  password_file: z.string().min(1).optional(),
+  /** Authorities in PEM that have signed the certificate of an https URL. Absent: those of the system. */
+  ca_file: z.string().min(1).optional(),
   /** Tables on a cluster, made by `migrate` and replicated; its servers have the macros `shard` and `replica`. */
   cluster: z
     .strictObject({
@@ -457,17 +461,20 @@ const clickhouse = z.strictObject({
     .prefault({}),
 });
 
+export const httpToken = z
+  .string()
+  .min(16, 'use at least 16 characters')
+  .regex(
+    /^[\x21-\x7e]*$/,
+    'use letters, digits and punctuation of ASCII, without spaces: it travels in a header',
+  );
+
 const http = z.strictObject({
   listen: socketAddress.prefault('127.0.0.1:9025'),
   /** Needed of every client when set; must be set to listen beyond loopback. */
-  token: z
-    .string()
-    .min(16, 'use at least 16 characters')
-    .regex(
-      /^[\x21-\x7e]*$/,
-      'use letters, digits and punctuation of ASCII, without spaces: it travels in a header',
-    )
-    .optional(),
+  token: httpToken.optional(),
+  /** The file whose only line is the token. */
+  token_file: z.string().min(1).optional(),
 });
 
 const spool = z.strictObject({

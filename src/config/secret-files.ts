@@ -50,6 +50,8 @@ function ownSecrets({ config, file, placeOf }: LoadedConfig): SecretFile[] {
 function namedFiles({ config }: LoadedConfig): SecretFile[] {
   const { sasl, ssl } = config.kafka;
   const named: (readonly [string, string | undefined])[] = [
+    ['http.token_file', config.http.token_file],
+    ['clickhouse.password_file', config.clickhouse.password_file],
     ['kafka.sasl.password_file', sasl?.password_file],
     ['kafka.ssl.key', typeof ssl === 'object' ? ssl.key : undefined],
     ...config.acl.targets.flatMap(({ name, push }) =>

@@ -16,7 +16,7 @@ export function readSecret(file: string, key: string): string {
   }
 }
 
-/** The one line of a file, without its end. */
+/** The one line of a file, without its end. Throws as `readSecret`. */
 export function readSecretLine(file: string, key: string): string {
   return readSecret(file, key).replace(/\r?\n$/, '');
 }

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { readSecret, readSecretLine } from '../config/secret.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { createEmbeddedEngine } from './embedded/engine.ts';
@@ -11,6 +12,7 @@ import type { Engine } from './store.ts';
 
 const embeddedDirectory = (config: Config) => join(config.data, 'store');
 
+/** Throws RogueSmtpError `config` when a file that the configuration names cannot be read. */
 export function createEngine(config: Config, log: Logger): Engine {
   if (config.clickhouse.url === '') {
     return createEmbeddedEngine({
@@ -19,7 +21,13 @@ export function createEngine(config: Config, log: Logger): Engine {
       log,
     });
   }
-  return createServerEngine({ ...config.clickhouse, log });
+  const { password_file: passwordFile, ca_file: caFile, ...given } = config.clickhouse;
+  return createServerEngine({
+    ...given,
+    ...(passwordFile !== undefined && { password: readSecretLine(passwordFile, 'clickhouse.password_file') }),
+    ...(caFile !== undefined && { ca: readSecret(caFile, 'clickhouse.ca_file') }),
+    log,
+  });
 }
 
 /** The engine of a process that has none, such as a collector: every question is answered with where to ask. */

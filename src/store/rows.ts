@@ -25,10 +25,19 @@ export function textOf(result: Uint8Array): string {
   return Buffer.from(result.buffer, result.byteOffset, result.length).toString('utf8');
 }
 
+export interface ParseOptions {
+  /**
+   * False: the query ran without `JSON_SETTINGS`, because the server lets its user set nothing. The same values come then
+   * from the defaults of the server: long numbers are quoted before JSON rounds them, and times in UTC are made ISO 8601.
+   */
+  readonly bySettings?: boolean;
+}
+
 /** Rows as objects by column name. Throws `store` when the bytes are not a `JSONCompact` result. */
-export function parseRows<Row>(result: Uint8Array): Row[] {
-  const { meta, data } = parseCompact(textOf(result));
-  const converters = meta.map(({ type }) => converterOf(type));
+export function parseRows<Row>(result: Uint8Array, { bySettings = true }: ParseOptions = {}): Row[] {
+  const text = textOf(result);
+  const { meta, data } = parseCompact(bySettings ? text : quoteLongNumbers(text));
+  const converters = meta.map(({ type }) => converterOf(type, bySettings));
   return data.map((values) => {
     const row: Record<string, unknown> = {};
     for (let i = 0; i < meta.length; i++) {
@@ -58,16 +67,30 @@ function parseCompact(text: string): CompactResult {
   return parsed as CompactResult;
 }
 
+/** Integers of 16 digits or more, outside of texts: from 2^53 on JSON.parse would round them. */
+function quoteLongNumbers(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    /^-?\d{16,}$/.test(token) ? `"${token}"` : token,
+  );
+}
+
 /** How values of a type become what callers want; null when they are it already. */
-function converterOf(type: string): ((value: unknown) => unknown) | null {
+function converterOf(type: string, bySettings: boolean): ((value: unknown) => unknown) | null {
   const inner = /^(?:Nullable|LowCardinality|SimpleAggregateFunction\(\w+,)\s*\(?(.*)\)$/.exec(type);
-  if (inner !== null) return converterOf(inner[1].trim());
+  if (inner !== null) return converterOf(inner[1].trim(), bySettings);
   const elements = /^Array\((.*)\)$/.exec(type);
   if (elements !== null) {
-    const convert = converterOf(elements[1]);
+    const convert = converterOf(elements[1], bySettings);
     return convert === null ? null : (value) => (Array.isArray(value) ? value.map(convert) : value);
   }
+  if (!bySettings && /^DateTime(64)?\((\d, )?'UTC'\)$/.test(type)) return isoTime;
   return /^U?Int64$/.test(type) ? exactNumber : null;
+}
+
+function isoTime(value: unknown): unknown {
+  const match =
+    typeof value === 'string' ? /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)$/.exec(value) : null;
+  return match === null ? value : `${match[1]}T${match[2]}Z`;
 }
 
 function exactNumber(value: unknown): unknown {

@@ -26,15 +26,19 @@ import { readerGone } from './reader.ts';
 import { settingsWithinBounds, textValues } from './readonly-sql/settings.ts';
 import { askRules, checkedSql, type ReadonlyRules } from './readonly-sql.ts';
 import { JSON_SETTINGS, parseRows, textOf } from './rows.ts';
+import { askProfile, requireVersion, takenBy, UNKNOWN_PROFILE } from './server-profile.ts';
 import { INSERT_SETTINGS, insertFlowsFromBody, insertJsonHead, quoteText, resultFormat } from './sql.ts';
 import type { Engine, QueryOptions } from './store.ts';
 import { serverWalls } from './walls.ts';
 
 export interface ServerEngineOptions {
+  /** Scheme, host, port, and the path of a proxy in front of the server. */
   readonly url: string;
   readonly database: string;
   readonly username: string;
   readonly password: string;
+  /** Authorities in PEM for https; absent: those of the system. */
+  readonly ca?: string;
   /** gzip in both directions. */
   readonly compression?: boolean;
   readonly log: { warn(fields: object, message: string): void };
@@ -65,8 +69,12 @@ const USER_LIMITS = {
 
 export function createServerEngine(options: ServerEngineOptions): Engine {
   const { database, log } = options;
+  const { origin, pathname } = new URL(options.url);
   const common = {
-    url: options.url,
+    url: origin,
+    // By itself the client would take the path for the name of a database.
+    ...(pathname !== '/' && { pathname }),
+    ...(options.ca !== undefined && { tls: { ca_cert: Buffer.from(options.ca) } }),
     username: options.username,
     password: options.password,
     application: 'rogue-smtp',
@@ -79,6 +87,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   let client: ClickHouseClient | null = null;
   /** Without a database of its own: it creates the one that the other is in. */
   let administrator: ClickHouseClient | null = null;
+  let profile = UNKNOWN_PROFILE;
   let rules: { readonly value: ReadonlyRules; readonly role: boolean; readonly until: number } | null = null;
 
   const watch = createHangWatch(async (signal) => {
@@ -113,10 +122,13 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
           query: `${sql}\nFORMAT ${format}`,
           query_id: queryId,
           clickhouse_settings: {
-            ...settings,
-            max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
-            ...requestSettings(given.request),
-            // Without it an error in the middle of a result would come with status 200.
+            ...takenBy(profile, {
+              ...settings,
+              max_execution_time: Math.max(1, Math.ceil(timeoutMs / 1000)),
+            }),
+            ...given.request?.settings,
+            ...paramsOf(given.request),
+            // No setting. Without it an error in the middle of a result would come with status 200.
             wait_end_of_query: 1,
           },
           ...(role === undefined ? {} : { role }),
@@ -139,7 +151,10 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         abort_signal: AbortSignal.timeout(CANCEL_LIMIT_MS),
       })
       .catch((error: unknown) =>
-        log.warn({ error: messageOf(error) }, 'a statement could not be cancelled; it ends by its limit of time'),
+        log.warn(
+          { error: messageOf(error) },
+          'a statement could not be cancelled; it ends by its limit of time',
+        ),
       );
   }
 
@@ -172,14 +187,13 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     const { value, role } = await readonlyRules();
     const checked = checkedSql(sql, value);
     const asked = { ...given.request?.settings, ...checked.settings };
+    const bounded = settingsWithinBounds(asked, given.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const asReader: QueryOptions = {
       ...given,
       request: {
         params: given.request?.params ?? {},
-        settings: {
-          ...settingsWithinBounds(asked, given.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-          ...USER_LIMITS,
-        },
+        // Where nothing may be set, what was asked for is refused by the server, by its name.
+        settings: profile.readonly === 1 ? asked : takenBy(profile, { ...bounded, ...USER_LIMITS }),
       },
     };
     return fetchResult(checked.sql, format, settings, asReader, role ? READER_ROLE : undefined);
@@ -209,9 +223,16 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       administrator ??= createClient(common);
       const limit = AbortSignal.timeout(OPEN_LIMIT_MS);
       const answer = await administrator.ping({ select: true, abort_signal: limit });
-      if (answer.success) return;
       if (limit.aborted) throw engineError(`ClickHouse: no answer within ${OPEN_LIMIT_MS} ms`, null);
-      throw asEngineError(answer.error);
+      if (!answer.success) throw asEngineError(answer.error);
+      profile = await askProfile(async (sql) => {
+        const ask = async (over: AbortSignal) => {
+          const query = `${sql}\nFORMAT TabSeparated`;
+          return buffer((await opened(administrator).exec({ query, abort_signal: over })).stream);
+        };
+        return textOf(await once({ limitMs: OPEN_LIMIT_MS }, ask));
+      });
+      requireVersion(profile);
     },
 
     async command(sql) {
@@ -225,7 +246,9 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     },
 
     async query<Row>(sql: string, given?: QueryOptions): Promise<Row[]> {
-      return parseRows<Row>(await read(sql, 'JSONCompact', textValues(JSON_SETTINGS), given));
+      return parseRows<Row>(await read(sql, 'JSONCompact', textValues(JSON_SETTINGS), given), {
+        bySettings: profile.readonly !== 1,
+      });
     },
 
     async queryBytes(sql, format, given) {
@@ -247,7 +270,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     },
 
     async walls() {
-      return serverWalls((await readonlyRules()).role);
+      return serverWalls((await readonlyRules()).role, profile.readonly);
     },
 
     async stop() {
@@ -265,8 +288,7 @@ async function fileBody(file: string): Promise<Readable> {
   return stream.on('error', () => undefined);
 }
 
-function requestSettings(request: QueryOptions['request']): ClickHouseSettings {
-  if (request === undefined) return {};
-  const params = Object.entries(request.params).map(([name, value]) => [`param_${name}`, value]);
-  return { ...request.settings, ...Object.fromEntries(params) };
+function paramsOf(request: QueryOptions['request']): ClickHouseSettings {
+  const params = Object.entries(request?.params ?? {});
+  return Object.fromEntries(params.map(([name, value]) => [`param_${name}`, value]));
 }

@@ -35,14 +35,17 @@ export function embeddedWalls({ files, network, missing }: Confinement): readonl
   ];
 }
 
-/** Of a ClickHouse server; `role`: whether it has the role of readers (schemas/clickhouse/reader.sql). */
-export function serverWalls(role: boolean): readonly Wall[] {
+/**
+ * Of a ClickHouse server; `role`: whether it has the role of readers (schemas/clickhouse/reader.sql); `readonly`: of the
+ * profile of our user.
+ */
+export function serverWalls(role: boolean, readonly: 0 | 1 | 2 = 0): readonly Wall[] {
   return [
     STATEMENT,
     {
       stands: role,
       text: role
-        ? 'SQL wall 2, the engine: statements of users run with the role rogue_smtp_reader'
+        ? `SQL wall 2, the engine: statements of users run with the role rogue_smtp_reader${readonly === 1 ? ', with the limits of its profile alone' : ''}`
         : 'SQL wall 2, the engine: the server has no role rogue_smtp_reader for our user, so statements run with all its rights and readonly = 1; schemas/clickhouse/reader.sql makes one',
     },
     {

@@ -54,6 +54,16 @@ acl: { targets: [{ name: edge, platform: cisco-ios, interface: Vlan1, ${push} }]
     expect(warned(text, 0o600)).toEqual([]);
   });
 
+  it('is warned of in the files of the token and of the password of ClickHouse', () => {
+    const token = written('token', '0123456789abcdef', 0o644);
+    const password = written('db-password', 'hidden', 0o644);
+    const text = `http: { token_file: ${token} }\nclickhouse: { url: "http://d.example", password_file: ${password} }`;
+    const warnings = warned(text, 0o644);
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toContain('http.token_file');
+    expect(warnings[1]).toContain('clickhouse.password_file');
+  });
+
   it('is no matter of what has no secret, or has it from a variable', () => {
     expect(warned('block: { mode: observe }', 0o644)).toEqual([]);
     const environment = { ROGUE_SMTP__HTTP__TOKEN: '0123456789abcdef' };

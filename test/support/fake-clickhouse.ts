@@ -50,7 +50,8 @@ export interface FakeClickHouse {
 }
 
 /** Parameters of the HTTP interface that are no settings. */
-const NO_SETTINGS = /^(query|query_id|database|default_format|wait_end_of_query|buffer_size|role|session_id|param_.*)$/;
+const NO_SETTINGS =
+  /^(query|query_id|database|default_format|wait_end_of_query|buffer_size|role|session_id|param_.*)$/;
 const INSERT = /^INSERT INTO `?\w+`?\.`?(\w+)`?.*FORMAT (Native|JSONEachRow)\s*$/s;
 
 class Refusal extends Error {
@@ -146,7 +147,8 @@ export async function startFakeClickHouse(): Promise<FakeClickHouse> {
       if (NO_SETTINGS.test(name) || (fake.profile === 2 && name !== 'readonly')) continue;
       throw new Refusal(164, `Cannot modify '${name}' setting in readonly mode`);
     }
-    if (/^(INSERT|CREATE|ALTER)/.test(statement)) throw new Refusal(164, 'Cannot execute query in readonly mode');
+    if (/^(INSERT|CREATE|ALTER)/.test(statement))
+      throw new Refusal(164, 'Cannot execute query in readonly mode');
   }
 
   return fake;
