@@ -6,7 +6,7 @@
  */
 
 import type { Config } from '../config/schema.ts';
-import { unreadInWords } from '../detect/coverage.ts';
+import { isWithoutRow, unreadInWords } from '../detect/coverage.ts';
 import { sessionsToBeSeen } from '../detect/sampled-dialogue.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { ExporterRow } from '../store/queries.ts';
@@ -49,9 +49,12 @@ export function describeCoverage(
   for (const row of exporters) {
     const unread = Number(row.unread ?? 0);
     if (unread === 0) continue;
-    const what = unreadInWords(row.unread_reasons ?? []);
+    const reasons = row.unread_reasons ?? [];
+    const records = isWithoutRow(reasons)
+      ? `${unread} records or sets of records, beside ${row.flows} records,`
+      : `${unread} of ${row.flows} records`;
     lines.push(
-      `Not read: ${unread} of ${row.flows} records of ${row.exporter} domain ${row.domain} ${what}. Mail in them is not seen.`,
+      `Not read: ${records} of ${row.exporter} domain ${row.domain} ${unreadInWords(reasons)}. Mail in them is not seen.`,
     );
   }
   const rate = Math.max(0, ...exporters.flatMap(({ sampling_rates }) => sampling_rates));

@@ -173,7 +173,7 @@ function summaryOf(totals: Totals, decoder: Decoder): string {
     `${flowCount} flows${inWords(flows)}`,
     `${templates} templates, ${optionsRecords} options records`,
     `dropped${inWords(dropped) || ': nothing'}`,
-    ...(Object.values(unread).some((n) => n > 0) ? [`without an address${inWords(unread)}`] : []),
+    ...(Object.values(unread).some((n) => n > 0) ? [`not read${inWords(unread)}`] : []),
     ...[...decoder.exporters()].flatMap(outCountersInWords),
   ];
   return `${lines.join('\n')}\n`;

@@ -49,6 +49,7 @@ class DatagramDecoder implements Decoder {
       truncated: 0,
       bad_length: 0,
       no_template: 0,
+      ambiguous_template: 0,
       pending_limit: 0,
       bad_template: 0,
       template_limit: 0,
@@ -187,6 +188,8 @@ class DatagramDecoder implements Decoder {
     if (account !== null) {
       const units = this.#sets.units(known);
       const foretold = account.observe(sequence, units, exportMs, uptimeMs, receivedAtMs, process);
+      if (!foretold) process.lastMisfit = process.datagrams;
+      if (units.flows !== 0 || units.options > 0) process.hasSent = true;
       domain.processes.sumInto(domain);
       this.#accountOverall(facts, foretold, known);
     }

@@ -11,6 +11,7 @@
 import { SamplingTable } from './sampling.ts';
 import {
   BEGINNING,
+  BOOT_TOLERANCE_MS,
   ExporterSequence,
   FIT,
   type Fit,
@@ -29,6 +30,10 @@ const MAX_PORTS = 4;
 const EVIDENCE = 3;
 /** So many ports that each go on from the one before are one exporter that changes its port, not as many exporters. */
 const PORTS_EVIDENCE = 8;
+/** Of an exporter whose numbers were hardly seen yet, one that fits nothing may be another's: its data waits. */
+const FEW_DATAGRAMS = 4;
+/** After so few units a sequence that begins anew soon comes by the number that was due before. */
+const FEW_UNITS = 256;
 /** A gap in the numbers, in units, that is rather one than a restart. */
 const MAX_GAP = 1 << 24;
 /** For how many datagrams an exporter whose numbers make no sense is not asked for sense again: at first, and at most. */
@@ -40,7 +45,7 @@ const MAX_LENIENT_DATAGRAMS = 4096;
  */
 const SAME_BOOT_MS = 5000;
 /** A process that was heard once has no pace yet; what follows it has to go on for so many datagrams. */
-const EVIDENCE_OF_SILENCE = 8;
+export const EVIDENCE_OF_SILENCE = 8;
 /** A number that began something and was not continued for so long was a stray. */
 const STRAY_MS = 60_000;
 
@@ -98,6 +103,14 @@ export class ExportProcess implements SequenceCounts {
   firstSeenMs = 0;
   /** Whether it sent since its position was taken last. */
   isTouched = false;
+  /** The value of `datagrams` at the newest datagram whose number was not the one that was due. */
+  lastMisfit = 0;
+  /** A datagram of it held records. */
+  hasSent = false;
+  /** It began with 0 again, in another process: no number goes on from here. */
+  isOver = false;
+  /** Its number stays 0 whatever it sends. */
+  neverCounts = false;
 
   constructor(version: SequencedVersion | null, port: number) {
     this.sequence = version === null ? null : new ExporterSequence(version);
@@ -106,6 +119,7 @@ export class ExportProcess implements SequenceCounts {
 
   fit(head: DatagramHead): Fit {
     if (this.sequence === null) return FIT.exact;
+    if (this.isOver) return FIT.none;
     if (this.#isOfBefore ? this.hasRestarted(head) : this.isOfOtherBoot(head)) return FIT.none;
     return this.sequence.fit(head.sequence, head.exportMs, head.uptimeMs, head.receivedAtMs);
   }
@@ -145,6 +159,31 @@ export class ExportProcess implements SequenceCounts {
   isOfSameBoot(exportMs: number, uptimeMs: number): boolean {
     const moved = exportMs - this.lastExportMs - (uptimeMs - this.lastUptimeMs);
     return uptimeMs < 0 || (moved <= SAME_BOOT_MS && moved >= -SAME_BOOT_MS);
+  }
+
+  /**
+   * Whether an IPFIX exporter begins with number 0 again although it has sent records. The specification knows no other
+   * reason for that than a restart; an exporter that never counts is found out by the next 0.
+   */
+  beginsAgain({ sequence, exportMs, uptimeMs }: DatagramHead): boolean {
+    if (sequence !== 0 || uptimeMs >= 0 || !this.hasSent || this.neverCounts) return false;
+    const account = this.sequence;
+    // The same second: the network delivered a datagram twice.
+    if (account === null || exportMs <= this.lastExportMs) return false;
+    return !(account.counting === 'nothing' && account.isProven);
+  }
+
+  /** Whether the head, of a clock that is as late as this one's, has a number that no late datagram of this one has. */
+  isElsewhere({ sequence, exportMs, receivedAtMs }: DatagramHead): boolean {
+    const skewMs = exportMs - this.lastExportMs - (receivedAtMs - this.lastSeenMs);
+    const distance = this.sequence?.distance(sequence) ?? 0;
+    return Math.abs(distance) > BEGINNING && Math.abs(skewMs) < BOOT_TOLERANCE_MS;
+  }
+
+  /** Whether its numbers have only just begun. */
+  get isAtBeginning(): boolean {
+    const due = -(this.sequence?.distance(0) ?? 0);
+    return due >= 0 && due <= FEW_UNITS;
   }
 
   /** Whether it has been silent for longer than it used to be between two datagrams. */
@@ -268,12 +307,34 @@ export class ExportProcesses {
   /** The process that sent the datagram; it is `current` then, and has taken note of the head. */
   select(head: DatagramHead): ExportProcess {
     const { current } = this;
-    const isNext = current.port === head.exporterPort && this.#goesOn(current, head);
-    const selected = isNext ? current : this.#search(head);
+    const isOwnPort = current.port === head.exporterPort;
+    const begun = isOwnPort && current.beginsAgain(head) ? this.#beginAgain(current, head) : null;
+    const isNext = begun === null && isOwnPort && this.#goesOn(current, head);
+    const selected = begun ?? (isNext ? current : this.#search(head));
     if (isNext) this.#resume(current, true, head);
     this.current = selected;
     selected.note(head);
     return selected;
+  }
+
+  /**
+   * Number 0 again. Null where numbers tell the two apart later. Soon after a beginning they do not: whatever the new
+   * process sends would continue the old one too, so that the old one is over at once.
+   */
+  #beginAgain(process: ExportProcess, head: DatagramHead): ExportProcess | null {
+    const before = process.beginning?.replaces;
+    if (before?.isOver === true && this.#all.includes(before)) {
+      // And once more: it does not count.
+      before.isOver = false;
+      before.neverCounts = true;
+      this.#join(process, before);
+      return before;
+    }
+    if (!process.isAtBeginning) return null;
+    const begun = this.#begin(head.exporterPort);
+    begun.beginning = { replaces: process, isRestart: true, follows: null, isBehindGap: false };
+    process.isOver = true;
+    return begun;
   }
 
   /** The number continues the process, and could not continue another one better. */
@@ -318,7 +379,11 @@ export class ExportProcesses {
       other.beginning = null;
       this.#keeper.separated(other);
     }
-    if (isExact && process.beginning !== null) this.#confirm(process, head);
+    if (process.beginning === null) return process;
+    // While data waits for its template nobody knows how many records it is, and no number is the one that is due.
+    const { isRestart, isBehindGap } = process.beginning;
+    const goesOn = isExact || ((isRestart || isBehindGap) && process.sequence?.isOpen === true);
+    if (goesOn) this.#confirm(process, head);
     return process;
   }
 
@@ -347,7 +412,7 @@ export class ExportProcesses {
     const restarted = own.hasRestarted(head) || own.isOfOtherBoot(head);
     const isProven = own.sequence?.isProven === true;
     // What knows no template reads nothing by another's.
-    if (!isProven && !restarted && own.byId.size === 0) return own;
+    if (!isProven && !restarted && own.byId.size === 0 && own.beginning === null) return own;
     if (own.leniency > 0) {
       own.leniency--;
       return own;
@@ -370,13 +435,20 @@ export class ExportProcesses {
       return oldest;
     }
     const begun = this.#begin(exporterPort);
-    const isRestart = restarted || (isProven && head.sequence < BEGINNING);
+    const isRestart = restarted || (isProven && head.sequence < BEGINNING) || own.beginsAgain(head);
     const isStillUp = own.isStillUp(head, isRestart);
-    // Without uptime, a number ahead may be that of another exporter: its data waits until this one has been silent.
-    const isBehindGap = isProven && isStillUp && head.uptimeMs < 0 && own.datagrams > 0;
-    begun.beginning = { replaces: oldest ?? own, isRestart, follows: null, isBehindGap };
+    // A number ahead may be that of another exporter: its data waits until this one has been silent.
+    const isKnown = isProven
+      ? own.datagrams > 0
+      : own.hasSent && own.datagrams < FEW_DATAGRAMS && own.isElsewhere(head);
+    begun.beginning = {
+      replaces: oldest ?? own,
+      isRestart,
+      follows: null,
+      isBehindGap: isKnown && isStillUp,
+    };
     // An exporter whose numbers were never understood is taken for one, until the number before is continued too.
-    if (isProven ? isStillUp && !isBehindGap : !isRestart) this.#keeper.copied(own, begun);
+    if (!isKnown && (isProven ? isStillUp : !isRestart)) this.#keeper.copied(own, begun);
     return begun;
   }
 
@@ -447,7 +519,7 @@ export class ExportProcesses {
     for (const process of this.#all) {
       if (!suits(process)) continue;
       const fit = process.fit(head);
-      const isBetter = fit > bestFit || (fit === bestFit && best !== null && isRather(process, best));
+      const isBetter = fit > bestFit || (fit === bestFit && best !== null && isRather(process, best, head));
       if (!isBetter) continue;
       best = process;
       bestFit = fit;
@@ -461,8 +533,15 @@ function follow(a: ExportProcess, b: ExportProcess): boolean {
   return a.beginning?.follows === b || b.beginning?.follows === a;
 }
 
-/** What was heard more often, else what was heard last. */
-function isRather(a: ExportProcess, b: ExportProcess): boolean {
+/**
+ * Of an exporter and its restart the one whose number is nearer, because old numbers may seem late; else what was heard
+ * more often, else what was heard last.
+ */
+function isRather(a: ExportProcess, b: ExportProcess, { sequence }: DatagramHead): boolean {
+  if (a.beginning?.replaces === b || b.beginning?.replaces === a) {
+    const [ofA, ofB] = [a, b].map((process) => Math.abs(process.sequence?.distance(sequence) ?? 0));
+    if (ofA !== ofB) return ofA < ofB;
+  }
   return a.datagrams === b.datagrams ? a.lastSeenMs > b.lastSeenMs : a.datagrams > b.datagrams;
 }
 

@@ -14,7 +14,8 @@ import { type ExportProcess, ExportProcesses, type ProcessKeeper } from './expor
 import { OverallSequence } from './overall-sequence.ts';
 import { noUnread } from './packet/walk.ts';
 import type { SequencedVersion } from './sequence.ts';
-import { isOptions, type Template } from './template.ts';
+import { isOptions, isSameLayout, type Template } from './template.ts';
+import { doubtOf } from './template-doubt.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { DecoderOptions, ExporterState } from './types.ts';
 
@@ -394,7 +395,8 @@ export class ExporterTable {
         this.#moreProcesses--;
       },
       copied: (from, to) => {
-        for (const template of from.byId.values()) this.add({ domain, process: to }, { ...template });
+        for (const template of from.byId.values())
+          if (template.doubt === null) this.add({ domain, process: to }, { ...template });
         to.sampling.adopt(from.sampling);
         to.initMs = from.initMs;
       },
@@ -412,8 +414,10 @@ export class ExporterTable {
         for (const template of [...from.byId.values()]) {
           this.remove({ domain, process: from }, template);
           const known = into.byId.get(template.id);
-          if (known === undefined || known.seenMs < template.seenMs)
-            this.add({ domain, process: into }, template);
+          if (known !== undefined && known.seenMs >= template.seenMs) continue;
+          if (known !== undefined && !isSameLayout(known, template.form, template.definition))
+            template.doubt ??= doubtOf(known, into, template.seenMs);
+          this.add({ domain, process: into }, template);
         }
         into.sampling.adopt(from.sampling);
         if (into.initMs === 0) into.initMs = from.initMs;
@@ -463,6 +467,7 @@ export class ExporterTable {
 
   /** The exporter sent the same template again. */
   refresh({ domain, process }: TemplateOwner, template: Template, nowMs: number): void {
+    template.gapMs = Math.max(template.gapMs, nowMs - template.seenMs);
     template.seenMs = nowMs;
     const { templates } = domain.exporter;
     const owner = templates.get(template) ?? { domain, process };

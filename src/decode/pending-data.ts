@@ -80,9 +80,9 @@ export class PendingData {
     return [...(this.#byTemplate.get(process)?.keys() ?? [])].flatMap((id) => this.take(process, id));
   }
 
-  /** Lets go what has waited too long by `nowMs`; returns how many sets that were. */
-  expire(nowMs: number): number {
-    let dropped = 0;
+  /** Takes out what has waited too long by `nowMs`. */
+  expire(nowMs: number): PendingSet[] {
+    const gone: PendingSet[] = [];
     for (const set of this.#sets) {
       if (nowMs - set.receivedAtMs <= this.#ageMs) break;
       const templates = this.#byTemplate.get(set.process);
@@ -92,9 +92,9 @@ export class PendingData {
       if (waiting?.length === 0) templates?.delete(set.templateId);
       if (templates?.size === 0) this.#byTemplate.delete(set.process);
       this.#leave(set);
-      dropped++;
+      gone.push(set);
     }
-    return dropped;
+    return gone;
   }
 
   #leave(set: PendingSet): void {

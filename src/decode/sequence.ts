@@ -169,6 +169,11 @@ export class SequenceAccount implements SequenceCounts {
     return this.#lateRun >= LATE_RUN - 1 && sequence === this.#lateNext ? FIT.none : FIT.near;
   }
 
+  /** True when it is not known which number is due, because nobody knows what the datagram before held. */
+  get isOpen(): boolean {
+    return this.#next < 0;
+  }
+
   /** By how many units a number is ahead of what is due, or behind it when negative; 0 when that is not known. */
   distance(sequence: number): number {
     return this.#receivedMs < 0 ? 0 : (sequence - this.#due) | 0;
@@ -490,6 +495,12 @@ export class ExporterSequence {
       if (fit > best) best = fit;
     }
     return best;
+  }
+
+  /** As `SequenceAccount.isOpen`, by the best way so far. */
+  get isOpen(): boolean {
+    this.#settle();
+    return this.#told().account.isOpen;
   }
 
   /** As `SequenceAccount.distance`, by the best way so far. */

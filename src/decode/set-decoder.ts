@@ -17,9 +17,17 @@ import { PendingData, type PendingSet } from './pending-data.ts';
 import { ReaderContext } from './reader-context.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SamplingTable } from './sampling.ts';
-import { BOOT_TOLERANCE_MS, type SequenceUnits } from './sequence.ts';
-import { createTemplate, isOptions, ReaderCache, type Template } from './template.ts';
-import { IE } from './template-field.ts';
+import { BOOT_TOLERANCE_MS, FIT, type SequenceUnits } from './sequence.ts';
+import {
+  createTemplate,
+  isOptions,
+  isSameLayout,
+  ReaderCache,
+  type Template,
+  type TemplateDoubt,
+} from './template.ts';
+import { confirmLayout, doubtOf, isProvenByNumbers } from './template-doubt.ts';
+import { IE, VARIABLE_LENGTH } from './template-field.ts';
 import { behindContent, readTemplateRecord, type TemplateForm } from './template-wire.ts';
 import type { DecoderCounters, DecoderOptions, DropReason, FlowSink } from './types.ts';
 import { type WritableColumns, writableColumns } from './writable-columns.ts';
@@ -71,7 +79,7 @@ export class SetDecoder {
     this.#context = new ReaderContext(new SamplingTable(), portTable(options.portsOnly ?? []), tunnels);
     this.#pending = new PendingData(options.limits.pendingBytes, options.limits.pendingAgeMs);
     this.table = new ExporterTable(options, {
-      forgotten: (process) => this.drop('no_template', this.#pending.takeAll(process).length),
+      forgotten: (process) => this.#loseWaiting(this.#pending.takeAll(process)),
       joined: (_domain, from, into) => {
         const sets = [...this.#pending.takeAll(from), ...this.#pending.takeAll(into)];
         for (const set of sets) this.#rejoined.push({ ...set, process: into });
@@ -116,7 +124,13 @@ export class SetDecoder {
   }
 
   expire(nowMs: number): void {
-    this.counters.dropped.no_template += this.#pending.expire(nowMs);
+    this.#loseWaiting(this.#pending.expire(nowMs));
+  }
+
+  /** Counts what waited for a template in vain. */
+  #loseWaiting(sets: readonly PendingSet[]): void {
+    this.drop('no_template', sets.length);
+    for (const { domain } of sets) this.#countUnread(domain, 'no_template', 1);
   }
 
   /** Makes the facts of a datagram those of the records read next. `origin` is where it begins in their view. */
@@ -192,7 +206,7 @@ export class SetDecoder {
       else {
         const definition = bytes.subarray(at, record.next);
         const known = facts.process.byId.get(record.id);
-        const same = known !== undefined && known.form === form && known.definition.equals(definition);
+        const same = known !== undefined && isSameLayout(known, form, definition);
         if (known !== undefined && !same) {
           // RFC 7011 section 8.1: an id in use gets another layout only after a withdrawal, or a restart.
           this.counters.templatesRedefined++;
@@ -200,19 +214,31 @@ export class SetDecoder {
         }
         if (known !== undefined && same) {
           this.table.refresh(facts, known, facts.receivedAtMs);
+          known.datagram = this.counters.datagrams;
+          if (known.doubt !== null) confirmLayout(known.doubt, facts.process, facts.receivedAtMs);
           this.#countTemplate();
         } else if (!facts.domain.exporter.newTemplates.take(facts.receivedAtMs)) {
           this.drop('template_limit');
           // It said that the layout is another now: better no reading than a wrong one.
           if (known !== undefined) this.table.remove(facts, known);
-        } else if (this.define(facts, createTemplate(record, form, definition, facts.receivedAtMs))) {
-          this.#countTemplate();
-          this.#readPending(facts, record.id);
-        }
+        } else this.#introduce(facts, createTemplate(record, form, definition, facts.receivedAtMs), known);
       }
       if (record.next === null) return;
       at = record.next;
     }
+  }
+
+  /** Takes up a new layout, and reads what waited for it, unless it is in doubt whose it is. */
+  #introduce(facts: DatagramFacts, template: Template | null, former: Template | undefined): void {
+    const doubt = former === undefined ? null : doubtOf(former, facts.process, facts.receivedAtMs);
+    if (!this.define(facts, template) || template === null) return;
+    template.doubt = doubt;
+    template.datagram = this.counters.datagrams;
+    this.#countTemplate();
+    if (doubt === null) this.#readPending(facts, template.id);
+    else if (doubt.isContested)
+      for (const { domain, body } of this.#pending.take(facts.process, template.id))
+        this.#discard(domain, template, body.length);
   }
 
   #countTemplate(): void {
@@ -241,7 +267,7 @@ export class SetDecoder {
   }
 
   #readPending(facts: DatagramFacts, id: number): void {
-    this.#readWaiting(facts, this.#pending.take(facts.process, id));
+    this.#readWaiting(facts, this.#pending.take(facts.process, id), true);
   }
 
   /** Reads what waited for a process that turned out to be another one, if anything did. Call behind the datagram. */
@@ -249,16 +275,20 @@ export class SetDecoder {
     if (this.#rejoined.length === 0) return;
     const sets = this.#rejoined;
     this.#rejoined = [];
-    this.#readWaiting(facts, sets);
+    this.#readWaiting(facts, sets, false);
   }
 
-  #readWaiting(facts: DatagramFacts, sets: readonly PendingSet[]): void {
+  /** `isCleared`: their template is there, and is to be believed. */
+  #readWaiting(facts: DatagramFacts, sets: readonly PendingSet[], isCleared: boolean): void {
     if (sets.length === 0) return;
     const before = [this.flowRecords, this.#optionsRecords, this.recordsKnown] as const;
     for (const set of sets) {
       this.enter(set, -set.offset);
       this.#context.bytes = set.body;
-      this.#readData(set, set.body, viewOf(set.body), set.templateId, 0, set.body.length);
+      const template = isCleared ? set.process.byId.get(set.templateId) : undefined;
+      const view = viewOf(set.body);
+      if (template === undefined) this.#readData(set, set.body, view, set.templateId, 0, set.body.length);
+      else this.#readBy(template, set, set.body, view, 0, set.body.length);
     }
     // These were not records of the datagram that brought the template.
     [this.flowRecords, this.#optionsRecords, this.recordsKnown] = before;
@@ -267,17 +297,76 @@ export class SetDecoder {
 
   #readData(facts: DatagramFacts, bytes: Buffer, view: DataView, id: number, at: number, end: number): void {
     const template = facts.process.byId.get(id);
-    if (template === undefined) this.#wait(facts, id, bytes, at, end);
-    else if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
+    if (template === undefined) {
+      this.recordsKnown = false;
+      this.#wait(facts, id, bytes, at, end);
+    } else if (template.doubt !== null && !this.#isCleared(facts, template, template.doubt))
+      this.#withhold(facts, template, template.doubt, bytes, at, end);
+    else this.#readBy(template, facts, bytes, view, at, end);
+  }
+
+  #readBy(
+    template: Template,
+    facts: DatagramFacts,
+    bytes: Buffer,
+    view: DataView,
+    at: number,
+    end: number,
+  ): void {
+    if (isOptions(template.form)) this.#readOptions(facts, template, bytes, at, end);
     else {
       const reader = this.#readers.readerOf(template);
-      this.#context.rate = facts.process.sampling.templateRate(id);
+      this.#context.rate = facts.process.sampling.templateRate(template.id);
       if (reader !== null) this.readRows(facts.domain, reader, view, at, end);
     }
   }
 
+  /** Whether data under a template that is in doubt may be read by now; if so, what waited for that is read too. */
+  #isCleared(facts: DatagramFacts, template: Template, doubt: TemplateDoubt): boolean {
+    const { process, receivedAtMs } = facts;
+    if (receivedAtMs >= doubt.overdueMs) {
+      template.doubt = null;
+      this.#readPending(facts, template.id);
+      return true;
+    }
+    // Who sent the template in this very datagram sent the data too.
+    if (template.datagram === this.counters.datagrams) return true;
+    if (!isProvenByNumbers(doubt, process, receivedAtMs)) {
+      doubt.isOnTrial = false;
+      return false;
+    }
+    if (!isDue(facts)) return false;
+    if (!doubt.isOnTrial) {
+      doubt.isOnTrial = true;
+      this.#readPending(facts, template.id);
+    }
+    return true;
+  }
+
+  #withhold(
+    facts: DatagramFacts,
+    template: Template,
+    doubt: TemplateDoubt,
+    bytes: Buffer,
+    at: number,
+    end: number,
+  ): void {
+    // If the layout is right, so many records: the numbers then go on, which shows that it is.
+    const records = recordsIn(template, end - at);
+    if (records === null) this.recordsKnown = false;
+    else if (isOptions(template.form)) this.#optionsRecords += records;
+    else this.flowRecords += records;
+    if (doubt.isContested || !isDue(facts)) this.#discard(facts.domain, template, end - at);
+    else this.#wait(facts, template.id, bytes, at, end);
+  }
+
+  /** Drops a set of which nobody knows whose layout it has. */
+  #discard(domain: Domain, template: Template, length: number): void {
+    this.drop('ambiguous_template');
+    this.#countUnread(domain, 'ambiguous_template', recordsIn(template, length) ?? 1);
+  }
+
   #wait(facts: DatagramFacts, templateId: number, bytes: Buffer, at: number, end: number): void {
-    this.recordsKnown = false;
     const { domain, process, exporterPort, sequence, receivedAtMs, exportMs, uptimeMs } = facts;
     const set: PendingSet = {
       domain,
@@ -291,7 +380,9 @@ export class SetDecoder {
       exportMs,
       uptimeMs,
     };
-    if (!this.#pending.add(set)) this.drop('pending_limit');
+    if (this.#pending.add(set)) return;
+    this.drop('pending_limit');
+    this.#countUnread(domain, 'no_template', 1);
   }
 
   /** Reads the records between `at` and `end` into the sink's batch; false when there was nothing to read or drop. */
@@ -433,6 +524,17 @@ export class SetDecoder {
       if (template.seenMs < startedMs) this.table.remove(facts, template);
     process.sampling.clear();
   }
+}
+
+/** Whether the number of the datagram under way is the one that its process was to send next. */
+function isDue({ process, sequence, exportMs, uptimeMs, receivedAtMs }: DatagramFacts): boolean {
+  return process.sequence?.fit(sequence, exportMs, uptimeMs, receivedAtMs) === FIT.exact;
+}
+
+/** How many records of a template a set of so many bytes holds; null where they differ in length. */
+function recordsIn({ minLength, fields }: Template, bytes: number): number | null {
+  if (minLength === 0 || fields.some(({ length }) => length === VARIABLE_LENGTH)) return null;
+  return Math.floor(bytes / minLength);
 }
 
 /** By names that stand here: a look-up by the version would cost a tenth of what decoding a sample does. */

@@ -90,11 +90,13 @@ function processesOf(domain: Domain) {
       selectors: [...sampling.selectors],
       interfaces: [...sampling.interfaces],
       template_rates: [...sampling.templates],
-      templates: [...byId.values()].map(({ form, definition, seenMs }) => ({
-        form,
-        definition: definition.toString('base64'),
-        seen_ms: seenMs,
-      })),
+      templates: [...byId.values()]
+        .filter(({ doubt }) => doubt === null)
+        .map(({ form, definition, seenMs }) => ({
+          form,
+          definition: definition.toString('base64'),
+          seen_ms: seenMs,
+        })),
     }));
 }
 

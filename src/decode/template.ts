@@ -12,6 +12,21 @@ import { SAMPLING_ELEMENTS } from './sampling.ts';
 import { IE, type TemplateField, VARIABLE_LENGTH } from './template-field.ts';
 import type { TemplateForm, TemplateRecord } from './template-wire.ts';
 
+/** Why records of a template are not read, or not all: see template-doubt.ts. Times in ms by our clock. */
+export interface TemplateDoubt {
+  /** The layout changed while it was in doubt already: records under this id are nobody's. */
+  readonly isContested: boolean;
+  /** When the layout of before is overdue. */
+  readonly overdueMs: number;
+  /** For how long the numbers have to go on without a gap. */
+  readonly runMs: number;
+  /** Datagrams of the process, and the time, when this layout came. */
+  datagrams: number;
+  sinceMs: number;
+  /** The numbers went on for long enough. */
+  isOnTrial: boolean;
+}
+
 export interface Template {
   readonly id: number;
   readonly form: TemplateForm;
@@ -26,14 +41,23 @@ export interface Template {
   readonly scopeFields: number;
   /** True when options data may tell a sampling rate or the time the exporter started. */
   readonly informative: boolean;
-  /** Receive time of the datagram that brought it last. */
+  /** Receive time of the datagram that brought it last, and the longest time between two of them; 0 when it came once. */
   seenMs: number;
+  gapMs: number;
+  /** Which of all datagrams brought it last, by the decoder's count; 0 if it is of an earlier run. */
+  datagram: number;
+  /** Set while it is not known whether the exporter that sends the data means this layout. */
+  doubt: TemplateDoubt | null;
   /** Null until the first data, and for options. */
   reader: SharedReader | null;
 }
 
 export function isOptions(form: TemplateForm): boolean {
   return form === 'v9-options' || form === 'ipfix-options';
+}
+
+export function isSameLayout(template: Template, form: TemplateForm, definition: Buffer): boolean {
+  return template.form === form && template.definition.equals(definition);
 }
 
 /** Makes a template of a record that passed `readTemplateRecord`; null when it cannot be used. */
@@ -64,6 +88,9 @@ export function createTemplate(
       ({ pen, id }) => pen === 0 && (SAMPLING_ELEMENTS.includes(id) || id === IE.systemInitTimeMilliseconds),
     ),
     seenMs,
+    gapMs: 0,
+    datagram: 0,
+    doubt: null,
     reader: null,
   };
 }

@@ -35,6 +35,8 @@ export type DropReason =
   /** Set: data whose template never came (or came too late), or did not fit into the bound of what may wait. */
   | 'no_template'
   | 'pending_limit'
+  /** Set: data under an id for which two layouts come in turn, so that nobody knows whose it is. */
+  | 'ambiguous_template'
   /** Template: with fields that cannot be, or over a limit (of number, of fields, of new ones a second). */
   | 'bad_template'
   | 'template_limit'
@@ -84,7 +86,10 @@ export interface ExporterState {
   /** Rates seen (one packet in N). Empty when the exporter never told one. */
   readonly samplingRates: Set<number>;
   templates: number;
-  /** Records whose addresses were not found, by reason: their row has none, or only those of the tunnel around them. */
+  /**
+   * Records whose addresses were not found, by reason: their row has none, or only those of the tunnel around them. Of
+   * `no_template` sets, and of `ambiguous_template` records as far as their number is known; these have no row.
+   */
   readonly unread?: Readonly<Record<UnreadReason, number>>;
   /** What its records' OUT counters (23, 24) turned out to be, and how many counters could not be (negative ones). */
   readonly outMeaning?: OutMeaning;

@@ -12,6 +12,8 @@ import type { Alert } from '../messages/alert.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 
 const NO_PORTS: UnreadReason = 'no_ports';
+/** Of data that became no row, because nobody knows its layout. */
+const WITHOUT_TEMPLATE: readonly string[] = ['no_template', 'ambiguous_template'] satisfies UnreadReason[];
 
 type CoverageConfig = Config['coverage'];
 
@@ -331,7 +333,8 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
           changed,
           ({ address, domain, templates }) =>
             `exporter ${address} domain ${domain} changed the layout of ${templates} templates that were in use: it was ` +
-            'reconfigured, or somebody forges its datagrams. Records between two layouts may be read wrongly',
+            'reconfigured, a second exporter sends from its address and port (NAT, a relay), or somebody forges its datagrams. ' +
+            'Its records are not read until it is clear which layout they have. Give each exporter an address of its own',
         ),
         identity: [
           sinceMs,
@@ -390,19 +393,35 @@ function unreadGaps(
       reasons: named(
         blind,
         ({ address, domain, count, flows, unreadReasons }) =>
-          `exporter ${address} domain ${domain}: of ${flows} records ${count} ${unreadInWords(unreadReasons)}: mail in them is not seen`,
+          `exporter ${address} domain ${domain}: ${unreadOf(count, flows, unreadReasons)} ${unreadInWords(unreadReasons)}: mail in them is not seen`,
       ),
       identity: [sinceMs, ...blind.flatMap(({ address, domain, count }) => [address, domain, count])],
     },
   ];
 }
 
+function unreadOf(count: number, flows: number, reasons: readonly string[]): string {
+  return isWithoutRow(reasons)
+    ? `${count} records or sets of records, beside ${flows} records that have rows,`
+    : `of ${flows} records ${count}`;
+}
+
+/** Whether records that were not read are not among those that have rows. */
+export function isWithoutRow(reasons: readonly string[]): boolean {
+  return reasons.some((reason) => WITHOUT_TEMPLATE.includes(reason));
+}
+
 /** What is missing in records that were not read, to follow their number. */
 export function unreadInWords(reasons: readonly string[]): string {
-  const withoutAddress = reasons.filter((reason) => reason !== NO_PORTS);
-  if (withoutAddress.length === 0) return 'carry no ports, or no protocol beside them';
-  const what = withoutAddress.length < reasons.length ? 'address or no port' : 'address';
-  return `have no ${what} that could be read (${reasons.join(', ')})`;
+  const others = reasons.filter((reason) => !WITHOUT_TEMPLATE.includes(reason));
+  if (others.length === 0 && reasons.length > 0)
+    return `have no template that is theirs for sure (${reasons.join(', ')})`;
+  const withoutAddress = others.filter((reason) => reason !== NO_PORTS);
+  if (reasons.length === others.length && withoutAddress.length === 0)
+    return 'carry no ports, or no protocol beside them';
+  const what = withoutAddress.length < others.length ? 'address or no port' : 'address';
+  const template = reasons.length === others.length ? '' : ' or no template';
+  return `have no ${what}${template} that could be read (${reasons.join(', ')})`;
 }
 
 /** The same over the whole of a replay, which nobody watches while it goes on. */

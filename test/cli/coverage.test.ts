@@ -39,6 +39,11 @@ describe('the coverage statement', () => {
     expect(describeCoverage([blind], [], config, T0)).toContain(
       'Not read: 40 of 40 records of 192.0.2.1 domain 0 have no address that could be read (unknown_protocol). Mail in them is not seen.',
     );
+    const layout = row({ flows: 5, unread: 40, unread_reasons: ['ambiguous_template'] });
+    expect(describeCoverage([layout], [], config, T0)).toContain(
+      'Not read: 40 records or sets of records, beside 5 records, of 192.0.2.1 domain 0 have no template that is theirs for sure (ambiguous_template). Mail in them is not seen.',
+    );
+    expect(isBlind([row(), layout], config)).toBe(true);
     expect(isBlind([row(), blind], config)).toBe(true);
     expect(isBlind([row({ flows: 100_000, unread: 3 })], config)).toBe(false);
     expect(isBlind([row()], config)).toBe(false);

@@ -36,7 +36,7 @@ describe('what is no flow export', () => {
 });
 
 describe('templates', () => {
-  it('that come again with another layout replace the old one', () => {
+  it('that come again with another layout replace the old one, in the datagram that brings them', () => {
     for (const [wrap, id] of [
       [v9, 0],
       [ipfix, 2],
@@ -62,12 +62,13 @@ describe('templates', () => {
     }
   });
 
-  it('may turn into options templates under the same id, and back', () => {
+  it('may turn into options templates under the same id once they are withdrawn, and back', () => {
     const { decode } = collector();
+    const options = set(3, ipfixOptionsTemplate(256, [[144, 4]], [[41, 4]]));
     decode(ipfix([set(2, template(256, TUPLE))]));
-    decode(ipfix([set(3, ipfixOptionsTemplate(256, [[144, 4]], [[41, 4]]))]));
+    decode(ipfix([set(2, u16(256, 0)), options]));
     expect(decode(ipfix([set(256, u32(1, 2))]))).toMatchObject({ flows: 0, options: 1 });
-    decode(ipfix([set(2, template(256, TUPLE))]));
+    decode(ipfix([set(3, u16(256, 0)), set(2, template(256, TUPLE))]));
     expect(decode(ipfix([set(256, tuple())]))).toMatchObject({ flows: 1, options: 0 });
   });
 

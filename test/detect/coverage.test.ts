@@ -170,6 +170,14 @@ describe('traffic whose addresses were not read', () => {
   it.each([
     [['no_ports'], 'carry no ports, or no protocol beside them'],
     [['cut', 'no_ports'], 'have no address or no port that could be read (cut, no_ports)'],
+    [
+      ['ambiguous_template'],
+      '100 records or sets of records, beside 100 records that have rows, have no template that is theirs for sure (ambiguous_template)',
+    ],
+    [
+      ['cut', 'no_template'],
+      '100 records or sets of records, beside 100 records that have rows, have no address or no template that could be read (cut, no_template)',
+    ],
   ])('for %s is told as what it is', (unreadReasons, words) => {
     const [alert] = minutes(2, (minute) => ({
       exporters: [exporter(minute * MINUTE, { flows: 100 * minute, unread: 100 * minute, unreadReasons })],

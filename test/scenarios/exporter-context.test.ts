@@ -11,7 +11,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { recordOf } from '../../src/flow/record.ts';
 import { replayFiles } from '../../src/replay/replay.ts';
 import { ethernet, ipv4 as ipPacket, pcap, udpHeader } from '../support/capture-builder.ts';
-import { type Field, set, TUPLE, template, tuple, v9 } from '../support/datagrams.ts';
+import { type Field, ipfix, set, TUPLE, template, tuple, v9 } from '../support/datagrams.ts';
 import { CASES_DIR, haveCases } from '../support/field-cases.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rogue-smtp-context-'));
@@ -25,7 +25,7 @@ const config = configSchema.parse({
 
 async function replay(file: string) {
   const rows: ReturnType<typeof recordOf>[] = [];
-  const { incidents, summary } = await replayFiles([file], config, {
+  const { alerts, incidents, summary } = await replayFiles([file], config, {
     onFlows: async (batch) => {
       for (let row = 0; row < batch.length; row++) rows.push(recordOf(batch, row));
     },
@@ -35,6 +35,7 @@ async function replay(file: string) {
   return {
     rows,
     summary,
+    coverage: alerts.flatMap(({ coverage }) => (coverage === undefined ? [] : [coverage.cause])),
     lost: sum('sequence_lost'),
     verdicts: Object.fromEntries(incidents.map(({ host, grade, block }) => [host, [grade, block.state]])),
   };
@@ -90,10 +91,11 @@ const T0 = 1_772_359_200;
 function capture(
   name: string,
   datagrams: readonly { sets: Buffer[]; sequence: number; uptimeMs: number }[],
+  wrap = v9,
 ): string {
   const packets = datagrams.map(({ sets, sequence, uptimeMs }, i) => ({
     timeMs: 1000 * (T0 + i),
-    bytes: ethernet(ipPacket(udpHeader({ payload: v9(sets, { sequence, seconds: T0 + i, uptimeMs }) }))),
+    bytes: ethernet(ipPacket(udpHeader({ payload: wrap(sets, { sequence, seconds: T0 + i, uptimeMs }) }))),
   }));
   const file = join(folder, name);
   writeFileSync(file, pcap(packets));
@@ -122,6 +124,42 @@ describe('the same, made here', () => {
     expect(rows).toHaveLength(30);
     expect(summary.dropped).toEqual({});
   });
+
+  it.each([
+    ['v9', v9, 0],
+    ['IPFIX', ipfix, 2],
+  ] as const)(
+    'two exporters of %s behind one address and port, of one layout each, blame nobody',
+    async (name, wrap, id) => {
+      // The one sees web traffic, the other the mail that the good server gets. In the layout of the first that is mail
+      // which the good server sends, to forty others.
+      const exporters = [
+        { layout: TUPLE, record: (i: number) => tuple('10.9.9.9', `198.51.100.${i + 1}`, 40_000 + i, 443) },
+        {
+          layout: EXCHANGED,
+          record: (i: number) => tuple('10.0.0.30', `203.0.113.${i + 1}`, 40_000 + i, 25, 20, 30_000),
+        },
+      ];
+      const datagrams = Array.from({ length: 160 }, (_, at) => {
+        const i = at >> 1;
+        const { layout, record } = exporters[at & 1] ?? exporters[0];
+        return {
+          sets: [...(i % 20 === 0 ? [set(id, template(256, layout))] : []), set(256, record(i))],
+          sequence: 900 + i,
+          uptimeMs: 500_000_000 + 1000 * at,
+        };
+      });
+      const { verdicts, rows, summary, coverage } = await replay(
+        capture(`two-behind-one-${name}.pcap`, datagrams, wrap),
+      );
+      expect(verdicts).toEqual({});
+      expect(rows.filter(({ src_addr }) => src_addr === '10.0.0.30')).toEqual([]);
+      const { ambiguous_template = 0, no_template = 0 } = summary.dropped;
+      expect(rows.length + ambiguous_template + no_template).toBe(160);
+      expect(ambiguous_template).toBeGreaterThan(0);
+      expect(coverage).toEqual(['unread_addresses']);
+    },
+  );
 
   it.each([
     ['grow', (i: number) => 900 + i],

@@ -59,9 +59,16 @@ export const UNREAD_REASONS = [
   'no_addresses',
   /** The exporter gives traffic with addresses, but without ports, or without the protocol that they are ports of. */
   'no_ports',
+  /** Data whose template never came, or came too late. */
+  'no_template',
+  /** Data under an id for which two layouts come in turn. */
+  'ambiguous_template',
 ] as const;
 
 export type UnreadReason = (typeof UNREAD_REASONS)[number];
+
+/** Those that a packet may have. */
+export type PacketReason = Exclude<UnreadReason, 'no_template' | 'ambiguous_template'>;
 
 /** Of an exporter: records that may be mail, and of which nobody knows whose. */
 export function unreadFlows({
@@ -92,6 +99,8 @@ export function noUnread(): Record<UnreadReason, number> {
     bad_header: 0,
     no_addresses: 0,
     no_ports: 0,
+    no_template: 0,
+    ambiguous_template: 0,
   };
 }
 
@@ -113,7 +122,7 @@ export interface Walk {
   /** The IP packet has to be plausible: nothing but a port or a guess says that it is one. */
   doubtful: boolean;
   /** Why the walk ended; null when it ended at the innermost packet. */
-  reason: UnreadReason | null;
+  reason: PacketReason | null;
 }
 
 export function createWalk(): Walk {
@@ -148,7 +157,7 @@ export function goOn(walk: Walk, layer: Layer, at: number): Layer {
   return layer;
 }
 
-export function stop(walk: Walk, reason: UnreadReason | null): Layer {
+export function stop(walk: Walk, reason: PacketReason | null): Layer {
   walk.layer = LAYER.STOP;
   walk.reason = reason;
   return LAYER.STOP;

@@ -8,7 +8,7 @@ import { VLAN_TYPES } from '../../decode/packet/ethertype.ts';
 import { u16 } from '../../decode/packet/ip-packet.ts';
 import { layerOf } from '../../decode/packet/link.ts';
 import { readPacket } from '../../decode/packet/read-packet.ts';
-import { LAYER, type Layer, type UnreadReason, type Walk } from '../../decode/packet/walk.ts';
+import { LAYER, type Layer, type PacketReason, type Walk } from '../../decode/packet/walk.ts';
 import { type Frame, LINK_IPFIX_MESSAGE, type SkipReason } from './capture.ts';
 
 /** The layer that a link type begins with, behind so many bytes of a header that tells nothing of it. */
@@ -45,7 +45,7 @@ const LINK_LINUX_SLL2 = 276;
 /** AF_INET everywhere; AF_INET6 of Linux, NetBSD and OpenBSD, FreeBSD, and Darwin. */
 const IP_FAMILIES: ReadonlySet<number> = new Set([2, 10, 24, 28, 30]);
 
-const SKIPPED: Readonly<Record<UnreadReason, SkipReason>> = {
+const SKIPPED: Readonly<Record<PacketReason, SkipReason>> = {
   cut: 'truncated',
   not_ip: 'not_ip',
   unknown_protocol: 'unknown_protocol',
