@@ -1,5 +1,5 @@
 /**
- * TCP flags out of structured data (RFC 6313): basicList, subTemplateList and subTemplateMultiList.
+ * TCP flags and counters out of structured data (RFC 6313): basicList, subTemplateList and subTemplateMultiList.
  *
  * YAF puts what it knows of TCP into a record inside of the record. Only such templates come here. Lengths and template
  * ids are the network's: everything stays between `at` and `end`, and a list costs a bounded number of steps.
@@ -20,6 +20,8 @@ export type ListKind = typeof IE.basicList | typeof IE.subTemplateList | typeof 
 export type KnownTemplates = ReadonlyMap<number, { readonly fields: readonly TemplateField[] }>;
 
 const NO_FLAGS = -1;
+/** Larger counters than this are negative numbers, or none at all. */
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 const MAX_DEPTH = 3;
 /** Fields read in one list, all levels together. */
 const MAX_FIELDS = 4096;
@@ -29,6 +31,11 @@ interface Search {
   readonly reverse: boolean;
   fieldsLeft: number;
   flags: number;
+  /** The counters that are looked for, the best first; null when flags are. */
+  readonly counters: readonly number[] | null;
+  /** The place in `counters` of what was found, and its value; -1 when nothing was. */
+  rank: number;
+  count: number;
 }
 
 /** The flags of one direction, of all records in the list together; -1 when none tells them. */
@@ -40,9 +47,35 @@ export function flagsInList(
   templates: KnownTemplates,
   reverse: boolean,
 ): number {
-  const search: Search = { templates, reverse, fieldsLeft: MAX_FIELDS, flags: NO_FLAGS };
+  const search = beginSearch(templates, reverse, null);
   readList(bytes, kind, at, end, search, 0);
   return search.flags;
+}
+
+/**
+ * The largest value in the list of the first of these elements that is there; -1 when it has none of them. Not the sum:
+ * what the records of a list are to each other is not told well enough to add them up, and two views of the same packets
+ * must not become twice as many.
+ */
+export function countInList(
+  bytes: Buffer,
+  kind: ListKind,
+  at: number,
+  end: number,
+  templates: KnownTemplates,
+  counters: readonly number[],
+): number {
+  const search = beginSearch(templates, false, counters);
+  readList(bytes, kind, at, end, search, 0);
+  return search.count;
+}
+
+function beginSearch(
+  templates: KnownTemplates,
+  reverse: boolean,
+  counters: readonly number[] | null,
+): Search {
+  return { templates, reverse, fieldsLeft: MAX_FIELDS, flags: NO_FLAGS, counters, rank: -1, count: -1 };
 }
 
 function readList(
@@ -136,6 +169,8 @@ function readField(
     }
   }
   if (at + length > end) return -1;
+  if (search.counters !== null && field.pen === 0 && length > 0 && length <= 8)
+    takeCounter(search, search.counters.indexOf(field.id), unsigned(bytes, at, length));
   if (length > 0 && length <= 2 && tellsFlags(field, search.reverse)) {
     const flags = length === 1 ? bytes[at] : bytes.readUInt16BE(at);
     search.flags = (search.flags === NO_FLAGS ? 0 : search.flags) | flags;
@@ -143,6 +178,19 @@ function readField(
     readList(bytes, field.id, at, at + length, search, depth + 1);
   }
   return at + length;
+}
+
+function takeCounter(search: Search, rank: number, count: number): void {
+  if (rank < 0 || count > MAX_COUNT) return;
+  const isBetter = search.count < 0 || rank < search.rank || (rank === search.rank && count > search.count);
+  if (!isBetter) return;
+  search.rank = rank;
+  search.count = count;
+}
+
+function unsigned(bytes: Buffer, at: number, length: number): number {
+  if (length <= 6) return bytes.readUIntBE(at, length);
+  return bytes.readUIntBE(at, length - 4) * 4294967296 + bytes.readUInt32BE(at + length - 4);
 }
 
 export function isList(id: number): id is ListKind {

@@ -6,10 +6,11 @@
 
 import { PRESENT } from '../flow/columns.ts';
 import { CounterHabits } from './counter-habits.ts';
-import { flagsInList, type KnownTemplates, type ListKind } from './nested-list.ts';
+import { countInList, flagsInList, type KnownTemplates, type ListKind } from './nested-list.ts';
 import { lacksPorts, writeTransport } from './packet/packet-row.ts';
 import { createJoinedSection, frameLayer, joinSection, readSection } from './packet/section.ts';
 import { createWalk, type Layer, UNREAD_REASONS, type UnreadReason, type Walk } from './packet/walk.ts';
+import { BYTES, PACKETS } from './reader-parts.ts';
 import { RunningTotals } from './running-totals.ts';
 import type { TunnelMode, WritableColumns } from './writable-columns.ts';
 
@@ -156,6 +157,11 @@ export class ReaderContext {
   /** The TCP flags in a list of the record under way, -1 if it has none. */
   flagsInList(kind: ListKind, begin: number, end: number, reverse: boolean): number {
     return flagsInList(this.bytes, kind, begin, end, this.templates, reverse);
+  }
+
+  /** A counter in a list of the record under way, -1 if it has none: its octets, else its packets. */
+  countInList(kind: ListKind, begin: number, end: number, octets: boolean): number {
+    return countInList(this.bytes, kind, begin, end, this.templates, octets ? BYTES : PACKETS);
   }
 
   /** Counts a record whose addresses were not found. */

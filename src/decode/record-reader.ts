@@ -364,6 +364,7 @@ class ReaderSource {
       this.#headerIf('k!==0||hidden', known[0].own);
       return;
     }
+    if (known.length > 1) this.#lines.push(`if(k>0)m|=${PRESENT.IN_TUNNEL};`);
     for (const [k, { own, innermost }] of known.entries()) {
       this.#headerIf(`k===${k}&&!hidden`, innermost);
       if (unaddressed.length > 0) this.#headerIf(`k===${k}&&hidden`, own);
@@ -569,10 +570,29 @@ class ReaderSource {
     const ownElements = reverse && biflow !== 'reverse';
     const [packets, bytes] = biflow === 'out' ? OUT_COUNTERS : RESPONDER_COUNTERS;
     const pen = reverse && biflow === 'reverse' ? REVERSE_PEN : 0;
-    this.#best('packets', PRESENT.PACKETS, this.#sources(pen, ownElements ? [packets] : PACKETS));
-    this.#best('bytes', PRESENT.BYTES, this.#sources(pen, ownElements ? [bytes] : BYTES));
+    for (const [column, bit, ids] of [
+      ['packets', PRESENT.PACKETS, ownElements ? [packets] : PACKETS],
+      ['bytes', PRESENT.BYTES, ownElements ? [bytes] : BYTES],
+    ] as const) {
+      const sources = this.#sources(pen, ids);
+      this.#best(column, bit, sources);
+      if (sources.length === 0 && !reverse) this.#nestedCounter(column, bit);
+    }
     if (Object.values(FROM_TOTALS).some((bit) => this.#lines.includes(`f|=${bit};`)))
       this.#lines.push('if(f!==0){x.totals.sinceLast(c,i,f);f=0;}');
+  }
+
+  /** A counter that the record has in lists only (RFC 6313): the first of them that tells it. */
+  #nestedCounter(column: 'packets' | 'bytes', bit: number): void {
+    for (const [i, { pen, id }] of this.#layout.variables.entries()) {
+      if (pen !== 0 || !isList(id)) continue;
+      this.#columns.add(column);
+      const place = `p${i + 1}-l${i + 1},p${i + 1}`;
+      this.#lines.push(
+        `if((m&${bit})===0&&(d=x.countInList(${id},${place},${column === 'bytes'}))>=0){`,
+        `c_${column}[2*i]=d>>>0;c_${column}[2*i+1]=(d/4294967296)>>>0;m|=${bit};}`,
+      );
+    }
   }
 
   #sources(pen: number, ids: readonly number[]): readonly CounterSource[] {

@@ -291,7 +291,8 @@ function readRawHeader(
   walkRawHeader(view, at, end, context);
   if (walk.count === 0) return 0;
   const chosen = outer || context.tunnels === 'outer' ? 0 : walk.count - 1;
-  return writePacket(view, walk.headers[chosen], columns, row);
+  const present = writePacket(view, walk.headers[chosen], columns, row);
+  return chosen > 0 ? present | PRESENT.IN_TUNNEL : present;
 }
 
 /**

@@ -101,7 +101,10 @@ export type FlowColumn = keyof typeof FLOW_COLUMNS;
 
 export const FLOW_COLUMN_NAMES = Object.keys(FLOW_COLUMNS) as readonly FlowColumn[];
 
-/** Bits of the `present` column. A field whose bit is not set holds zero and says nothing. */
+/**
+ * Bits of the `present` column. A field whose bit is not set holds zero and says nothing. IN_TUNNEL stands for no field:
+ * addresses, ports and the rest are those of a packet that was in a tunnel.
+ */
 export const PRESENT = {
   SRC_ADDR: 1 << 0,
   DST_ADDR: 1 << 1,
@@ -120,6 +123,7 @@ export const PRESENT = {
   PROTOCOL: 1 << 14,
   PACKETS: 1 << 15,
   BYTES: 1 << 16,
+  IN_TUNNEL: 1 << 17,
 } as const;
 
 /** Values of the `version` column, and the names that users see. */

@@ -37,6 +37,8 @@ export interface FlowRecord {
   readonly post_nat_dst_port?: number;
   /** Only in the second half of a biflow (RFC 5103). */
   readonly reverse?: true;
+  /** Only where the packet was in a tunnel, and this is the packet inside. */
+  readonly in_tunnel?: true;
 }
 
 /** The last millisecond that a JavaScript Date can hold. A record may claim any 64-bit time. */
@@ -79,6 +81,7 @@ export function recordOf(batch: FlowBatch, row: number): FlowRecord {
     ...(has(PRESENT.POST_NAT_SRC_PORT) && { post_nat_src_port: c.post_nat_src_port[row] }),
     ...(has(PRESENT.POST_NAT_DST_PORT) && { post_nat_dst_port: c.post_nat_dst_port[row] }),
     ...(c.reverse[row] !== 0 && { reverse: true as const }),
+    ...(has(PRESENT.IN_TUNNEL) && { in_tunnel: true as const }),
   };
 }
 

@@ -303,6 +303,65 @@ describe('TCP flags in lists', () => {
   });
 });
 
+describe('counters in lists', () => {
+  const list = (...bytes: Buffer[]) => {
+    const body = Buffer.concat(bytes);
+    return Buffer.concat([Buffer.from([body.length]), body]);
+  };
+  const semantic = Buffer.from([3]);
+  const nested = template(0x300, [
+    [2, 4],
+    [1, 8],
+    [86, 4],
+  ]);
+  const inside = (packets: number, octets: bigint, total: number) =>
+    Buffer.concat([u32(packets), integer(octets, 8), u32(total)]);
+  const countsOf = (fields: readonly Field[], record: Buffer) => {
+    const { decode, rows } = collector();
+    decode(ipfix([set(2, nested, template(256, [...ENDS, ...fields])), set(256, ends(), record)]));
+    return rows().map(({ packets, bytes, present }) => [
+      Number(present) & PRESENT.PACKETS ? packets : null,
+      Number(present) & PRESENT.BYTES ? bytes : null,
+    ]);
+  };
+
+  it('are those of a record that has none itself', () => {
+    const stl = list(semantic, u16(0x300), inside(20, 30_000n, 0));
+    expect(countsOf([[292, 65_535]], stl)).toEqual([[20, 30_000]]);
+    const stml = list(semantic, u16(0x300, 20), inside(20, 1n << 33n, 0));
+    expect(countsOf([[293, 65_535]], stml)).toEqual([[20, 2 ** 33]]);
+    expect(countsOf([[291, 65_535]], list(semantic, u16(2, 4), u32(7)))).toEqual([[7, null]]);
+  });
+
+  it('are the largest of several, never their sum, and an interval counter goes before a total', () => {
+    const two = list(semantic, u16(0x300), inside(20, 3000n, 90), inside(15, 4000n, 90));
+    expect(countsOf([[292, 65_535]], two)).toEqual([[20, 4000]]);
+    const zero = list(semantic, u16(0x300), inside(0, (1n << 64n) - 1n, 9));
+    expect(countsOf([[292, 65_535]], zero)).toEqual([[0, null]]);
+  });
+
+  it("do not stand in for the record's own", () => {
+    const stl = list(semantic, u16(0x300), inside(20, 30_000n, 0));
+    expect(
+      countsOf(
+        [
+          [2, 4],
+          [1, 4],
+          [292, 65_535],
+        ],
+        Buffer.concat([u32(3, 120), stl]),
+      ),
+    ).toEqual([[3, 120]]);
+  });
+
+  it('that are broken are absent', () => {
+    const whole = Buffer.concat([semantic, u16(0x300), inside(20, 30_000n, 0)]);
+    for (let length = 0; length < whole.length; length++)
+      expect(countsOf([[292, 65_535]], list(whole.subarray(0, length)))).toHaveLength(1);
+    expect(countsOf([[292, 65_535]], list(semantic, u16(0x301), inside(20, 1n, 0)))).toEqual([[null, null]]);
+  });
+});
+
 describe('a firewall event', () => {
   const eventOf = (extended: number) =>
     read(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { noUnread } from '../../src/decode/packet/walk.ts';
+import { PRESENT } from '../../src/flow/columns.ts';
 import { type Field, ipfix, set, template, u16, u32, v9 } from '../support/datagrams.ts';
 import { collector, type Row } from '../support/decoding.ts';
 import {
@@ -7,6 +8,7 @@ import {
   CONTROL_WORD,
   ethernet,
   ipv4Packet,
+  ipv6Packet,
   MAIL_ENDS,
   MAIL4,
   MAIL6,
@@ -22,6 +24,8 @@ import { flowSample, opaque, rawHeader, sflow } from '../support/sflow-datagrams
 
 const MAIL_ROW = { ...MAIL_ENDS, protocol: 6, tcp_flags: 0x18, bytes: 1400, packets: 1 };
 const MAIL6_ROW = { src_addr: '2001:db8:1::3', dst_addr: '2001:db8:ffff::25', dst_port: 25, tcp_flags: 0x18 };
+/** Destination options of IPv6: padding only. IPv6 follows. */
+const OPTIONS6 = Buffer.from([41, 0, 1, 4, 0, 0, 0, 0]);
 const OUTER = { src_addr: '192.0.2.10', dst_addr: '192.0.2.20' };
 
 /** The first 128 bytes, as agents sample them. */
@@ -232,6 +236,54 @@ describe('a tunnel', () => {
       Buffer.concat([u16(0, 0x0800), ipv4Packet(MAIL4, { protocol: 4, source: '192.0.2.30' })]),
     );
     expect(sampled(11, twice, { tunnels: 'both' }).rows).toMatchObject([MAIL_ROW, OUTER]);
+  });
+
+  it('marks the packet inside, and only that', () => {
+    const gre = tunnelled(MAIL4).GRE ?? MAIL4;
+    const marks = (frame: Buffer, tunnels: 'inner' | 'outer' | 'both') =>
+      sampled(11, frame, { tunnels }).rows.map(({ present }) => (Number(present) & PRESENT.IN_TUNNEL) !== 0);
+    expect(marks(gre, 'inner')).toEqual([true]);
+    expect(marks(gre, 'both')).toEqual([true, false]);
+    expect(marks(gre, 'outer')).toEqual([false]);
+    expect(marks(MAIL4, 'inner')).toEqual([false]);
+  });
+
+  it.each([
+    ['IPv6 in a GRE tunnel over IPv6', ipv6Packet(Buffer.concat([u16(0, 0x86dd), MAIL6]), 47), MAIL6_ROW],
+    ['IPv4 in IPv6', ipv6Packet(MAIL4, 4), MAIL_ROW],
+    ['IPv6 in IPv6 behind destination options', ipv6Packet(Buffer.concat([OPTIONS6, MAIL6]), 60), MAIL6_ROW],
+    [
+      'VXLAN over IPv6 with a VLAN inside',
+      ipv6Packet(
+        udp(4789, Buffer.concat([u32(0x08000000, 5 << 8), ethernet(0x0800, MAIL4, { tags: [0x8100, 7] })])),
+        17,
+      ),
+      MAIL_ROW,
+    ],
+    ['GRE with a checksum only', between(47, Buffer.concat([u16(0x8000, 0x0800), u32(0), MAIL4])), MAIL_ROW],
+    ['GRE with a key only', between(47, Buffer.concat([u16(0x2000, 0x0800), u32(7), MAIL4])), MAIL_ROW],
+    ['GRE with a sequence only', between(47, Buffer.concat([u16(0x1000, 0x0800), u32(7), MAIL4])), MAIL_ROW],
+    [
+      'GTP-U with two extension headers',
+      between(
+        17,
+        udp(
+          2152,
+          Buffer.concat([
+            u16(0x34ff, 12 + MAIL4.length),
+            u32(99),
+            u32(0x85),
+            Buffer.from([1, 0, 9, 0xc0]),
+            Buffer.from([1, 0, 0, 0]),
+            MAIL4,
+          ]),
+          2152,
+        ),
+      ),
+      MAIL_ROW,
+    ],
+  ])('%s is read to the packet inside', (_, packet, row) => {
+    expect(sampled(packet[0] === 0x45 ? 11 : 12, packet).rows).toMatchObject([row]);
   });
 
   it('makes two records of one sample that differ in their number', () => {

@@ -182,6 +182,29 @@ describe('sFlow flow samples', () => {
     expect(decode(whole).flows).toBe(2);
   });
 
+  it('have the rate of their own data source, whatever pools and drops the others tell', () => {
+    const { decode, rows, decoder } = collector();
+    for (let sequence = 0; sequence < 4; sequence++) {
+      const samples = [
+        { source: 1, rate: 100, pool: 5000, drops: 0 },
+        { source: 2, rate: 4096, pool: 4_000_000_000 - sequence, drops: 7_000_000 * sequence },
+        { source: 0x0200_0001, rate: 1, pool: 0xffff_ffff, drops: 0xffff_ffff },
+      ];
+      decode(
+        sflow(
+          samples.map((sample) => flowSample([rawHeader(1, IPV4_FRAME)], sample)),
+          { sequence },
+        ),
+      );
+    }
+    expect(rows().map((row) => row.sampling_rate)).toEqual(
+      Array.from({ length: 4 }, () => [100, 4096, 1]).flat(),
+    );
+    const [state] = decoder.exporters();
+    expect(state).toMatchObject({ sequenceLost: 0, sequenceUnknown: 0 });
+    expect([...(state?.samplingRates ?? [])]).toEqual([100, 4096, 1]);
+  });
+
   it('of a sub-agent count its datagrams', () => {
     const { decode, decoder } = collector();
     for (const sequence of [5, 6, 9]) decode(sflow([flowSample([rawHeader(1, IPV4_FRAME)])], { sequence }));

@@ -44,7 +44,7 @@ export function ipv4Packet(
 const INSIDE6 = Buffer.from('20010db8000100000000000000000003', 'hex');
 const OUTSIDE6 = Buffer.from('20010db8ffff00000000000000000025', 'hex');
 
-function ipv6Packet(payload: Buffer, next = 6, source = INSIDE6, destination = OUTSIDE6): Buffer {
+export function ipv6Packet(payload: Buffer, next = 6, source = INSIDE6, destination = OUTSIDE6): Buffer {
   const header = [u32(0x60000000), u16(payload.length), Buffer.from([next, 64])];
   return Buffer.concat([...header, source, destination, payload]);
 }

@@ -17,8 +17,13 @@ export function rawHeader(protocol: number, header: Buffer, frameBytes = 1500): 
   return opaque(1, Buffer.concat([u32(protocol, frameBytes, 4, header.length), padded(header)]));
 }
 
-export function flowSample(records: readonly Buffer[], { rate = 512, input = 7, output = 8 } = {}): Buffer {
-  return opaque(1, Buffer.concat([u32(1, 3, rate, 1000, 0, input, output, records.length), ...records]));
+/** `source` is the data source, `pool` the packets that it could have sampled, `drops` the samples that it lost. */
+export function flowSample(
+  records: readonly Buffer[],
+  { rate = 512, input = 7, output = 8, source = 3, pool = 1000, drops = 0 } = {},
+): Buffer {
+  const head = u32(1, source, rate, pool, drops, input, output, records.length);
+  return opaque(1, Buffer.concat([head, ...records]));
 }
 
 export function sflow(

@@ -4,6 +4,7 @@
  * Cisco's packet sections carry it. Pieces that continue each other are copied together, within a bound.
  */
 
+import { PRESENT } from '../../flow/columns.ts';
 import type { TunnelMode, WritableColumns } from '../writable-columns.ts';
 import { writePacket } from './packet-row.ts';
 import { readPacket } from './read-packet.ts';
@@ -32,7 +33,9 @@ export function readSection(
 ): number {
   readPacket(bytes, layer, at, end, wireBytes === 0 ? -1 : at + wireBytes, walk);
   if (walk.count === 0) return 0;
-  return writePacket(view, walk.headers[choice === 'outer' ? 0 : walk.count - 1], columns, row);
+  const chosen = choice === 'outer' ? 0 : walk.count - 1;
+  const present = writePacket(view, walk.headers[chosen], columns, row);
+  return chosen > 0 ? present | PRESENT.IN_TUNNEL : present;
 }
 
 /** Bytes of one piece that are looked at: many more than the headers of a tunnel take. */
