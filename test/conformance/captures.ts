@@ -1,11 +1,13 @@
 /**
- * The captures of the conformance table: those that ship with the project, and those of VECTORS_DIR where present.
+ * The captures of the conformance table: those that ship with the project, and those of VECTORS_DIR and of CASES_DIR where
+ * present.
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type CapturedDatagram, readPcap } from '../support/pcap.ts';
 import { haveVectors, VECTORS_DIR } from '../support/vectors.ts';
+import { type Answer, readFieldCases } from './cases.ts';
 
 const SHIPPED = fileURLToPath(new URL('../fixtures/captures', import.meta.url));
 
@@ -24,18 +26,23 @@ export interface Capture {
   /** The version of most of its datagrams, as in their headers; sFlow is 0. */
   readonly version: number;
   readonly stated: Stated | null;
+  /** Of a case from the field, what is right. */
+  readonly answer: Answer | null;
 }
 
 export function readCaptures(): readonly Capture[] {
   const shipped = pcaps(SHIPPED)
     .filter((path) => path !== 'traffic.pcap')
     .map((path) => capture(`captures/${path}`, `${SHIPPED}/${path}`, null));
-  if (!haveVectors) return shipped;
+  const cases = readFieldCases().map(({ name, path, answer }) =>
+    capture(`cases/${name}`, path, null, answer),
+  );
+  if (!haveVectors) return [...shipped, ...cases];
   const stated = readStated();
   const vectors = pcaps(VECTORS_DIR).map((path) =>
     capture(path, `${VECTORS_DIR}/${path}`, stated.get(path.replace(/\.pcap$/, '')) ?? null),
   );
-  return [...shipped, ...vectors];
+  return [...shipped, ...cases, ...vectors];
 }
 
 function pcaps(directory: string): string[] {
@@ -44,11 +51,11 @@ function pcaps(directory: string): string[] {
     .sort();
 }
 
-function capture(file: string, path: string, stated: Stated | null): Capture {
+function capture(file: string, path: string, stated: Stated | null, answer: Answer | null = null): Capture {
   const datagrams = readPcap(path);
   const versions = datagrams.map(({ payload }) => (payload.length < 4 ? -1 : payload.readUInt16BE(0)));
   const version = versions.at(-1) ?? -1;
-  return { name: file.replace(/\.pcap$/, ''), path, datagrams, version, stated };
+  return { name: file.replace(/\.pcap$/, ''), path, datagrams, version, stated, answer };
 }
 
 /** `data / opt / tmpl / unres` of flow captures, `fs N, cs N, drop N` of sFlow. */

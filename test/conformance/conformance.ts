@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { haveCases } from '../support/field-cases.ts';
 import { missingTools } from '../support/requirements.ts';
 import { haveVectors } from '../support/vectors.ts';
 import { type Capture, readCaptures } from './captures.ts';
@@ -24,7 +25,11 @@ const AT_ONCE = 4;
 const { values } = parseArgs({ options: { write: { type: 'boolean', default: false } } });
 
 const missing = missingTools('tshark', 'nfcapd', 'nfdump');
-const absent = [...missing, ...(haveVectors ? [] : ['the captures of VECTORS_DIR'])];
+const absent = [
+  ...missing,
+  ...(haveVectors ? [] : ['the captures of VECTORS_DIR']),
+  ...(haveCases ? [] : ['the cases of CASES_DIR']),
+];
 for (const what of absent) console.error(`skipped: ${what} (not there)`);
 if (values.write && absent.length > 0) {
   console.error('--write needs all of them');
@@ -65,13 +70,16 @@ if (unexplained.length + unused.length > 0) process.exitCode = 1;
 function document(): string {
   return `# Conformance
 
-Every capture that ships with the project (\`captures/\`, see [test/fixtures](../fixtures/README.md)) and every capture of
-\`VECTORS_DIR\`, read by us and by others. Made by \`npm run conformance -- --write\`; \`npm run conformance\` prints the same
-and fails when there is a difference without a reason in [reasons.ts](reasons.ts).
+Every capture that ships with the project (\`captures/\`, see [test/fixtures](../fixtures/README.md)), every capture of
+\`CASES_DIR\` (\`cases/\`) and every capture of \`VECTORS_DIR\`, read by us and by others. Made by
+\`npm run conformance -- --write\`; \`npm run conformance\` prints the same and fails when there is a difference without a
+reason in [reasons.ts](reasons.ts), or when a case is not read as the page beside it says.
 
 - Ours is flows (+ answers of biflows, rows of their own here) / options records / templates. Data that comes before its
   template is decoded when the template comes.
-- README: what the page beside the captures of \`VECTORS_DIR\` says, counted by an independent scan.
+- README: what the page beside the captures of \`VECTORS_DIR\` says, counted by an independent scan. Of the cases, what
+  the page beside them says is right, as far as records show it: servers that are mailed to; packets, octets and flags of
+  every record; units lost.
 - node-netflowv9 (v1, v5, v7, v9) and TShark: flows / options records; their addresses, ports, protocols, packets, bytes
   and flags are compared record by record where both have as many. For sFlow, TShark's flow samples.
 - nfdump: flows in the file that nfcapd writes when it is sent the capture.

@@ -24,12 +24,14 @@ export interface OurReading extends Reading {
   readonly dropped: number;
   /** Sets whose template never came. */
   readonly unresolved: number;
+  /** Units lost by the sequence numbers. */
+  readonly lost: number;
 }
 
 /** Open vSwitch announces some 250 templates. */
 const TEMPLATES = 4096;
 
-export function readOurs({ datagrams }: Capture): OurReading {
+export function readOurs({ datagrams, answer }: Capture): OurReading {
   const kept = createFlowBatch(1 << 15);
   const sink = {
     batch: createFlowBatch(64),
@@ -39,7 +41,9 @@ export function readOurs({ datagrams }: Capture): OurReading {
     },
   };
   const limits = { ...LIMITS, templatesPerExporter: TEMPLATES, templates: TEMPLATES };
-  const decoder = createDecoder({ templateScope: 'address_port', limits }, sink);
+  // Cases from the field are read as by default: some are about what an address alone does not tell apart.
+  const templateScope = answer === null ? 'address_port' : 'address';
+  const decoder = createDecoder({ templateScope, limits }, sink);
   for (const { payload, source, sourcePort, receivedAtMs } of datagrams)
     decoder.decode(payload, source, sourcePort, receivedAtMs);
   sink.flush();
@@ -55,6 +59,7 @@ export function readOurs({ datagrams }: Capture): OurReading {
     templates: decoder.counters.templates,
     dropped,
     unresolved: decoder.counters.dropped.no_template - before,
+    lost: [...decoder.exporters()].reduce((sum, { sequenceLost }) => sum + sequenceLost, 0),
     records: forward.map((row) => recordOf(kept, row)),
   };
 }

@@ -36,7 +36,55 @@ const ZERO_DELTA =
 const EMPTY_HALF =
   'four biflows count nothing in their first direction: we give the row of the other one, and no empty row';
 
+const ONLY_A_FRAME = 'the template holds a frame and nothing else; nfcapd stores no flow of it';
+const NEGATIVE = 'the interval counters are -1; we take the totals beside them';
+const AFTER_RESTART =
+  'the exporter restarted and its template does not come again: data waits, and is not read with the old one';
+const STALE = 'the template of before a restart, with which the library reads what came after it';
+
+/** Of the cases from the field: capture, oracle, what differs, why. */
+const OF_CASES: readonly (readonly [string, Oracle, readonly string[], string])[] = [
+  ['ipfix-315-inline-monitoring', 'nfdump', ['flows: 0, ours 40'], ONLY_A_FRAME],
+  [
+    'ipfix-antrea-negative-delta',
+    'tshark',
+    ['packets of 3 of 3 records', 'bytes of 3 of 3 records'],
+    NEGATIVE,
+  ],
+  ['ipfix-restart-from-3500M-to-0', 'tshark', ['flows: 120, ours 60'], AFTER_RESTART],
+  ['ipfix-restart-from-3500M-to-0', 'nfdump', ['flows: 120, ours 60'], AFTER_RESTART],
+  ['v9-2probes-one-address-other-layout', 'tshark', ['flows: 228, ours 240'], TSHARK_COUNT],
+  ['v9-2probes-one-address-same-layout', 'tshark', ['flows: 228, ours 240'], TSHARK_COUNT],
+  ['v9-in-zero-out-set', 'library', ['packets of 3 of 3 records', 'bytes of 3 of 3 records'], OUT_COUNTERS],
+  ['v9-in-zero-out-set', 'tshark', ['flows: 2, ours 3'], TSHARK_COUNT],
+  ['v9-meraki-server-first', 'tshark', ['flows: 6, ours 7'], TSHARK_COUNT],
+  ['v9-meraki-server-first-end-of-file', 'tshark', ['flows: 2, ours 3'], TSHARK_COUNT],
+  [
+    'v9-restart-stale-template-good-host-blocked',
+    'library',
+    ['src of 25 of 30 records', 'dst of 25 of 30 records'],
+    STALE,
+  ],
+  ['v9-restart-stale-template-good-host-blocked', 'tshark', ['flows: 29, ours 30'], TSHARK_COUNT],
+  ['v9-restart-template-first-control', 'tshark', ['flows: 28, ours 30'], TSHARK_COUNT],
+  [
+    'v9-scope-interface-control-if1-only',
+    'tshark',
+    ['flows: 0, ours 40', 'options: 0, ours 1'],
+    TSHARK_COUNT,
+  ],
+  [
+    'v9-scope-interface-greetings-if1-1000-if2-1',
+    'tshark',
+    ['flows: 0, ours 40', 'options: 0, ours 2'],
+    TSHARK_COUNT,
+  ],
+];
+
 export const REASONS: readonly Reason[] = [
+  ...OF_CASES.flatMap(([name, oracle, differences, why]) =>
+    differences.map((difference): Reason => ({ capture: `cases/${name}`, oracle, difference, why })),
+  ),
   ...[
     'src of 4 of 76',
     'dst of 4 of 76',

@@ -3,6 +3,7 @@
  */
 
 import type { Capture } from './captures.ts';
+import { answerInWords, contradictions } from './cases.ts';
 import type { LibraryReading } from './library.ts';
 import type { OurReading } from './ours.ts';
 import { type Oracle, REASONS } from './reasons.ts';
@@ -39,7 +40,7 @@ const VERSIONS: Readonly<Record<number, string>> = {
 };
 
 export function lineOf({ capture, ours, library, tshark, nfdump }: Readings): Line {
-  const { stated } = capture;
+  const { stated, answer } = capture;
   const found: { oracle: Oracle; difference: string }[] = [];
   let comparedFields = 0;
 
@@ -55,11 +56,15 @@ export function lineOf({ capture, ours, library, tshark, nfdump }: Readings): Li
     capture.name,
     VERSIONS[capture.version] ?? 'none',
     `${ours.flows}${ours.answers > 0 ? ` + ${ours.answers}` : ''} / ${ours.options} / ${ours.templates}`,
-    compare('stated', stated === null ? null : { ...stated, records: null }),
+    answer === null
+      ? compare('stated', stated === null ? null : { ...stated, records: null })
+      : answerInWords(answer),
     compare('library', library),
     compare('tshark', tshark),
     compare('nfdump', nfdump),
   ];
+  if (answer !== null)
+    for (const difference of contradictions(ours, answer)) found.push({ oracle: 'stated', difference });
   for (const [what, count] of [
     ['never returns', library?.hung],
     ['throws', library?.threw],

@@ -1,11 +1,12 @@
 /**
- * The UDP payloads of a classic pcap file, for tests of what comes before the capture readers.
+ * The UDP payloads of a classic pcap file, gzipped or not, for tests of what comes before the capture readers.
  *
  * Ethernet, IPv4, UDP, whole datagrams only: what the captures in VECTORS_DIR are made of. The product's own readers
  * live in src/collect and know far more.
  */
 
 import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 
 export interface CapturedDatagram {
   readonly payload: Buffer;
@@ -17,7 +18,8 @@ export interface CapturedDatagram {
 }
 
 export function readPcap(path: string): CapturedDatagram[] {
-  const file = readFileSync(path);
+  const bytes = readFileSync(path);
+  const file = path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
   const swapped = file.readUInt32LE(0) !== 0xa1b2c3d4;
   const u32 = (at: number) => (swapped ? file.readUInt32BE(at) : file.readUInt32LE(at));
   if (u32(0) !== 0xa1b2c3d4 || u32(20) !== 1) throw new Error(`${path} is no classic Ethernet pcap`);
