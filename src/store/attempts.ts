@@ -10,7 +10,7 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import { engineError, mayPassAtOnce } from './failures.ts';
 import type { HangWatch } from './hang-watch.ts';
 
-export interface Limits {
+interface Limits {
   /** For one attempt. */
   readonly limitMs: number;
   /** A failure after this time is not repeated; absent: any may be. */

@@ -81,7 +81,16 @@ export async function pendingChanges(
   options: MigrateOptions,
   migrations?: readonly Migration[],
 ): Promise<PendingChanges> {
-  return (await lookAt(engine, options, migrations ?? (await loadMigrations()))).changes;
+  const tables = await tablesOf(engine, options.database);
+  const applied = tables.some(isRecord) ? await appliedMigrations(engine, options.database) : [];
+  const missing = pending(migrations ?? (await loadMigrations()), applied);
+  await checkKind(engine, options);
+  const isFilled = missing.some(({ text }) => /^CREATE MATERIALIZED VIEW/m.test(text));
+  return {
+    migrations: missing,
+    retention: retentionStatements(tables, options),
+    canStore: !isFilled && WRITTEN_TABLES.every((table) => tables.some(({ name }) => name === table)),
+  };
 }
 
 /** Applies what is missing, then the configured retention. Returns the names of the migrations that were applied. */
@@ -90,25 +99,29 @@ export async function migrate(
   options: MigrateOptions,
   migrations?: readonly Migration[],
 ): Promise<string[]> {
+  const known = migrations ?? (await loadMigrations());
   const { database, cluster } = options;
-  const { changes, applied } = await lookAt(engine, options, migrations ?? (await loadMigrations()));
-  const record = qualifiedName(database, RECORD);
-  // A node that is new in the cluster has none yet.
-  if (applied === null || (cluster !== undefined && changes.migrations.length > 0))
-    await createRecord(engine, options);
-  for (const migration of changes.migrations) {
+  const tables = await tablesOf(engine, database);
+  const isNew = !tables.some(isRecord);
+  if (isNew) await createRecord(engine, options);
+  const applied = await appliedMigrations(engine, database);
+  const missing = pending(known, applied);
+  await checkKind(engine, options);
+  // A node that is new in the cluster has no record yet.
+  if (!isNew && cluster !== undefined && missing.length > 0) await createRecord(engine, options);
+  for (const migration of missing) {
     for (const statement of statementsOf(render(migration.text, options))) {
       // What earlier versions stored belongs into the new rollups, too. On clusters there were none.
-      if (applied !== null && applied.length > 0 && cluster === undefined)
+      if (applied.length > 0 && cluster === undefined)
         await backfill(engine, statement, `migration-${migration.number}`);
       for (const one of statementsFor(statement, cluster)) await engine.command(one);
     }
     await engine.command(
-      `INSERT INTO ${record} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
+      `INSERT INTO ${qualifiedName(database, RECORD)} (number, name, checksum) SELECT ${migration.number}, ${quoteText(migration.name)}, ${quoteText(migration.checksum)}`,
     );
   }
-  for (const statement of changes.retention) await engine.command(statement);
-  return changes.migrations.map(({ name }) => name);
+  for (const statement of retentionStatements(tables, options)) await engine.command(statement);
+  return missing.map(({ name }) => name);
 }
 
 interface AppliedMigration {
@@ -117,65 +130,51 @@ interface AppliedMigration {
   readonly checksum: string;
 }
 
+interface StoredTable {
+  readonly name: string;
+  readonly engine_full: string;
+}
+
 const RECORD = 'schema_migrations';
 /** Tables that the writer inserts into. */
 const WRITTEN_TABLES = ['flows', 'alerts', 'incidents'] as const;
-/** UNKNOWN_TABLE and UNKNOWN_DATABASE of ClickHouse. */
-const NO_TABLE = 60;
+/** UNKNOWN_DATABASE of ClickHouse. */
 const NO_DATABASE = 81;
 
-/** `applied` is null where there is no record of migrations yet. */
-async function lookAt(
-  engine: Engine,
-  options: MigrateOptions,
-  known: readonly Migration[],
-): Promise<{ readonly changes: PendingChanges; readonly applied: readonly AppliedMigration[] | null }> {
-  const applied = await appliedMigrations(engine, options.database);
-  const migrations = pending(known, applied ?? []);
-  await checkKind(engine, options);
-  const tables = await engine.query<{ name: string; engine_full: string }>(
+const isRecord = ({ name }: StoredTable) => name === RECORD;
+
+function tablesOf(engine: Engine, database: string): Promise<StoredTable[]> {
+  return engine.query<StoredTable>(
     'SELECT name, engine_full FROM system.tables WHERE database = {database:String}',
-    { params: { database: options.database } },
+    { params: { database } },
   );
-  const names = new Set(tables.map(({ name }) => name));
-  const isFilled = migrations.some(({ text }) => /^CREATE MATERIALIZED VIEW/m.test(text));
-  return {
-    changes: {
-      migrations,
-      retention: retentionStatements(tables, options),
-      canStore: !isFilled && WRITTEN_TABLES.every((table) => names.has(table)),
-    },
-    applied,
-  };
 }
 
-async function appliedMigrations(engine: Engine, database: string): Promise<AppliedMigration[] | null> {
-  try {
-    return await engine.query<AppliedMigration>(
-      `SELECT number, name, checksum FROM ${qualifiedName(database, RECORD)} FINAL ORDER BY number`,
-    );
-  } catch (error) {
-    if (isRefusal(error, NO_TABLE) || isRefusal(error, NO_DATABASE)) return null;
-    throw error;
-  }
+function appliedMigrations(engine: Engine, database: string): Promise<AppliedMigration[]> {
+  return engine.query<AppliedMigration>(
+    `SELECT number, name, checksum FROM ${qualifiedName(database, RECORD)} FINAL ORDER BY number`,
+  );
 }
 
 /** The database is made only where there is none: that needs a right of its own. */
 async function createRecord(engine: Engine, { database, cluster }: MigrateOptions): Promise<void> {
+  const createDatabase = `CREATE DATABASE IF NOT EXISTS ${quoteName(database)}${onCluster(cluster)}`;
   const create =
     `CREATE TABLE IF NOT EXISTS ${qualifiedName(database, RECORD)}${onCluster(cluster)} (number UInt32, name String, checksum String, ` +
     `applied_at DateTime('UTC') DEFAULT now('UTC')) ENGINE = ${migrationsEngine(database, cluster)} ORDER BY number`;
+  const found = await engine.query<{ name: string }>(
+    'SELECT name FROM system.databases WHERE name = {database:String}',
+    { params: { database } },
+  );
+  if (found.length === 0) await engine.command(createDatabase);
   try {
     await engine.command(create);
   } catch (error) {
-    if (!isRefusal(error, NO_DATABASE)) throw error;
-    await engine.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}${onCluster(cluster)}`);
+    // Another node of the cluster has no such database.
+    if (!(error instanceof RogueSmtpError && error.engine?.code === NO_DATABASE)) throw error;
+    await engine.command(createDatabase);
     await engine.command(create);
   }
-}
-
-function isRefusal(error: unknown, code: number): boolean {
-  return error instanceof RogueSmtpError && error.engine?.code === code;
 }
 
 /** Tables are made for a cluster or not when they are created; the configuration cannot change that afterwards. */
@@ -248,7 +247,7 @@ export function statementsOf(text: string): string[] {
 
 /** A retention that was changed in the configuration reaches tables that exist. Parts are checked lazily, by merges. */
 function retentionStatements(
-  tables: readonly { readonly name: string; readonly engine_full: string }[],
+  tables: readonly StoredTable[],
   { database, retention, cluster }: MigrateOptions,
 ): string[] {
   return Object.entries(RETENTION_OF).flatMap(([table, kind]) => {

@@ -9,20 +9,15 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate, statementsOf } from '../../src/store/migrate.ts';
-import type { Engine } from '../../src/store/store.ts';
 import { RETENTION } from '../store/fixture.ts';
 import { type RawEngine, startRawEngine } from '../support/raw-engine.ts';
+import { grantsIn, roleElement, storeOn } from '../support/sql-grants.ts';
 
 const FILE = new URL('../../schemas/clickhouse/reader.sql', import.meta.url);
 const DATABASE = 'rogue_smtp';
 const statements = statementsOf(readFileSync(FILE, 'utf8'));
 
-/** What the file grants to a role, without the role. */
-const grantsOf = (role: string) =>
-  statements.flatMap((statement) => {
-    const [, grant, to] = /^(GRANT .+ ON .+) TO (\w+)$/s.exec(statement) ?? [];
-    return to === role ? [grant] : [];
-  });
+const grantsOf = (role: string) => grantsIn(statements, role);
 
 /** The settings of the profile of readers, each with what the file says of its value. */
 function settings(): { readonly name: string; readonly value: string; readonly rule: string }[] {
@@ -36,10 +31,6 @@ function settings(): { readonly name: string; readonly value: string; readonly r
 
 /** The engine that grants what the file grants; `default` starts with the owner's role. */
 function usersFile(): string {
-  const role = (name: string) =>
-    `<${name}><grants>${grantsOf(name)
-      .map((grant) => `<query>${grant}</query>`)
-      .join('')}</grants></${name}>`;
   const constraints = settings().map(({ name, rule }) => {
     const limit = rule === 'CONST' ? '<const/>' : `<max>${rule.slice(4)}</max>`;
     return `<${name}>${limit}</${name}>`;
@@ -54,7 +45,7 @@ function usersFile(): string {
       <constraints>${constraints.join('')}</constraints>
     </rogue_smtp_reader>
   </profiles>
-  <roles>${role('rogue_smtp_owner')}${role('rogue_smtp_reader')}</roles>
+  <roles>${roleElement(statements, 'rogue_smtp_owner')}${roleElement(statements, 'rogue_smtp_reader')}</roles>
   <users>
     <default>
       <password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
@@ -64,30 +55,6 @@ function usersFile(): string {
   <quotas><default/></quotas>
 </clickhouse>
 `;
-}
-
-/** As much of a store as `migrate` asks for, with the rights of the role that is taken. */
-function storeOn(engine: RawEngine): Engine {
-  async function ask(sql: string): Promise<string> {
-    const { ok, text } = await engine.ask(sql);
-    if (!ok) throw new Error(`${text}\n${sql}`);
-    return text;
-  }
-  const nothing = () => Promise.reject(new Error('not asked for'));
-  return {
-    start: async () => undefined,
-    command: async (sql) => void (await ask(sql)),
-    query: async (sql) =>
-      (await ask(sql.replaceAll('{database:String}', `'${DATABASE}'`)))
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line)),
-    queryBytes: nothing,
-    insertNative: nothing,
-    insertJson: nothing,
-    walls: async () => [],
-    stop: async () => undefined,
-  };
 }
 
 describe('schemas/clickhouse/reader.sql', () => {
@@ -115,10 +82,10 @@ describe('schemas/clickhouse/reader.sql', () => {
     expect(await engine.ask('SELECT currentRoles() AS roles')).toMatchObject({
       text: expect.stringContaining('rogue_smtp_owner'),
     });
-    const applied = await migrate(storeOn(engine), { database: DATABASE, retention: RETENTION });
+    const applied = await migrate(storeOn(engine, DATABASE), { database: DATABASE, retention: RETENTION });
     expect(applied.length).toBeGreaterThan(3);
     // A changed retention is an ALTER.
-    await migrate(storeOn(engine), {
+    await migrate(storeOn(engine, DATABASE), {
       database: DATABASE,
       retention: { ...RETENTION, flows: RETENTION.flows + 1000 },
     });

@@ -17,6 +17,7 @@ import type { Engine } from '../../src/store/store.ts';
 import { DATABASE, DAY_MS, RETENTION } from './fixture.ts';
 
 const options = { database: DATABASE, retention: RETENTION };
+const RECORD = { name: 'schema_migrations', engine_full: '' };
 
 /** An engine that remembers statements, and knows of some applied migrations and tables. */
 function recordingEngine(
@@ -102,46 +103,49 @@ describe('migrating', () => {
     );
     const { engine, commands } = recordingEngine([{ number: 1, name: 'a', checksum: known[0]!.checksum }]);
     expect(await migrate(engine, options, known)).toEqual(['b']);
-    expect(commands).toEqual(['B', expect.stringContaining(known[1]!.checksum)]);
+    expect(commands.slice(2)).toEqual(['B', expect.stringContaining(known[1]!.checksum)]);
   });
 
   test('only reads where nothing is to be done, so that it needs no right to create', async () => {
     const known = await loadMigrations();
     const applied = known.map(({ number, name, checksum }) => ({ number, name, checksum }));
-    const { engine, commands } = recordingEngine(applied);
+    const { engine, commands } = recordingEngine(applied, [RECORD]);
     for (const cluster of [undefined, { name: 'mail', sharded: false }])
       expect(await migrate(engine, { ...options, cluster }, known)).toEqual([]);
     expect(commands).toEqual([]);
   });
 
-  test.each([
-    [60, ['CREATE TABLE']],
-    [81, ['CREATE TABLE', 'CREATE DATABASE', 'CREATE TABLE']],
-  ])(
-    'where the record of migrations is missing (code %i) it is made, and the database only if there is none',
-    async (code, made) => {
-      const known = await loadMigrations(shipped({ '0001_a.sql': 'A;' }));
+  test('makes the record of migrations where it is missing, and the database only where there is none', async () => {
+    const known = await loadMigrations(shipped({ '0001_a.sql': 'A;' }));
+    const made = async (databases: readonly { name: string }[], missesOnce = false) => {
       const { engine, commands } = recordingEngine();
-      let hasDatabase = code === 60;
+      let misses = missesOnce;
       const there: Engine = {
         ...engine,
-        query: async <Row>(sql: string) => {
-          if (sql.includes('schema_migrations')) throw engineError('missing', code);
-          return [] as Row[];
-        },
+        query: async <Row>(sql: string) => (sql.includes('system.databases') ? databases : []) as Row[],
         command: async (sql) => {
           commands.push(sql);
-          if (sql.startsWith('CREATE DATABASE')) hasDatabase = true;
-          else if (!hasDatabase) throw engineError('no database', 81);
+          const fails = misses && sql.startsWith('CREATE TABLE');
+          misses &&= !fails;
+          if (fails) throw engineError('another node has no such database', 81);
         },
       };
       expect(await migrate(there, options, known)).toEqual(['a']);
-      expect(commands.map((sql) => sql.split(' ', 2).join(' '))).toEqual([...made, 'A', 'INSERT INTO']);
-    },
-  );
+      return commands.map((sql) => sql.split(' ', 2).join(' '));
+    };
+    expect(await made([])).toEqual(['CREATE DATABASE', 'CREATE TABLE', 'A', 'INSERT INTO']);
+    expect(await made([{ name: DATABASE }])).toEqual(['CREATE TABLE', 'A', 'INSERT INTO']);
+    expect(await made([{ name: DATABASE }], true)).toEqual([
+      'CREATE TABLE',
+      'CREATE DATABASE',
+      'CREATE TABLE',
+      'A',
+      'INSERT INTO',
+    ]);
+  });
 
   test('says whether rows may be written while a migration waits', async () => {
-    const tables = ['flows', 'alerts', 'incidents'].map((name) => ({ name, engine_full: '' }));
+    const tables = [...['flows', 'alerts', 'incidents'].map((name) => ({ name, engine_full: '' })), RECORD];
     const files = { '0001_a.sql': 'A;', '0002_b.sql': 'ALTER TABLE x ADD COLUMN y UInt8;' };
     const known = await loadMigrations(shipped(files));
     const first = [{ number: 1, name: 'a', checksum: known[0]!.checksum }];

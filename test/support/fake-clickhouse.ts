@@ -26,7 +26,7 @@ export type Fate =
   /** It is done, and the answer breaks off in the middle. */
   | 'cut';
 
-export interface FakeRequest {
+interface FakeRequest {
   readonly statement: string;
   readonly params: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
