@@ -9,9 +9,9 @@ import { readFile } from 'node:fs/promises';
 import { RogueSmtpError } from '../errors.ts';
 import type { StreamName } from '../stream/stream.ts';
 import { type KeptLetter, keptLetters, type LettersLeft, removeLetter } from './dead-letters.ts';
-import { damageOfBlocks } from './second-look.ts';
+import { damageOfBlocks, messageRow } from './second-look.ts';
 import type { Engine } from './store.ts';
-import { type MessageStream, messageObjection, messageRow, tokenOf } from './writer.ts';
+import { type MessageStream, messageObjection, tokenOf } from './writer.ts';
 
 export interface ReplayedLetters {
   readonly stored: LettersLeft;

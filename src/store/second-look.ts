@@ -4,15 +4,17 @@
  * Most refusals say nothing about the rows: a shard that dies while it sends has the code of a block that is cut (32, 33),
  * a table that lost a column that of a wrong statement (16, 47). So rows are set aside only with proof. For blocks of flows
  * the proof is our own decoder. For JSON messages, whose form was checked before, it is that the engine refuses one message
- * by itself. In either case the engine has to refuse twice with the same code while it takes an insert of no rows into the
- * same table. Whatever is not proven waits in the stream.
+ * by itself and takes another one. In either case the engine has to refuse twice with the same code, and to take an insert
+ * into the same table in between. Whatever is not proven waits in the stream.
  */
 
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { readWide } from '../flow/batch.ts';
 import { decodeNative } from '../flow/native.ts';
 import { refusesWhatWasSent } from './failures.ts';
+import { textOf } from './rows.ts';
 import { INSERT_SETTINGS, qualifiedName } from './sql.ts';
 import type { Engine } from './store.ts';
 
@@ -70,7 +72,7 @@ export interface SecondLook {
 
 /**
  * Tries once more. Resolves with `stored` when it goes through now, with `refused` when the engine says the same again while
- * it takes an insert of no rows. Throws what stands in the way otherwise: the rows have to wait.
+ * it takes what is known to be good. Throws what stands in the way otherwise: the rows have to wait.
  */
 export async function lookAgain({
   engine,
@@ -86,12 +88,33 @@ export async function lookAgain({
     if (!(error instanceof RogueSmtpError) || error.engine?.code !== refusal.engine?.code) throw error;
     if (error.engine === undefined && !refusesWhatWasSent(error)) throw error;
   }
-  await engine.command(emptyInsert(database, table));
+  if (table === 'flows') await engine.command(emptyInsert(database, table, 'domain', '0'));
+  else await insertKnownGood(engine, database, table);
   return 'refused';
 }
 
 /** Goes through whenever the table is there and rows may be written to it. */
-function emptyInsert(database: string, table: string): string {
-  const column = table === 'flows' ? 'domain' : 'message';
-  return `INSERT INTO ${qualifiedName(database, table)} (${column}) SELECT ${table === 'flows' ? '0' : "''"} WHERE 0`;
+function emptyInsert(database: string, table: string, column: string, value: string): string {
+  return `INSERT INTO ${qualifiedName(database, table)} (${column}) SELECT ${value} WHERE 0`;
+}
+
+/**
+ * A message that is in the table goes in again, which changes nothing: it replaces itself by its id. A table whose columns
+ * no longer fit would refuse it like any other.
+ */
+async function insertKnownGood(engine: Engine, database: string, table: string): Promise<void> {
+  const [known] = await engine.query<{ message: string }>(
+    `SELECT message FROM ${qualifiedName(database, table)} ORDER BY stored_at DESC LIMIT 1`,
+  );
+  if (known === undefined) await engine.command(emptyInsert(database, table, 'message', "''"));
+  else {
+    const row = messageRow(Buffer.from(known.message));
+    const token = `control-${createHash('sha256').update(row).digest('hex')}`;
+    await engine.insertJson(table, [row], { token });
+  }
+}
+
+/** The row of a table of JSON messages: it takes the columns from the message itself. */
+export function messageRow(value: Uint8Array): string {
+  return JSON.stringify({ message: textOf(value) });
 }

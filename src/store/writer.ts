@@ -17,7 +17,7 @@ import type { Delivery, ReceivedMessage, Stream, StreamName, Subscription } from
 import { createDeadLetters, deadLettersDirectory, type LettersLeft } from './dead-letters.ts';
 import { refusesWhatWasSent } from './failures.ts';
 import { textOf } from './rows.ts';
-import { type BlockSource, damageOfBlocks, lookAgain } from './second-look.ts';
+import { type BlockSource, damageOfBlocks, lookAgain, messageRow } from './second-look.ts';
 import type { Engine } from './store.ts';
 
 export interface StoreWriterOptions {
@@ -327,11 +327,6 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
 function deliveryOf(delivery: Delivery, message: ReceivedMessage): Delivery {
   const { offset, rows } = message;
   return { ...delivery, firstOffset: offset, lastOffset: offset, rows, messages: [message] };
-}
-
-/** The row of a table of JSON messages: it takes the columns from the message itself. */
-export function messageRow(value: Uint8Array): string {
-  return JSON.stringify({ message: textOf(value) });
 }
 
 /** Where a delivery is. */

@@ -326,6 +326,25 @@ describe('the store writer', () => {
     expect(await writer.stop(60_000)).toBe(false);
   });
 
+  test('a message is set aside only while another one of the table goes in', async () => {
+    const known = JSON.stringify(alertMessage({ alert_id: 'known' }));
+    let fits = false;
+    const { engine, inserts } = fakeEngine(({ content }) =>
+      fits && content.includes('known') ? null : engineError('no date', 41),
+    );
+    const withRows: Engine = { ...engine, query: async <Row>() => [{ message: known }] as Row[] };
+    const { deliver, writer } = await start(withRows);
+    const odd = JSON.stringify(alertMessage({ alert_id: 'odd' }));
+    // A column whose default fails refuses every message.
+    for (let i = 0; i < 3; i++)
+      await expect(deliver(delivery('alerts', 5, [odd]))).rejects.toThrow('no date');
+    expect(deadLetters()).toEqual([]);
+    fits = true;
+    await deliver(delivery('alerts', 5, [odd]));
+    expect(inserts.map(({ content }) => JSON.parse(content).message)).toEqual([known]);
+    expect(writer.counters.rowsDeadLettered).toBe(1);
+  });
+
   test('other bytes at an offset that was set aside before get a letter of their own', async () => {
     const { engine } = fakeEngine();
     const { deliver, writer } = await start(engine);
