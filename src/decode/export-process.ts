@@ -45,7 +45,7 @@ const MAX_LENIENT_DATAGRAMS = 4096;
  */
 const SAME_BOOT_MS = 5000;
 /** A process that was heard once has no pace yet; what follows it has to go on for so many datagrams. */
-export const EVIDENCE_OF_SILENCE = 8;
+const EVIDENCE_OF_SILENCE = 8;
 /** A number that began something and was not continued for so long was a stray. */
 const STRAY_MS = 60_000;
 

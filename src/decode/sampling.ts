@@ -30,6 +30,17 @@ export interface OptionsScope {
   readonly part?: string;
 }
 
+/** Rates that something had, where they changed, and how often one came back. */
+interface RateChanges {
+  readonly rates: Set<number>;
+  returns: number;
+}
+
+/** So often a rate comes back only when two exporters behind one address tell theirs in turn. */
+const RETURNS_OF_TWO = 2;
+const MAX_CHANGES = 256;
+const MAX_CHANGED_RATES = 16;
+
 export class SamplingTable implements SamplerRates {
   defaultRate = 0;
   readonly samplers = new Map<number, number>();
@@ -40,10 +51,12 @@ export class SamplingTable implements SamplerRates {
   readonly parts = new Map<string, number>();
   /** Whether a record told the rate of the whole. */
   #isWholeKnown = false;
+  readonly #changes = new Map<string, RateChanges>();
 
   clear(): void {
     this.defaultRate = 0;
     this.#isWholeKnown = false;
+    this.#changes.clear();
     for (const table of [this.samplers, this.selectors, this.interfaces, this.templates, this.parts])
       table.clear();
   }
@@ -93,21 +106,44 @@ export class SamplingTable implements SamplerRates {
     if (rate === 0) return 0;
     const sampler = get(IE.samplerId);
     const selector = get(IE.selectorId);
-    if (sampler !== undefined) remember(this.samplers, sampler, rate);
-    if (selector !== undefined) remember(this.selectors, selector, rate);
+    if (sampler !== undefined) this.#take('samplers', sampler, rate);
+    if (selector !== undefined) this.#take('selectors', selector, rate);
     if (scope.interface !== undefined) {
       const { id, side } = scope.interface;
-      if (side !== 'egress') remember(this.interfaces, id, rate, MAX_INTERFACES);
-      if (side !== 'ingress') remember(this.interfaces, id + EGRESS_SIDE, rate, MAX_INTERFACES);
-    } else if (scope.template !== undefined) remember(this.templates, scope.template, rate);
+      if (side !== 'egress') this.#take('interfaces', id, rate, MAX_INTERFACES);
+      if (side !== 'ingress') this.#take('interfaces', id + EGRESS_SIDE, rate, MAX_INTERFACES);
+    } else if (scope.template !== undefined) this.#take('templates', scope.template, rate);
     else if (sampler === undefined && selector === undefined) this.#learnWhole(rate, scope.part);
     return rate;
+  }
+
+  #take(
+    table: 'samplers' | 'selectors' | 'interfaces' | 'templates',
+    id: number,
+    rate: number,
+    most?: number,
+  ) {
+    const own = this[table];
+    remember(own, id, this.#agreed(`${table} ${id}`, own.get(id) ?? 0, rate), most);
+  }
+
+  /**
+   * The rate to go by when something that had the rate `known` is said to have another. Two exporters behind one address
+   * and port tell theirs in turn, and nobody knows whose a flow is: then the larger holds, which proves less.
+   */
+  #agreed(what: string, known: number, rate: number): number {
+    if (known === 0 || known === rate) return rate;
+    const changes = this.#changes.get(what) ?? { rates: new Set([known]), returns: 0 };
+    if (changes.rates.has(rate)) changes.returns++;
+    if (changes.rates.size < MAX_CHANGED_RATES) changes.rates.add(rate);
+    if (this.#changes.size < MAX_CHANGES) this.#changes.set(what, changes);
+    return changes.returns >= RETURNS_OF_TWO ? Math.max(rate, ...changes.rates) : rate;
   }
 
   #learnWhole(rate: number, part: string | undefined): void {
     if (part === undefined) {
       this.#isWholeKnown = true;
-      this.defaultRate = rate;
+      this.defaultRate = this.#agreed('whole', this.defaultRate, rate);
       return;
     }
     remember(this.parts, part, rate);

@@ -12,7 +12,7 @@
  * datagram that brings its template itself is always read.
  */
 
-import { EVIDENCE_OF_SILENCE, type ExportProcess } from './export-process.ts';
+import type { ExportProcess } from './export-process.ts';
 import type { Template, TemplateDoubt } from './template.ts';
 
 /** A layout comes again at least so often: Cisco's default for v9. Used where it came only once so far. */
@@ -22,6 +22,8 @@ const CONTESTED_MS = 3_600_000;
 /** Missed twice, it does not come any more. Layouts that come more often than once a minute are not told from each other sooner. */
 const MISSED = 2;
 const MIN_GAP_MS = 60_000;
+/** Datagrams in a row whose numbers were due. */
+const LEAST_RUN = 4;
 /** So many times the usual pause between two datagrams, and at least this long where two exporters were seen. */
 const PAUSES = 4;
 const CONTESTED_RUN_MS = 120_000;
@@ -62,7 +64,7 @@ export function isProvenByNumbers(doubt: TemplateDoubt, process: ExportProcess, 
     sequence?.isProven === true &&
     sequence.counting !== 'nothing' &&
     lastMisfit <= doubt.datagrams &&
-    datagrams - doubt.datagrams >= EVIDENCE_OF_SILENCE &&
+    datagrams - doubt.datagrams >= LEAST_RUN &&
     nowMs - doubt.sinceMs >= doubt.runMs
   );
 }

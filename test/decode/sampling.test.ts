@@ -20,6 +20,8 @@ function double(value: number): Buffer {
   return out;
 }
 
+const sampled = (sampler: number) => Buffer.concat([tuple(), Buffer.from([sampler])]);
+
 describe('sampling rates', () => {
   it.each([
     [0, 0],
@@ -32,6 +34,30 @@ describe('sampling rates', () => {
     decode(v5([{}], { sampling: field }));
     expect(rows()[0]?.sampling_rate).toBe(rate);
     expect([...([...decoder.exporters()][0]?.samplingRates ?? [])]).toEqual(rate === 0 ? [] : [rate]);
+  });
+
+  it.each([
+    ['of the whole', [[1, 4]] as const, [] as const, TUPLE, tuple()],
+    ['of a sampler', [[1, 4]] as const, [[48, 1]] as const, [...TUPLE, [48, 1] as Field], sampled(3)],
+  ])('%s that come in turn are those of two exporters: the larger holds', (_, scope, id, fields, record) => {
+    const { decode, rows } = collector();
+    const options = v9OptionsTemplate(257, scope, [...id, [34, 4]]);
+    let sequence = 0;
+    decode(v9([set(0, template(256, fields)), set(1, options, Buffer.alloc(2))], { sequence: sequence++ }));
+    for (const rate of [1000, 1, 1000, 1, 1, 1000, 1]) {
+      const named = id.length === 0 ? [] : [Buffer.from([3])];
+      decode(v9([set(257, u32(0), ...named, u32(rate)), set(256, record)], { sequence: sequence++ }));
+    }
+    expect(rows().map((row) => row.sampling_rate)).toEqual([1000, 1, 1000, 1000, 1000, 1000, 1000]);
+  });
+
+  it('that change once are those of an exporter that was given another', () => {
+    const { decode, rows } = collector();
+    const options = set(1, v9OptionsTemplate(257, [[1, 4]], [[34, 4]]), Buffer.alloc(2));
+    decode(v9([set(0, template(256, TUPLE)), options]));
+    for (const [i, rate] of [1000, 1000, 10, 10, 1000, 1000].entries())
+      decode(v9([set(257, u32(0, rate)), set(256, tuple())], { sequence: 1 + i }));
+    expect(rows().map((row) => row.sampling_rate)).toEqual([1000, 1000, 10, 10, 1000, 1000]);
   });
 
   it('are unknown until told', () => {
