@@ -29,6 +29,9 @@ export interface ExporterSight {
   /** Units lost by the sequence numbers, and units received: the same units. */
   readonly lost: number;
   readonly received: number;
+  /** Datagrams received, and those of them whose number had come before or was overtaken. */
+  readonly datagrams?: number;
+  readonly reordered?: number;
   /** Flow records received, and those whose addresses could not be read and that may be mail, with the reasons. */
   readonly flows?: number;
   readonly unread?: number;
@@ -68,6 +71,9 @@ export interface CoverageWatchOptions {
 
 type Cause = NonNullable<Alert['coverage']>['cause'];
 
+/** An exporter with the counters that losses are judged by. */
+type Counted = ExporterSight & Required<Pick<ExporterSight, 'unknown' | 'datagrams' | 'reordered'>>;
+
 interface KnownExporter {
   domain: number;
   lastSeenMs: number;
@@ -90,6 +96,8 @@ interface Gap {
 const MAX_NAMED = 16;
 /** A few lost units of a quiet exporter are no percentage worth telling. */
 const MIN_LOST = 10;
+/** Networks reorder a few datagrams in a hundred; of two exporters with neighbouring numbers half seem late. */
+const MIXED_SHARE = 0.25;
 const MINUTE_MS = 60_000;
 
 export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatch {
@@ -102,7 +110,7 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   const counters = { alerts: 0 };
   /** Figures at the beginning of the present window of losses. */
   let windowMs = startedAtMs;
-  let lossBefore = new Map<string, { lost: number; unknown: number; received: number }>();
+  let lossBefore = new Map<string, Counted>();
   let kernelBefore = { drops: 0, datagrams: 0 };
   let unreadBefore: UnreadBefore = new Map();
   let unreadSinceMs = startedAtMs;
@@ -189,19 +197,24 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
   function losses(nowMs: number, sight: Sight, exporters: readonly ExporterSight[]): Gap[] {
     if (nowMs - windowMs < config.interval) return [];
     const now = new Map(
-      exporters.map(({ address, domain, agent, lost, unknown = 0, received }) => [
-        `${address} ${domain} ${agent ?? ''}`,
-        { address, domain, agent, lost, unknown, received },
+      exporters.map((sight): [string, Counted] => [
+        `${sight.address} ${sight.domain} ${sight.agent ?? ''}`,
+        { unknown: 0, datagrams: 0, reordered: 0, ...sight },
       ]),
     );
-    const lossy = [...now].flatMap(([key, { address, domain, agent, lost, unknown, received }]) => {
+    const lossy = [...now].flatMap(([key, one]) => {
+      const { address, domain, agent } = one;
       const before = lossBefore.get(key);
-      const newlyLost = grown(before?.lost, lost);
-      const newlyUnknown = grown(before?.unknown, unknown);
-      const share = newlyLost / Math.max(1, newlyLost + grown(before?.received, received));
+      const newlyLost = grown(before?.lost, one.lost);
+      const newlyUnknown = grown(before?.unknown, one.unknown);
+      const share = newlyLost / Math.max(1, newlyLost + grown(before?.received, one.received));
       const isLossy = newlyLost >= MIN_LOST && share >= config.loss;
-      if (!isLossy && newlyUnknown === 0) return [];
-      return [{ address, domain, agent, newlyLost: isLossy ? newlyLost : 0, newlyUnknown, share }];
+      const datagrams = grown(before?.datagrams, one.datagrams);
+      const late = grown(before?.reordered, one.reordered);
+      const isMixed = late >= MIN_LOST && late >= MIXED_SHARE * datagrams;
+      if (!isLossy && !isMixed && newlyUnknown === 0) return [];
+      const counted = { newlyLost: isLossy ? newlyLost : 0, newlyUnknown, newlyLate: isMixed ? late : 0 };
+      return [{ address, domain, agent, ...counted, datagrams, share }];
     });
     const drops = grown(kernelBefore.drops, sight.kernelDrops);
     const dropShare = drops / Math.max(1, drops + grown(kernelBefore.datagrams, sight.datagrams));
@@ -216,23 +229,36 @@ export function createCoverageWatch(options: CoverageWatchOptions): CoverageWatc
         exporters: lossy,
         sinceMs,
         lost: lossy.reduce((sum, { newlyLost }) => sum + newlyLost, 0),
-        reasons: named(lossy, ({ address, domain, agent, newlyLost, newlyUnknown, share }) => {
-          const who = `exporter ${address}${agent === undefined ? '' : ` agent ${agent}`} domain ${domain}`;
-          const lost =
-            newlyLost === 0 ? [] : [`${newlyLost} lost by its sequence numbers (${percent(share)})`];
-          const unknown =
-            newlyUnknown === 0
-              ? []
-              : [`an unknown number lost: its sequence numbers jumped by more than it can have sent`];
-          return `${who}: ${[...lost, ...unknown].join(', and ')} in ${minutes(nowMs - sinceMs)}`;
-        }),
+        reasons: named(
+          lossy,
+          ({ address, domain, agent, newlyLost, newlyUnknown, newlyLate, datagrams, share }) => {
+            const who = `exporter ${address}${agent === undefined ? '' : ` agent ${agent}`} domain ${domain}`;
+            const lost =
+              newlyLost === 0 ? [] : [`${newlyLost} lost by its sequence numbers (${percent(share)})`];
+            const unknown =
+              newlyUnknown === 0
+                ? []
+                : [`an unknown number lost: its sequence numbers jumped by more than it can have sent`];
+            const late =
+              newlyLate === 0
+                ? []
+                : [`${newlyLate} of ${datagrams} datagrams late or twice by their numbers`];
+            const why =
+              newlyLate === 0
+                ? ''
+                : ': a second exporter sends from its address and port (NAT, a relay), or the network doubles or reorders ' +
+                  'its datagrams, and nobody knows what is lost';
+            return `${who}: ${[...lost, ...unknown, ...late].join(', and ')} in ${minutes(nowMs - sinceMs)}${why}`;
+          },
+        ),
         identity: [
           sinceMs,
-          ...lossy.flatMap(({ address, domain, newlyLost, newlyUnknown }) => [
+          ...lossy.flatMap(({ address, domain, newlyLost, newlyUnknown, newlyLate }) => [
             address,
             domain,
             newlyLost,
             ...(newlyUnknown === 0 ? [] : [`unknown ${newlyUnknown}`]),
+            ...(newlyLate === 0 ? [] : [`late ${newlyLate}`]),
           ]),
         ],
       });

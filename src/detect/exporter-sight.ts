@@ -17,6 +17,8 @@ export function exporterSight(state: ExporterState): ExporterSight {
     lost: state.sequenceLost,
     unknown: state.sequenceUnknown,
     received: countsFlows ? state.flows : state.datagrams,
+    datagrams: state.datagrams,
+    reordered: state.sequenceReordered,
     flows: state.flows,
     unread: unreadFlows(state),
     unreadReasons: unreadReasons(state),

@@ -95,6 +95,18 @@ describe.each(VERSIONS)('two exporters behind one address and port, in %s', (_, 
     expect(state()?.unread?.ambiguous_template).toBeGreaterThan(50);
   });
 
+  it('with one layout for both are read, and half of the numbers are late or come twice', () => {
+    const { send, sources, state } = fixture();
+    for (let at = 0; at < 60; at++)
+      for (const first of [1000, 1001]) {
+        const sets = [...(at % 10 === 0 ? [set(setId, template(256, TUPLE))] : []), set(256, RECORD)];
+        send(wrap, sets, { at, sequence: first + at });
+      }
+    expect(sources()).toEqual(Array.from({ length: 120 }, () => ROGUE));
+    expect(state()?.sequenceReordered).toBeGreaterThan(40);
+    expect(state()).toMatchObject({ sequenceLost: 0, templatesRedefined: 0 });
+  });
+
   it('that send their template with all data are read, each with its own', () => {
     const { send, sources } = fixture();
     for (let at = 0; at < 20; at++) {

@@ -92,6 +92,24 @@ describe('an exporter', () => {
     );
   });
 
+  it('of which a quarter of the datagrams comes late or twice may be two, and that is told', () => {
+    const mixed = (share: number) => (minute: number) => ({
+      exporters: [
+        exporter(minute * MINUTE, {
+          received: 100 * minute,
+          datagrams: 100 * minute,
+          reordered: Math.floor(share * 100 * minute),
+        }),
+      ],
+    });
+    expect(minutes(9, mixed(0.2))).toEqual([]);
+    const [alert] = minutes(9, mixed(0.5));
+    expect(alert).toMatchObject({ coverage: { cause: 'sequence_loss', exporters: 1, lost: 0 } });
+    expect(alert?.reasons[0]).toMatch(
+      /^exporter 192\.0\.2\.1 domain 0: 250 of 500 datagrams late or twice by their numbers in 5 min: a second exporter/,
+    );
+  });
+
   it('that loses a handful of a few is not worth an alert', () => {
     expect(
       minutes(60, (minute) => ({
