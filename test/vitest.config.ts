@@ -20,7 +20,7 @@ const WITH_PARTS = [
   'test/messages/versions.test.ts',
   'test/publish/{hook,list-push}.test.ts',
   'test/replay/flow-log/nfdump-real.test.ts',
-  'test/service/{findings-role,heap-growth}.test.ts',
+  'test/service/{findings-role,heap-growth,store-waits}.test.ts',
 ];
 
 export default defineConfig({
