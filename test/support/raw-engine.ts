@@ -21,14 +21,14 @@ export interface RawEngine {
   stop(): Promise<void>;
 }
 
-/** `users`: the text of a users file of ClickHouse. */
-export function startRawEngine(users: string): RawEngine {
+/** `users`: the text of a users file of ClickHouse; `more`: elements of its configuration. */
+export function startRawEngine(users: string, more = ''): RawEngine {
   const directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-raw-engine-'));
   const usersFile = join(directory, 'users.xml');
   writeFileSync(usersFile, users);
   writeFileSync(
     join(directory, 'engine.xml'),
-    `<clickhouse><users_config>${usersFile}</users_config></clickhouse>`,
+    `<clickhouse><users_config>${usersFile}</users_config>${more}</clickhouse>`,
   );
   const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, directory], {
     stdio: ['pipe', 'pipe', 'inherit'],
