@@ -56,6 +56,8 @@ export function createAttempts(
       if (gone?.aborted === true) throw ended('the reader has gone; the statement was cancelled', error);
       if (hung.signal.aborted) throw ended('the server hangs: it does not answer SELECT 1', error);
       if (limit.aborted) throw ended(`no answer within ${limitMs} ms`, error);
+      // No answer of a server: the store is not open, or a file is gone.
+      if (error instanceof RogueSmtpError) final.add(error);
       throw asEngineError(error);
     } finally {
       stopWatching();

@@ -79,7 +79,6 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
     password: options.password,
     application: 'rogue-smtp',
     request_timeout: WRITE_TIMEOUT_MS + TIMEOUT_GRACE_MS,
-    compression: { request: options.compression === true, response: options.compression === true },
     max_open_connections: MAX_CONNECTIONS,
     keep_alive: { enabled: true, idle_socket_ttl: IDLE_SOCKET_MS },
     log: { level: ClickHouseLogLevel.OFF },
@@ -219,7 +218,6 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
 
   return {
     async start() {
-      client ??= createClient({ ...common, database });
       administrator ??= createClient(common);
       const limit = AbortSignal.timeout(OPEN_LIMIT_MS);
       const answer = await administrator.ping({ select: true, abort_signal: limit });
@@ -233,6 +231,10 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         return textOf(await once({ limitMs: OPEN_LIMIT_MS }, ask));
       });
       requireVersion(profile);
+      const request = options.compression === true;
+      // The client asks for packed answers by a setting.
+      const compression = { request, response: request && profile.readonly !== 1 };
+      client ??= createClient({ ...common, database, compression });
     },
 
     async command(sql) {

@@ -53,6 +53,12 @@ describe.each([1, 2] as const)('a profile with readonly = %i', (readonly) => {
     expect(asked?.params.has('max_result_rows')).toBe(readonly === 2);
   });
 
+  test('reads with compression, too', async () => {
+    const reader = await open({ compression: true });
+    expect(await reader.query('SELECT {a:String} AS a', { params: { a: 'b' } })).toEqual([]);
+    expect(server.requests.at(-1)?.params.has('enable_http_compression')).toBe(readonly === 2);
+  });
+
   test('a setting that a user asks for is kept or refused by name, never passed over', async () => {
     const reader = await open();
     const settings = { output_format_json_quote_64bit_integers: '1' };

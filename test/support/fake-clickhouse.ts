@@ -8,6 +8,7 @@
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { gunzipSync } from 'node:zlib';
 import { readWide } from '../../src/flow/batch.ts';
 import { decodeNative } from '../../src/flow/native.ts';
 
@@ -93,7 +94,8 @@ export async function startFakeClickHouse(): Promise<FakeClickHouse> {
     }
     const { pathname: path, searchParams: params } = new URL(incoming.url ?? '/', fake.url);
     const inUrl = params.get('query');
-    const body = Buffer.concat(chunks);
+    const sent = Buffer.concat(chunks);
+    const body = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
     const statement = inUrl ?? body.toString();
     const request: FakeRequest = { statement, params, headers: incoming.headers, path, left: false };
     fake.requests.push(request);
