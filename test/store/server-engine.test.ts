@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { encodeNative } from '../../src/flow/native.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import * as queries from '../../src/store/queries.ts';
+import { replayDeadLetters } from '../../src/store/replay-dead-letters.ts';
 import { textOf } from '../../src/store/rows.ts';
 import { createServerEngine } from '../../src/store/server.ts';
 import type { Engine } from '../../src/store/store.ts';
@@ -149,6 +150,42 @@ describe.skipIf(!possible)(possible ? 'the engine over HTTP, against a real engi
     expect(stream.journal).toEqual(blocks.map((_, offset) => `commit flows ${offset}`));
     expect(await countOf('10.4.0.1')).toBe(4);
     await writer.stop();
+  });
+
+  test('a writer sets aside what the engine cannot read, and lets wait what an administrator can mend', async () => {
+    const stream = createDrivenStream();
+    const data = mkdtempSync(join(tmpdir(), 'rogue-smtp-server-letters-'));
+    const writer = createStoreWriter({
+      stream,
+      engine,
+      log: silentLog,
+      archive: 'all',
+      directory: data,
+      database: server.database,
+    });
+    await writer.start();
+    const block = (i: number) => one('10.6.0.1', { at: NOW + i });
+    await stream.deliver('flows', [block(0), block(1).subarray(0, -3), block(2)], 0);
+    await stream.deliver('flows', [Buffer.from([255, 255, 255, 255, 15, 1])], 3);
+    expect(await countOf('10.6.0.1')).toBe(2);
+    expect(await writer.deadLetters()).toEqual({ letters: 2, rows: 2 });
+    const rename = (from: string, to: string) =>
+      engine.command(`ALTER TABLE ${server.database}.flows RENAME COLUMN ${from} TO ${to}`);
+    await rename('vrf', 'was_vrf');
+    for (let i = 0; i < 2; i++)
+      await expect(stream.deliver('flows', [block(4)], 4)).rejects.toMatchObject({
+        engine: {
+          name: expect.stringMatching(/NO_SUCH_COLUMN_IN_TABLE|UNKNOWN_IDENTIFIER|THERE_IS_NO_COLUMN/),
+        },
+      });
+    await rename('was_vrf', 'vrf');
+    await stream.deliver('flows', [block(4)], 4);
+    expect(await countOf('10.6.0.1')).toBe(3);
+    expect(await writer.deadLetters()).toEqual({ letters: 2, rows: 2 });
+    const { left } = await replayDeadLetters(engine, join(data, 'dead-letters'));
+    expect(left).toEqual({ letters: 2, rows: 2 });
+    await writer.stop();
+    rmSync(data, { recursive: true, force: true });
   });
 
   test('with compression both ways are gzip, and the rows are the same', async () => {

@@ -40,8 +40,8 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'on two shards' : withoutChdb, (
     engine = storeOn(raw, DATABASE);
     await engine.command(`CREATE DATABASE ${DATABASE}`);
     for (const { text } of await loadMigrations())
+      // One engine has no other nodes and no Keeper.
       for (const statement of statementsOf(render(text, { database: DATABASE, retention: RETENTION })))
-        // One engine has no other nodes and no Keeper.
         for (const sql of statementsFor(statement, CLUSTER))
           await engine.command(
             sql.replace(' ON CLUSTER `main`', '').replace('ENGINE = Replicated', 'ENGINE = '),
