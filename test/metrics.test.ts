@@ -58,6 +58,7 @@ function sources(exporters: () => ExporterState[] = () => []) {
     evictedSessions: 0,
     evictedAttempts: 0,
     expiredAttempts: 0,
+    evictedSubmitters: 0,
     evictedFor: { prefix_share: 0, exporter_share: 0, full: 0 },
     waitingAttempts: 0,
     hosts: 4,

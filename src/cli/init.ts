@@ -129,8 +129,11 @@ ${senderLines.join('\n')}
 detection:
   ports: [25]
   # Companions, off by default; they raise alerts and never lead to a block:
-  # submission: { alert: true }   # clients that submit mail to servers outside (465, 587, 2525)
+  # submission: { alert: true }   # hosts that use submission ports (465, 587, 2525) like a bot: 20 servers in an hour
   # internal: { alert: true }     # port 25 between internal hosts, to no authorised sender
+
+# Incidents below a grade raise no alert, here those of a guest network; they are shown and blocked all the same.
+# alerts: { groups: [{ name: guests, hosts: [10.20.0.0/16], grade: bulk }] }
 
 # A gap in what is seen is an alert of its own: a silent exporter, losses, a full spool.
 # coverage: { silent_after: 10m, loss: 0.01, interval: 5m }

@@ -96,6 +96,13 @@ export function crossCheck(config: Config): CrossCheck {
     if (config.expected.findIndex((other) => other.name === name) !== i)
       errors.push({ path: ['expected', i, 'name'], message: `the name "${name}" is used twice` });
   });
+  config.alerts.groups.forEach(({ name, hosts = [] }, i) => {
+    for (const host of hosts)
+      if (!isInternal(config, host) && !coversInternal(config, host))
+        warnings.push(`alerts group "${name}": ${formatPrefix(host)} is not inside networks.internal`);
+    if (config.alerts.groups.findIndex((other) => other.name === name) !== i)
+      errors.push({ path: ['alerts', 'groups', i, 'name'], message: `the name "${name}" is used twice` });
+  });
   const lists = new Set(config.lists.map(({ name }) => name));
   if (lists.size < config.lists.length)
     errors.push({ path: ['lists'], message: 'two lists have the same name' });
@@ -132,18 +139,23 @@ export function crossCheck(config: Config): CrossCheck {
   return { errors, warnings };
 }
 
-function checkSites({ senders, networks }: Config, errors: Mistake[]): void {
+function checkSites({ senders, alerts, networks }: Config, errors: Mistake[]): void {
   const known = new Set(networks.sites.map(({ name }) => name));
-  senders.forEach(({ sites = [] }, i) => {
-    sites.forEach((site, j) => {
+  const check = (sites: readonly string[], path: readonly (string | number)[]): void => {
+    sites.forEach((site, i) => {
       if (known.has(site)) return;
       errors.push({
-        path: ['senders', i, 'sites', j],
+        path: [...path, 'sites', i],
         message: `there is no site "${site}" in networks.sites`,
       });
     });
-  });
+  };
+  for (const [i, { sites = [] }] of senders.entries()) check(sites, ['senders', i]);
+  for (const [i, { sites = [] }] of alerts.groups.entries()) check(sites, ['alerts', 'groups', i]);
 }
+
+const coversInternal = ({ networks }: Config, wide: Prefix): boolean =>
+  networks.internal.some((net) => wide.length <= net.length && prefixContains(wide, net.bytes));
 
 const isInternal = ({ networks }: Config, host: Prefix): boolean =>
   networks.internal.some((net) => net.length <= host.length && prefixContains(net, host.bytes));

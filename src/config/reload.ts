@@ -35,6 +35,12 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     ...(fresh.missingLists !== undefined && { missingLists: fresh.missingLists }),
     detection: {
       ...running.detection,
+      submission: {
+        ...running.detection.submission,
+        servers: detection.submission.servers,
+        sessions: detection.submission.sessions,
+        nat_factor: detection.submission.nat_factor,
+      },
       internal: detection.internal,
       inbound: detection.inbound,
       baseline: detection.baseline,
@@ -49,6 +55,7 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
       quiet: detection.quiet,
       update_interval: detection.update_interval,
     },
+    alerts: fresh.alerts,
     block: fresh.block,
     acl: fresh.acl,
   };

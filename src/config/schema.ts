@@ -11,6 +11,8 @@ import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import { brokerAddress, duration, isListUrl, prefix, size, socketAddress } from './values.ts';
 
+const DAY_MS = 86_400_000;
+
 const port = z.number().int().min(1).max(65535);
 const positive = z.number().int().positive();
 /** A name that is safe wherever names are shown or end in file names. */
@@ -151,6 +153,15 @@ const detection = z.strictObject({
     .strictObject({
       ports: z.array(port).default([465, 587, 2525]),
       alert: z.boolean().default(false),
+      /**
+       * A host is reported from so many different servers outside on, or so many sessions, within the window; a server that never
+       * answered counts half. Mail programs of people stay far below: one to five providers of a few addresses each.
+       */
+      servers: positive.max(1000).default(20),
+      sessions: positive.max(10_000).default(300),
+      window: duration.refine((ms) => ms <= DAY_MS, 'expected at most 24h').prefault('1h'),
+      /** An address of `networks.nat`, and an IPv6 /64 that counts as one host, may have so many times as much. */
+      nat_factor: positive.max(100).default(10),
     })
     .prefault({}),
   /**
@@ -222,6 +233,30 @@ const detection = z.strictObject({
   max_sessions: positive.default(1_000_000),
 });
 
+/** Who is told of an incident. One below its grade raises no alert; it is shown, and blocked by `block`, all the same. */
+const alerts = z.strictObject({
+  /** From this grade on. */
+  grade: gradeSchema.default('attempted'),
+  /** The same for groups of hosts, such as a guest network: the first that has the host decides. */
+  groups: z
+    .array(
+      z
+        .strictObject({
+          name,
+          hosts: z.array(prefix).min(1).optional(),
+          /** Names of `networks.sites`; with `hosts` as well, a host must be in both. */
+          sites: z.array(name).min(1).optional(),
+          grade: gradeSchema,
+        })
+        .refine(
+          ({ hosts, sites }) => hosts !== undefined || sites !== undefined,
+          'expected hosts, sites, or both',
+        ),
+    )
+    .max(1000)
+    .default([]),
+});
+
 const block = z.strictObject({
   mode: z.enum(['observe', 'propose', 'publish']).default('observe'),
   grade: gradeSchema.default('conversed'),
@@ -255,8 +290,6 @@ const block = z.strictObject({
    */
   grace: duration.prefault('5m'),
 });
-
-const DAY_MS = 86_400_000;
 
 /** Where a list of prefixes comes from: one of `file` and `url`. */
 const list = z
@@ -495,6 +528,7 @@ export const configSchema = z.strictObject({
   /** Prefixes of their own, one a line, such as what a smarthost provider publishes: from a file or from a URL. */
   lists: z.array(list).max(100).default([]),
   detection: detection.prefault({}),
+  alerts: alerts.prefault({}),
   coverage: coverage.prefault({}),
   block: block.prefault({}),
   acl: acl.prefault({}),

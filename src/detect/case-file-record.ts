@@ -68,8 +68,11 @@ const SCANNING = 1 << 18;
 const BULK_ENVELOPES = 1 << 19;
 const SCAN_DATAGRAMS = 20;
 const EXPECTED = 1 << 22;
+const SUBMISSION_FAN = 1 << 23;
+const BULK_BY_FAN = 1 << 24;
+const UNTOLD = 1 << 25;
 
-interface SeenInterface {
+export interface SeenInterface {
   readonly address: string;
   readonly domain: number;
   readonly interface: number;
@@ -339,6 +342,27 @@ export class CaseFile {
   }
   set expected(value: boolean) {
     this.put(EXPECTED, value);
+  }
+  /** More servers or sessions on submission ports than mail programs use. */
+  get submissionFan(): boolean {
+    return this.has(SUBMISSION_FAN);
+  }
+  set submissionFan(value: boolean) {
+    this.put(SUBMISSION_FAN, value);
+  }
+  /** `bulk` for that alone. */
+  get bulkByFan(): boolean {
+    return this.has(BULK_BY_FAN);
+  }
+  set bulkByFan(value: boolean) {
+    this.put(BULK_BY_FAN, value);
+  }
+  /** No alert was raised yet: the grade is below that of `alerts`. */
+  get untold(): boolean {
+    return this.has(UNTOLD);
+  }
+  set untold(value: boolean) {
+    this.put(UNTOLD, value);
   }
   get backscatter(): boolean {
     return this.has(BACKSCATTER);

@@ -6,7 +6,7 @@
  */
 
 import type { DetectionConfig } from '../config/schema.ts';
-import type { CaseFile } from './case-file-record.ts';
+import type { CaseFile, SeenInterface } from './case-file-record.ts';
 import {
   BLOCK,
   CASE_END,
@@ -76,19 +76,26 @@ export function destinationLimit(config: DetectionConfig): number {
 
 /**
  * Notes a session that may have carried a message in the ring of the newest `bulk.sessions`; with `solid` in that of sessions whose client half was
- * seen. What has left the window of time is dropped: it can never count again.
+ * seen.
  */
 export function noteSession(file: CaseFile, solid: boolean, config: DetectionConfig, atMs: number): void {
-  const { lists } = file.tables;
   const { sessions, window } = config.bulk;
-  const field = solid ? SOLID_WINDOW : WINDOW;
+  noteTime(file, solid ? SOLID_WINDOW : WINDOW, sessions, atMs - window, atMs);
+}
+
+/**
+ * Notes a time in a ring of the newest `most`; `field`: its newest cell, with the number of cells behind it. What lies before
+ * `sinceMs` is dropped: it can never count again.
+ */
+export function noteTime(file: CaseFile, field: number, most: number, sinceMs: number, atMs: number): void {
+  const { lists } = file.tables;
   let ring = file.readWord(field);
   let count = file.readWord(field + 1);
-  while (count > 0 && (count > sessions || lists.oldestMs(ring) < atMs - window)) {
+  while (count > 0 && (count > most || lists.oldestMs(ring) < sinceMs)) {
     ring = lists.dropOldest(ring);
     count--;
   }
-  if (count === sessions) {
+  if (count === most) {
     ring = lists.replaceOldest(ring, atMs);
   } else {
     ring = lists.push(ring, atMs);
@@ -125,6 +132,23 @@ export function isScanning(file: CaseFile, { bulk, scanning }: DetectionConfig, 
   if (file.probedBound < scanning.destinations) return false;
   file.probedBound = file.tables.destinations.countProbedSince(file.slot, nowMs - bulk.window);
   return file.probedBound >= scanning.destinations;
+}
+
+/** `bulk` by mail: sessions on submission ports alone say nothing of messages. */
+export const isMailBulk = (file: CaseFile): boolean => file.grade >= BULK && !file.bulkByFan;
+
+/** Notes what other files or messages say of where a host was seen, and on which ports. */
+export function noteSources(
+  file: CaseFile,
+  ports: readonly number[],
+  interfaces: readonly SeenInterface[],
+  sampling: readonly number[],
+): void {
+  const { vantagePoints } = file.tables;
+  for (const port of ports) notePort(file, port);
+  for (const { address, domain, interface: index } of interfaces)
+    noteInterface(file, vantagePoints.observerNamed(address, domain), index);
+  for (const rate of sampling) noteSampling(file, rate);
 }
 
 export function notePort(file: CaseFile, port: number): void {

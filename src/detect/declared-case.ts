@@ -5,7 +5,7 @@
  * it closes, or until the policy changes. All that is needed is in the case file, so that a restart changes nothing.
  */
 
-import { BULK } from './case-file.ts';
+import { BULK, isMailBulk } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
 import type { Destination } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
@@ -33,7 +33,7 @@ export function noteExpected(file: CaseFile, expectation: Expectation, verdict: 
 
 /** All sessions together: bulk where messages are declared, messages where none are. */
 const provesMore = (file: CaseFile, { declared }: Expectation): boolean =>
-  declared === DOES.send ? file.grade >= BULK : file.solidGrade >= SESSION_GRADE.conversed;
+  declared === DOES.send ? isMailBulk(file) : file.solidGrade >= SESSION_GRADE.conversed;
 
 /**
  * What is declared of an incident under a policy that has just come into force, by the destinations that it knows. What its
@@ -60,15 +60,16 @@ const showsMessage = (file: CaseFile): boolean =>
 
 const isBulkWithoutMessage = ({
   bulkEnvelopes,
+  bulkByFan,
   messageSeen,
   messagesProven,
   dialogueProven,
-}: CaseFile): boolean => bulkEnvelopes && !messageSeen && !messagesProven && !dialogueProven;
+}: CaseFile): boolean => (bulkEnvelopes || bulkByFan) && !messageSeen && !messagesProven && !dialogueProven;
 
 /** Makes the incident expected, or an ordinary one. True when that is news. */
 export function applyExpected(file: CaseFile, expectation: Expectation): boolean {
   const before = file.expected;
-  const isSendInBulk = expectation.declared === DOES.send && file.grade >= BULK;
+  const isSendInBulk = expectation.declared === DOES.send && isMailBulk(file);
   file.expected = expectation.kind === 'within' && !isSendInBulk;
   if (expectation.kind !== 'none') file.verdict = isSendInBulk ? expectation.proven : expectation.text;
   return file.expected !== before;

@@ -146,10 +146,25 @@ export class Destinations {
   private giveUpUnreached(host: number): boolean {
     const entry = this.hosts.get(host, UNREACHED_FIRST);
     if (entry === 0) return false;
-    this.hosts.set(host, DESTINATION_COUNT, this.count(host) - 1);
-    this.unlink(host, entry - 1, false);
-    this.release(entry - 1);
+    this.remove(host, entry - 1);
     return true;
+  }
+
+  /** Forgets the destinations of a host that nothing was noted of (`noteAsked`, `noteProbed`) since then. */
+  forgetQuiet(host: number, sinceMs: number): void {
+    const since = Math.floor(sinceMs / 1000);
+    for (let slot = this.first(host); slot >= 0; ) {
+      const next = this.next(host, slot);
+      if (this.store.get(slot, ASKED_S) < since && this.store.get(slot, PROBED_S) < since)
+        this.remove(host, slot);
+      slot = next;
+    }
+  }
+
+  private remove(host: number, slot: number): void {
+    this.hosts.set(host, DESTINATION_COUNT, this.count(host) - 1);
+    this.unlink(host, slot, this.wide(slot, SESSIONS) !== 0);
+    this.release(slot);
   }
 
   /** Puts an entry at the end of one of the host's lists. */

@@ -61,6 +61,7 @@ function add(a: Counters, b: Counters): Counters {
     evictedSessions: a.evictedSessions + b.evictedSessions,
     evictedAttempts: a.evictedAttempts + b.evictedAttempts,
     expiredAttempts: a.expiredAttempts + b.expiredAttempts,
+    evictedSubmitters: a.evictedSubmitters + b.evictedSubmitters,
     restored: a.restored + b.restored,
     restoreIgnored: a.restoreIgnored + b.restoreIgnored,
     hosts: a.hosts + b.hosts,

@@ -59,6 +59,8 @@ export interface DetectorCounters {
   /** Hosts with a single unanswered attempt that left the table of first evidence: for lack of room, or after their time. */
   readonly evictedAttempts: number;
   readonly expiredAttempts: number;
+  /** Hosts below the bounds of `detection.submission` that had to leave a full table. */
+  evictedSubmitters: number;
   /** Incidents taken over, and those whose resume state was not usable. */
   restored: number;
   restoreIgnored: number;
@@ -201,6 +203,7 @@ function createCounters(
     get expiredAttempts() {
       return firstEvidence.expired;
     },
+    evictedSubmitters: 0,
     restored: 0,
     restoreIgnored: 0,
     get hosts() {

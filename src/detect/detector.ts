@@ -31,6 +31,7 @@ import { createScreen, emptySighting, type IgnoreReason } from './screen.ts';
 import { createSessionAccount } from './session-account.ts';
 import { LATENESS_MS } from './sessions.ts';
 import { createStreamMarks } from './stream-marks.ts';
+import { createSubmissionFans } from './submission-fans.ts';
 import { createTally } from './tally.ts';
 import { endWarmUp } from './warm-up.ts';
 
@@ -98,8 +99,11 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
    * prove is not to be believed. It was published long ago: the hold time is longer by all that can delay that.
    */
   const warmUpMs = detection.session_timeout + LATENESS_MS;
+  const { submission, bulk } = detection;
+  /** The longest that something is counted over. */
+  const windowMs = submission.alert ? Math.max(bulk.window, submission.window) : bulk.window;
   /** Records that are younger than this, by the detector's clock, are read again after a restart. */
-  const holdMs = warmUpMs + Math.max(detection.bulk.window, HALF_WAIT_MS) + CHECKPOINT_MAX_MS + LATENESS_MS;
+  const holdMs = warmUpMs + Math.max(windowMs, HALF_WAIT_MS) + CHECKPOINT_MAX_MS + LATENESS_MS;
 
   const state = createDetectorState(options, sight);
   const { sessions, halves, hosts, deadlines, counters } = state;
@@ -114,8 +118,9 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
   let tally = createTally(detection);
   const outbox = createOutbox(state);
   const blocks = createBlocks(state, outbox, decisions);
-  const life = createIncidentLife(state, outbox, blocks, () => tally);
-  const accounts = createSessionAccount(state, outbox, life, () => tally);
+  const fans = submission.alert ? createSubmissionFans(state) : null;
+  const life = createIncidentLife(state, outbox, blocks, fans, () => tally);
+  const accounts = createSessionAccount(state, outbox, life, fans, () => tally);
   const begun = new Set<number>();
   const places = new Map<number, { readonly from: number | null; readonly end: number }>();
   /** The newest receive time of a record. The clock may be beyond it, by `advance`. */
@@ -222,6 +227,7 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
     sessions.expire(toMs);
     // What is older is not read again after a restart, and must not count without one either.
     state.firstEvidence.expire(toMs - holdMs);
+    fans?.expire(toMs);
   }
 
   /** Runs what is due in the order of its due times, whenever the clock comes by. */

@@ -21,8 +21,9 @@ import { fromIncident, incidentId, restoreCase, type Watermark } from './inciden
 import { noteMember } from './members.ts';
 import type { Outbox } from './outbox.ts';
 import { judgeAnew } from './policy-change.ts';
-import type { Sighting } from './screen.ts';
+import { FAN, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
+import type { SubmissionFans } from './submission-fans.ts';
 import { type Before, isSolid, nothingBefore, provenGrade, type Tally } from './tally.ts';
 
 export interface IncidentLife {
@@ -47,6 +48,7 @@ export function createIncidentLife(
   state: DetectorState,
   outbox: Outbox,
   blocks: Blocks,
+  fans: SubmissionFans | null,
   tally: () => Tally,
 ): IncidentLife {
   const { hosts, groups, counters, deadlines, ledger, standing, tables } = state;
@@ -209,9 +211,11 @@ export function createIncidentLife(
     open(known, session, before, s, eventMs) {
       const foundBefore = state.sight.serverFound;
       const firstMs = before.grade === SESSION_GRADE.none ? session.firstMs : s.receivedMs;
-      nothingBefore(before);
+      // What was counted quietly of a session that opens an incident comes with the rest (pour).
+      if (s.fan === FAN.none) nothingBefore(before);
       const told = known?.file.expected === true ? known.file.verdict : '';
       const host = begin(known, session, firstMs, s, eventMs);
+      if (s.fan !== FAN.none) fans?.pour(host.file, s);
       tally().add(host.file, session, before, s, eventMs);
       beginExpected(host.file, s.expectation);
       noteAddress(host, session, s);
@@ -231,6 +235,8 @@ export function createIncidentLife(
       const gradeBefore = gradeOf(host);
       const scannedBefore = file.scanning;
       const expectedBefore = file.expected;
+      const fanBefore = file.submissionFan;
+      if (s.fan !== FAN.none) fans?.pour(file, s);
       tally().add(file, session, before, s, eventMs);
       noteExpected(file, s.expectation, s.verdict.reason);
       noteAddress(host, session, s);
@@ -241,7 +247,7 @@ export function createIncidentLife(
       const escalated = gradeOf(host) !== gradeBefore;
       counters.open[gradeBefore]--;
       counters.open[gradeOf(host)]++;
-      if (file.expected || (isProbableServer(host) && !blockChanged)) {
+      if (file.expected || (isProbableServer(host) && !blockChanged && !file.untold)) {
         // Of a probable mail server people hear once: to send much is what it is for.
         if (escalated) outbox.publish(host);
       } else if (escalated) {
@@ -252,6 +258,7 @@ export function createIncidentLife(
         effectChanged ||
         goesOn ||
         file.scanning !== scannedBefore ||
+        file.submissionFan !== fanBefore ||
         eventMs - file.alertedMs >= state.detection.update_interval
       ) {
         outbox.alert('updated', host, eventMs);
@@ -308,7 +315,7 @@ export function createIncidentLife(
       }
       if (isOpen && file.block.state === 'observed' && isFresh(file, atMs))
         blockChanged = blocks.decideAnew(host, atMs) || blockChanged;
-      if (!blockChanged && file.expected === expectedBefore) {
+      if (!blockChanged && file.expected === expectedBefore && !outbox.overdue(host)) {
         if (file.verdict !== verdictBefore) outbox.publish(host);
         return;
       }
@@ -343,7 +350,8 @@ export function createIncidentLife(
       const expectedBefore = host.file.expected;
       if (restored.closedMs === null && incident.policy_version !== state.policy.version)
         judgeRestored(host, atMs);
-      if (blocks.applyPolicy(host, atMs) || host.file.expected !== expectedBefore) {
+      const blockChanged = blocks.applyPolicy(host, atMs);
+      if (blockChanged || host.file.expected !== expectedBefore || outbox.overdue(host)) {
         outbox.changed(host, null, atMs);
         outbox.alert('updated', host, atMs);
       }

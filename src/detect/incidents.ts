@@ -14,7 +14,7 @@ import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { describeAfterNo } from './after-no.ts';
 import { type BlockEffect, describeEffect, newEffect } from './block-effect.ts';
-import { BULK, beginCase, noteInterface, notePort, noteSampling } from './case-file.ts';
+import { BULK, beginCase, isMailBulk, noteSources } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
 import type { CaseBlock } from './case-tables.ts';
 import type { Destination } from './destinations.ts';
@@ -180,6 +180,7 @@ function flagsOf(file: CaseFile): Alert['flags'] {
     not_effective: file.block.effect?.state === 'not_effective',
     scanning: file.scanning,
     expected: file.expected,
+    submission_fan: file.submissionFan,
   };
   return FLAGS.filter((flag) => set[flag]);
 }
@@ -248,7 +249,7 @@ function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): 
 }
 
 /** What the grade rests on. */
-function gradeReasons(file: CaseFile, { conversed, bulk, scanning }: DetectionConfig): string[] {
+function gradeReasons(file: CaseFile, { conversed, bulk, scanning, submission }: DetectionConfig): string[] {
   const reasons: string[] = [];
   const { likely } = file.messages;
   const within = `within ${seconds(bulk.window)}`;
@@ -256,9 +257,14 @@ function gradeReasons(file: CaseFile, { conversed, bulk, scanning }: DetectionCo
     reasons.push(
       `told addresses to at least ${plural(bulk.envelope_destinations, 'server')} ${within}: mail that is refused everywhere, or a program that verifies addresses`,
     );
-  } else if (file.grade === BULK) {
+  } else if (isMailBulk(file)) {
     reasons.push(
       `at least ${plural(bulk.sessions, 'session')} that may have carried a message, or such sessions to ${plural(bulk.destinations, 'destination')}, ${within}`,
+    );
+  }
+  if (file.submissionFan) {
+    reasons.push(
+      `on submission ports at least ${plural(submission.servers, 'server')} (one that never answers counts half) or ${plural(submission.sessions, 'session')} within ${seconds(submission.window)}, of an address that many share ${submission.nat_factor} times as many: more than mail programs of people use`,
     );
   }
   if (file.messageSeen) {
@@ -353,6 +359,9 @@ const resumeSchema = z.strictObject({
   /** Datagrams behind the flag `scanning`, and the hash of the first. */
   scan: z.tuple([natural.max(2), natural]).default([0, 0]),
   internal: natural.default(0),
+  /** `bulk` for submission alone; no alert was raised yet. */
+  bulk_by_fan: bit.optional(),
+  untold: bit.optional(),
   /** The watch over a published block: published, newest that passed, refused since, longest gap. Absent in older incidents. */
   effect: z.tuple([natural, natural, natural]).rest(natural).optional(),
   /** Sessions when a person said no to the block, and steps reported since. */
@@ -393,6 +402,8 @@ function toResume(
     ],
     scan: [file.scanDatagrams, file.scanDatagram],
     internal: file.internalSessions,
+    ...(file.bulkByFan && { bulk_by_fan: 1 }),
+    ...(file.untold && { untold: 1 }),
     ...(file.block.effect !== null && {
       effect: effectToResume(file.block.effect),
     }),
@@ -481,7 +492,7 @@ const packetMs = (text: string | null | undefined) =>
 /** Makes the file that of a restored incident. */
 export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   const { incident, resume, openedMs } = restored;
-  const { destinations, vantagePoints } = file.tables;
+  const { destinations } = file.tables;
   beginCase(file, {
     id: incident.incident_id,
     recurrence: incident.recurrence,
@@ -515,10 +526,7 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   file.backscatter = incident.flags.includes('backscatter');
   file.repliesSeen = resume.replies;
   file.destinationsExact = incident.destinations.exact;
-  for (const port of incident.ports) notePort(file, port);
-  for (const seen of incident.exporters)
-    noteInterface(file, vantagePoints.observerNamed(seen.address, seen.domain), seen.interface);
-  for (const rate of incident.sampling) noteSampling(file, rate);
+  noteSources(file, incident.ports, incident.exporters, incident.sampling);
   [file.solidGrade, file.records, file.datagrams, file.firstDatagram] = resume.solid;
   const [score, trials, payload, proven] = resume.dialogue;
   file.dialogue = { score, trials, payload };
@@ -531,6 +539,9 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
   file.bulkEnvelopes = envelopes === 1;
   file.scanning = incident.flags.includes('scanning');
   file.expected = incident.flags.includes('expected');
+  file.submissionFan = incident.flags.includes('submission_fan');
+  file.bulkByFan = resume.bulk_by_fan === 1;
+  file.untold = resume.untold === 1;
   [file.scanDatagrams, file.scanDatagram] = resume.scan;
   file.internalSessions = resume.internal;
   [file.updates, file.alertedMs] = resume.told;

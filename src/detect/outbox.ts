@@ -23,8 +23,10 @@ const CHECKPOINT_MS_PER_INCIDENT = 2;
 export interface Outbox {
   /** Marks the file as changed by a record, or by a timer (without sighting). */
   changed(host: Host, s: Sighting | null, eventMs: number): void;
-  /** Raises an alert, and publishes the incident with it. */
+  /** Raises an alert, unless the grade is below that of `alerts`, and publishes the incident. */
   alert(kind: Alert['kind'], host: Host, eventMs: number): void;
+  /** Nobody has heard of the open incident, and by the rules of now somebody should. */
+  overdue(host: Host): boolean;
   /** The incident is to be published at once. */
   publish(host: Host): void;
   /** The host's incident leaves, or makes room for another: what is not told of it is told now. */
@@ -47,6 +49,25 @@ export function createOutbox(state: DetectorState): Outbox {
   const incidentOf = (host: Host): Incident =>
     toIncident(host, host.file, state.detection, state.policy.version, host);
 
+  const isLoud = (host: Host): boolean =>
+    host.file.grade >= state.policy.alertGrade(host.bytes, 0, host.site);
+
+  /**
+   * As what an event is told: an incident that comes to the grade of `alerts` late opens then, and one that was opened is closed
+   * whatever the grade is by then. Null while nobody is to hear of it.
+   */
+  function kindToTell(kind: Alert['kind'], host: Host): Alert['kind'] | null {
+    const { file } = host;
+    if (!isLoud(host)) {
+      if (kind === 'opened') file.untold = true;
+      return kind === 'closed' && !file.untold ? kind : null;
+    }
+    if (!file.untold) return kind;
+    if (kind === 'closed') return null;
+    file.untold = false;
+    return 'opened';
+  }
+
   return {
     changed(host, s, eventMs) {
       const { file } = host;
@@ -67,12 +88,15 @@ export function createOutbox(state: DetectorState): Outbox {
     },
     alert(kind, host, eventMs) {
       const { file } = host;
-      if (kind === 'updated') file.updates++;
       file.alertedMs = eventMs;
-      counters.alerts[kind]++;
-      alerts.push(toAlert(kind, host, file, state.detection, state.policy.version, eventMs));
       due.add(host.slot);
+      const told = kindToTell(kind, host);
+      if (told === null) return;
+      if (told === 'updated') file.updates++;
+      counters.alerts[told]++;
+      alerts.push(toAlert(told, host, file, state.detection, state.policy.version, eventMs));
     },
+    overdue: (host) => host.file.untold && host.file.closedMs === null && isLoud(host),
     publish(host) {
       due.add(host.slot);
     },

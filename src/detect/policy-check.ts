@@ -39,6 +39,7 @@ export interface PolicyAnswer {
 export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): PolicyAnswer {
   const policy = compilePolicy(config);
   const { source, destination, port, nowMs } = question;
+  const { submission } = config.detection;
   const reasons: PolicyReason[] = [];
   const answer = (outcome: PolicyAnswer['outcome']): PolicyAnswer => ({
     outcome,
@@ -51,17 +52,22 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   const toInside = describeEnd('destination', destination);
   const portClass = policy.portClass[port];
   if (portClass === PORT_CLASS.none) {
-    const submission = config.detection.submission.ports.includes(port);
+    const isSubmission = submission.ports.includes(port);
     because(
-      submission
+      isSubmission
         ? `port ${port} is a submission port, and those are for clients: detection.submission.alert is off`
         : `port ${port} is no mail port`,
-      ...(submission ? ['detection', 'submission'] : ['detection', 'ports']),
+      ...(isSubmission ? ['detection', 'submission'] : ['detection', 'ports']),
     );
     return answer('ignored');
   }
   if (portClass === PORT_CLASS.mail) because(`port ${port} is a mail port`, 'detection', 'ports');
-  else because(`port ${port} is a submission port, which raises alerts only`, 'detection', 'submission');
+  else
+    because(
+      `port ${port} is a submission port, which raises alerts only: from ${submission.servers} servers or ${submission.sessions} sessions within ${submission.window / 60_000} min on`,
+      'detection',
+      'submission',
+    );
   if (fromInside && toInside) {
     if (!policy.watchesInternal) {
       because('both ends are internal, and detection.internal.alert is off', 'detection', 'internal');

@@ -10,12 +10,21 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import { isIPv4 } from '../flow/address.ts';
 import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
+import { type AlertGrade, compileAlertGrades } from './alert-grades.ts';
 import { compileExpected, coveringEach, type Expect } from './expected.ts';
 import { ownHosts } from './own-hosts.ts';
 
 export type PolicyConfig = Pick<
   Config,
-  'networks' | 'senders' | 'expected' | 'detection' | 'block' | 'collector' | 'http' | 'missingLists'
+  | 'networks'
+  | 'senders'
+  | 'expected'
+  | 'detection'
+  | 'alerts'
+  | 'block'
+  | 'collector'
+  | 'http'
+  | 'missingLists'
 >;
 
 /** What the policy says of a source that talks to a destination. */
@@ -75,6 +84,8 @@ export interface Policy {
     nowMs: number,
     site?: number,
   ): SenderVerdict;
+  /** From which grade on the incident of a host raises alerts (`alerts`). */
+  readonly alertGrade: AlertGrade;
   /** How a session stands to what is declared of its host (`expected`). */
   readonly expect: Expect;
   /** Index into siteNames of the first site that matches; `vrf` is null when the record has none. */
@@ -179,6 +190,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
       }
       return verdict;
     },
+    alertGrade: compileAlertGrades(config.alerts),
     expect: compileExpected(config.expected),
     site(exporter, exporterOffset, vrf) {
       for (let i = 0; i < sites.length; i++) {

@@ -34,6 +34,12 @@ const MAX_PACKET_BYTES = 65_575;
 const MAX_PACKETS = 2 ** 40;
 const MAX_BYTES = 2 ** 48;
 
+/**
+ * How a session on a submission port stands to the bounds of its host (submission-fans.ts): within them, or on another port;
+ * over them by attempts that reach nobody; over them by connections.
+ */
+export const FAN = { none: 0, attempts: 1, connections: 2 } as const;
+
 /** One record as the accounting needs it; a single object that is filled anew for each row. */
 export interface Sighting extends SessionKey {
   site: number;
@@ -54,6 +60,8 @@ export interface Sighting extends SessionKey {
   verdict: SenderVerdict;
   /** How the session stands to what is declared of the client; known once the session is graded. */
   expectation: Expectation;
+  /** A value of FAN; known once the session is graded. */
+  fan: number;
   vantage: number;
   /** The interface towards the host. */
   interface: number;
@@ -81,6 +89,7 @@ export function emptySighting(): Sighting {
     service: false,
     verdict: { kind: 'none', sender: '', reason: '' },
     expectation: NOTHING_EXPECTED,
+    fan: FAN.none,
     vantage: 0,
     interface: 0,
     samplingRate: 0,

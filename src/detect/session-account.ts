@@ -13,9 +13,11 @@ import type { IncidentLife } from './incident-life.ts';
 import type { Watermark } from './incidents.ts';
 import { MESSAGE, weighMessage } from './message-weight.ts';
 import type { Outbox } from './outbox.ts';
-import { emptySighting, type Sighting } from './screen.ts';
+import { PORT_CLASS } from './policy.ts';
+import { emptySighting, FAN, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 import { isWorthComparing, learnFromOthers } from './session-sizes.ts';
+import type { SubmissionFans } from './submission-fans.ts';
 import { type Before, bytesOf, nothingBefore, packetsOf, type Tally } from './tally.ts';
 import { isWarmingUp } from './warm-up.ts';
 
@@ -28,10 +30,12 @@ export interface SessionAccount {
   releaseHalf(atMs: number): void;
 }
 
+/** `fans`: what counts sessions on submission ports; null while those are no mail ports. */
 export function createSessionAccount(
   state: DetectorState,
   outbox: Outbox,
   life: IncidentLife,
+  fans: SubmissionFans | null,
   tally: () => Tally,
 ): SessionAccount {
   const { sessions, halves, hosts, groups, firstEvidence, counters } = state;
@@ -75,6 +79,11 @@ export function createSessionAccount(
     const isOpen = known !== undefined && known.file.closedMs === null;
     if (isOpen) compare(known.file, session, s, told);
     s.expectation = expectationOf(session, s);
+    s.fan = FAN.none;
+    if (fans !== null && !countsNothing && state.policy.portClass[s.port] === PORT_CLASS.submission) {
+      s.fan = fans.note(session, before, s, eventMs, told && isOpen);
+      if (s.fan === FAN.none) return;
+    }
 
     if (told) {
       const file = known?.file;
@@ -82,7 +91,8 @@ export function createSessionAccount(
         tally().rebuild(file, session, before, s, eventMs);
       }
       // A host with an attempt and no incident: it waited in the table of first evidence.
-      if (known === undefined && grade === SESSION_GRADE.attempted) noteFirst(session, s);
+      if (known === undefined && grade === SESSION_GRADE.attempted && s.fan === FAN.none)
+        noteFirst(session, s);
       return;
     }
     if (countsNothing) {
@@ -103,7 +113,13 @@ export function createSessionAccount(
       life.open(known, session, before, s, eventMs);
       return;
     }
-    if (isCrowded() && session.grade === SESSION_GRADE.attempted && noteFirst(session, s)) return;
+    if (
+      s.fan === FAN.none &&
+      isCrowded() &&
+      session.grade === SESSION_GRADE.attempted &&
+      noteFirst(session, s)
+    )
+      return;
     const { bytes, at } = groups.hostOf(s);
     const first = firstEvidence.take(s.site, bytes, at, attempt, state.policy);
     if (first === null || first.firstRecord === session.firstRecord) {
@@ -117,7 +133,7 @@ export function createSessionAccount(
     attempt.expectation = expectationOf(first, attempt);
     life.open(undefined, first, nothing, attempt, eventMs);
     const host = hosts.find(s.site, bytes, at);
-    nothingBefore(before);
+    if (s.fan === FAN.none) nothingBefore(before);
     if (host !== undefined) life.continue(host, session, before, s, eventMs);
   }
 

@@ -13,6 +13,7 @@ import {
   BULK,
   isBulk,
   isBulkByEnvelopes,
+  isMailBulk,
   isScanning,
   noteInterface,
   notePort,
@@ -27,7 +28,7 @@ import { noteMessage, provesMessages } from './message-test.ts';
 import { MESSAGE, showsCertificate } from './message-weight.ts';
 import { datagramHash } from './recent-records.ts';
 import { isAccepted, noteSample } from './sampled-dialogue.ts';
-import type { Sighting } from './screen.ts';
+import { FAN, type Sighting } from './screen.ts';
 import type { Session } from './session-record.ts';
 import { isWorthComparing, learnFromOthers } from './session-sizes.ts';
 
@@ -73,6 +74,8 @@ export function createTally(detection: DetectionConfig): Tally {
   ): void {
     if (session.message === before.message && session.grade === before.grade && session.half === before.half)
       return;
+    // Submission has bounds of its own.
+    if (s.fan !== FAN.none) return;
     const { declared } = s.expectation;
     if (declared === DOES.check || declared === DOES.verify) return;
     const { destinations } = file.tables;
@@ -81,8 +84,8 @@ export function createTally(detection: DetectionConfig): Tally {
       if (!known) {
         noteSession(file, false, detection, eventMs);
         if (destination >= 0) destinations.noteMessage(destination, false, eventMs);
-        if (judge && file.grade < BULK && tellsBulk(file, session) && isBulk(file, detection, false, eventMs))
-          file.grade = BULK;
+        if (judge && !isMailBulk(file) && tellsBulk(file, session) && isBulk(file, detection, false, eventMs))
+          setMailBulk(file);
       }
       if (isSolid(session.grade, session.half, s) && !(known && isSolid(before.grade, before.half, s))) {
         noteSession(file, true, detection, eventMs);
@@ -102,7 +105,7 @@ export function createTally(detection: DetectionConfig): Tally {
       if (destinations.noteAsked(destination, eventMs, sinceMs)) file.askedBound++;
       if (judge && !file.bulkEnvelopes && isBulkByEnvelopes(file, detection, eventMs)) {
         file.bulkEnvelopes = true;
-        file.grade = BULK;
+        setMailBulk(file);
       }
     }
     if (session.message >= MESSAGE.unclear) {
@@ -118,26 +121,11 @@ export function createTally(detection: DetectionConfig): Tally {
   return {
     add(file, session, before, s, eventMs) {
       const { grade } = session;
-      const packets = packetsOf(session) - before.packets;
-      const bytes = bytesOf(session) - before.bytes;
-      const reached = step(grade >= SESSION_GRADE.connected, before.grade >= SESSION_GRADE.connected);
-      const attempts = step(grade === SESSION_GRADE.attempted, before.grade === SESSION_GRADE.attempted);
-      file.sessions = Math.max(0, file.sessions + reached);
-      file.attempts = Math.max(0, file.attempts + attempts);
-      file.halfSessions = Math.max(0, file.halfSessions + step(session.half, before.half));
-      file.deniedSessions = Math.max(0, file.deniedSessions + step(session.deniedCounted, before.denied));
-      file.packets = natural(file.packets + packets);
-      file.bytes = natural(file.bytes + bytes);
+      const { reached, packets, bytes } = addSteps(file, session, before);
       if (before.grade === SESSION_GRADE.none) file.firstMs = Math.min(file.firstMs, session.firstMs);
       file.lastMs = Math.max(file.lastMs, s.receivedMs);
-      notePacketTimes(file, s);
-      if (session.flagsUnknown) file.flagsUnknown = true;
-      if (session.sampled) file.sampled = true;
-      if (session.replySeen) file.repliesSeen = true;
+      noteSource(file, session, s);
       if (s.internal && reached > 0) file.internalSessions++;
-      notePort(file, s.port);
-      noteSampling(file, s.samplingRate);
-      noteInterface(file, file.tables.vantagePoints.observerOf(s.vantage), s.interface);
 
       let destination = -1;
       // A denied attempt reached nobody: it is counted, but its destination is not.
@@ -176,6 +164,41 @@ export function createTally(detection: DetectionConfig): Tally {
       noteWindows(file, session, before, s, destination, eventMs, false);
     },
   };
+}
+
+/** What `addSteps` found; one object for all calls. */
+const steps = { reached: 0, packets: 0, bytes: 0 };
+
+/** Adds to the figures of a file what a session counts for beyond `before`; returns what its destination gets of it. */
+export function addSteps(file: CaseFile, session: Session, before: Before): Readonly<typeof steps> {
+  const { grade } = session;
+  steps.packets = packetsOf(session) - before.packets;
+  steps.bytes = bytesOf(session) - before.bytes;
+  steps.reached = step(grade >= SESSION_GRADE.connected, before.grade >= SESSION_GRADE.connected);
+  const attempts = step(grade === SESSION_GRADE.attempted, before.grade === SESSION_GRADE.attempted);
+  file.sessions = Math.max(0, file.sessions + steps.reached);
+  file.attempts = Math.max(0, file.attempts + attempts);
+  file.halfSessions = Math.max(0, file.halfSessions + step(session.half, before.half));
+  file.deniedSessions = Math.max(0, file.deniedSessions + step(session.deniedCounted, before.denied));
+  file.packets = natural(file.packets + steps.packets);
+  file.bytes = natural(file.bytes + steps.bytes);
+  return steps;
+}
+
+/** Notes where and when a record was seen, and what its session's records have and lack. */
+export function noteSource(file: CaseFile, session: Session, s: Sighting): void {
+  notePacketTimes(file, s);
+  if (session.flagsUnknown) file.flagsUnknown = true;
+  if (session.sampled) file.sampled = true;
+  if (session.replySeen) file.repliesSeen = true;
+  notePort(file, s.port);
+  noteSampling(file, s.samplingRate);
+  noteInterface(file, file.tables.vantagePoints.observerOf(s.vantage), s.interface);
+}
+
+function setMailBulk(file: CaseFile): void {
+  file.grade = BULK;
+  file.bulkByFan = false;
 }
 
 /** An exporter whose clock is further off says nothing about when. */
@@ -258,7 +281,7 @@ const tellsAddresses = (message: number): boolean =>
 
 /** What is within a declaration is no evidence for a block: not even that a message was sent, unless in bulk. */
 const isEvidence = (file: CaseFile, declared: number): boolean =>
-  declared === DOES.nothing || (declared === DOES.send && file.grade === BULK);
+  declared === DOES.nothing || (declared === DOES.send && isMailBulk(file));
 
 /** Evidence that a block may rest on: the client's half was seen, on the port that an ACL denies. */
 export function isSolid(grade: number, half: boolean, s: Sighting): boolean {

@@ -29,6 +29,8 @@ export const FLAGS = [
   'not_effective',
   'scanning',
   'expected',
+  /** More servers or sessions on submission ports than mail programs use (`detection.submission`). */
+  'submission_fan',
 ] as const;
 
 /** `held`: there is enough evidence for a block, and a reason to ask a person first. */

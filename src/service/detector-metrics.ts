@@ -24,6 +24,7 @@ export function registerDetectorMetrics(
     ['hosts', detector.counters.evictedHosts],
     ['sessions', detector.counters.evictedSessions],
     ['attempts', detector.counters.evictedAttempts + detector.counters.expiredAttempts],
+    ['submitters', detector.counters.evictedSubmitters],
   ]);
   metrics.counter('detector_hosts_evicted_total', 'Hosts that had to leave, by why', 'reason', () =>
     Object.entries(detector.counters.evictedFor),

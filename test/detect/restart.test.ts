@@ -23,6 +23,7 @@ const config: ConfigInput = {
       until: new Date(T0 + 20 * MINUTE).toISOString(),
     },
   ],
+  alerts: { groups: [{ name: 'quiet', hosts: ['10.0.0.1'], grade: 'conversed' }] },
   block: { mode: 'publish', ttl: '20m', never: ['10.0.0.3'] },
   detection: {
     bulk: { sessions: 6, destinations: 4, window: '10m' },

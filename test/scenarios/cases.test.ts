@@ -215,7 +215,7 @@ describe('a case that the naive rule gets wrong', () => {
   it('submission ports 465, 587, 2525', () => {
     for (const toPort of [465, 587, 2525]) {
       nothing(twice({ toPort }));
-      const config = { ...STRICT, detection: { submission: { alert: true } } };
+      const config = { ...STRICT, detection: { submission: { alert: true, servers: 1 } } };
       expect(block(twice({ toPort }), config)?.state).toBe('none');
     }
   });

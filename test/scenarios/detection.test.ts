@@ -226,11 +226,11 @@ describe('what is no TCP connection to port 25', () => {
   });
 
   it('on a submission port raises an alert when that is asked for, and never a block', () => {
-    const config = { ...STRICT, detection: { submission: { alert: true } } };
+    const config = { ...STRICT, detection: { submission: { alert: true, servers: 1 } } };
     const { of } = detect([...mail(ROGUE, { toPort: 587 }), ...mail(ROGUE, { toPort: 587, fromPort: 4 })], {
       config,
     });
-    expect(of(ROGUE)).toMatchObject({ grade: 'conversed', ports: [587], block: { state: 'none' } });
+    expect(of(ROGUE)).toMatchObject({ grade: 'bulk', ports: [587], block: { state: 'none' } });
   });
 });
 
