@@ -39,8 +39,8 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'on two shards' : withoutChdb, (
     raw = startRawEngine(USERS, CONFIG);
     engine = storeOn(raw, DATABASE);
     await engine.command(`CREATE DATABASE ${DATABASE}`);
+    // One engine has no other nodes and no Keeper.
     for (const { text } of await loadMigrations())
-      // One engine has no other nodes and no Keeper.
       for (const statement of statementsOf(render(text, { database: DATABASE, retention: RETENTION })))
         for (const sql of statementsFor(statement, CLUSTER))
           await engine.command(
