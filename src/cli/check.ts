@@ -23,6 +23,7 @@ import { formatPrefix } from '../flow/prefix.ts';
 import { createLogger } from '../logger.ts';
 import { hostBound, memoryPresent } from '../service/host-bound.ts';
 import { verifyData } from '../service/verify-data.ts';
+import { lettersLeft } from '../store/dead-letters.ts';
 import { createEngine, storeExists } from '../store/open-engine.ts';
 import { LEAST_VERSION } from '../store/server-profile.ts';
 import type { Engine } from '../store/store.ts';
@@ -70,6 +71,7 @@ export async function checkCommand(
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
     clock(),
     ...(await disk(config.data)),
+    ...(await setAside(config.data)),
     ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
     // The embedded store belongs to the instance; a server can be asked by anyone.
     ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
@@ -222,6 +224,22 @@ async function disk(data: string): Promise<Finding[]> {
         return [{ level: 'FAIL', text: `data directory ${data}: ${messageOf(error)}` }];
       }
     }
+  }
+}
+
+/** Rows that the store did not take for what they are, which no list has. */
+async function setAside(data: string): Promise<Finding[]> {
+  try {
+    const { letters, rows } = await lettersLeft(data);
+    if (letters === 0) return [];
+    return [
+      {
+        level: 'warn',
+        text: `${rows} damaged rows lie in dead-letters and are in no list: rogue-smtp store replay-dead-letters puts back what can be`,
+      },
+    ];
+  } catch (error) {
+    return [{ level: 'warn', text: messageOf(error) }];
   }
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { checkCommand } from '../../src/cli/check.ts';
 import { offendersCommand } from '../../src/cli/reports.ts';
 import { replayDeadLettersCommand } from '../../src/cli/store-replay.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
@@ -53,9 +54,17 @@ test('rows that were set aside are lost to the offenders until they are put back
   await add('flows-0-1-1-0123456789abcdef', block);
   await add('flows-0-2-2-0123456789abcdef', block.subarray(1));
 
+  server.answers = (statement) =>
+    statement.startsWith('SELECT version() AS')
+      ? '{"meta":[{"name":"version","type":"String"}],"data":[["26.7.2.1"]]}'
+      : undefined;
   const flags = { sort: 'grade' } as const;
   const before = await outputOf((streams) => offendersCommand(loaded, flags, streams));
   expect(before.text).toContain('Lost to the store so far: 4 damaged rows');
+
+  const checked = await outputOf((streams) => checkCommand(loaded, streams));
+  expect(checked.text).toMatch(/^warn {2}4 damaged rows lie in dead-letters/m);
+  expect(checked.text).toContain('version 26.7.2.1 (24.8 or later is needed)');
 
   const replay = () => outputOf((streams) => replayDeadLettersCommand(loaded, streams));
   server.fate = ({ statement }) => (statement.startsWith('INSERT') ? 'die' : null);
