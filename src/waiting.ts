@@ -50,6 +50,19 @@ export function aborted<T>(signal: AbortSignal, value: T): Source<T> {
   };
 }
 
+/** Rejects with the reason of the signal once it is aborted, or at once when it was. */
+export function rejectedBy(signal: AbortSignal): Source<never> {
+  return (_resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) {
+      onAbort();
+      return NOTHING;
+    }
+    signal.addEventListener('abort', onAbort);
+    return () => signal.removeEventListener('abort', onAbort);
+  };
+}
+
 /** Gives `value` after so many milliseconds. `ref: false`: the wait does not keep the process alive. */
 export function elapsed<T>(ms: number, value: T, { ref = true } = {}): Source<T> {
   return (resolve) => {

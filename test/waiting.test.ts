@@ -1,7 +1,7 @@
 import { EventEmitter, getEventListeners } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { aborted, elapsed, firstOf, nextEvent, settled } from '../src/waiting.ts';
+import { aborted, elapsed, firstOf, nextEvent, rejectedBy, settled } from '../src/waiting.ts';
 
 const never = () => () => undefined;
 
@@ -58,4 +58,16 @@ describe('waiting for the first of several things', () => {
     }
     expect(races).toEqual([]);
   });
+});
+
+it('rejects with the reason of a signal, whenever it was aborted, and leaves no listener', async () => {
+  const open = new Promise<never>(() => undefined);
+  const given = new AbortController();
+  const waiting = firstOf(settled(open), rejectedBy(given.signal));
+  given.abort(new Error('too late'));
+  await expect(waiting).rejects.toThrow('too late');
+  await expect(firstOf(settled(open), rejectedBy(given.signal))).rejects.toThrow('too late');
+  const unused = new AbortController();
+  expect(await firstOf(settled(Promise.resolve(7)), rejectedBy(unused.signal))).toBe(7);
+  expect(getEventListeners(unused.signal, 'abort')).toEqual([]);
 });

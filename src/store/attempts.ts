@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { firstOf, rejectedBy, settled } from '../waiting.ts';
 import { engineError, mayPassAtOnce } from './failures.ts';
 import type { HangWatch } from './hang-watch.ts';
 
@@ -49,9 +50,10 @@ export function createAttempts(
     const limit = AbortSignal.timeout(limitMs);
     const hung = new AbortController();
     const stopWatching = watch.begin(() => hung.abort());
-    const signals = [limit, hung.signal, ...(gone === undefined ? [] : [gone])];
+    const over = AbortSignal.any([limit, hung.signal, ...(gone === undefined ? [] : [gone])]);
     try {
-      return await attempt(AbortSignal.any(signals));
+      // The client looks at the signal only until an answer begins, and an answer may stand still.
+      return await firstOf(settled(attempt(over)), rejectedBy(over));
     } catch (error) {
       if (gone?.aborted === true) throw ended('the reader has gone; the statement was cancelled', error);
       if (hung.signal.aborted) throw ended('the server hangs: it does not answer SELECT 1', error);

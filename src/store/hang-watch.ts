@@ -6,6 +6,8 @@
  * gets no answer in time, nobody waits any longer: all requests under way end, within four seconds of their beginning.
  */
 
+import { firstOf, rejectedBy, settled } from '../waiting.ts';
+
 export interface HangWatch {
   /** Calls `onHang` once if the server hangs. Returns how to stop watching. */
   begin(onHang: () => void): () => void;
@@ -20,7 +22,7 @@ const ANSWER_MS = 2500;
 const HUNG_ANSWER_MS = 1000;
 const HUNG_FOR_MS = 10_000;
 
-/** `ask` rejects when its signal is aborted. Any other end of it is an answer: also an error, which the request itself will have. */
+/** Any end of `ask` before its signal is aborted is an answer: also an error, which the request itself will have. */
 export function createHangWatch(ask: (signal: AbortSignal) => Promise<unknown>): HangWatch {
   let asked: Promise<boolean> | null = null;
   let hungAtMs = Number.NEGATIVE_INFINITY;
@@ -37,7 +39,7 @@ export function createHangWatch(ask: (signal: AbortSignal) => Promise<unknown>):
   async function question(): Promise<boolean> {
     const limit = AbortSignal.timeout(hungJustNow() ? HUNG_ANSWER_MS : ANSWER_MS);
     try {
-      await ask(limit);
+      await firstOf(settled(ask(limit)), rejectedBy(limit));
     } catch {
       if (limit.aborted) {
         hungAtMs = performance.now();

@@ -10,7 +10,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
   type ClickHouseClient,
@@ -20,7 +20,6 @@ import {
 } from '@clickhouse/client';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { asEngineError, createAttempts } from './attempts.ts';
-import { engineError } from './failures.ts';
 import { createHangWatch } from './hang-watch.ts';
 import { readerGone } from './reader.ts';
 import { settingsWithinBounds, textValues } from './readonly-sql/settings.ts';
@@ -89,10 +88,9 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
   let profile = UNKNOWN_PROFILE;
   let rules: { readonly value: ReadonlyRules; readonly role: boolean; readonly until: number } | null = null;
 
-  const watch = createHangWatch(async (signal) => {
-    await administrator?.ping({ select: true, abort_signal: signal });
-    signal.throwIfAborted();
-  });
+  const watch = createHangWatch(async (signal) =>
+    administrator?.ping({ select: true, abort_signal: signal }),
+  );
 
   const { once, repeatedly } = createAttempts(watch, log);
 
@@ -134,7 +132,7 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
           ...(given.params === undefined ? {} : { query_params: { ...given.params } }),
           abort_signal: over,
         });
-        return await buffer(result.stream);
+        return await received(result.stream, over);
       } catch (error) {
         if (over.aborted) cancel(queryId);
         throw error;
@@ -212,21 +210,22 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
         abort_signal: over,
       });
       // An unread answer would keep its connection from being used again.
-      await buffer(result.stream);
+      await received(result.stream, over);
     });
   }
 
   return {
     async start() {
       administrator ??= createClient(common);
-      const limit = AbortSignal.timeout(OPEN_LIMIT_MS);
-      const answer = await administrator.ping({ select: true, abort_signal: limit });
-      if (limit.aborted) throw engineError(`ClickHouse: no answer within ${OPEN_LIMIT_MS} ms`, null);
+      const answer = await once({ limitMs: OPEN_LIMIT_MS }, (over) =>
+        opened(administrator).ping({ select: true, abort_signal: over }),
+      );
       if (!answer.success) throw asEngineError(answer.error);
       profile = await askProfile(async (sql) => {
         const ask = async (over: AbortSignal) => {
           const query = `${sql}\nFORMAT TabSeparated`;
-          return buffer((await opened(administrator).exec({ query, abort_signal: over })).stream);
+          const { stream } = await opened(administrator).exec({ query, abort_signal: over });
+          return received(stream, over);
         };
         return textOf(await once({ limitMs: OPEN_LIMIT_MS }, ask));
       });
@@ -281,6 +280,11 @@ export function createServerEngine(options: ServerEngineOptions): Engine {
       administrator = null;
     },
   };
+}
+
+/** The whole answer; its connection is closed when nobody waits for the rest. */
+function received(stream: Readable, over: AbortSignal): Promise<Buffer> {
+  return buffer(addAbortSignal(over, stream));
 }
 
 /** Opened first, so that a missing file is an error of ours before a request is made. */

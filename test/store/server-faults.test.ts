@@ -91,6 +91,19 @@ describe('a read', () => {
     expect(reads()).toHaveLength(1);
   });
 
+  test('whose answer stands still in the middle ends with its limit of time, or with its reader', async () => {
+    server.fate = ({ statement }) => (isOurs(statement) ? 'stall' : null);
+    const gone = new AbortController();
+    const read = expect(readingFor(gone.signal, () => engine.query('SELECT 7'))).rejects.toThrow('has gone');
+    const limited = expect(engine.query('SELECT 7', { timeoutMs: 1 })).rejects.toThrow('no answer within');
+    await until(() => reads().length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    gone.abort();
+    await read;
+    await limited;
+    await until(() => kills().length === 2);
+  });
+
   test('that goes on while the server answers otherwise has its time, and is cancelled at its end', async () => {
     server.fate = ({ statement }) => (isOurs(statement) ? 'hang' : null);
     const began = performance.now();

@@ -39,13 +39,12 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'on two shards' : withoutChdb, (
     raw = startRawEngine(USERS, CONFIG);
     engine = storeOn(raw, DATABASE);
     await engine.command(`CREATE DATABASE ${DATABASE}`);
+    const rendered = (await loadMigrations()).flatMap(({ text }) =>
+      statementsOf(render(text, { database: DATABASE, retention: RETENTION })),
+    );
     // One engine has no other nodes and no Keeper.
-    for (const { text } of await loadMigrations())
-      for (const statement of statementsOf(render(text, { database: DATABASE, retention: RETENTION })))
-        for (const sql of statementsFor(statement, CLUSTER))
-          await engine.command(
-            sql.replace(' ON CLUSTER `main`', '').replace('ENGINE = Replicated', 'ENGINE = '),
-          );
+    for (const sql of rendered.flatMap((statement) => statementsFor(statement, CLUSTER)))
+      await engine.command(sql.replace(' ON CLUSTER `main`', '').replace('ENGINE = Replicated', 'ENGINE = '));
     await engine.command(`USE ${DATABASE}`);
     await engine.command(
       `INSERT INTO flows_local (received_at, src_addr, dst_addr, src_port, dst_port, protocol) VALUES (now64(3), '::ffff:192.0.2.55', '::ffff:198.51.100.1', 5000, 25, 6)`,

@@ -24,8 +24,9 @@ export type Fate =
   /** No answer ever comes; in the second case the work was done. */
   | 'hang'
   | 'hang_after'
-  /** It is done, and the answer breaks off in the middle. */
-  | 'cut';
+  /** It is done, and the answer breaks off in the middle, or stands still there. */
+  | 'cut'
+  | 'stall';
 
 interface FakeRequest {
   readonly statement: string;
@@ -116,9 +117,10 @@ export async function startFakeClickHouse(): Promise<FakeClickHouse> {
     }
     if (fate === 'die_after') return void response.destroy();
     if (fate === 'hang_after') return;
-    if (fate === 'cut') {
+    if (fate === 'cut' || fate === 'stall') {
       response.writeHead(200, { 'Content-Length': String(answer.length + 100) });
-      response.write(answer.slice(0, Math.ceil(answer.length / 2)), () => response.destroy());
+      const beginning = answer.slice(0, Math.ceil(answer.length / 2));
+      response.write(beginning, () => fate === 'cut' && response.destroy());
       return;
     }
     if (fate !== null) return refuse(response, fate.code, fate.name ?? 'TOLD_SO');
