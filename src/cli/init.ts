@@ -151,7 +151,7 @@ acl:
   #  - { name: edge1, platform: cisco-ios, kind: offenders, interface: GigabitEthernet0/1 }
 
 http:
-  # API, metrics and block lists. To listen beyond loopback, set a token (better: ROGUE_SMTP__HTTP__TOKEN).
+  # API, metrics and block lists. To listen beyond loopback, set a token_file (or ROGUE_SMTP__HTTP__TOKEN).
   listen: "127.0.0.1:9025"
 
 data: ./data
