@@ -71,6 +71,11 @@ function fixed(text: string): Prefix {
   return parsed.prefix;
 }
 
+/** What kind of address it is that no host can have, such as `loopback`; null for an ordinary one. */
+export function specialAddress(host: AddressBytes): string | null {
+  return UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host))?.name ?? null;
+}
+
 export function isInForce(sender: AclSender, nowMs: number): boolean {
   return sender.until === undefined || nowMs < Date.parse(sender.until);
 }
@@ -90,8 +95,8 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
   );
   const senders = createPrefixTable(sources.map((source) => source.host));
   return (host) => {
-    const unblockable = UNBLOCKABLE.find(({ prefix }) => prefixContains(prefix, host));
-    if (unblockable !== undefined) return `is a ${unblockable.name} address`;
+    const special = specialAddress(host);
+    if (special !== null) return `is a ${special} address`;
     if (never.lookup(host) >= 0) return 'is on the never-block list (block.never)';
     if (nat.lookup(host) >= 0) return 'is shared by many hosts (networks.nat)';
     if (own.lookup(host) >= 0) return 'is a router or this service (collector)';

@@ -10,6 +10,7 @@ import { constants } from 'node:fs';
 import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { resolveMissing } from '../address-lists/resolve-missing.ts';
 import type { ListStatus } from '../address-lists/watch.ts';
 import { createListWatch } from '../address-lists/watch.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -37,11 +38,13 @@ interface Finding {
 }
 
 export async function checkCommand(
-  loaded: LoadedConfig,
+  asWritten: LoadedConfig,
   streams: { readonly stdout: NodeJS.WritableStream },
   flags: { readonly data?: boolean } = {},
 ): Promise<number> {
-  if (flags.data === true) return print(await dataFindings(loaded), streams);
+  if (flags.data === true) return print(await dataFindings(asWritten), streams);
+  // Before an instance has run nobody has resolved the DNS names.
+  const { loaded, problems } = await resolveMissing(asWritten, Date.now());
   const { config } = loaded;
   const client = createClient(loaded);
   const stranger = await client.isUp().then(
@@ -66,6 +69,7 @@ export async function checkCommand(
     ...expectedStates(config, Date.now()),
     ...(stranger.text === null ? [] : [{ level: 'FAIL', text: stranger.text } as const]),
     ...(running ? await instance(client) : listStates(loaded)),
+    ...problems.map((text): Finding => ({ level: 'warn', text: `DNS: ${text}` })),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
     ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
@@ -135,6 +139,14 @@ function listStates({ lists }: LoadedConfig): Finding[] {
 
 function listFinding({ name, source, state, entries, written_at, error }: ListStatus): Finding {
   const why = error === null ? '' : `; the last attempt: ${error}`;
+  if (source.startsWith('DNS'))
+    return {
+      level: state === 'fresh' && error === null ? 'ok' : 'warn',
+      text:
+        state === 'missing'
+          ? `name ${name} (${source}): never resolved, so it stands for no host; nothing is blocked or published until it is${why}`
+          : `name ${name} (${source}): ${entries} addresses, confirmed ${written_at}${state === 'stale' ? ', stale: they stay' : ''}${why}`,
+    };
   if (state === 'missing')
     return {
       level: 'warn',

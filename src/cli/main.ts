@@ -109,6 +109,14 @@ function settings(file?: string): LoadedConfig {
   return loadConfig(loadOptions(file));
 }
 
+/** For commands that judge by the configuration without an instance: DNS names that nobody has resolved yet are, once. */
+async function judgingSettings(file?: string): Promise<LoadedConfig> {
+  const { resolveMissing } = await import('../address-lists/resolve-missing.ts');
+  const { loaded, problems } = await resolveMissing(settings(file), Date.now());
+  for (const problem of problems) process.stderr.write(`DNS: ${printable(problem)}\n`);
+  return loaded;
+}
+
 /** For commands that ask an instance: the one of --url, else that of the configuration, whatever is wrong with it. */
 function asking(): LoadedConfig {
   const { url, tokenFile } = program.opts<GlobalFlags>();
@@ -312,7 +320,7 @@ Examples:
       if (!flags.fromStore || flags.policy === undefined || files.length > 0)
         throw new RogueSmtpError('usage', '--from-store and --policy belong together, without files');
       const { whatIfCommand } = await import('./what-if.ts');
-      return whatIfCommand(settings(), settings(flags.policy), flags, process);
+      return whatIfCommand(await judgingSettings(), await judgingSettings(flags.policy), flags, process);
     }
     if (files.length === 0) throw new RogueSmtpError('usage', "missing required argument 'file'");
     const { replayCommand } = await import('./replay.ts');
@@ -323,7 +331,7 @@ Examples:
       ...(format === undefined ? {} : { log: format }),
       ...packetsOf(flags),
     };
-    process.exitCode = await replayCommand(settings(), files, asked, process);
+    process.exitCode = await replayCommand(await judgingSettings(), files, asked, process);
   });
 
 const offenders = program
@@ -579,7 +587,7 @@ program
   .addHelpText('after', '\nExample:\n  rogue-smtp policy check 192.0.2.55 198.51.100.25 25')
   .action(async (source: string, destination: string, port: number, flags: { json?: boolean }) => {
     const { policyCheckCommand } = await import('./policy.ts');
-    policyCheckCommand(settings(), source, destination, port, flags, process);
+    policyCheckCommand(await judgingSettings(), source, destination, port, flags, process);
   });
 
 program

@@ -46,10 +46,20 @@ export async function whatIfCommand(
 
 /** What another file says about policy, in the surroundings of this one. */
 function policyOf(
-  surroundings: Config,
-  { networks, senders, expected, detection, block, acl }: Config,
+  { missingLists: _lists, missingNames: _names, ...surroundings }: Config,
+  { networks, senders, expected, detection, block, acl, missingLists, missingNames }: Config,
 ): Config {
-  return { ...surroundings, networks, senders, expected, detection, block, acl };
+  return {
+    ...surroundings,
+    networks,
+    senders,
+    expected,
+    detection,
+    block,
+    acl,
+    ...(missingLists !== undefined && { missingLists }),
+    ...(missingNames !== undefined && { missingNames }),
+  };
 }
 
 function timeOf(text: string | undefined): number | undefined {

@@ -2,8 +2,9 @@
 
 import { whyNotForm } from '../acl/platforms.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+import { MAX_NAMES, namesOf } from './names.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
-import { formatSocketAddress } from './values.ts';
+import { formatSocketAddress, hostnameOf } from './values.ts';
 
 export interface CrossCheck {
   readonly errors: readonly {
@@ -60,6 +61,7 @@ export function crossCheck(config: Config): CrossCheck {
   });
   config.senders.forEach((sender, i) => {
     for (const host of sender.hosts) {
+      if (hostnameOf(host) !== null) continue;
       const covered = config.networks.internal.find(
         (net) => host.length <= net.length && prefixContains(host, net.bytes),
       );
@@ -86,7 +88,7 @@ export function crossCheck(config: Config): CrossCheck {
   });
   config.expected.forEach(({ name, hosts, does, to }, i) => {
     for (const host of hosts)
-      if (!isInternal(config, host))
+      if (hostnameOf(host) === null && !isInternal(config, host))
         warnings.push(`expected "${name}": ${formatPrefix(host)} is not inside networks.internal`);
     if (does === 'send' && to === 'any')
       errors.push({
@@ -135,6 +137,11 @@ export function crossCheck(config: Config): CrossCheck {
       'block.mode is publish and collector.exporters is empty: anyone who can reach the UDP ports can forge flows',
     );
   }
+  if (namesOf(config).length > MAX_NAMES)
+    errors.push({
+      path: ['senders'],
+      message: `more than ${MAX_NAMES} DNS names in senders, expected and block.never`,
+    });
   checkSites(config, errors);
   return { errors, warnings };
 }

@@ -10,6 +10,7 @@ import { parseDocument } from 'yaml';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { readEnvironment } from './environment.ts';
 import { findFile, type LoadedConfig, type LoadOptions, loadConfig, setPath, withToken } from './load.ts';
+import { namesOf } from './names.ts';
 import { type Config, configSchema } from './schema.ts';
 
 /** Sections without which a list would say something else. */
@@ -51,9 +52,11 @@ function partOf(file: string | null, options: LoadOptions): LoadedConfig {
   }
   const config = tokenFromFile(configSchema.parse(kept));
   return {
-    // The lists of prefixes are not read: what names them may be among what is wrong.
+    // Lists of prefixes and kept answers for DNS names are not read: what names them may be among what is wrong.
     config:
-      isWhole && config.lists.length === 0 ? config : { ...config, acl: { ...config.acl, targets: [] } },
+      isWhole && config.lists.length === 0 && namesOf(config).length === 0
+        ? config
+        : { ...config, acl: { ...config.acl, targets: [] } },
     file,
     text: null,
     lists: [],

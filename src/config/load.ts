@@ -27,6 +27,8 @@ export interface LoadedConfig {
   readonly text: string | null;
   /** The lists as they were read; their entries are in the configuration already. */
   readonly lists: readonly PrefixList[];
+  /** The same with these lists; absent where none were read. */
+  readonly withLists?: (lists: readonly PrefixList[]) => LoadedConfig;
   /** Things that work but are probably not meant. */
   readonly warnings: readonly string[];
   /**
@@ -81,16 +83,17 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     throw new RogueSmtpError('config', lines.join('\n'));
   }
   const config = withToken(parsed.data);
-  const lists = readLists(config, file);
-  return {
+  const loadedWith = (lists: readonly PrefixList[]): LoadedConfig => ({
     config: withLists(config, lists),
     file,
     text: source?.text ?? null,
     lists,
+    withLists: loadedWith,
     warnings: checked.warnings,
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
     again: () => loadConfig({ ...options, file: file ?? undefined }),
-  };
+  });
+  return loadedWith(readLists(config, file));
 }
 
 /**

@@ -89,6 +89,8 @@ function weights({ senders, expected, lists, networks, block, acl }: Config): nu
 function listLoss(before: PrefixList, after: PrefixList): string | null {
   const [old, next] = [before.prefixes, after.prefixes];
   if (before.missing || after.missing || next.length >= old.length) return null;
+  // What the DNS says is no text that breaks off.
+  if (after.remote?.kind === 'name') return null;
   const same = next.findIndex((one, i) => !isDeepStrictEqual(one, old[i]));
   if (same >= 0 && same < next.length - 1) return null;
   if (same < 0 && 2 * next.length >= old.length) return null;

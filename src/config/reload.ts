@@ -20,7 +20,7 @@ export interface ReloadPlan {
 
 export function planReload(running: Config, fresh: Config): ReloadPlan {
   const { networks, detection } = fresh;
-  const { missingLists: _before, ...kept } = running;
+  const { missingLists: _lists, missingNames: _names, ...kept } = running;
   const config: Config = {
     ...kept,
     networks: {
@@ -33,6 +33,8 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     expected: fresh.expected,
     lists: fresh.lists,
     ...(fresh.missingLists !== undefined && { missingLists: fresh.missingLists }),
+    ...(fresh.missingNames !== undefined && { missingNames: fresh.missingNames }),
+    dns: fresh.dns,
     detection: {
       ...running.detection,
       submission: {

@@ -9,7 +9,16 @@ import { z } from 'zod';
 import { MAX_OFFENDERS } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
-import { brokerAddress, duration, isListUrl, prefix, size, socketAddress } from './values.ts';
+import {
+  brokerAddress,
+  dnsServer,
+  duration,
+  isListUrl,
+  prefix,
+  prefixOrName,
+  size,
+  socketAddress,
+} from './values.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -99,10 +108,14 @@ const networks = z.strictObject({
 
 const sender = z.strictObject({
   name,
-  hosts: z.array(prefix).min(1),
+  /** Addresses, prefixes and DNS names, which are resolved as `dns` says; the same in `to`. */
+  hosts: z.array(prefixOrName).min(1),
   /** `any`, or the only destinations this sender may use (a smarthost). */
   to: z
-    .union([z.literal('any'), z.array(prefix).min(1)], 'expected any, or a list of addresses or prefixes')
+    .union(
+      [z.literal('any'), z.array(prefixOrName).min(1)],
+      'expected any, or a list of addresses, prefixes or DNS names',
+    )
     .default('any'),
   /** Names of `lists` whose entries are destinations too. */
   to_lists: z.array(name).default([]),
@@ -122,10 +135,13 @@ const sender = z.strictObject({
  */
 const expected = z.strictObject({
   name,
-  hosts: z.array(prefix).min(1),
+  hosts: z.array(prefixOrName).min(1),
   /** `any`, or the only destinations that the host does this with. */
   to: z
-    .union([z.literal('any'), z.array(prefix).min(1)], 'expected any, or a list of addresses or prefixes')
+    .union(
+      [z.literal('any'), z.array(prefixOrName).min(1)],
+      'expected any, or a list of addresses, prefixes or DNS names',
+    )
     .default('any'),
   /**
    * `check`: greetings, also over TLS. `verify`: addresses as well, and no message. `send`: messages to the destinations of
@@ -276,8 +292,8 @@ const block = z.strictObject({
    * unasked until one is seen. `publish`: it does, for networks where the mail servers are out of sight of all exporters.
    */
   unseen_senders: z.enum(['hold', 'publish']).default('hold'),
-  /** Addresses that never get into an ACL, whatever they do. */
-  never: z.array(prefix).prefault([]),
+  /** Addresses, prefixes and DNS names that never get into an ACL, whatever they do. */
+  never: z.array(prefixOrName).prefault([]),
   /** Names of `lists` whose entries never get into an ACL either. */
   never_lists: z.array(name).default([]),
   max_entries: positive.max(MAX_OFFENDERS).default(500),
@@ -313,6 +329,12 @@ const list = z
     ...entry,
     stale_after: entry.stale_after ?? (entry.url === undefined ? 30 * DAY_MS : DAY_MS),
   }));
+
+/** How DNS names in `senders`, `expected` and `block.never` are resolved. */
+const dns = z.strictObject({
+  /** Empty: those of the machine (resolv.conf). */
+  servers: z.array(dnsServer).max(8).prefault([]),
+});
 
 /** When a gap in what the collector sees becomes an alert of kind `coverage`. */
 const coverage = z.strictObject({
@@ -527,6 +549,7 @@ export const configSchema = z.strictObject({
   expected: z.array(expected).max(1000).default([]),
   /** Prefixes of their own, one a line, such as what a smarthost provider publishes: from a file or from a URL. */
   lists: z.array(list).max(100).default([]),
+  dns: dns.prefault({}),
   detection: detection.prefault({}),
   alerts: alerts.prefault({}),
   coverage: coverage.prefault({}),
@@ -544,6 +567,8 @@ export const configSchema = z.strictObject({
 export type Config = z.output<typeof configSchema> & {
   /** Names of lists that are used and are not there, which no file can say: nothing new is blocked or published. */
   readonly missingLists?: readonly string[];
+  /** The same of DNS names that were never resolved. */
+  readonly missingNames?: readonly string[];
 };
 export type ConfigInput = z.input<typeof configSchema>;
 export type SenderConfig = Config['senders'][number];

@@ -64,6 +64,61 @@ export const prefix = z.string().transform((text, context): Prefix => {
   return parsed.prefix;
 });
 
+/**
+ * A DNS name where an address or a prefix may stand. It holds no host until config/names.ts puts the addresses of the
+ * name in its place.
+ */
+interface NamedPrefix extends Prefix {
+  readonly hostname: string;
+}
+
+/** The DNS name that stands for its addresses, or null for an address or a prefix. */
+export function hostnameOf(one: Prefix): string | null {
+  return 'hostname' in one && typeof one.hostname === 'string' ? one.hostname : null;
+}
+
+/** An address, a prefix or a DNS name such as `mail.example.org`; in the program a Prefix, see `hostnameOf`. */
+export const prefixOrName = z.string().transform((text, context): Prefix => {
+  const parsed = parsePrefix(text);
+  if (parsed.ok) return parsed.prefix;
+  const hostname = parseHostname(text);
+  if (hostname !== null) {
+    const named: NamedPrefix = { bytes: new Uint8Array(16), length: 128, hostname };
+    return named;
+  }
+  context.addIssue({
+    code: 'custom',
+    message: `${parsed.reason}, such as 10.0.0.0/8, 192.0.2.25 or 2001:db8::/32, and no DNS name such as mail.example.org`,
+  });
+  return z.NEVER;
+});
+
+/**
+ * A DNS name in lower case without the dot at its end; null for other text. It has a dot, and its last label begins with a
+ * letter, as those of the root do: 10.0.0.256 and 192.0.2.1O are mistyped addresses. Names of other scripts are written
+ * with xn-- (RFC 5891).
+ */
+function parseHostname(text: string): string | null {
+  if (text.length > 254) return null;
+  const name = text.toLowerCase().replace(/\.$/, '');
+  const labels = name.split('.');
+  if (name.length > 253 || labels.length < 2) return null;
+  if (!labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) return null;
+  return /^[a-z]/.test(labels[labels.length - 1]) ? name : null;
+}
+
+/** A DNS server: `192.0.2.53`, `2001:db8::53`, or with a port as a socket address. In the program as node:dns takes it. */
+export const dnsServer = z.string().transform((text, context): string => {
+  if (parseAddress(text) !== null) return text;
+  const parsed = socketAddress.safeParse(text);
+  if (parsed.success) return formatSocketAddress(parsed.data);
+  context.addIssue({
+    code: 'custom',
+    message: `"${text}" is not the address of a DNS server such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53`,
+  });
+  return z.NEVER;
+});
+
 export interface SocketAddress {
   readonly host: string;
   readonly port: number;

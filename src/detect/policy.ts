@@ -25,6 +25,7 @@ export type PolicyConfig = Pick<
   | 'collector'
   | 'http'
   | 'missingLists'
+  | 'missingNames'
 >;
 
 /** What the policy says of a source that talks to a destination. */
@@ -47,7 +48,7 @@ export interface Policy {
   readonly version: string;
   /** False when no authorised sender is in force: nothing may be blocked then. */
   hasSenders(nowMs: number): boolean;
-  /** Why nothing new may be blocked whoever it is: a list that is used is not there. Null when all are. */
+  /** Why nothing new may be blocked whoever it is: a list or a DNS name that is used is not there. Null when all are. */
   readonly missingLists: string | null;
   /** Names of sites; index 0 is '' and stands for everything outside a configured site. */
   readonly siteNames: readonly string[];
@@ -228,10 +229,16 @@ const PRIVATE_IPV4 = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0
 export const isPrivate = ({ bytes }: Pick<Prefix, 'bytes'>): boolean =>
   PRIVATE_IPV4.some((network) => prefixContains(network, bytes));
 
-/** Why nothing new is blocked and no list published while lists are missing; null when none is. */
-export function missingListsReason({ missingLists = [] }: Pick<Config, 'missingLists'>): string | null {
-  if (missingLists.length === 0) return null;
-  return `the list "${missingLists.join('", "')}" could not be had yet (lists): nothing is blocked without it`;
+/** Why nothing new is blocked and no list published while lists, or the addresses of names, are missing; null when none is. */
+export function missingListsReason({
+  missingLists = [],
+  missingNames = [],
+}: Pick<Config, 'missingLists' | 'missingNames'>): string | null {
+  const reasons = [
+    ...missingLists.map((name) => `the list "${name}" could not be had yet`),
+    ...missingNames.map((name) => `the name "${name}" could not be resolved yet`),
+  ];
+  return reasons.length === 0 ? null : `${reasons.join(', ')}: nothing is blocked without it`;
 }
 
 function createOutsideInterfaces(
@@ -318,6 +325,7 @@ function policyVersion(config: PolicyConfig): string {
         }),
     ...(config.detection.internal.alert ? { watchesInternal: true } : {}),
     ...(config.missingLists === undefined ? {} : { missingLists: config.missingLists }),
+    ...(config.missingNames === undefined ? {} : { missingNames: config.missingNames }),
     ports: [...config.detection.ports].sort((a, b) => a - b),
     submission: config.detection.submission.alert
       ? [...config.detection.submission.ports].sort((a, b) => a - b)

@@ -12,7 +12,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import type { ListStatus } from '../address-lists/watch.ts';
 import { createListWatch, type ListWatchDependencies } from '../address-lists/watch.ts';
 import type { PolicyStatus } from '../api/read-model.ts';
-import type { PrefixList } from '../config/lists.ts';
+import { type PrefixList, withConfirmation } from '../config/lists.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { suspiciousLosses } from '../config/losses.ts';
 import { planReload } from '../config/reload.ts';
@@ -67,10 +67,10 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
 
   /** Of the files that are followed. Without waiting, as they are read: a change right after the start is a change. */
   function signature(): string | null {
-    if (loaded.file === null) return null;
     try {
-      const files = [loaded.file, ...lists.filter(({ remote }) => remote === null).map(({ file }) => file)];
-      const copies = lists.filter(({ remote }) => remote !== null).map(({ file }) => file);
+      const files = followed();
+      // Answers for names come too often to be looked for in files: whoever resolves them tells what is new.
+      const copies = lists.filter(({ remote }) => remote?.kind === 'url').map(({ file }) => file);
       return [
         ...files.map((file) => signatureOf(statSync(file))),
         // One that is gone is fetched anew, and must not keep changes of the configuration from being seen.
@@ -81,7 +81,13 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     }
   }
 
+  function followed(): string[] {
+    const files = lists.filter(({ remote }) => remote === null).map(({ file }) => file);
+    return loaded.file === null ? files : [loaded.file, ...files];
+  }
+
   async function look(): Promise<void> {
+    lists = lists.map(withConfirmation);
     watch.observe(lists, now());
     const before = seen;
     seen = signature();
@@ -97,11 +103,9 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   }
 
   function reportGone(): void {
-    const files = [
-      loaded.file ?? '',
-      ...lists.filter(({ remote }) => remote === null).map(({ file }) => file),
-    ];
-    const gone = files.filter((file) => !existsSync(file)).join(', ');
+    const gone = followed()
+      .filter((file) => !existsSync(file))
+      .join(', ');
     fail(`${gone}: cannot be found any more`);
   }
 
@@ -116,12 +120,13 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     if (losses.length > 0)
       throw new RogueSmtpError(
         'refused',
-        `${loaded.file}: refused: ${losses.join('; ')}. If this is meant: rogue-smtp reload --force, or a restart`,
+        `${loaded.file ?? 'the configuration'}: refused: ${losses.join('; ')}. If this is meant: rogue-smtp reload --force, or a restart`,
       );
   }
 
   async function readAgain({ asked = false, force = false }: Reading): Promise<void> {
-    if (loaded.file === null) {
+    // Without a file there is nothing to read again but what variables name.
+    if (loaded.file === null && lists.length === 0) {
       log.warn('there is no configuration file to read again: everything is default, or said in variables');
       return;
     }
@@ -175,7 +180,7 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
     listStates: () => watch.states(lists, now()),
     reload: (options) => inTurn({ asked: true, ...options }),
     start() {
-      if (loaded.file === null) return;
+      if (loaded.file === null && lists.length === 0) return;
       // A change between the first reading and this look is found by the next SIGHUP at the latest.
       read ??= signature();
       seen ??= read;
@@ -206,13 +211,14 @@ function signatureOf(file: Stats | undefined): string {
   return file === undefined ? 'missing' : `${file.ino} ${file.size} ${file.mtimeMs} ${file.ctimeMs}`;
 }
 
-/** What is in force protects more than a configuration with a list that is not there yet. */
+/** What is in force protects more than a configuration with a list or a name that is not there yet. */
 function assertNoneNewlyMissing(running: Config, fresh: Config): void {
-  const before = new Set(running.missingLists ?? []);
-  const missing = (fresh.missingLists ?? []).filter((name) => !before.has(name));
-  if (missing.length > 0)
-    throw new RogueSmtpError(
-      'config',
-      `waits for the list "${missing.join('", "')}", which is being fetched`,
-    );
+  const newOf = (before: readonly string[] = [], after: readonly string[] = []) =>
+    after.filter((name) => !before.includes(name)).map((name) => `"${name}"`);
+  const lists = newOf(running.missingLists, fresh.missingLists);
+  if (lists.length > 0)
+    throw new RogueSmtpError('config', `waits for the list ${lists.join(', ')}, which is being fetched`);
+  const names = newOf(running.missingNames, fresh.missingNames);
+  if (names.length > 0)
+    throw new RogueSmtpError('config', `waits for the name ${names.join(', ')}, which is being resolved`);
 }

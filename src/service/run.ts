@@ -7,6 +7,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createListFetcher } from '../address-lists/fetcher.ts';
+import { createNameResolver } from '../address-lists/resolve.ts';
 import { createLiveModel } from '../api/stored-read-model.ts';
 import { createCollector } from '../collect/collector.ts';
 import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
@@ -245,6 +246,7 @@ export function createService(
   });
   const listFetcher = createListFetcher({
     lists: () => reloader.lists,
+    resolver: createNameResolver,
     onChange: () => void reloader.reload(),
     log,
     now: Date.now,

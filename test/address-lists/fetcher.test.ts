@@ -4,21 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createListFetcher, type ListFetcher } from '../../src/address-lists/fetcher.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { compilePolicy } from '../../src/detect/policy.ts';
-import { formatPrefix } from '../../src/flow/prefix.ts';
-import { createLogger } from '../../src/logger.ts';
-import type { Alert } from '../../src/messages/alert.ts';
 import { renderFor } from '../../src/publish/acl-request.ts';
-import { createReloader, type Reloader } from '../../src/service/reloader.ts';
+import type { Reloader } from '../../src/service/reloader.ts';
+import { type FollowedLists, followLists } from '../support/following-lists.ts';
 
 let directory: string;
 let server: Server;
 let port: number;
 let respond: (request: IncomingMessage, response: ServerResponse) => void;
 let requests: IncomingMessage[];
-const running: { fetcher: ListFetcher; reloader: Reloader }[] = [];
+const running: FollowedLists[] = [];
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-fetch-'));
@@ -33,10 +30,7 @@ beforeEach(async () => {
   ({ port } = address);
 });
 afterEach(async () => {
-  for (const { fetcher, reloader } of running.splice(0)) {
-    await fetcher.stop();
-    await reloader.stop();
-  }
+  for (const lists of running.splice(0)) await lists.stop();
   server.closeAllConnections();
   await new Promise((closed) => server.close(closed));
   rmSync(directory, { recursive: true });
@@ -51,38 +45,10 @@ senders: [{ name: app, hosts: [10.0.0.9], to: [192.0.2.1], to_lists: [provider] 
 block: { mode: publish, never_lists: [provider] }
 `;
 
-/** As the service has it: a fetcher that writes copies, a reloader that follows them. */
 function start({ config = configText(), timeoutMs = 10_000 } = {}) {
-  const file = join(directory, 'c.yaml');
-  writeFileSync(file, config);
-  const logged: string[] = [];
-  const alerts: Alert[] = [];
-  const log = createLogger('silent');
-  for (const level of ['info', 'warn', 'error'] as const)
-    log[level] = (fields: unknown, words?: string) => {
-      logged.push(`${level} ${words} ${JSON.stringify(fields)}`);
-    };
-  const reloader = createReloader(loadConfig({ file }), {
-    log,
-    now: Date.now,
-    apply: async () => undefined,
-    tell: (alert) => alerts.push(alert),
-    problem: (copy) => fetcher.problem(copy),
-  });
-  const fetcher = createListFetcher({
-    lists: () => reloader.lists,
-    onChange: () => void reloader.reload(),
-    log,
-    now: Date.now,
-    timeoutMs,
-  });
-  running.push({ fetcher, reloader });
-  const never = () => reloader.config.block.never.map(formatPrefix);
-  const begin = () => {
-    reloader.start();
-    fetcher.start();
-  };
-  return { reloader, fetcher, logged, alerts, never, begin, file };
+  const lists = followLists(directory, config, { timeoutMs });
+  running.push(lists);
+  return lists;
 }
 const soon = { timeout: 15_000 };
 const render = (reloader: Reloader) =>

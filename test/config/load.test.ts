@@ -103,7 +103,7 @@ describe('the configuration', () => {
     expect(text.split('\n')).toEqual([
       'c.yaml:1: networks.internal: expected a list, such as [one, two]',
       'c.yaml:2: senders.0.hosts: expected a list with at least 1',
-      'c.yaml:2: senders.0.to: expected any, or a list of addresses or prefixes',
+      'c.yaml:2: senders.0.to: expected any, or a list of addresses, prefixes or DNS names',
       'c.yaml:2: senders.0.until: expected a time such as 2027-12-31T00:00:00Z',
       'c.yaml:3: detection.ports.0: expected a whole number',
       'c.yaml:3: detection.ports.1: expected at most 65535',

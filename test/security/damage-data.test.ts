@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkCommand } from '../../src/cli/check.ts';
 import { createSequenceFile } from '../../src/collect/sequence-file.ts';
 import { loadTemplates, saveTemplates } from '../../src/collect/template-file.ts';
-import { withListChecksum } from '../../src/config/lists.ts';
+import { copyText, parseList } from '../../src/config/lists.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { checkedText, withChecksum } from '../../src/files/checked-text.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -260,7 +260,7 @@ describe('files with a checksum', () => {
   });
 
   it('are fetched lists, too: a damaged copy is missing, never another list', () => {
-    const text = withListChecksum('# {"etag":null,"lastModified":null}\n192.0.2.1\n192.0.2.64/26\n');
+    const text = copyText(parseList('', '192.0.2.1\n192.0.2.64/26\n'), { etag: null, lastModified: null });
     const config = join(root, 'lists.yaml');
     writeFileSync(config, `data: ${data}\nlists: [{ name: p, url: "https://p.example/x" }]\n`);
     const [{ file }] = loadConfig({ file: config }).lists;
