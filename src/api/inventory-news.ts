@@ -7,6 +7,7 @@
  */
 
 import type { SenderConfig } from '../config/schema.ts';
+import { coveringEach } from '../detect/expected.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { createPrefixTable } from '../flow/prefix.ts';
 import type { InventoryRow } from '../store/queries.ts';
@@ -22,28 +23,38 @@ export function withNews(
   nowMs: number,
 ): InventoryRow[] {
   const inForce = senders.filter(({ until }) => until === undefined || nowMs < Date.parse(until));
-  const named = inForce.flatMap(({ name, hosts }) => hosts.map((host) => ({ name, host })));
-  const table = createPrefixTable(named.map(({ host }) => host));
+  const named = coveringEach(inForce, inForce);
+  const table = createPrefixTable(named.map(({ prefix }) => prefix));
+  const isAt = ({ sites }: SenderConfig, site: string) => sites === undefined || sites.includes(site);
   const oldestMs = rows.reduce((ms, row) => Math.min(ms, Date.parse(row.first_seen)), nowMs);
   const knowsPast = nowMs - oldestMs > 2 * NEWS_MS;
   const seen = rows.map((row): InventoryRow => {
     const bytes = parseAddress(row.host);
     const at = bytes === null ? -1 : table.lookup(bytes);
-    const sender = at < 0 ? null : named[at].name;
+    const sender = at < 0 ? null : (named[at].items.find((one) => isAt(one, row.site))?.name ?? null);
     const isQuiet = sender !== null && nowMs - Date.parse(row.last_seen) > NEWS_MS;
     const isNew = sender === null && knowsPast && nowMs - Date.parse(row.first_seen) < NEWS_MS;
     return { ...row, sender, news: isQuiet ? 'quiet' : isNew ? 'new' : null };
   });
-  const known = new Set(rows.map(({ host }) => host));
-  const unseen = named
-    .filter(({ host }) => host.length === 128 && !known.has(formatAddress(host.bytes)))
-    .map(({ name, host }) => neverSeen(formatAddress(host.bytes), name));
+  const known = new Set(rows.flatMap(({ host, site }) => [host, `${host}@${site}`]));
+  const unseen = inForce.flatMap(({ name, hosts, sites }) =>
+    hosts
+      .filter(({ length }) => length === 128)
+      .flatMap(({ bytes }) => {
+        const host = formatAddress(bytes);
+        if (sites === undefined) return known.has(host) ? [] : [neverSeen(host, '', name)];
+        return sites
+          .filter((site) => !known.has(`${host}@${site}`))
+          .map((site) => neverSeen(host, site, name));
+      }),
+  );
   return [...seen, ...unseen];
 }
 
-function neverSeen(host: string, sender: string): InventoryRow {
+function neverSeen(host: string, site: string, sender: string): InventoryRow {
   return {
     host,
+    site,
     likely_mail_server: false,
     reasons: ['may send, and was never seen talking SMTP'],
     sessions_out: 0,

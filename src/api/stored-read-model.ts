@@ -74,7 +74,8 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
     alerts: (request) => queries.alerts(engine, request),
     inventory: async () => {
       const { networks, senders } = config();
-      return withNews(await queries.inventory(engine, { internal: networks.internal }), senders, Date.now());
+      const rows = await queries.inventory(engine, networks);
+      return withNews(rows, senders, Date.now());
     },
     exporters: () => queries.exporters(engine),
     sight: () => mailSight(engine, config()),
@@ -90,10 +91,13 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
       const incident = await queries.incident(engine, idOrHost);
       if (incident === null)
         throw new RogueSmtpError('not_found', `there is no incident or host "${shortened(idOrHost)}"`);
+      const { sites } = config().networks;
       const [alerts, evidence] = await Promise.all([
         queries.alertsOfIncident(engine, incident.incident_id),
         queries.evidence(engine, {
           host: incident.host,
+          sites,
+          site: incident.site,
           from: new Date(Date.parse(incident.first_seen) - EVIDENCE_MARGIN_MS).toISOString(),
           to: incident.last_seen,
           limit: EVIDENCE_ROWS,

@@ -181,33 +181,43 @@ async function tellDone(
 
 export interface DecisionFlags {
   readonly reason?: string;
+  /** Of the hosts that are named. */
+  readonly site?: string;
 }
+
+/** As the desk takes hosts of a site. */
+const namedAt = (hosts: readonly string[], site: string | undefined): readonly string[] =>
+  site === undefined ? hosts : hosts.map((host) => `${host}@${site}`);
 
 export function aclApproveCommand(
   loaded: LoadedConfig,
   hosts: readonly string[],
-  { reason }: DecisionFlags,
+  { reason, site }: DecisionFlags,
   streams: ReportStreams,
 ): Promise<void> {
-  return tellDone(loaded, streams, (desk) => desk.approve({ hosts, ...author(reason) }));
+  return tellDone(loaded, streams, (desk) =>
+    desk.approve({ hosts: namedAt(hosts, site), ...author(reason) }),
+  );
 }
 
 export function aclRejectCommand(
   loaded: LoadedConfig,
   hosts: readonly string[],
-  { reason }: DecisionFlags,
+  { reason, site }: DecisionFlags,
   streams: ReportStreams,
 ): Promise<void> {
-  return tellDone(loaded, streams, (desk) => desk.reject({ hosts, ...author(reason) }));
+  return tellDone(loaded, streams, (desk) => desk.reject({ hosts: namedAt(hosts, site), ...author(reason) }));
 }
 
 export function aclReleaseCommand(
   loaded: LoadedConfig,
   hosts: readonly string[],
-  { reason, for: forMs }: DecisionFlags & { readonly for: number },
+  { reason, site, for: forMs }: DecisionFlags & { readonly for: number },
   streams: ReportStreams,
 ): Promise<void> {
-  return tellDone(loaded, streams, (desk) => desk.release({ hosts, forMs, ...author(reason) }));
+  return tellDone(loaded, streams, (desk) =>
+    desk.release({ hosts: namedAt(hosts, site), forMs, ...author(reason) }),
+  );
 }
 
 export interface RollbackFlags extends DecisionFlags {

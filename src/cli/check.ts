@@ -158,8 +158,9 @@ function listFinding({ name, source, state, entries, written_at, error }: ListSt
 
 /** What is declared of hosts that are no senders, and what of it has ended. */
 function expectedStates({ expected }: Config, nowMs: number): Finding[] {
-  return expected.map(({ name, hosts, does, until }) => {
-    const who = `expected ${name}: ${hosts.map(formatPrefix).join(' ')}, does: ${does}`;
+  return expected.map(({ name, hosts, does, until, sites }) => {
+    const where = sites === undefined ? '' : ` at ${sites.join(' and ')}`;
+    const who = `expected ${name}: ${hosts.map(formatPrefix).join(' ')}${where}, does: ${does}`;
     if (until !== undefined && nowMs >= Date.parse(until))
       return { level: 'warn', text: `${who}; ended at ${until}: it is reported like any other host` };
     return { level: 'ok', text: until === undefined ? who : `${who}, until ${until}` };

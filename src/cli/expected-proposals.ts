@@ -17,6 +17,8 @@ const UNKNOWN = ['sampled', 'half_seen', 'flags_unknown', 'expected'];
 
 interface Proposal {
   readonly host: string;
+  /** '' outside of every site. */
+  readonly site: string;
   readonly does: 'check' | 'verify';
 }
 
@@ -29,18 +31,22 @@ export function proposeExpected(rows: readonly OffenderRow[]): Proposal[] {
         Date.parse(row.last_seen) - Date.parse(row.first_seen) >= SPAN_MS &&
         !row.flags.some((flag) => UNKNOWN.includes(flag)),
     )
-    .map(({ host, destinations }) => ({
+    .map(({ host, site, destinations }) => ({
       host,
+      site,
       does: Number(destinations) >= MANY_DESTINATIONS ? 'verify' : 'check',
     }));
 }
+
+/** In the YAML of an entry: where it holds. A host outside of every site needs none. */
+export const atSite = (site: string): string => (site === '' ? '' : `, sites: [${JSON.stringify(site)}]`);
 
 /** The YAML to add, with what to look at before; '' when there is nothing to propose. */
 export function describeExpected(proposals: readonly Proposal[]): string {
   if (proposals.length === 0) return '';
   const entries = proposals.map(
-    ({ host, does }, i) =>
-      `  - { name: ${does}-${i + 1}, hosts: [${JSON.stringify(host)}], does: ${does}, owner: "", reason: "" }\n`,
+    ({ host, site, does }, i) =>
+      `  - { name: ${does}-${i + 1}, hosts: [${JSON.stringify(host)}]${atSite(site)}, does: ${does}, owner: "", reason: "" }\n`,
   );
   return `\nThese hosts connect again and again and sent no message. If you know what they are (monitors, address verification), add:\n\nexpected:\n${entries.join('')}`;
 }

@@ -27,7 +27,7 @@ async function proposals(settings: () => LoadedConfig): Promise<SenderProposal[]
   const client = createClient(settings());
   if (!(await client.isUp())) return [];
   const rows = await client.inventory();
-  return rows
-    .filter((row) => row.likely_mail_server)
-    .map((row) => ({ host: row.host, reason: row.reasons.join('; ') }));
+  // A new configuration has no sites yet: an address is proposed once.
+  const likely = new Map(rows.filter((row) => row.likely_mail_server).map((row) => [row.host, row]));
+  return [...likely.values()].map((row) => ({ host: row.host, reason: row.reasons.join('; ') }));
 }

@@ -18,7 +18,7 @@ import type { AclRenderRequest } from '../publish/acl-request.ts';
 import { PACKET_FLOW_DEFAULTS } from '../replay/capture/packet-flow-defaults.ts';
 import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../replay/flow-log/choose-format.ts';
 import { ROLES, type Role } from '../service/roles.ts';
-import type { RollbackFlags } from './acl-desk.ts';
+import type { DecisionFlags, RollbackFlags } from './acl-desk.ts';
 import type { AclPushFlags } from './acl-push.ts';
 import type { AlertsFlags, OffendersFlags } from './reports.ts';
 import { SORTS, selectionOptions } from './selection.ts';
@@ -40,6 +40,11 @@ interface FileFlags {
   readonly activeTimeout: number;
   readonly inactiveTimeout: number;
   readonly format?: LogOptions;
+}
+
+interface PolicyCheckFlags {
+  readonly json?: boolean;
+  readonly site?: string;
 }
 
 interface GlobalFlags {
@@ -397,7 +402,7 @@ program
   .command('incident')
   .description('one incident with its evidence: alerts and the flow records behind it')
   .addHelpText('after', examples('incident 192.0.2.55', 'incident 192.0.2.55 --json'))
-  .argument('<id>', 'incident id, or a host')
+  .argument('<id>', 'incident id, or a host (HOST@SITE where several sites use the same addresses)')
   .option('--json', 'JSON for scripts')
   .action(async (id: string, flags: { json?: boolean }) => {
     const { incidentCommand } = await import('./reports.ts');
@@ -512,9 +517,10 @@ acl
   .description('put waiting hosts into the lists')
   .argument('[host...]')
   .option('--all', 'all waiting hosts')
+  .option('--site <name>', 'of the hosts, where several sites use the same addresses; the same as HOST@SITE')
   .option('--reason <text>', 'for the audit log')
   .addHelpText('after', examples('acl approve 192.0.2.55 --reason "bot, ticket 4711"', 'acl approve --all'))
-  .action(async (hosts: string[], flags: { all?: boolean; reason?: string }) => {
+  .action(async (hosts: string[], flags: DecisionFlags & { all?: boolean }) => {
     if ((flags.all === true) === hosts.length > 0)
       throw new RogueSmtpError('usage', 'name the hosts to approve, or say --all');
     const { aclApproveCommand } = await import('./acl-desk.ts');
@@ -526,8 +532,9 @@ acl
   .description('do not block these hosts while their incident lasts')
   .argument('<host...>')
   .requiredOption('--reason <text>', 'for the audit log, and shown with the incident')
+  .option('--site <name>', 'of the hosts, where several sites use the same addresses; the same as HOST@SITE')
   .addHelpText('after', examples('acl reject 192.0.2.55 --reason "newsletter server, owner known"'))
-  .action(async (hosts: string[], flags: { reason: string }) => {
+  .action(async (hosts: string[], flags: DecisionFlags) => {
     const { aclRejectCommand } = await import('./acl-desk.ts');
     await aclRejectCommand(asking(), hosts, flags, process);
   });
@@ -537,9 +544,10 @@ acl
   .description('lift the block of hosts now, and do not block them again for a time')
   .argument('<host...>')
   .option('--for <duration>', 'not blocked again before', durationOption, 86_400_000)
+  .option('--site <name>', 'of the hosts, where several sites use the same addresses; the same as HOST@SITE')
   .option('--reason <text>', 'for the audit log, and shown with the incident')
   .addHelpText('after', examples('acl release 192.0.2.55 --for 24h --reason "reinstalled"'))
-  .action(async (hosts: string[], flags: { for: number; reason?: string }) => {
+  .action(async (hosts: string[], flags: DecisionFlags & { for: number }) => {
     const { aclReleaseCommand } = await import('./acl-desk.ts');
     await aclReleaseCommand(asking(), hosts, flags, process);
   });
@@ -584,8 +592,9 @@ program
   .argument('<destination>', 'address of the server')
   .argument('<port>', 'TCP port of the server', portNumber)
   .option('--json', 'JSON for scripts')
+  .option('--site <name>', 'the site of the client; without it the entries of every site count')
   .addHelpText('after', '\nExample:\n  rogue-smtp policy check 192.0.2.55 198.51.100.25 25')
-  .action(async (source: string, destination: string, port: number, flags: { json?: boolean }) => {
+  .action(async (source: string, destination: string, port: number, flags: PolicyCheckFlags) => {
     const { policyCheckCommand } = await import('./policy.ts');
     policyCheckCommand(await judgingSettings(), source, destination, port, flags, process);
   });

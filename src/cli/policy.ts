@@ -20,7 +20,7 @@ export function policyCheckCommand(
   source: string,
   destination: string,
   port: number,
-  flags: { readonly json?: boolean },
+  flags: { readonly json?: boolean; readonly site?: string },
   streams: Pick<ReportStreams, 'stdout'>,
 ): void {
   const question = {
@@ -28,7 +28,10 @@ export function policyCheckCommand(
     destination: addressOf(destination),
     port,
     nowMs: Date.now(),
+    ...(flags.site !== undefined && { site: flags.site }),
   };
+  if (flags.site !== undefined && !loaded.config.networks.sites.some(({ name }) => name === flags.site))
+    throw new RogueSmtpError('usage', `there is no site "${flags.site}" in networks.sites`);
   const answer = checkPolicy(loaded.config, question);
   const reasons = answer.reasons.map(({ text, path }) => ({
     text,

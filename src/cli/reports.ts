@@ -13,11 +13,11 @@ import { policyGaps } from '../detect/policy-gaps.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
 import { lettersLeft } from '../store/dead-letters.ts';
-import type { OffenderRow } from '../store/queries.ts';
+import type { InventoryRow, OffenderRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage, isBlind } from './coverage.ts';
-import { describeExpected, proposeExpected } from './expected-proposals.ts';
+import { atSite, describeExpected, proposeExpected } from './expected-proposals.ts';
 import { withModel } from './model.ts';
 import {
   csv,
@@ -302,10 +302,12 @@ export async function inventoryCommand(
     if (flags.json) return writeJson(streams, rows);
     if (rows.length === 0) streams.stdout.write('No internal host has been seen talking SMTP.\n');
     else {
+      const sites = rows.some(({ site }) => site !== '');
       streams.stdout.write(
         formatTable(
           [
             { title: 'HOST', value: (row) => row.host },
+            ...(sites ? [{ title: 'SITE', value: (row: InventoryRow) => row.site }] : []),
             { title: 'MAIL SERVER?', value: (row) => (row.likely_mail_server ? 'likely' : '') },
             { title: 'SENDER', value: (row) => row.sender ?? '' },
             { title: 'CHANGE', value: (row) => CHANGES[row.news ?? ''] ?? '' },
@@ -326,7 +328,10 @@ export async function inventoryCommand(
       if (loaded.config.senders.length === 0 && likely.length > 0) {
         streams.stdout.write(
           `\nNo senders are configured, so nothing is ever blocked. If these are your mail servers, add:\n\nsenders:\n${likely
-            .map((row, i) => `  - { name: mail-${i + 1}, hosts: [${JSON.stringify(row.host)}] }\n`)
+            .map(
+              (row, i) =>
+                `  - { name: mail-${i + 1}, hosts: [${JSON.stringify(row.host)}]${atSite(row.site)} }\n`,
+            )
             .join('')}`,
         );
       }

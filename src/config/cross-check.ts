@@ -71,7 +71,7 @@ export function crossCheck(config: Config): CrossCheck {
             ? 'send; nobody there is ever reported'
             : 'send to the destinations of `to`; whoever there sends elsewhere is reported, and blocked but for these destinations';
         warnings.push(
-          `sender "${sender.name}": ${formatPrefix(host)} lets all of ${formatPrefix(covered)} ${what}`,
+          `sender "${sender.name}": ${formatPrefix(host)} lets all of ${formatPrefix(covered)}${sender.sites === undefined ? '' : ` at ${sender.sites.join(' and ')}`} ${what}`,
         );
         continue;
       }
@@ -146,7 +146,7 @@ export function crossCheck(config: Config): CrossCheck {
   return { errors, warnings };
 }
 
-function checkSites({ senders, alerts, networks }: Config, errors: Mistake[]): void {
+function checkSites({ senders, expected, alerts, networks }: Config, errors: Mistake[]): void {
   const known = new Set(networks.sites.map(({ name }) => name));
   const check = (sites: readonly string[], path: readonly (string | number)[]): void => {
     sites.forEach((site, i) => {
@@ -158,6 +158,7 @@ function checkSites({ senders, alerts, networks }: Config, errors: Mistake[]): v
     });
   };
   for (const [i, { sites = [] }] of senders.entries()) check(sites, ['senders', i]);
+  for (const [i, { sites = [] }] of expected.entries()) check(sites, ['expected', i]);
   for (const [i, { sites = [] }] of alerts.groups.entries()) check(sites, ['alerts', 'groups', i]);
 }
 

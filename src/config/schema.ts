@@ -148,6 +148,8 @@ const expected = z.strictObject({
    * `to`, and not in bulk.
    */
   does: z.enum(['check', 'verify', 'send']),
+  /** Names of `networks.sites` at which this holds, as of a sender. Absent: everywhere. */
+  sites: z.array(name).min(1).optional(),
   owner: words.default(''),
   reason: words.default(''),
   /** The declaration ends at this time. */

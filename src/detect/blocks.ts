@@ -92,7 +92,7 @@ export function createBlocks(
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.sendsAnywhere(host.bytes, 0, eventMs, host.siteNumber),
       expected: file.expected,
-      hasSenders: state.policy.hasSenders(eventMs),
+      hasSenders: state.policy.hasSenders(eventMs, host.siteNumber),
       missingLists: state.policy.missingLists,
       ruling,
       hold: () => holdReason(state, host, eventMs),
@@ -236,7 +236,7 @@ export function createBlocks(
       natPool: state.policy.isNatPool(host.bytes, 0),
       isSender: state.policy.sendsAnywhere(host.bytes, 0, atMs, host.siteNumber),
       expected: host.file.expected,
-      hasSenders: state.policy.hasSenders(atMs),
+      hasSenders: state.policy.hasSenders(atMs, host.siteNumber),
     });
     const server = block.approvedBy === '' ? serverReason(state, host) : null;
     const hold: BlockDecision | null = server === null ? null : { state: 'held', reason: server };

@@ -10,6 +10,7 @@ import type { CaseFile } from './case-file-record.ts';
 import type { Destination } from './destinations.ts';
 import { SESSION_GRADE } from './evidence.ts';
 import { DOES, type Expectation, NOTHING_EXPECTED } from './expected.ts';
+import type { Host } from './host-table.ts';
 import { MESSAGE } from './message-weight.ts';
 import type { Policy } from './policy.ts';
 
@@ -41,7 +42,7 @@ const provesMore = (file: CaseFile, { declared }: Expectation): boolean =>
  */
 export function expectAnew(
   policy: Policy,
-  host: Uint8Array,
+  host: Pick<Host, 'bytes' | 'siteNumber'>,
   file: CaseFile,
   destinations: Iterable<Destination>,
   nowMs: number,
@@ -49,7 +50,7 @@ export function expectAnew(
   const message = showsMessage(file) ? MESSAGE.certain : MESSAGE.greeting;
   let judged = NOTHING_EXPECTED;
   for (const { address } of destinations) {
-    judged = policy.expect(host, 0, address, 0, message, nowMs);
+    judged = policy.expect(host.bytes, 0, address, 0, message, nowMs, host.siteNumber);
     if (judged.kind !== 'within') return judged;
   }
   return judged;

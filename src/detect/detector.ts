@@ -178,10 +178,11 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
 
   function noteSender(): void {
     seeSender();
-    const near = state.policy.nearSender(sighting.client, sighting.clientAt, sighting.receivedMs);
-    if (near !== null && sighting.forward) state.neighbourhoods.noteDeclared(near);
+    const { site, client, clientAt, receivedMs } = sighting;
+    const near = state.policy.nearSender(client, clientAt, receivedMs, site);
+    if (near !== null && sighting.forward) state.neighbourhoods.noteDeclared(near, site);
     const address = state.mailServers.noteSender(sighting, state.policy.isInternal);
-    if (address !== null) life.hold(sighting.site, address, 0);
+    if (address !== null) life.hold(site, address, 0);
   }
 
   function seeSender(): void {
@@ -205,9 +206,10 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
     const hash = recordHash(columns, row);
     if (!recent.add(hash, state.clockMs)) return 'duplicate';
     if (session?.inverted) return 'inbound';
-    const near = state.policy.nearSender(sighting.client, sighting.clientAt, receivedMs);
-    if (near !== null) state.neighbourhoods.noteOther(near, sighting.client, sighting.clientAt);
-    if (state.mailServers.noteOther(sighting)) life.hold(sighting.site, sighting.client, sighting.clientAt);
+    const { site, client, clientAt } = sighting;
+    const near = state.policy.nearSender(client, clientAt, receivedMs, site);
+    if (near !== null) state.neighbourhoods.noteOther(near, site, client, clientAt);
+    if (state.mailServers.noteOther(sighting)) life.hold(site, client, clientAt);
     sighting.vantage = vantagePoints.of(columns, row);
     state.standing.heard(vantagePoints.exporterOf(sighting.vantage), state.clockMs);
     if (session === undefined || sessions.endReused(columns, row, sighting.forward, sighting.vantage))

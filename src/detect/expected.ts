@@ -9,6 +9,7 @@
 import type { Config } from '../config/schema.ts';
 import { createPrefixTable, formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { MESSAGE } from './message-weight.ts';
+import { ANY_SITE, isOfSite, type SiteSet, siteSet } from './site-set.ts';
 
 type ExpectedConfig = Config['expected'][number];
 
@@ -54,9 +55,13 @@ export type Expect = (
   destinationOffset: number,
   message: number,
   nowMs: number,
+  /** The site of the source, an index into the names of sites; without it the entries of every site count. */
+  site?: number,
 ) => Expectation;
 
 interface Rule {
+  /** Indexes of its sites; null for everywhere. */
+  readonly sites: SiteSet;
   readonly does: number;
   readonly allows: ((bytes: Uint8Array, offset: number) => boolean) | null;
   readonly untilMs: number;
@@ -69,17 +74,18 @@ interface Rule {
 }
 
 /** Of several entries for a host the one that allows most decides. */
-export function compileExpected(entries: readonly ExpectedConfig[]): Expect {
+export function compileExpected(entries: readonly ExpectedConfig[], siteNames: readonly string[]): Expect {
   if (entries.length === 0) return () => NOTHING_EXPECTED;
-  const rules = entries.map(compileRule);
+  const rules = entries.map((entry) => compileRule(entry, siteNames));
   const sources = coveringEach(entries, rules);
   const table = createPrefixTable(sources.map(({ prefix }) => prefix));
-  return (source, sourceOffset, destination, destinationOffset, message, nowMs) => {
+  return (source, sourceOffset, destination, destinationOffset, message, nowMs, site = ANY_SITE) => {
     const at = table.lookup(source, sourceOffset);
     if (at < 0) return NOTHING_EXPECTED;
     const needed = neededFor(message);
     let found = NOTHING_EXPECTED;
     for (const rule of sources[at].items) {
+      if (!isOfSite(rule.sites, site)) continue;
       const allowed = rule.allows === null || rule.allows(destination, destinationOffset);
       if (nowMs >= rule.untilMs) {
         if (found === NOTHING_EXPECTED) found = rule.expired;
@@ -121,7 +127,10 @@ export function coveringEach<T>(
   }));
 }
 
-function compileRule({ name, does, to, until, reason }: ExpectedConfig): Rule {
+function compileRule(
+  { name, does, to, until, reason, sites }: ExpectedConfig,
+  siteNames: readonly string[],
+): Rule {
   const table = to === 'any' ? null : createPrefixTable(to);
   const deviation = (what: string) => `deviates from expected "${name}" (${DOES_TEXT[does]}): ${what}`;
   const sends = deviation('it sends messages');
@@ -135,6 +144,7 @@ function compileRule({ name, does, to, until, reason }: ExpectedConfig): Rule {
     name,
   });
   return {
+    sites: siteSet(sites, siteNames),
     does: DOES[does],
     allows: table === null ? null : (bytes, offset) => table.lookup(bytes, offset) >= 0,
     untilMs: until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),

@@ -13,6 +13,8 @@ import { hostlessAlert } from '../messages/hostless-alert.ts';
 /** An internal host that answered SMTP sessions from outside. Times in milliseconds. */
 export interface InboundHost {
   readonly host: string;
+  /** '' outside of every site. */
+  readonly site: string;
   readonly sessions: number;
   readonly sources: number;
   readonly firstMs: number;
@@ -21,6 +23,7 @@ export interface InboundHost {
 /** How many servers outside an authorised host talked to on port 25 in an hour. Hours without any are left out. */
 export interface SenderHour {
   readonly host: string;
+  readonly site: string;
   readonly hourMs: number;
   readonly destinations: number;
 }
@@ -37,13 +40,13 @@ const DAY_MS = 24 * HOUR_MS;
 export function inboundFindings(
   hosts: readonly InboundHost[],
   config: DetectionConfig['inbound'],
-  isSender: (host: string) => boolean,
+  isSender: (host: string, site: string) => boolean,
   context: FindingContext,
 ): Alert[] {
   return hosts
-    .filter(({ host, sources }) => sources >= config.sources && !isSender(host))
-    .map(({ host, sessions, sources, firstMs }) =>
-      finding('open_relay_candidate', host, firstMs, sessions, sources, context, [
+    .filter(({ host, site, sources }) => sources >= config.sources && !isSender(host, site))
+    .map(({ host, site, sessions, sources, firstMs }) =>
+      finding('open_relay_candidate', { host, site }, firstMs, sessions, sources, context, [
         `${host} answered ${sessions} SMTP sessions from ${sources} hosts outside and is no configured sender: an open relay, or a mail server that nobody declared`,
       ]),
     );
@@ -60,7 +63,10 @@ export function surgeFindings(
   context: FindingContext,
 ): Alert[] {
   const byHost = new Map<string, SenderHour[]>();
-  for (const hour of hours) byHost.set(hour.host, [...(byHost.get(hour.host) ?? []), hour]);
+  for (const hour of hours) {
+    const key = `${hour.site}|${hour.host}`;
+    byHost.set(key, [...(byHost.get(key) ?? []), hour]);
+  }
   const currentMs = Math.floor(context.nowMs / HOUR_MS) * HOUR_MS;
   return [...byHost.values()].flatMap((ofHost) => {
     // The hour before counts as now too: its end is seen only when it is over.
@@ -74,7 +80,7 @@ export function surgeFindings(
     const usual = percentile95(past.map(({ destinations }) => destinations));
     if (most.destinations < Math.max(config.min_destinations, config.factor * usual)) return [];
     return [
-      finding('destination_surge', most.host, most.hourMs, 0, most.destinations, context, [
+      finding('destination_surge', most, most.hourMs, 0, most.destinations, context, [
         `the authorised sender ${most.host} talked to ${most.destinations} servers within the hour of ${new Date(most.hourMs).toISOString()}; in 95 % of ${past.length} hours before it was at most ${usual}`,
         'an account or a form on it may be abused; it is never blocked for this',
       ]),
@@ -89,7 +95,7 @@ function percentile95(values: readonly number[]): number {
 
 function finding(
   type: NonNullable<Alert['finding']>['type'],
-  host: string,
+  { host, site }: Pick<SenderHour, 'host' | 'site'>,
   sinceMs: number,
   sessions: number,
   destinations: number,
@@ -100,13 +106,14 @@ function finding(
     ...hostlessAlert({
       kind: 'finding',
       // Told once a day: what goes on for weeks should not be forgotten, nor fill the page.
-      identity: [type, host, Math.floor(nowMs / DAY_MS)],
+      identity: [type, host, Math.floor(nowMs / DAY_MS), ...(site === '' ? [] : [site])],
       sinceMs,
       nowMs,
       reasons,
       policy_version: policyVersion,
     }),
     host,
+    site,
     sessions,
     destinations: { count: type === 'destination_surge' ? destinations : 0, exact: true, top: [] },
     ports: [25],

@@ -35,8 +35,8 @@ export function holdReason(state: DetectorState, host: Host, atMs: number): stri
 }
 
 function nearSender({ policy, neighbourhoods }: DetectorState, host: Host, atMs: number): string | null {
-  const near = policy.nearSender(host.bytes, 0, atMs);
-  return near === null || neighbourhoods.isShared(near)
+  const near = policy.nearSender(host.bytes, 0, atMs, host.siteNumber);
+  return near === null || neighbourhoods.isShared(near, host.siteNumber)
     ? null
     : `lies in the IPv6 /64 of the declared sender "${near.name}"`;
 }

@@ -174,14 +174,14 @@ export function createIncidentLife(
     const { file } = host;
     file.verdict = verdict;
     const destinations = tables.destinations.of(host.slot);
-    const expectation = expectAnew(state.policy, host.bytes, file, destinations, atMs);
+    const expectation = expectAnew(state.policy, host, file, destinations, atMs);
     if (applyExpected(file, expectation)) blocks.forgetEvidence(host);
   }
 
   /** The same after a restart with another policy, as far as something is declared or was. */
   function judgeRestored(host: Host, atMs: number): void {
     const destinations = tables.destinations.of(host.slot);
-    const { kind } = expectAnew(state.policy, host.bytes, host.file, destinations, atMs);
+    const { kind } = expectAnew(state.policy, host, host.file, destinations, atMs);
     if (kind === 'none' && !host.file.expected) return;
     judgeCase(host, judgeAnew(state.policy, host.bytes, destinations, atMs, host.siteNumber).verdict, atMs);
   }

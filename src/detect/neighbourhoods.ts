@@ -21,16 +21,22 @@ interface Known {
 
 export interface Neighbourhoods {
   /** The declared address sends itself. */
-  noteDeclared(of: SenderNeighbourhood): void;
+  noteDeclared(of: SenderNeighbourhood, site: number): void;
   /** An address of the /64 sends that nobody declared. */
-  noteOther(of: SenderNeighbourhood, bytes: Uint8Array, at: number): void;
-  isShared(of: SenderNeighbourhood): boolean;
+  noteOther(of: SenderNeighbourhood, site: number, bytes: Uint8Array, at: number): void;
+  isShared(of: SenderNeighbourhood, site: number): boolean;
 }
 
 export function createNeighbourhoods(): Neighbourhoods {
-  const known = new Map<string, Known>();
+  /** Of each site by its number: two sites may use the same network. */
+  const sites = new Map<number, Map<string, Known>>();
 
-  function knownOf({ key }: SenderNeighbourhood): Known {
+  function knownOf({ key }: SenderNeighbourhood, site: number): Known {
+    let known = sites.get(site);
+    if (known === undefined) {
+      known = new Map();
+      sites.set(site, known);
+    }
     const found = known.get(key);
     if (found !== undefined) return found;
     const fresh = { declaredSends: false, others: new Uint32Array(OTHERS_OF_A_SHARED) };
@@ -39,11 +45,11 @@ export function createNeighbourhoods(): Neighbourhoods {
   }
 
   return {
-    noteDeclared(of) {
-      knownOf(of).declaredSends = true;
+    noteDeclared(of, site) {
+      knownOf(of, site).declaredSends = true;
     },
-    noteOther(of, bytes, at) {
-      const { others } = knownOf(of);
+    noteOther(of, site, bytes, at) {
+      const { others } = knownOf(of, site);
       const hash = finish(mix(readWord(bytes, at + 8), readWord(bytes, at + 12))) >>> 0 || 1;
       for (let i = 0; i < others.length; i++) {
         if (others[i] === hash) return;
@@ -52,10 +58,10 @@ export function createNeighbourhoods(): Neighbourhoods {
         return;
       }
     },
-    isShared(of) {
+    isShared(of, site) {
       // Not by who sends: each of several detectors sees a part of that only, and all must decide alike.
       if (of.isLan) return true;
-      const { declaredSends, others } = knownOf(of);
+      const { declaredSends, others } = knownOf(of, site);
       return others[(declaredSends ? OTHERS_BESIDE_DECLARED : OTHERS_OF_A_SHARED) - 1] !== 0;
     },
   };

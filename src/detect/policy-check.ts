@@ -11,12 +11,15 @@ import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { BLOCK_PORT, blockInterlock } from './block.ts';
 import { MESSAGE } from './message-weight.ts';
 import { compilePolicy, PORT_CLASS, type PolicyConfig } from './policy.ts';
+import { ANY_SITE } from './site-set.ts';
 
 export interface PolicyQuestion {
   readonly source: AddressBytes;
   readonly destination: AddressBytes;
   readonly port: number;
   readonly nowMs: number;
+  /** The name of the site of the source; without it the entries of every site count. */
+  readonly site?: string;
 }
 
 interface PolicyReason {
@@ -40,6 +43,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   const policy = compilePolicy(config);
   const { source, destination, port, nowMs } = question;
   const { submission } = config.detection;
+  const site = question.site === undefined ? ANY_SITE : policy.siteNames.indexOf(question.site);
   const reasons: PolicyReason[] = [];
   const answer = (outcome: PolicyAnswer['outcome']): PolicyAnswer => ({
     outcome,
@@ -73,7 +77,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
       because('both ends are internal, and detection.internal.alert is off', 'detection', 'internal');
       return answer('ignored');
     }
-    if (policy.isSender(destination, 0, nowMs)) {
+    if (policy.isSender(destination, 0, nowMs, site)) {
       because('the destination is an authorised mail server', 'senders');
       return answer('ignored');
     }
@@ -87,7 +91,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
     return answer('ignored');
   }
 
-  const verdict = policy.verdict(source, 0, destination, 0, nowMs);
+  const verdict = policy.verdict(source, 0, destination, 0, nowMs, site);
   const rule = config.senders.findIndex(({ name }) => name === verdict.sender);
   because(`the source ${verdict.reason}`, 'senders', ...(rule < 0 ? [] : [rule]));
   if (verdict.kind === 'authorised') return answer('authorised');
@@ -102,13 +106,13 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
   }
   const neverBlocked = policy.isNeverBlocked(source, 0);
   const natPool = policy.isNatPool(source, 0);
-  const isSender = policy.sendsAnywhere(source, 0, nowMs);
+  const isSender = policy.sendsAnywhere(source, 0, nowMs, site);
   const interlock = blockInterlock({
     neverBlocked,
     natPool,
     isSender,
     expected: false,
-    hasSenders: policy.hasSenders(nowMs),
+    hasSenders: policy.hasSenders(nowMs, site),
   });
   if (interlock !== null) {
     because(`never blocked: ${interlock.reason}`, ...placeOfInterlock());
@@ -148,7 +152,7 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
 
   /** Says what is declared of the source. True when something is, for this destination and now. */
   function describeExpected(): boolean {
-    const expectation = policy.expect(source, 0, destination, 0, MESSAGE.greeting, nowMs);
+    const expectation = policy.expect(source, 0, destination, 0, MESSAGE.greeting, nowMs, site);
     if (expectation.kind === 'none') return false;
     const entry = config.expected.findIndex(({ name }) => name === expectation.name);
     because(`the source ${expectation.text}`, 'expected', entry);

@@ -42,7 +42,9 @@ export function policyGaps(config: GapConfig, nowMs: number): readonly PolicyGap
     });
   }
   const inForce = senders.filter((sender) => !ended.includes(sender));
-  const free = inForce.filter(({ to }) => to === 'any').flatMap(({ hosts }) => hosts);
+  const free = inForce
+    .filter(({ to, sites }) => to === 'any' && sites === undefined)
+    .flatMap(({ hosts }) => hosts);
   if (internal.every((prefix) => covers(free, prefix))) {
     gaps.push({
       kind: 'blind',

@@ -13,6 +13,7 @@ import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContai
 import { type AlertGrade, compileAlertGrades } from './alert-grades.ts';
 import { compileExpected, coveringEach, type Expect } from './expected.ts';
 import { ownHosts } from './own-hosts.ts';
+import { ANY_SITE, isOfSite, type SiteSet, siteSet } from './site-set.ts';
 
 export type PolicyConfig = Pick<
   Config,
@@ -46,8 +47,8 @@ export const PORT_CLASS = { none: 0, mail: 1, submission: 2 } as const;
 
 export interface Policy {
   readonly version: string;
-  /** False when no authorised sender is in force: nothing may be blocked then. */
-  hasSenders(nowMs: number): boolean;
+  /** False when no authorised sender is in force (at the site): nothing may be blocked then. */
+  hasSenders(nowMs: number, site?: number): boolean;
   /** Why nothing new may be blocked whoever it is: a list or a DNS name that is used is not there. Null when all are. */
   readonly missingLists: string | null;
   /** Names of sites; index 0 is '' and stands for everything outside a configured site. */
@@ -73,7 +74,7 @@ export interface Policy {
   /** A rule in force lets it send anywhere. Such a host is never blocked; one with `to` is, but for its destinations. */
   sendsAnywhere(bytes: Uint8Array, offset: number, nowMs: number, site?: number): boolean;
   /** The IPv6 /64 of a declared sender in which the address lies, or null. */
-  nearSender(bytes: Uint8Array, offset: number, nowMs: number): SenderNeighbourhood | null;
+  nearSender(bytes: Uint8Array, offset: number, nowMs: number, site?: number): SenderNeighbourhood | null;
   /** All declared senders have private addresses (RFC 1918), so that outside of NAT they are known by others. */
   readonly hasOnlyPrivateSenders: boolean;
   /** The verdict for 16 address bytes each at their offsets; of several rules the one that allows most decides. */
@@ -103,13 +104,13 @@ export interface SenderNeighbourhood {
   /** Of the sender. */
   readonly name: string;
   readonly untilMs: number;
+  readonly sites: SiteSet;
 }
 
 interface Rule {
   readonly allows: ((bytes: Uint8Array, offset: number) => boolean) | null;
   readonly untilMs: number;
-  /** Indexes of its sites; null for everywhere. */
-  readonly sites: ReadonlySet<number> | null;
+  readonly sites: SiteSet;
   readonly authorised: SenderVerdict;
   readonly restricted: SenderVerdict;
   readonly expired: SenderVerdict;
@@ -125,8 +126,8 @@ export function compilePolicy(config: PolicyConfig): Policy {
   const rules = config.senders.map((sender) => compileRule(sender, siteNames));
   const sources = coveringEach(config.senders, rules);
   const sourceTable = createPrefixTable(sources.map((source) => source.prefix));
-  const neighbours = neighbourhoods(config);
-  const neighbourTable = createPrefixTable(neighbours.map(({ prefix }) => prefix));
+  const neighbours = neighbourhoods(config, siteNames);
+  const neighbourTable = createPrefixTable(neighbours.map(([{ prefix }]) => prefix));
   const sites = config.networks.sites.map((site) => ({
     vrf: site.vrf,
     exporters: site.exporters === undefined ? null : createPrefixTable(site.exporters),
@@ -145,7 +146,8 @@ export function compilePolicy(config: PolicyConfig): Policy {
 
   return {
     version: policyVersion(config),
-    hasSenders: (nowMs) => rules.some(({ untilMs }) => nowMs < untilMs),
+    hasSenders: (nowMs, site = ANY_SITE) =>
+      rules.some(({ untilMs, sites: where }) => nowMs < untilMs && isOfSite(where, site)),
     missingLists: missingListsReason(config),
     siteNames,
     portClass,
@@ -157,21 +159,23 @@ export function compilePolicy(config: PolicyConfig): Policy {
     isSender(bytes, offset, nowMs, site = ANY_SITE) {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
-      for (const rule of found) if (nowMs < rule.untilMs && isOf(rule, site)) return true;
+      for (const rule of found) if (nowMs < rule.untilMs && isOfSite(rule.sites, site)) return true;
       return false;
     },
     sendsAnywhere(bytes, offset, nowMs, site = ANY_SITE) {
       const found = rulesOf(bytes, offset);
       if (found === null) return false;
       for (const rule of found)
-        if (rule.allows === null && nowMs < rule.untilMs && isOf(rule, site)) return true;
+        if (rule.allows === null && nowMs < rule.untilMs && isOfSite(rule.sites, site)) return true;
       return false;
     },
-    nearSender(bytes, offset, nowMs) {
+    nearSender(bytes, offset, nowMs, site = ANY_SITE) {
       if (isIPv4(bytes, offset)) return null;
       const at = neighbourTable.lookup(bytes, offset);
-      if (at < 0 || nowMs >= neighbours[at].untilMs) return null;
-      return neighbours[at];
+      if (at < 0) return null;
+      // Several senders may be declared in one /64: of several sites, or until several times.
+      for (const near of neighbours[at]) if (nowMs < near.untilMs && isOfSite(near.sites, site)) return near;
+      return null;
     },
     hasOnlyPrivateSenders: config.senders.every(({ hosts }) => hosts.every(isPrivate)),
     verdict(source, sourceOffset, destination, destinationOffset, nowMs, site = ANY_SITE) {
@@ -179,7 +183,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
       if (found === null) return NONE;
       let verdict = NONE;
       for (const rule of found) {
-        if (!isOf(rule, site)) continue;
+        if (!isOfSite(rule.sites, site)) continue;
         const allowed = rule.allows === null || rule.allows(destination, destinationOffset);
         if (nowMs >= rule.untilMs) {
           if (verdict === NONE && allowed) verdict = rule.expired;
@@ -192,7 +196,7 @@ export function compilePolicy(config: PolicyConfig): Policy {
       return verdict;
     },
     alertGrade: compileAlertGrades(config.alerts),
-    expect: compileExpected(config.expected),
+    expect: compileExpected(config.expected, siteNames),
     site(exporter, exporterOffset, vrf) {
       for (let i = 0; i < sites.length; i++) {
         const site = sites[i];
@@ -206,18 +210,25 @@ export function compilePolicy(config: PolicyConfig): Policy {
 }
 
 /** The /64 of each single IPv6 address that is declared: a host takes more addresses in it as it likes (RFC 8981). */
-function neighbourhoods({ senders, networks }: PolicyConfig): readonly SenderNeighbourhood[] {
-  return senders.flatMap(({ name, hosts, until }) =>
-    hosts.flatMap(({ bytes, length }) => {
-      if (length !== 128 || isIPv4(bytes)) return [];
+function neighbourhoods(
+  { senders, networks }: PolicyConfig,
+  siteNames: readonly string[],
+): readonly (readonly SenderNeighbourhood[])[] {
+  const byKey = new Map<string, SenderNeighbourhood[]>();
+  for (const { name, hosts, until, sites } of senders) {
+    for (const { bytes, length } of hosts) {
+      if (length !== 128 || isIPv4(bytes)) continue;
       const network = new Uint8Array(16);
       network.set(bytes.subarray(0, 8));
       const untilMs = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
       const prefix = { bytes: network, length: 64 };
       const isLan = networks.internal.some((net) => net.length >= 64 && prefixContains(prefix, net.bytes));
-      return [{ key: formatPrefix(prefix), prefix, isLan, name, untilMs }];
-    }),
-  );
+      const key = formatPrefix(prefix);
+      const near = { key, prefix, isLan, name, untilMs, sites: siteSet(sites, siteNames) };
+      byKey.set(key, [...(byKey.get(key) ?? []), near]);
+    }
+  }
+  return [...byKey.values()];
 }
 
 const PRIVATE_IPV4 = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap((text) => {
@@ -257,11 +268,6 @@ function createOutsideInterfaces(
   };
 }
 
-const ANY_SITE = -1;
-
-const isOf = ({ sites }: Rule, site: number): boolean =>
-  sites === null || site === ANY_SITE || sites.has(site);
-
 function compileRule(sender: PolicyConfig['senders'][number], siteNames: readonly string[]): Rule {
   const named = (kind: SenderVerdict['kind'], reason: string): SenderVerdict => ({
     kind,
@@ -272,7 +278,7 @@ function compileRule(sender: PolicyConfig['senders'][number], siteNames: readonl
   return {
     allows: table === null ? null : (bytes, offset) => table.lookup(bytes, offset) >= 0,
     untilMs: sender.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(sender.until),
-    sites: sender.sites === undefined ? null : new Set(sender.sites.map((name) => siteNames.indexOf(name))),
+    sites: siteSet(sender.sites, siteNames),
     authorised: named('authorised', `is the authorised sender "${sender.name}"`),
     restricted: named('restricted', `is the sender "${sender.name}", which may not send to this destination`),
     expired: named('expired', `was the sender "${sender.name}" until ${sender.until ?? ''}`),
@@ -282,16 +288,22 @@ function compileRule(sender: PolicyConfig['senders'][number], siteNames: readonl
 /** Twelve hex digits over everything that decides a verdict, independent of the order of lists and of spelling. */
 function policyVersion(config: PolicyConfig): string {
   const texts = (prefixes: readonly Prefix[]) => prefixes.map(formatPrefix).sort();
-  const who = ({
-    name,
-    hosts,
-    to,
-    until,
-  }: Pick<Config['senders'][number], 'name' | 'hosts' | 'to' | 'until'>) => [
+  const who = (
+    {
+      name,
+      hosts,
+      to,
+      until,
+      sites,
+    }: Pick<Config['senders'][number], 'name' | 'hosts' | 'to' | 'until' | 'sites'>,
+    ...more: string[]
+  ) => [
     name,
     texts(hosts),
     to === 'any' ? 'any' : texts(to),
     until === undefined ? null : Date.parse(until),
+    ...more,
+    ...(sites === undefined ? [] : [[...sites].sort()]),
   ];
   const canonical = {
     internal: texts(config.networks.internal),
@@ -301,15 +313,11 @@ function policyVersion(config: PolicyConfig): string {
       site.vrf ?? null,
       site.exporters === undefined ? null : texts(site.exporters),
     ]),
-    senders: config.senders
-      .map((sender) =>
-        JSON.stringify(sender.sites === undefined ? who(sender) : [...who(sender), [...sender.sites].sort()]),
-      )
-      .sort(),
+    senders: config.senders.map((sender) => JSON.stringify(who(sender))).sort(),
     ...(config.expected.length === 0
       ? {}
       : {
-          expected: config.expected.map((entry) => JSON.stringify([...who(entry), entry.does])).sort(),
+          expected: config.expected.map((entry) => JSON.stringify(who(entry, entry.does))).sort(),
         }),
     never: texts(config.block.never),
     // Only when used, so that a policy without them keeps its version.

@@ -149,7 +149,7 @@ export function createSessionAccount(
   }
 
   const expectationOf = (session: Session, s: Sighting) =>
-    state.policy.expect(s.client, s.clientAt, s.server, s.serverAt, session.message, s.receivedMs);
+    state.policy.expect(s.client, s.clientAt, s.server, s.serverAt, session.message, s.receivedMs, s.site);
 
   /** Weighs a session anew by what earlier ones with the same server tell. */
   function compare(file: CaseFile, session: Session, s: Sighting, told: boolean): void {

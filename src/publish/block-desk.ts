@@ -14,6 +14,7 @@ import { hostPartition } from '../flow/host-partition.ts';
 import { formatPrefix, parsePrefix } from '../flow/prefix.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
+import { nameAtSite, severalSites, splitSite } from '../messages/host-at-site.ts';
 import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
@@ -75,7 +76,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
    * address or is said of several hosts, or `not_found`.
    */
   function incidentsOf(text: string): readonly Incident[] {
-    const [host, site] = text.split('@', 2);
+    const { host, site } = splitSite(text);
     const parsed = parsePrefix(host);
     if (!parsed.ok) throw new RogueSmtpError('usage', `"${text.slice(0, 64)}" is not an address`);
     const address = formatPrefix(parsed.prefix);
@@ -83,10 +84,11 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       (incident) => incident.host === address && (site === undefined || incident.site === site),
     );
     if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${text}`);
-    if (found.length > 1) {
-      const choices = found.map((incident) => `${address}@${incident.site}`).join(' or ');
-      throw new RogueSmtpError('usage', `${address} is a host of several sites: say ${choices}`);
-    }
+    if (found.length > 1)
+      throw severalSites(
+        address,
+        found.map((incident) => incident.site),
+      );
     return found;
   }
 
@@ -172,20 +174,20 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       if (chosen.length > 0) await decide('approve', chosen, request, null);
       return asked.map((incident) =>
         chosen.includes(incident)
-          ? `${incident.host} is approved`
-          : `${incident.host} does not wait for approval: its block is ${incident.block.state} (${incident.block.reason})`,
+          ? `${nameAtSite(incident)} is approved`
+          : `${nameAtSite(incident)} does not wait for approval: its block is ${incident.block.state} (${incident.block.reason})`,
       );
     },
     async reject(request) {
       const chosen = request.hosts.flatMap(incidentsOf);
       await decide('reject', chosen, request, null);
-      return chosen.map(({ host }) => `${host} is rejected, as long as this incident lasts`);
+      return chosen.map((incident) => `${nameAtSite(incident)} is rejected, as long as this incident lasts`);
     },
     async release(request) {
       const chosen = request.hosts.flatMap(incidentsOf);
       const until = new Date(now() + request.forMs).toISOString();
       await decide('release', chosen, request, until);
-      return chosen.map(({ host }) => `${host} is released, and not blocked before ${until}`);
+      return chosen.map((incident) => `${nameAtSite(incident)} is released, and not blocked before ${until}`);
     },
     async rollbackDiff(choice) {
       mustKnowIncidents();

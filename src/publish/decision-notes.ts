@@ -8,6 +8,7 @@
 
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Decision } from '../messages/decision.ts';
+import { nameAtSite } from '../messages/host-at-site.ts';
 import type { AuditLog } from './audit-log.ts';
 
 export interface DecisionNotes {
@@ -21,9 +22,16 @@ export function createDecisionNotes(audit: AuditLog): DecisionNotes {
   async function noteMissing(decisions: readonly Decision[]): Promise<void> {
     try {
       const missing = await audit.missing(new Set(decisions.map(({ decision_id }) => decision_id)));
-      for (const { decision_id, host, action, by, reason, decided_at } of decisions)
+      for (const { decision_id, host, site, action, by, reason, decided_at } of decisions)
         if (missing.has(decision_id))
-          await audit.append({ at: decided_at, by, what: action, why: reason, host, decision_id });
+          await audit.append({
+            at: decided_at,
+            by,
+            what: action,
+            why: reason,
+            host: nameAtSite({ host, site }),
+            decision_id,
+          });
     } catch (error) {
       const why = `decided, but not in the audit log yet: ${messageOf(error)}`;
       throw new RogueSmtpError('io', why, { cause: error, transient: true });

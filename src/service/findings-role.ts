@@ -48,31 +48,43 @@ export function createFindingsRole(dependencies: FindingsRoleDependencies): Find
   async function findings(): Promise<Alert[]> {
     const { networks, senders, detection } = dependencies.config();
     const policy = dependencies.policy();
-    const { internal } = networks;
+    const { internal, sites } = networks;
     const nowMs = now();
     const context: FindingContext = { policyVersion: policy.version, nowMs };
     const alerts: Alert[] = [];
+    const isSender = (host: string, site: string) => {
+      const bytes = parseAddress(host);
+      return bytes !== null && policy.isSender(bytes, 0, nowMs, policy.siteNames.indexOf(site));
+    };
     if (detection.inbound.alert) {
-      const rows = await inventory(engine, { internal, since: new Date(nowMs - DAY_MS).toISOString() });
-      const hosts = rows.map(({ host, sessions_in, sources_in, first_seen }) => ({
+      const rows = await inventory(engine, {
+        internal,
+        sites,
+        since: new Date(nowMs - DAY_MS).toISOString(),
+      });
+      const hosts = rows.map(({ host, site, sessions_in, sources_in, first_seen }) => ({
         host,
+        site,
         sessions: Number(sessions_in),
         sources: Number(sources_in),
         firstMs: Date.parse(first_seen),
       }));
-      const isSender = (host: string) => {
-        const bytes = parseAddress(host);
-        return bytes !== null && policy.isSender(bytes, 0, nowMs);
-      };
       alerts.push(...inboundFindings(hosts, detection.inbound, isSender, context));
     }
     if (detection.baseline.alert && senders.length > 0) {
       const hours = await senderHours(engine, {
         senders: senders.flatMap(({ hosts }) => hosts),
         internal,
+        sites,
         sinceMs: nowMs - BASELINE_DAYS * DAY_MS,
       });
-      alerts.push(...surgeFindings(hours, detection.baseline, context));
+      alerts.push(
+        ...surgeFindings(
+          hours.filter(({ host, site }) => isSender(host, site)),
+          detection.baseline,
+          context,
+        ),
+      );
     }
     return alerts;
   }

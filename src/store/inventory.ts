@@ -1,5 +1,5 @@
 /**
- * Who talks SMTP: one row per internal host, and whether it looks like a mail server that nobody has declared yet.
+ * Who talks SMTP: one row per internal host and site, and whether it looks like a mail server that nobody has declared yet.
  *
  * A proposal for a person, never a permission. Sending alone proves nothing, a bot sends too: what marks a mail server
  * is that others come to it with mail, from outside or from inside, and that it answers.
@@ -8,17 +8,22 @@
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import type { Prefix } from '../flow/prefix.ts';
 import { inAnyPrefix } from './conditions.ts';
+import { type Sites, sessionsWithSite, siteName } from './sites.ts';
 import type { Engine } from './store.ts';
 
 export interface InventoryOptions {
   /** The internal networks of the configuration. */
   readonly internal: readonly Prefix[];
+  /** The sites of the configuration: equal addresses of two of them are two hosts. */
+  readonly sites: Sites;
   /** Only what was seen at or after, ISO 8601. Default: everything kept. */
   readonly since?: string | undefined;
 }
 
 export interface InventoryRow {
   readonly host: string;
+  /** '' outside of every site. */
+  readonly site: string;
   readonly likely_mail_server: boolean;
   /** Why it is thought one, or why not, in words. */
   readonly reasons: readonly string[];
@@ -57,14 +62,15 @@ const ANSWERED = '(bitAnd(flags_to_client, 8) != 0 OR packets_to_client >= 3)';
 
 export async function inventory(
   engine: Engine,
-  { internal, since }: InventoryOptions,
+  { internal, sites, since }: InventoryOptions,
 ): Promise<InventoryRow[]> {
   const out = `${inAnyPrefix('client', internal)} AND NOT ${inAnyPrefix('server', internal)}`;
   const incoming = `${inAnyPrefix('server', internal)} AND NOT ${inAnyPrefix('client', internal)}`;
   const inside = `${inAnyPrefix('server', internal)} AND ${inAnyPrefix('client', internal)}`;
-  const connection = 'hour, client, server, server_port, client_port';
-  const rows = await engine.query<Omit<InventoryRow, 'likely_mail_server' | 'reasons'>>(
-    `SELECT host,
+  const connection = 'hour, client, server, server_port, client_port, site';
+  const from = "toStartOfHour(parseDateTime64BestEffort({since:String}, 3, 'UTC'))";
+  const rows = await engine.query<StoredRow>(
+    `SELECT host, site,
       uniqCombinedIf((server, client_port, hour), role = 'out' AND server_port = 25) AS sessions_out,
       uniqCombinedIf(server, role = 'out' AND server_port = 25) AS destinations,
       uniqExactIf(hour, role = 'out' AND server_port = 25) AS hours_out,
@@ -80,31 +86,36 @@ export async function inventory(
       SELECT ${connection},
         multiIf(${out}, 'out', ${incoming}, 'in', ${inside}, 'inside', '') AS role,
         if(role = 'out', client, server) AS host,
-        min(mail_sessions.first_seen) AS first_seen,
-        max(mail_sessions.last_seen) AS last_seen,
-        sum(mail_sessions.packets_to_server) AS packets,
-        sum(mail_sessions.bytes_to_server) AS bytes,
-        sum(mail_sessions.packets_to_client) AS packets_to_client,
-        groupBitOr(mail_sessions.flags_to_client) AS flags_to_client
-      FROM mail_sessions
-      ${since === undefined ? '' : "WHERE hour >= toStartOfHour(parseDateTime64BestEffort({since:String}, 3, 'UTC'))"}
+        min(began) AS first_seen,
+        max(ended) AS last_seen,
+        sum(sessions.packets_to_server) AS packets,
+        sum(sessions.bytes_to_server) AS bytes,
+        sum(sessions.packets_to_client) AS packets_to_client,
+        groupBitOr(sessions.flags_to_client) AS flags_to_client
+      FROM ${sessionsWithSite(sites, since === undefined ? '' : from)} AS sessions
       GROUP BY ${connection}
       HAVING role = 'out' OR (role = 'in' AND server_port = 25 AND ${ANSWERED}) OR (role = 'inside' AND ${ANSWERED})
     )
-    GROUP BY host
-    ORDER BY sources_in DESC, sessions_out DESC, host
+    GROUP BY host, site
+    ORDER BY sources_in DESC, sessions_out DESC, host, site
     LIMIT ${MAX_ROWS}`,
     since === undefined ? {} : { params: { since } },
   );
   return rows.map((row) => {
     const host = parseAddress(row.host);
-    return { ...row, host: host === null ? row.host : formatAddress(host), ...judge(row) };
+    return {
+      ...row,
+      host: host === null ? row.host : formatAddress(host),
+      site: siteName(sites, row.site),
+      ...judge(row),
+    };
   });
 }
 
-function judge(
-  row: Omit<InventoryRow, 'likely_mail_server' | 'reasons'>,
-): Pick<InventoryRow, 'likely_mail_server' | 'reasons'> {
+/** With the number of its site. */
+type StoredRow = Omit<InventoryRow, 'likely_mail_server' | 'reasons' | 'site'> & { readonly site: number };
+
+function judge(row: StoredRow): Pick<InventoryRow, 'likely_mail_server' | 'reasons'> {
   const { sources_in, sessions_in, internal_clients, sessions_out, destinations, hours_out, submission_out } =
     row;
   const reasons: string[] = [];

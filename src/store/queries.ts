@@ -9,7 +9,9 @@ import { formatAddress, parseAddress } from '../flow/address.ts';
 import { flowVersionName, PRESENT } from '../flow/columns.ts';
 import { type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
+import { severalSites, splitSite } from '../messages/host-at-site.ts';
 import { addressRange, ON_MAIL_PORTS } from './conditions.ts';
+import { type Sites, siteNumber } from './sites.ts';
 import type { Engine } from './store.ts';
 
 export { type InventoryRow, inventory } from './inventory.ts';
@@ -101,6 +103,9 @@ export interface AlertsQuery {
 export interface EvidenceQuery {
   /** An address, or a prefix where incidents are per prefix. */
   readonly host: string;
+  /** The site of the host, by its name, and all sites of the configuration. */
+  readonly site: string;
+  readonly sites: Sites;
   /** Received between, ISO 8601, both included. */
   readonly from: string;
   readonly to: string;
@@ -149,15 +154,30 @@ export async function alertsOfIncident(engine: Engine, incidentId: string): Prom
   return messagesOf(rows, (value) => alertSchema.safeParse(value));
 }
 
-/** The newest revision of an incident, by its id or the newest of a host; null when there is none. */
+/**
+ * The newest revision of an incident, by its id, or the newest of a host, as `HOST@SITE` where several sites have one; null
+ * when there is none. Throws RogueSmtpError `usage` for a host of several sites without the site.
+ */
 export async function incident(engine: Engine, idOrHost: string): Promise<Incident | null> {
+  const { host, site } = splitSite(idOrHost);
+  const wanted = canonicalHost(host);
   const rows = await engine.query<{ message: string }>(
-    'SELECT message FROM incidents WHERE incident_id = {id:String} OR host = {host:String} ' +
-      'ORDER BY incident_id = {id:String} DESC, opened_at DESC, revision DESC LIMIT 1',
-    { params: { id: idOrHost, host: canonicalHost(idOrHost) } },
+    `SELECT message FROM incidents
+    WHERE incident_id = {id:String} OR (host = {host:String} AND ({any:UInt8} = 1 OR site = {site:String}))
+    ORDER BY incident_id = {id:String} DESC, opened_at DESC, revision DESC LIMIT 1 BY site LIMIT ${MAX_SITES}`,
+    { params: { id: idOrHost, host: wanted, any: site === undefined ? 1 : 0, site: site ?? '' } },
   );
-  return messagesOf(rows, (value) => incidentSchema.safeParse(value))[0] ?? null;
+  const found = messagesOf(rows, (value) => incidentSchema.safeParse(value));
+  if (found.length > 1 && found[0].incident_id !== idOrHost)
+    throw severalSites(
+      wanted,
+      found.map((one) => one.site),
+    );
+  return found[0] ?? null;
 }
+
+/** More are not listed as choices. */
+const MAX_SITES = 20;
 
 /** The newest incident of every host (and site), most recently seen first. */
 export async function newestIncidents(engine: Engine): Promise<Incident[]> {
@@ -181,6 +201,7 @@ export async function evidence(engine: Engine, query: EvidenceQuery): Promise<Ev
       AND protocol = 6
       AND ${ON_MAIL_PORTS}
       AND (${addressRange('src_addr', range)} OR ${addressRange('dst_addr', range)})
+      AND ${ofSite(query)}
     ORDER BY received_at, exporter, domain, sequence, record
     LIMIT {limit:UInt32}`,
     {
@@ -192,6 +213,12 @@ export async function evidence(engine: Engine, query: EvidenceQuery): Promise<Ev
     },
   );
   return rows.map(evidenceRow);
+}
+
+/** A site that the configuration has no more is taken for any. */
+function ofSite({ site, sites }: EvidenceQuery): string {
+  const at = sites.findIndex(({ name }) => name === site);
+  return site !== '' && at < 0 ? '1' : `${siteNumber(sites)} = ${at + 1}`;
 }
 
 export async function exporters(engine: Engine): Promise<ExporterRow[]> {

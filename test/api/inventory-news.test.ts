@@ -12,8 +12,9 @@ const { senders } = configSchema.parse({
     { name: 'gone', hosts: ['10.0.0.27'], until: '2026-01-01T00:00:00Z' },
   ],
 });
-const row = (host: string, firstDays: number, lastDays: number): InventoryRow => ({
+const row = (host: string, firstDays: number, lastDays: number, site = ''): InventoryRow => ({
   host,
+  site,
   likely_mail_server: false,
   reasons: [],
   sessions_out: 1,
@@ -51,6 +52,37 @@ describe('the inventory beside a policy', () => {
 
   it('calls nobody new while the store itself is', () => {
     expect(news([row('10.0.0.66', 3, 0)])[0]).toEqual(['10.0.0.66', null, null]);
+  });
+
+  it('tells equal addresses of two sites apart', () => {
+    const sited = configSchema.parse({
+      networks: {
+        sites: [
+          { name: 'north', vrf: 1 },
+          { name: 'south', vrf: 2 },
+        ],
+      },
+      senders: [
+        { name: 'mail', hosts: ['10.0.0.25'], sites: ['north'] },
+        { name: 'relay', hosts: ['10.0.0.26'], sites: ['north', 'south'] },
+        { name: 'all', hosts: ['10.0.0.27'] },
+      ],
+    }).senders;
+    const rows = [
+      row('10.0.0.25', 60, 0, 'north'),
+      row('10.0.0.25', 60, 0, 'south'),
+      row('10.0.0.26', 60, 0, 'south'),
+      row('10.0.0.27', 60, 0, 'south'),
+    ];
+    expect(
+      withNews(rows, sited, NOW).map(({ host, site, sender, news: what }) => [host, site, sender, what]),
+    ).toEqual([
+      ['10.0.0.25', 'north', 'mail', null],
+      ['10.0.0.25', 'south', null, null],
+      ['10.0.0.26', 'south', 'relay', null],
+      ['10.0.0.27', 'south', 'all', null],
+      ['10.0.0.26', 'north', 'relay', 'never_seen'],
+    ]);
   });
 
   it('takes no sender whose permission has ended for one', () => {

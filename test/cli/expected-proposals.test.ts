@@ -36,7 +36,21 @@ describe('proposals for expected', () => {
       'verify',
     ],
   ])('%s is proposed', (_, changes, does) => {
-    expect(proposeExpected([row(changes)])).toEqual([{ host: '10.0.0.70', does }]);
+    expect(proposeExpected([row(changes)])).toEqual([{ host: '10.0.0.70', site: '', does }]);
+  });
+
+  it('name the site where there are sites, and are what the configuration takes', () => {
+    const rows = [row({ site: 'north' }), row({ site: 'south' }), row()];
+    const text = describeExpected(proposeExpected(rows));
+    const proposed = parse(text.slice(text.indexOf('expected:')));
+    const networks = {
+      sites: [
+        { name: 'north', vrf: 1 },
+        { name: 'south', vrf: 2 },
+      ],
+    };
+    const { expected } = configSchema.parse({ networks, ...proposed });
+    expect(expected.map(({ sites }) => sites)).toEqual([['north'], ['south'], undefined]);
   });
 
   it.each([

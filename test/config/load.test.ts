@@ -160,6 +160,16 @@ describe('the configuration', () => {
     );
   });
 
+  it.each([
+    'senders: [{ name: a, hosts: [10.0.0.1],',
+    'expected: [{ name: a, does: check, hosts: [10.0.0.1],',
+  ])('takes sites only when there are such: %s', (entry) => {
+    const yaml = `${entry} sites: [north] }]\n`;
+    expect(mistake(yaml)).toContain('there is no site "north"');
+    expect(mistake(yaml)).toMatch(/c\.yaml:1/);
+    expect(() => load(`networks: { sites: [{ name: north, vrf: 1 }] }\n${yaml}`)).not.toThrow();
+  });
+
   it('takes a site of a target only when there is one', () => {
     const yaml = 'acl: { targets: [{ name: a, platform: junos, site: north }] }\n';
     expect(mistake(yaml)).toContain('there is no site "north"');

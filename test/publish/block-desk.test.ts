@@ -109,6 +109,39 @@ describe('the desk', () => {
     await role.stop();
   });
 
+  it('decides about a host of one site, and leaves its namesake of another in the list of that one', async () => {
+    const [one] = incidents(1);
+    const north = { ...one, site: 'north' };
+    const south = { ...one, site: 'south', incident_id: `${one.incident_id}-s` };
+    const targets = [
+      { name: 'edge', platform: 'cisco-ios', site: 'north' },
+      { name: 'south', platform: 'cisco-ios', site: 'south' },
+    ] as const;
+    const { role, stream } = await serve([north, south], {
+      networks: {
+        ...STRICT.networks,
+        sites: [
+          { name: 'north', vrf: 1 },
+          { name: 'south', vrf: 2 },
+        ],
+      },
+      acl: { targets: [...targets] },
+    });
+    const southFile = () => readFileSync(join(directory, 'acl', 'south.4.txt'), 'utf8');
+    expect([file(), southFile()].every((text) => text.includes(`host ${one.host}`))).toBe(true);
+    const ask = (host: string) => role.desk.release({ hosts: [host], forMs: 3_600_000, ...ADA });
+    await expect(ask(one.host)).rejects.toThrow(
+      `${one.host} is a host of several sites: say ${one.host}@north or ${one.host}@south`,
+    );
+    await expect(ask(`${one.host}@west`)).rejects.toThrow(/no incident/);
+    expect((await ask(`${one.host}@north`))[0]).toMatch(`${one.host}@north is released`);
+    expect(decisions(stream).map(({ host, site }) => [host, site])).toEqual([[one.host, 'north']]);
+    const released = (await role.desk.log(100)).find(({ what }) => what === 'release');
+    expect(released?.host).toBe(`${one.host}@north`);
+    expect([file(), southFile()].map((text) => text.includes(`host ${one.host}`))).toEqual([false, true]);
+    await role.stop();
+  });
+
   it('notes no decision that could not be published', async () => {
     const { role, stream } = await serve(incidents(1, 'propose'), { block: { mode: 'propose' } });
     for (const answer of ['fail', 'refuse'] as const) {

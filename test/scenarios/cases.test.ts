@@ -94,7 +94,7 @@ describe('a case that the naive rule gets wrong', () => {
     nothing([...mail({ from: OUTSIDE, to: MAIL_SERVER }), ...mail({ from: OUTSIDE, to: ROGUE })]);
     const { detection } = configSchema.parse({ detection: { inbound: { alert: true } } });
     const told = inboundFindings(
-      [MAIL_SERVER, ROGUE].map((host) => ({ host, sessions: 9, sources: 5, firstMs: T0 })),
+      [MAIL_SERVER, ROGUE].map((host) => ({ host, site: '', sessions: 9, sources: 5, firstMs: T0 })),
       detection.inbound,
       (host) => host === MAIL_SERVER,
       { policyVersion: '', nowMs: T0 },
@@ -184,6 +184,7 @@ describe('a case that the naive rule gets wrong', () => {
     const { detection } = configSchema.parse({ detection: { baseline: { alert: true } } });
     const hour = (n: number, destinations: number) => ({
       host: MAIL_SERVER,
+      site: '',
       hourMs: T0 + n * HOUR,
       destinations,
     });

@@ -66,6 +66,7 @@ export interface FlowRow {
   readonly flags?: number;
   readonly protocol?: number;
   readonly exporter?: string;
+  readonly vrf?: number;
   readonly sequence?: number;
 }
 
@@ -90,7 +91,9 @@ export function flowBatch(rows: readonly FlowRow[]): FlowBatch {
     c.version[i] = 9;
     c.sequence[i] = row.sequence ?? i;
     c.record[i] = i;
-    c.present[i] = PRESENT.SRC_ADDR | PRESENT.DST_ADDR | PRESENT.TCP_FLAGS | PRESENT.START;
+    const vrf = row.vrf === undefined ? 0 : PRESENT.VRF;
+    c.vrf[i] = row.vrf ?? 0;
+    c.present[i] = PRESENT.SRC_ADDR | PRESENT.DST_ADDR | PRESENT.TCP_FLAGS | PRESENT.START | vrf;
   });
   batch.length = rows.length;
   return batch;

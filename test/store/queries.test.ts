@@ -22,6 +22,7 @@ import {
 
 const NOW = Date.UTC(2026, 2, 1, 10);
 const HOUR_MS = 3_600_000;
+const ANYWHERE = { site: '', sites: [] };
 const iso = (ms: number) => new Date(ms).toISOString();
 
 function prefixes(...texts: string[]): Prefix[] {
@@ -211,6 +212,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
   test('evidence: the records of a host on mail ports, both directions', async () => {
     const rows = await queries.evidence(store.engine, {
       host: '10.0.0.66',
+      ...ANYWHERE,
       from: iso(NOW),
       to: iso(NOW + 10),
       limit: 1000,
@@ -231,6 +233,7 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       (
         await queries.evidence(store.engine, {
           host: '10.0.0.66',
+          ...ANYWHERE,
           from: iso(NOW),
           to: iso(NOW + 10),
           limit: 1000,
@@ -276,7 +279,10 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
   });
 
   test('inventory: tells the mail server and the relay from the bot', async () => {
-    const rows = await queries.inventory(store.engine, { internal: prefixes('10.0.0.0/8', 'fc00::/7') });
+    const rows = await queries.inventory(store.engine, {
+      sites: [],
+      internal: prefixes('10.0.0.0/8', 'fc00::/7'),
+    });
     const by = new Map(rows.map((row) => [row.host, row]));
     expect([...by.keys()].sort()).toEqual(['10.0.0.25', '10.0.0.26', '10.0.0.66', 'fd00::7']);
     expect(by.get('10.0.0.25')).toMatchObject({
@@ -307,10 +313,15 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'queries on a small known data s
       sessions_out: 0,
       submission_out: 1,
     });
-    expect(await queries.inventory(store.engine, { internal: [] })).toEqual([]);
+    expect(rows.every(({ site }) => site === '')).toBe(true);
+    expect(await queries.inventory(store.engine, { sites: [], internal: [] })).toEqual([]);
     expect(
       (
-        await queries.inventory(store.engine, { internal: prefixes('10.0.0.0/8'), since: iso(NOW + HOUR_MS) })
+        await queries.inventory(store.engine, {
+          sites: [],
+          internal: prefixes('10.0.0.0/8'),
+          since: iso(NOW + HOUR_MS),
+        })
       ).map(({ host }) => host),
     ).toEqual(['10.0.0.25']);
   });

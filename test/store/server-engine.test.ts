@@ -82,6 +82,8 @@ describe.skipIf(!possible)(possible ? 'the engine over HTTP, against a real engi
     expect(await queries.alerts(engine, { limit: 10, host: '10.1.0.1' })).toEqual([alert]);
     const records = await queries.evidence(engine, {
       host: '10.1.0.1',
+      site: '',
+      sites: [],
       from: new Date(NOW).toISOString(),
       to: new Date(NOW + 1000).toISOString(),
       limit: 10,
