@@ -70,7 +70,7 @@ const WIDEST_IPV6 = 16;
 
 /** Bounds of a TTL: a server must not be asked all the time, nor a changed address be missed for days. */
 export const MIN_TTL_MS = 30_000;
-export const MAX_TTL_MS = 3_600_000;
+const MAX_TTL_MS = 3_600_000;
 /** A name that could not be resolved for so long after its TTL is stale. */
 const NAME_STALE_MS = 3_600_000;
 

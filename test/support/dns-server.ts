@@ -7,7 +7,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { parseAddress } from '../../src/flow/address.ts';
 
-export interface Zone {
+interface Zone {
   readonly addresses?: readonly string[];
   readonly ttl?: number;
   /** The addresses are those of this name. */
