@@ -77,11 +77,14 @@ describe('schemas/clickhouse/grants.sql', () => {
     await queries.incident(store, 'i');
     await queries.newestIncidents(store);
     const span = { from: '2026-03-01T00:00:00Z', to: '2026-03-02T00:00:00Z' };
-    await queries.evidence(store, { host: '10.0.0.1', ...span, limit: 10 });
+    await queries.evidence(store, { host: '10.0.0.1', site: '', sites: [], ...span, limit: 10 });
     await queries.exporters(store);
-    await queries.inventory(store, { internal });
     await mailSight(store, configSchema.parse({}));
-    await senderHours(store, { senders: internal, internal, sinceMs: NOW });
+    // Sites that go by VRF are told apart by the flows.
+    for (const sites of [[], [{ name: 'x', vrf: 1 }]]) {
+      await queries.inventory(store, { internal, sites });
+      await senderHours(store, { senders: internal, internal, sites, sinceMs: NOW });
+    }
   };
 
   test('has a part for each role, and parses', async () => {

@@ -71,10 +71,15 @@ describe.skipIf(!chdbInstalled)(chdbInstalled ? 'on two shards' : withoutChdb, (
     await queries.alertsOfIncident(engine, 'i');
     await queries.incident(engine, 'i');
     await queries.newestIncidents(engine);
-    expect(await queries.evidence(engine, { host: '192.0.2.55', ...span, limit: 10 })).toHaveLength(2);
+    expect(
+      await queries.evidence(engine, { host: '192.0.2.55', site: '', sites: [], ...span, limit: 10 }),
+    ).toHaveLength(2);
     await queries.exporters(engine);
-    await queries.inventory(engine, { internal });
     await mailSight(engine, configSchema.parse({}));
-    await senderHours(engine, { senders: internal, internal, sinceMs: 0 });
+    // Sites that go by VRF are told apart by the flows.
+    for (const sites of [[], [{ name: 'x', vrf: 1 }]]) {
+      await queries.inventory(engine, { internal, sites });
+      await senderHours(engine, { senders: internal, internal, sites, sinceMs: 0 });
+    }
   });
 });
