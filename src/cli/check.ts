@@ -23,6 +23,7 @@ import { messageOf } from '../errors.ts';
 import { formatPrefix } from '../flow/prefix.ts';
 import { createLogger } from '../logger.ts';
 import { hostBound, memoryPresent } from '../service/host-bound.ts';
+import { unreadStreams } from '../service/stream-memory.ts';
 import { verifyData } from '../service/verify-data.ts';
 import { lettersLeft } from '../store/dead-letters.ts';
 import { createEngine, storeExists } from '../store/open-engine.ts';
@@ -76,7 +77,7 @@ export async function checkCommand(
     clock(),
     ...(await disk(config.data)),
     ...(await setAside(config.data)),
-    ...(config.kafka.brokers.length === 0 ? [] : [await topics(config)]),
+    ...(config.kafka.brokers.length === 0 ? [] : await topics(config)),
     // The embedded store belongs to the instance; a server can be asked by anyone.
     ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
   ];
@@ -256,18 +257,24 @@ async function setAside(data: string): Promise<Finding[]> {
   }
 }
 
-async function topics({ kafka: config }: Config): Promise<Finding> {
+async function topics({ kafka: config, data }: Config): Promise<Finding[]> {
+  const unread = await unreadStreams(data);
+  const left: Finding[] = unread === null ? [] : [{ level: 'warn', text: unread }];
   try {
     const kafka = createKafkaStream({ config, log: createLogger('silent') });
     await kafka.start();
     try {
-      const { checked } = await kafka.checkTopics(false);
-      return { level: 'ok', text: `Kafka: topics ${checked.join(' ')}` };
+      const { checked, unchecked } = await kafka.checkTopics(false);
+      return [
+        { level: 'ok', text: `Kafka: topics ${checked.join(' ')}` },
+        ...unchecked.map((text): Finding => ({ level: 'warn', text: `Kafka: not looked at: ${text}` })),
+        ...left,
+      ];
     } finally {
       await kafka.stop();
     }
   } catch (error) {
-    return { level: 'FAIL', text: `Kafka: ${messageOf(error)}` };
+    return [{ level: 'FAIL', text: `Kafka: ${messageOf(error)}` }, ...left];
   }
 }
 

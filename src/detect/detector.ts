@@ -68,6 +68,11 @@ export interface Detector {
    */
   resume(partition: number, place: { readonly from: number | null; readonly end: number }): void;
   /**
+   * From the next batch on, the messages of a partition are others than before, at offsets that may be the same. What is
+   * known of hosts and sessions stays; no record counts as told because of its offset.
+   */
+  rebase(partition: number): void;
+  /**
    * Puts another policy and other thresholds in force, between two records: the next record is judged by them, and what
    * they have nothing against is closed and unblocked at once. Sizes, timeouts, ports and sites must be as they were.
    */
@@ -133,12 +138,34 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
   function begin(partition: number, offset: number, receivedMs: number): void {
     begun.add(partition);
     const place = places.get(partition);
+    // The offsets of restored incidents are of messages that are not there: the stream is another one.
+    if (place !== undefined && newestRestored(partition) >= place.end) rebase(partition);
     if (place === undefined || place.from === null || offset > place.from) return;
     state.warmUps.set(partition, {
       fromMs: receivedMs - LATENESS_MS,
       untilMs: receivedMs + warmUpMs,
       end: place.end,
     });
+  }
+
+  function newestRestored(partition: number): number {
+    let newest = -1;
+    for (const slot of hosts.slots()) {
+      const { restored } = hosts.at(slot);
+      if (restored?.partition === partition) newest = Math.max(newest, restored.offset);
+    }
+    return newest;
+  }
+
+  function rebase(partition: number): void {
+    marks.forget(partition);
+    state.warmUps.delete(partition);
+    places.delete(partition);
+    for (const slot of hosts.slots()) {
+      const host = hosts.at(slot);
+      if (host.partition === partition) host.offset = -1;
+      if (host.restored?.partition === partition) host.restored = null;
+    }
   }
 
   // The path of a record. One sighting serves all rows.
@@ -249,13 +276,13 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
 
   return {
     observe(batch, { partition, offset }) {
+      if (batch.length === 0) return;
+      if (!begun.has(partition)) begin(partition, offset, readWide(batch.columns.received_at, 0));
       if (!marks.begin(partition, offset)) {
         ignored.duplicate += batch.length;
         return;
       }
-      if (batch.length === 0) return;
       const fromMs = Math.max(state.clockMs, readWide(batch.columns.received_at, 0));
-      if (!begun.has(partition)) begin(partition, offset, readWide(batch.columns.received_at, 0));
       sighting.partition = partition;
       sighting.offset = offset;
       for (let row = 0; row < batch.length; row++) {
@@ -293,6 +320,7 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
       if (host !== undefined && blocks.applyDecision(host)) life.schedule(host);
     },
     resume: (partition, place) => void places.set(partition, place),
+    rebase,
     // By the records' time: a clock that ran ahead without them proves nothing about what was read.
     safeOffset: (partition) => marks.safe(partition, recordsMs),
     openIncidents() {

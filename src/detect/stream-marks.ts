@@ -15,6 +15,8 @@ export interface StreamMarks {
   done(partition: number, offset: number, fromMs: number, toMs: number): void;
   /** The newest safe offset of the partition, -1 for none. */
   safe(partition: number, clockMs: number): number;
+  /** Other messages come at the same offsets. */
+  forget(partition: number): void;
 }
 
 interface Partition {
@@ -63,5 +65,6 @@ export function createStreamMarks(holdMs: number): StreamMarks {
       }
       return state.safe;
     },
+    forget: (partition) => void partitions.delete(partition),
   };
 }

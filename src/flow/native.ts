@@ -25,6 +25,9 @@ if (endianness() !== 'LE')
 /** A block never holds more rows: a length field beyond it is taken for damage, not for a request to allocate. */
 const MAX_BLOCK_ROWS = 1 << 20;
 
+const MAX_SHOWN = 60;
+const CLAIMS = 'claims';
+
 const COLUMN_HEADERS: ReadonlyMap<FlowColumn, Buffer> = new Map(
   FLOW_COLUMN_NAMES.map((name) => [
     name,
@@ -96,39 +99,46 @@ export type DecodedBlock =
  */
 export function decodeNative(bytes: Uint8Array, offset = 0): DecodedBlock {
   const reader = new BlockReader(bytes, offset);
-  const columns = reader.varint();
-  const rows = reader.varint();
-  if (columns === null || rows === null) return { ok: false, reason: 'block header is cut' };
-  if (rows > MAX_BLOCK_ROWS || rows > bytes.length) return { ok: false, reason: `block claims ${rows} rows` };
-  const batch = createFlowBatch(rows);
-  for (let i = 0; i < columns; i++) {
-    const name = reader.text();
-    const type = reader.text();
-    if (name === null || type === null) return { ok: false, reason: 'column header is cut' };
-    const width = TYPE_BYTES.get(type);
-    if (width === undefined)
-      return {
-        ok: false,
-        reason: `column "${name}" has the unknown type "${type}"`,
-      };
-    const values = reader.take(rows * width);
-    if (values === null) return { ok: false, reason: `values of column "${name}" are cut` };
+  const head = reader.head();
+  if (typeof head === 'string') return { ok: false, reason: head };
+  const batch = createFlowBatch(head.rows);
+  for (let i = 0; i < head.columns; i++) {
+    const found = reader.anyColumn(head.rows);
+    if (typeof found === 'string') return { ok: false, reason: found };
+    const { name, values } = found;
     if (!isFlowColumn(name)) continue;
-    const kind = FLOW_COLUMNS[name];
-    if (KIND_CLICKHOUSE[kind] !== type)
-      return {
-        ok: false,
-        reason: `column "${name}" is ${type}, not ${KIND_CLICKHOUSE[kind]}`,
-      };
     const column = batch.columns[name];
     new Uint8Array(
       column.buffer,
       column.byteOffset,
-      rows * KIND_ELEMENTS[kind] * column.BYTES_PER_ELEMENT,
+      head.rows * KIND_ELEMENTS[FLOW_COLUMNS[name]] * column.BYTES_PER_ELEMENT,
     ).set(values);
   }
-  batch.length = rows;
+  batch.length = head.rows;
   return { ok: true, batch, next: reader.at };
+}
+
+/**
+ * Looks at blocks that follow one another as `decodeNative` would, without taking their values: how many rows they have in
+ * all, or why they cannot be read. `impossible`: a block claims more rows than there are bytes. Nothing is copied.
+ */
+export function inspectNative(
+  bytes: Uint8Array,
+):
+  | { readonly ok: true; readonly rows: number }
+  | { readonly ok: false; readonly reason: string; readonly impossible: boolean } {
+  const reader = new BlockReader(bytes, 0);
+  let rows = 0;
+  do {
+    const head = reader.head();
+    if (typeof head === 'string') return { ok: false, reason: head, impossible: head.includes(CLAIMS) };
+    for (let i = 0; i < head.columns; i++) {
+      const found = reader.anyColumn(head.rows);
+      if (typeof found === 'string') return { ok: false, reason: found, impossible: false };
+    }
+    rows += head.rows;
+  } while (reader.at < bytes.length);
+  return { ok: true, rows };
 }
 
 /** What can be told of a block without reading it whole. */
@@ -185,6 +195,9 @@ const TYPE_BYTES: ReadonlyMap<string, number> = new Map([
   ['DateTime', 4],
 ]);
 
+/** Names come from whoever writes to the stream, and go into logs. */
+const shown = (name: string) => (name.length > MAX_SHOWN ? `${name.slice(0, MAX_SHOWN)}...` : name);
+
 function isFlowColumn(name: string): name is FlowColumn {
   return Object.hasOwn(FLOW_COLUMNS, name);
 }
@@ -196,6 +209,29 @@ class BlockReader {
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = bytes;
     this.at = at;
+  }
+
+  /** How many columns and rows follow; why that is not believed, in words. */
+  head(): { readonly columns: number; readonly rows: number } | string {
+    const columns = this.varint();
+    const rows = this.varint();
+    if (columns === null || rows === null) return 'block header is cut';
+    if (rows > MAX_BLOCK_ROWS || rows > this.#bytes.length) return `block ${CLAIMS} ${rows} rows`;
+    if (columns === 0) return 'block has no columns';
+    return { columns, rows };
+  }
+
+  /** The next column, of a type that is known; why it cannot be read, in words. */
+  anyColumn(rows: number): { readonly name: string; readonly values: Uint8Array } | string {
+    const name = this.text();
+    const type = this.text();
+    if (name === null || type === null) return 'column header is cut';
+    const width = TYPE_BYTES.get(type);
+    if (width === undefined) return `column "${shown(name)}" has the unknown type "${shown(type)}"`;
+    const values = this.take(rows * width);
+    if (values === null) return `values of column "${shown(name)}" are cut`;
+    const wanted = isFlowColumn(name) ? KIND_CLICKHOUSE[FLOW_COLUMNS[name]] : type;
+    return wanted === type ? { name, values } : `column "${name}" is ${type}, not ${wanted}`;
   }
 
   varint(): number | null {

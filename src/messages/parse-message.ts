@@ -1,14 +1,80 @@
-/** Reads a JSON message of a stream. */
+/**
+ * Judges a message of a stream before anybody acts on it: the one way for all consumers.
+ *
+ * Whoever may write to a topic may write anything. A message that is too large, of a schema to come, no JSON, not of the
+ * schema, or a block that claims what it does not have is set aside with a reason; it must never hold up those behind it.
+ * Reasons are short, whatever the message holds: they go into logs. Pure.
+ */
 
 import type { z } from 'zod';
+import { inspectNative } from '../flow/native.ts';
 
-/** The message, or null when the bytes are not JSON or not of the schema. */
-export function parseMessage<Output>(schema: z.ZodType<Output>, value: Uint8Array): Output | null {
+/** As much of a message as is judged. */
+export interface JudgedMessage {
+  readonly value: Uint8Array;
+  /** The schema version that it says it has, where that is not the one of this program. */
+  readonly foreignVersion?: string | undefined;
+}
+
+export type Judgement<Content> =
+  | { readonly ok: true; readonly content: Content }
+  | { readonly ok: false; readonly reason: string };
+
+/** A JSON message of ours has some kilobytes; evidence is bounded. */
+const MAX_JSON_BYTES = 4 * 1024 * 1024;
+/** A batch of flows has at most 6 MB, some fit into a message. */
+const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
+const MAX_REASON = 200;
+
+/** A message of `alerts`, `incidents` or `decisions`. */
+export function judgeJson<Content>(schema: z.ZodType<Content>, message: JudgedMessage): Judgement<Content> {
+  const objection = objectionTo(message, MAX_JSON_BYTES);
+  if (objection !== null) return refuse(objection);
+  const { value } = message;
+  let parsed: unknown;
   try {
-    const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
-    const parsed = schema.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
+    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8'));
+  } catch (error) {
+    return refuse(`not JSON: ${error instanceof Error ? error.message : ''}`);
   }
+  const checked = schema.safeParse(parsed);
+  if (checked.success) return { ok: true, content: checked.data };
+  const [issue] = checked.error.issues;
+  return refuse(`not of the schema: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`);
+}
+
+/** A message of `flows` or `mail`. Its content is the number of rows. */
+export function judgeBlocks(message: JudgedMessage): Judgement<number> {
+  const objection = objectionTo(message, MAX_BLOCK_BYTES);
+  if (objection !== null) return refuse(objection);
+  const found = inspectNative(message.value);
+  return found.ok ? { ok: true, content: found.rows } : refuse(found.reason);
+}
+
+/**
+ * Why blocks must not be given to an engine at all, or null: it would wait for what they claim. Other damage an engine tells
+ * by itself.
+ */
+export function impossibleBlocks(message: JudgedMessage): string | null {
+  const objection = objectionTo(message, MAX_BLOCK_BYTES);
+  if (objection !== null) return objection;
+  const found = inspectNative(message.value);
+  return found.ok || !found.impossible ? null : found.reason;
+}
+
+/** The message, or null when it cannot be used. */
+export function parseMessage<Content>(schema: z.ZodType<Content>, message: JudgedMessage): Content | null {
+  const judged = judgeJson(schema, message);
+  return judged.ok ? judged.content : null;
+}
+
+function objectionTo({ value, foreignVersion }: JudgedMessage, maxBytes: number): string | null {
+  if (foreignVersion !== undefined) return `schema_version ${foreignVersion} is not known`;
+  if (value.length > maxBytes) return `${value.length} bytes are more than ${maxBytes}`;
+  return null;
+}
+
+function refuse(reason: string): { readonly ok: false; readonly reason: string } {
+  // A cut must not leave half of a character.
+  return { ok: false, reason: [...reason.slice(0, MAX_REASON)].join('') };
 }

@@ -22,6 +22,8 @@ export interface ListAdmissionsDependencies {
   readonly memory: ListMemory;
   readonly notices: ListNotices;
   readonly now: () => number;
+  /** What tells the stream of the incidents from every other one; null where that cannot be told. */
+  readonly incidentsFrom?: (() => string | null) | undefined;
   /** Seconds from the first record of a host that was blocked without a person to the lists that name it. */
   readonly onBlocked?: ((seconds: number) => void) | undefined;
 }
@@ -32,7 +34,12 @@ export interface ListAdmissions {
   listed(): readonly Incident[];
   /** Hosts, by their stream key, that are in the lists and whose incident is gone. */
   lost(): readonly string[];
-  /** Lets go of those that are lost, as a person has decided; who they were. Throws RogueSmtpError `io`. */
+  /** Hosts in the lists, while their incidents come from another stream than the lists were made of; none else. */
+  strayed(): readonly string[];
+  /**
+   * Lets go of those that are lost, as a person has decided, and takes the present stream for the right one. Who they
+   * were. Throws RogueSmtpError `io`.
+   */
   forgetLost(): Promise<readonly string[]>;
   /** Those that a person could approve. */
   waiting(): readonly Incident[];
@@ -45,7 +52,7 @@ export interface ListAdmissions {
 }
 
 export function createListAdmissions(dependencies: ListAdmissionsDependencies): ListAdmissions {
-  const { config, incidents, memory, notices, now } = dependencies;
+  const { config, incidents, memory, notices, now, incidentsFrom = () => null } = dependencies;
   let admissions: Admissions = { admitted: new Map(), held: new Map() };
   const iso = () => new Date(now()).toISOString();
 
@@ -54,6 +61,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
   function listed(): readonly Incident[] {
     // Without what is remembered, "nobody" would let go of everybody.
     memory.state();
+    assertSameStream();
     assertNoneLost();
     return blocked().filter((incident) => admissions.admitted.has(hostStreamKey(incident)));
   }
@@ -72,9 +80,26 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
     if (keys.length > 0) throw new RogueSmtpError('unavailable', lostReason(keys));
   }
 
+  /** Its incidents may be few, or be about the same hosts without the decisions of people. */
+  function strayed(): readonly string[] {
+    const { incidents_from: before } = memory.state();
+    const from = incidentsFrom();
+    return before === undefined || from === null || before === from ? [] : [...admissions.admitted.keys()];
+  }
+
+  /** Throws RogueSmtpError `unavailable`. */
+  function assertSameStream(): void {
+    const keys = strayed();
+    if (keys.length === 0) return;
+    const before = memory.state().incidents_from ?? '';
+    throw new RogueSmtpError('unavailable', strayedReason(keys.length, before, incidentsFrom() ?? ''));
+  }
+
   async function remember(next: Admissions): Promise<void> {
+    const from = incidentsFrom();
     await memory.change({
       admissions: { admitted: Object.fromEntries(next.admitted), held: Object.fromEntries(next.held) },
+      ...(from !== null && { incidents_from: from }),
     });
     admissions = next;
   }
@@ -95,6 +120,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       };
     },
     lost,
+    strayed,
     async forgetLost() {
       const keys = lost();
       const gone = new Set(keys);
@@ -105,6 +131,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       return keys;
     },
     async update() {
+      assertSameStream();
       assertNoneLost();
       const before = memory.state().admissions === null ? null : admissions;
       const candidates = blocked().map((incident) => ({
@@ -115,7 +142,10 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       const next = admit(candidates, before, maxChange, iso());
       const newlyHeld = [...next.held.keys()].filter((key) => before?.held.has(key) !== true);
       const unchanged =
-        before !== null && sameKeys(before.admitted, next.admitted) && sameKeys(before.held, next.held);
+        before !== null &&
+        sameKeys(before.admitted, next.admitted) &&
+        sameKeys(before.held, next.held) &&
+        (incidentsFrom() ?? memory.state().incidents_from) === memory.state().incidents_from;
       if (unchanged) return;
       await remember(next);
       if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
@@ -146,6 +176,15 @@ export function lostReason(keys: readonly string[]): string {
   return (
     `${keys.length} host(s) in the lists have no incident any more (${named.join(', ')}): the stream of incidents was damaged ` +
     'or removed. Restore it, or let them go: rogue-smtp acl forget-lost --reason TEXT'
+  );
+}
+
+/** What is said while so many hosts are listed and the incidents come from elsewhere. */
+function strayedReason(listed: number, before: string, now: string): string {
+  return (
+    `the incidents come from another stream (${now}) than those that the lists were made of (${before}): ` +
+    `${listed} listed host(s) stay listed. Go back to the old one, or let the lists follow the new one: ` +
+    'rogue-smtp acl forget-lost --reason TEXT'
   );
 }
 

@@ -36,6 +36,8 @@ export interface ListPublisherDependencies extends ListNoticesDependencies {
   readonly incidents: () => readonly Incident[];
   /** Whom people released or rejected: no list names them, an earlier revision neither. */
   readonly decisions: StandingDecisions;
+  /** What tells the stream of the incidents from every other one; null where that cannot be told. */
+  readonly incidentsFrom?: () => string | null;
   /** What a target's list is, each time it was rendered and is in its file. */
   readonly onText?: (target: AclTargetConfig, family: AclFamily, text: string) => void;
   /** The same with the text before, which is what was there when it was written. */
@@ -97,7 +99,15 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   const { config, incidents, decisions, audit, log, now, onBlocked } = dependencies;
   const notices = createListNotices(dependencies);
   const memory = createListMemory(() => config().data);
-  const admissions = createListAdmissions({ config, incidents, memory, notices, now, onBlocked });
+  const admissions = createListAdmissions({
+    config,
+    incidents,
+    memory,
+    notices,
+    now,
+    incidentsFrom: dependencies.incidentsFrom,
+    onBlocked,
+  });
   const pins = createListPins({ config, memory, decisions, audit, now });
   /** Why a list was not written, by its name. */
   const troubles = new Map<string, string>();
@@ -150,8 +160,8 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       stuck = messageOf(error);
       if (toldStuck === stuck) return;
       toldStuck = stuck;
-      const lost = admissions.lost();
-      if (lost.length > 0) notices.lost(lost, stuck);
+      const kept = new Set([...admissions.strayed(), ...admissions.lost()]);
+      if (kept.size > 0) notices.lost([...kept], stuck);
       log.error({ error: messageOf(error) }, 'the lists are left as they were');
       return;
     }

@@ -43,6 +43,8 @@ const stateSchema = z.strictObject({
   /** By target and family, as `edge.4`. */
   pins: z.record(z.string(), pinSchema),
   hooked: z.record(z.string(), z.string()),
+  /** Where the incidents came from that the admissions were made of; absent before that was known. */
+  incidents_from: z.string().optional(),
 });
 type ListState = Readonly<z.infer<typeof stateSchema>>;
 

@@ -40,7 +40,7 @@ export async function withOfflineDesk<Result>(
     const newest = new Map<string, Incident>();
     const partitions = Array.from({ length: stream.partitions('incidents') }, (_, partition) => partition);
     for await (const message of stream.latest('incidents', partitions)) {
-      const incident = parseMessage(incidentSchema, message.value);
+      const incident = parseMessage(incidentSchema, message);
       if (incident !== null) newest.set(hostStreamKey(incident), incident);
     }
     const audit = createAuditLog(config.data);
@@ -49,11 +49,13 @@ export async function withOfflineDesk<Result>(
     const incidents = () => [...newest.values()];
     const decisions = createStandingDecisions((key) => newest.get(key), now);
     for (const incident of newest.values()) decisions.noteIncident(incident);
-    for await (const { value } of stream.latest('decisions', partitions)) {
-      const decision = parseMessage(decisionSchema, value);
+    for await (const message of stream.latest('decisions', partitions)) {
+      const decision = parseMessage(decisionSchema, message);
       if (decision !== null) decisions.note([decision]);
     }
+    const incidentsFrom = (await stream.identity?.('incidents')) ?? null;
     const publisher = createListPublisher({
+      incidentsFrom: () => incidentsFrom,
       config: () => config,
       incidents,
       decisions,

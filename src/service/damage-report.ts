@@ -1,5 +1,5 @@
 /**
- * Damage of what is kept on disk, said in the log, as an alert of kind `coverage` and in `/readyz`.
+ * Damage of what is kept, on disk or by the brokers, said in the log, as an alert of kind `coverage` and in `/readyz`.
  *
  * Parts find it (the stream, the collector); whole directories that were removed are found here, by a small file that says
  * which there were. It must never repair or remove anything: what is gone is for a person to look at.
@@ -15,6 +15,7 @@ import { replaceFile } from '../files/replace-file.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
+import type { StreamGap } from '../stream/stream.ts';
 
 export interface DamageReportOptions {
   /** The data directory. */
@@ -23,6 +24,8 @@ export interface DamageReportOptions {
   readonly parts: readonly string[];
   /** What the stream has found since the start, in words; it only grows, and the stream logs it. */
   readonly damages: () => readonly string[];
+  /** What consumers of the stream found gone, or not what it was. As `damages`. */
+  readonly gaps: () => readonly StreamGap[];
   readonly log: Logger;
   readonly now: () => number;
   readonly tell: (alert: Alert) => void;
@@ -53,12 +56,13 @@ export function createDamageReport(options: DamageReportOptions): DamageReport {
   let known: ReadonlySet<string> = new Set();
   const missing = new Set<string>();
   let seen = 0;
+  let seenGaps = 0;
   let timer: NodeJS.Timeout | null = null;
   let writing: Promise<void> = Promise.resolve();
 
   const isThere = (part: string) => existsSync(join(directory, part));
 
-  function noteSilently(text: string): void {
+  function noteSilently(text: string, lost = 0): void {
     found.push({ atMs: now(), text });
     if (found.length > MAX_SHOWN) found.shift();
     tell({
@@ -70,7 +74,7 @@ export function createDamageReport(options: DamageReportOptions): DamageReport {
         reasons: [text],
         policy_version: policyVersion(),
       }),
-      coverage: { cause: 'data_damaged', exporters: 0, lost: 0 },
+      coverage: { cause: 'data_damaged', exporters: 0, lost },
     });
   }
 
@@ -83,6 +87,9 @@ export function createDamageReport(options: DamageReportOptions): DamageReport {
     const all = damages();
     for (const text of all.slice(seen)) noteSilently(text);
     seen = all.length;
+    const gaps = options.gaps();
+    for (const { text, lost } of gaps.slice(seenGaps)) noteSilently(text, lost);
+    seenGaps = gaps.length;
     for (const part of options.parts) {
       if (isThere(part)) missing.delete(part);
       else if (known.has(part) && !missing.has(part)) {

@@ -18,7 +18,8 @@ import type { Logger } from '../logger.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import { alertMessage, incidentMessage } from '../messages/encode.ts';
-import { parseMessage } from '../messages/parse-message.ts';
+import { judgeBlocks, judgeJson } from '../messages/parse-message.ts';
+import { collectorOf } from '../stream/producer-lives.ts';
 import type {
   Delivery,
   ReadingPlace,
@@ -28,6 +29,7 @@ import type {
   StreamName,
   Subscription,
 } from '../stream/stream.ts';
+import type { BadMessages } from './bad-messages.ts';
 import type { CollectorClocks } from './collector-clocks.ts';
 import { createEvictionNotice } from './eviction-notice.ts';
 
@@ -39,6 +41,8 @@ export interface DetectRoleDependencies {
   /** Takes an alert about the detector itself. */
   readonly tell: (alert: Alert) => void;
   readonly policyVersion: () => string;
+  /** Without it they are only counted. */
+  readonly badMessages?: BadMessages;
   /** Puts right the receive times of collectors on other machines; absent where there are none. */
   readonly collectorClocks?: CollectorClocks;
   /** Seconds from the receipt of the datagram that caused an alert to its publication. */
@@ -100,6 +104,11 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     firstAssigned = resolve;
   });
 
+  function passOver(name: StreamName, reason: string): void {
+    counters.corruptMessages++;
+    dependencies.badMessages?.passedOver(name, reason);
+  }
+
   function inTurn(part: Part, work: () => Promise<void>): Promise<void> {
     const result = part.turn.then(work);
     part.turn = result.catch(() => undefined);
@@ -116,6 +125,8 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
       if (place !== null) detector.resume(partition, place);
     }
     await restore(fresh);
+    for (const [partition, detector] of fresh)
+      if (placeOf('mail', partition)?.moved === true) detector.rebase(partition);
     await restoreDecisions(partitions);
     // From here to the end nothing waits, so that no decision falls in between.
     for (const { decision } of decisions.values()) fresh.get(partitionOf(decision))?.decide(decision);
@@ -134,6 +145,22 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     }
   }
 
+  /** The detector goes on with what it knows; offsets of before say nothing about what comes. */
+  async function onMoved(_stream: StreamName, partition: number): Promise<void> {
+    const part = parts.get(partition);
+    if (part === undefined) return;
+    await inTurn(part, async () => {
+      part.detector.rebase(partition);
+      part.newestOffset = -1;
+    });
+  }
+
+  /** A decision of the new stream stands against every one of the old. */
+  async function onDecisionsMoved(_stream: StreamName, partition: number): Promise<void> {
+    for (const [key, { decision }] of decisions)
+      if (partitionOf(decision) === partition) decisions.set(key, { decision, offset: -1 });
+  }
+
   /** What is not published by now is computed again by whoever has the partition, under the same ids. */
   async function onRevoked(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) {
@@ -145,17 +172,13 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
   async function restore(fresh: ReadonlyMap<number, Detector>): Promise<void> {
     let restored = 0;
     for await (const message of stream.latest('incidents', [...fresh.keys()])) {
-      const incident = parseMessage(incidentSchema, message.value);
-      const detector = incident === null ? undefined : fresh.get(partitionOf(incident));
-      if (incident === null || detector === undefined) {
-        counters.corruptMessages++;
-        log.warn(
-          { offset: message.offset },
-          'an incident that cannot be read, or of another partition, is left out of the restored state',
-        );
+      const incident = judgeJson(incidentSchema, message);
+      const detector = incident.ok ? fresh.get(partitionOf(incident.content)) : undefined;
+      if (!incident.ok || detector === undefined) {
+        passOver('incidents', incident.ok ? 'of a host of another partition' : incident.reason);
         continue;
       }
-      detector.restore(incident);
+      detector.restore(incident.content);
       restored++;
     }
     if (restored > 0) log.info({ incidents: restored, partitions: [...fresh.keys()] }, 'incidents restored');
@@ -167,12 +190,12 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
 
   /** Null for what cannot be read, or is older than what is known. */
   function rememberDecision(message: ReceivedMessage): Decision | null {
-    const decision = parseMessage(decisionSchema, message.value);
-    if (decision === null) {
-      counters.corruptMessages++;
-      log.error({ offset: message.offset }, 'a decision that cannot be read is passed over');
+    const judged = judgeJson(decisionSchema, message);
+    if (!judged.ok) {
+      passOver('decisions', judged.reason);
       return null;
     }
+    const decision = judged.content;
     const key = hostStreamKey(decision);
     const known = decisions.get(key);
     if (known !== undefined && known.offset > message.offset) return null;
@@ -212,19 +235,14 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     part.lastDeliveryMs = now();
     for (const message of delivery.messages) {
       const position = { partition: delivery.partition, offset: message.offset };
-      for (let at = 0; at < message.value.length; ) {
+      const judged = judgeBlocks(message);
+      if (!judged.ok) passOver('mail', judged.reason);
+      for (let at = 0; judged.ok && at < message.value.length; ) {
         const block = decodeNative(message.value, at);
-        if (!block.ok) {
-          counters.corruptMessages++;
-          log.error(
-            { ...position, reason: block.reason },
-            'a mail message that cannot be read is passed over',
-          );
-          break;
-        }
+        if (!block.ok) break;
         // A message that comes again must not be taken for a clock that was set back.
         if (message.origin !== undefined && message.offset >= part.newestOffset)
-          collectorClocks?.correct(block.batch, message.origin.producer, delivery.partition);
+          collectorClocks?.correct(block.batch, collectorOf(message.origin.producer), delivery.partition);
         detector.observe(block.batch, position);
         at = block.next;
       }
@@ -306,6 +324,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         group: 'detect',
         unit: 'message',
         sharing: 'alone',
+        onMoved: onDecisionsMoved,
         onDelivery: onDecisions,
       });
       // Before the first partition reads what was decided earlier.
@@ -316,6 +335,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         unit: 'message',
         onAssigned,
         onRevoked,
+        onMoved,
         onDelivery,
       });
       // One detector more than there are partitions has none, and is ready all the same.

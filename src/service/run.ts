@@ -31,9 +31,11 @@ import { createAbsentEngine, createEngine } from '../store/open-engine.ts';
 import { createStoreWriter } from '../store/writer.ts';
 import { registerWriterMetrics } from '../store/writer-metrics.ts';
 import { createStream } from '../stream/open-stream.ts';
+import { createSparingLog } from '../stream/sparing-log.ts';
 import { registerStreamMetrics } from '../stream/stream-metrics.ts';
 import { registerAlertMetrics } from './alert-metrics.ts';
 import { createAlertTeller } from './alert-teller.ts';
+import { createBadMessages } from './bad-messages.ts';
 import { collectorClockAlert, machineClockAlert } from './clock-alerts.ts';
 import { createCollectorClocks } from './collector-clocks.ts';
 import { createCoverageRole } from './coverage-role.ts';
@@ -53,6 +55,7 @@ import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
 import { createSetAsideReport } from './set-aside-report.ts';
 import { createStoreOpening } from './store-opening.ts';
+import { compareStreams } from './stream-memory.ts';
 
 export interface Service {
   start(): Promise<RunningService>;
@@ -113,6 +116,7 @@ export function createService(
   const collector = roles.has('collect')
     ? createCollector(config, { stream, log, now, onDamage: (text) => damage.note(text) })
     : null;
+  const badMessages = createBadMessages({ now: () => performance.now(), note: (text) => damage.note(text) });
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
   let detection = detectorOptions(config, stream.partitions('mail'));
@@ -137,6 +141,7 @@ export function createService(
         now,
         tell: (alert) => teller.tell(alert),
         policyVersion: () => detection.policy.version,
+        badMessages,
         // Without a broker nobody else stamps.
         ...(config.kafka.brokers.length > 0 && {
           collectorClocks: createCollectorClocks({
@@ -196,6 +201,7 @@ export function createService(
         log,
         now,
         policyVersion,
+        badMessages,
         ...(listPush !== null && { onText: listPush.offer }),
         onBlocked: timeToBlock,
       })
@@ -223,6 +229,7 @@ export function createService(
       ...(hasEngine && !onServer ? ['store'] : []),
     ],
     damages: () => stream.damages?.() ?? [],
+    gaps: () => stream.gaps?.() ?? [],
     log,
     now,
     tell: teller.tell,
@@ -287,12 +294,14 @@ export function createService(
     ...(serveRole === null ? [] : ['the incidents']),
     ...(hasEngine ? ['the store'] : []),
   ]);
+  const sparing = createSparingLog(log);
   const health = createHealth({
     parts: [
       () => [...waitingFor],
       () => stream.troubles?.() ?? [],
       damage.troubles,
       storeOpening.troubles,
+      () => (kafkaTrouble === null ? [] : [kafkaTrouble]),
       () => serveRole?.troubles() ?? [],
       () =>
         writer === null || writer.counters.waitsFor === ''
@@ -362,15 +371,19 @@ export function createService(
     onError,
   });
 
-  /** What is merely away is tried again; what can never work ends the process. */
+  /**
+   * What is merely away is tried again; what can never work ends the process. Brokers that refuse what they are asked may
+   * be put right while this process runs, and flows that come meanwhile must not be lost.
+   */
   async function untilThere(attempt: () => Promise<unknown>, complaint: string): Promise<boolean> {
     while (!stopping.signal.aborted) {
       try {
         await attempt();
         return true;
       } catch (error) {
-        if (!(error instanceof RogueSmtpError) || !error.transient) throw error;
-        log.error({ error: error.message }, complaint);
+        if (!(error instanceof RogueSmtpError) || !(error.transient || error.code === 'stream')) throw error;
+        // The newest reason is in /readyz as long as it lasts.
+        sparing.error({ error: error.message }, complaint);
         await sleep(RETRY_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
       }
     }
@@ -383,12 +396,22 @@ export function createService(
       // Who runs everything in one process has no use for a command of its own to make topics.
       const create = roles.size === ROLES.length;
       const look = async () => {
-        const { created } = await checkTopics(create);
-        if (created.length > 0) log.info({ topics: created }, 'topics created');
+        try {
+          const { created, unchecked } = await checkTopics(create);
+          if (created.length > 0) log.info({ topics: created }, 'topics created');
+          for (const text of unchecked) log.warn({ text }, 'not everything could be looked at');
+          kafkaTrouble = null;
+        } catch (error) {
+          kafkaTrouble = messageOf(error);
+          throw error;
+        }
       };
-      if (!(await untilThere(look, 'Kafka is away; flows wait in the spool'))) return;
+      const waits =
+        collector === null ? 'Kafka cannot be used yet' : 'Kafka cannot be used yet; flows wait in the spool';
+      if (!(await untilThere(look, waits))) return;
       waitingFor.delete('Kafka');
     }
+    await compareStreams({ directory: config.data, stream, log, note: damage.note });
     if (detectRole !== null) {
       await mailServers.open();
       await detectRole.start();
@@ -407,6 +430,8 @@ export function createService(
   }
 
   let instanceId: string | null = null;
+  /** Why the topics cannot be used, as of the newest look. */
+  let kafkaTrouble: string | null = null;
   let opened: Promise<unknown> = Promise.resolve();
   let leaveHeapToV8 = () => {};
 

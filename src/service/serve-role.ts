@@ -8,6 +8,7 @@
  */
 
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
 import type { IncidentReport } from '../api/read-model.ts';
@@ -16,7 +17,7 @@ import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { type Alert, alertSchema, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
-import { parseMessage } from '../messages/parse-message.ts';
+import { judgeJson, parseMessage } from '../messages/parse-message.ts';
 import { targetNamed } from '../publish/acl-target.ts';
 import { createAuditLog } from '../publish/audit-log.ts';
 import { createBlockDesk } from '../publish/block-desk.ts';
@@ -27,6 +28,7 @@ import { createListPublisher } from '../publish/list-publisher.ts';
 import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { type AlertTeller, createAlertTeller } from './alert-teller.ts';
+import type { BadMessages } from './bad-messages.ts';
 
 export interface ServeRole {
   start(): Promise<void>;
@@ -71,6 +73,8 @@ export interface ServeRoleDependencies {
   /** What a target's list is, each time it was rendered and is in its file. */
   readonly onText?: (target: AclTargetConfig, family: '4' | '6', text: string) => void;
   readonly policyVersion: () => string;
+  /** Without it they are only counted. */
+  readonly badMessages?: BadMessages;
   /** Seconds from the first record of a host to the lists that name it. */
   readonly onBlocked?: (seconds: number) => void;
 }
@@ -78,11 +82,12 @@ export interface ServeRoleDependencies {
 /** Changes that come together are written together. */
 const PUBLISH_DELAY_MS = 100;
 const PUBLISH_INTERVAL_MS = 60_000;
+const IDENTITY_PAUSE_MS = 1000;
 const REMEMBERED_ALERTS = 10_000;
 const RECENT_ALERTS = 500;
 
 export function createServeRole(initial: Config, dependencies: ServeRoleDependencies): ServeRole {
-  const { stream, log, now } = dependencies;
+  const { stream, log, now, badMessages } = dependencies;
   let config = initial;
   /** By host and site, closed ones too: a host that comes back replaces its old incident. */
   const newest = new Map<string, Incident>();
@@ -108,6 +113,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     now,
     tell: teller.tell,
     policyVersion: dependencies.policyVersion,
+    incidentsFrom: () => incidentsFrom,
     onList: (call) => hooks.offer(call),
     ...(dependencies.onText !== undefined && { onText: dependencies.onText }),
     ...(dependencies.onBlocked !== undefined && { onBlocked: dependencies.onBlocked }),
@@ -136,6 +142,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   let publishing: Promise<void> = Promise.resolve();
   let stopped = false;
   let complete = false;
+  let incidentsFrom: string | null = null;
 
   /** Half of the incidents would let go of the other half, and tell a person who decides that there is nothing to decide. */
   function allIncidents(): readonly Incident[] {
@@ -163,16 +170,17 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
 
   async function restore(partitions: readonly number[]): Promise<void> {
     for await (const message of stream.latest('incidents', partitions)) {
-      const incident = parseMessage(incidentSchema, message.value);
-      if (incident !== null) remember(incident);
+      const incident = judgeJson(incidentSchema, message);
+      if (incident.ok) remember(incident.content);
+      else badMessages?.passedOver('incidents', incident.reason);
     }
   }
 
   async function onIncidents(delivery: Delivery): Promise<void> {
     for (const message of delivery.messages) {
-      const incident = parseMessage(incidentSchema, message.value);
-      if (incident !== null) remember(incident);
-      else log.error({ offset: message.offset }, 'an incident that cannot be read is passed over');
+      const incident = judgeJson(incidentSchema, message);
+      if (incident.ok) remember(incident.content);
+      else badMessages?.passedOver('incidents', incident.reason);
     }
     publishSoon();
     await incidentsSubscription?.commit('incidents', delivery.partition, delivery.lastOffset);
@@ -187,11 +195,12 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
 
   async function onAlerts(delivery: Delivery): Promise<void> {
     for (const message of delivery.messages) {
-      const alert = parseMessage(alertSchema, message.value);
-      if (alert === null) {
-        log.error({ offset: message.offset }, 'an alert that cannot be read is passed over');
+      const judged = judgeJson(alertSchema, message);
+      if (!judged.ok) {
+        badMessages?.passedOver('alerts', judged.reason);
         continue;
       }
+      const alert = judged.content;
       if (!isNew(alert)) continue;
       recentAlerts.push(alert);
       for (const listener of listeners) listener(alert);
@@ -214,6 +223,29 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     publishSoon();
     await notes.note(decided);
     await decisionsSubscription?.commit('decisions', delivery.partition, delivery.lastOffset);
+  }
+
+  /** Which stream the incidents come from. Before that is known no list may follow them. */
+  async function identify(): Promise<string | null> {
+    for (let failures = 0; !stopped; failures++) {
+      try {
+        return (await stream.identity?.('incidents')) ?? null;
+      } catch (error) {
+        if (failures === 0)
+          log.warn({ error: messageOf(error) }, 'which stream the incidents come from cannot be asked yet');
+        await sleep(IDENTITY_PAUSE_MS);
+      }
+    }
+    return null;
+  }
+
+  function begin(from: string | null): void {
+    incidentsFrom = from;
+    complete = true;
+    firstAssigned();
+    if (stopped) return;
+    regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
+    publishInTurn();
   }
 
   function publishInTurn(): void {
@@ -255,13 +287,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
         onDelivery: onDecisions,
       });
       const subscriptions = [incidentsSubscription, alertsSubscription, decisionsSubscription];
-      void Promise.all(subscriptions.map((subscription) => subscription.assigned)).then(() => {
-        complete = true;
-        firstAssigned();
-        if (stopped) return;
-        regularly = setInterval(publishInTurn, PUBLISH_INTERVAL_MS);
-        publishInTurn();
-      });
+      const assignedAll = Promise.all(subscriptions.map((subscription) => subscription.assigned));
+      void assignedAll.then(() => (stream.identity === undefined ? begin(null) : identify().then(begin)));
     },
     async stop() {
       stopped = true;
@@ -316,7 +343,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
 
 /** What cannot be read is told by the detectors, who would have to act on it. */
 function decisionsOf(messages: readonly ReceivedMessage[]): readonly Decision[] {
-  return messages.flatMap(({ value }) => parseMessage(decisionSchema, value) ?? []);
+  return messages.flatMap((message) => parseMessage(decisionSchema, message) ?? []);
 }
 
 /** Of two incidents of a host. */

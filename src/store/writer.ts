@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { alertSchema, incidentSchema } from '../messages/alert.ts';
+import { impossibleBlocks, judgeJson } from '../messages/parse-message.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamName, Subscription } from '../stream/stream.ts';
 import { createDeadLetters, deadLettersDirectory, type LettersLeft } from './dead-letters.ts';
 import { refusesWhatWasSent } from './failures.ts';
@@ -102,6 +103,15 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   const heldFor = () => options.heldFor?.() ?? '';
 
   async function storeFlows(delivery: Delivery): Promise<void> {
+    const impossible = delivery.messages.filter((message) => impossibleBlocks(message) !== null);
+    if (impossible.length > 0) {
+      // No engine may see them: one that believes what they claim is busy for ever, or takes what follows for their rows.
+      for (const message of delivery.messages)
+        if (!impossible.includes(message)) await storeFlows(deliveryOf(delivery, message));
+      for (const message of impossible)
+        await setAside(delivery.stream, delivery, message, impossibleBlocks(message) ?? '');
+      return;
+    }
     const source: BlockSource =
       delivery.file === undefined
         ? { bytes: delivery.messages.map((message) => message.value) }
@@ -145,9 +155,9 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
     const good: ReceivedMessage[] = [];
     const bad: { readonly message: ReceivedMessage; readonly reason: string }[] = [];
     for (const message of delivery.messages) {
-      const reason = messageObjection(name, message.value);
-      if (reason === null) good.push(message);
-      else bad.push({ message, reason });
+      const judged = judgeJson(SCHEMAS[name], message);
+      if (judged.ok) good.push(message);
+      else bad.push({ message, reason: judged.reason });
     }
     // One of them may be what the table cannot take: by themselves the others can go in.
     if (!(await insertMessages(name, delivery, good)))
@@ -249,12 +259,12 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   ): Promise<void> {
     const outcome = await deadLetters.add({
       name: `${name}-${delivery.partition}-${message.offset}`,
-      extension: 'ndjson',
-      rows: 1,
+      extension: name === 'flows' || name === 'mail' ? 'native' : 'ndjson',
+      rows: message.rows,
       reason,
       content: { bytes: [message.value] },
     });
-    countRefused(name, 1, outcome, reason);
+    countRefused(name, message.rows, outcome, reason);
   }
 
   function countRefused(
@@ -358,14 +368,6 @@ async function readBeginning(file: string): Promise<Uint8Array> {
 
 /** Why a message is not of the schema of its stream, or null when it is. */
 export function messageObjection(name: MessageStream, value: Uint8Array): string | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(textOf(value));
-  } catch (error) {
-    return `not JSON: ${messageOf(error)}`;
-  }
-  const checked = SCHEMAS[name].safeParse(parsed);
-  if (checked.success) return null;
-  const [issue] = checked.error.issues;
-  return `not of the schema: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`;
+  const judged = judgeJson(SCHEMAS[name], { value });
+  return judged.ok ? null : judged.reason;
 }

@@ -9,6 +9,8 @@ import type { Logger } from '../logger.ts';
 import { createKafkaStream } from './kafka/kafka-stream.ts';
 import type { TopicReport } from './kafka/topics.ts';
 import { createLocalStream } from './local/local-stream.ts';
+import type { StreamLogger } from './local/settings.ts';
+import { createSparingLog } from './sparing-log.ts';
 import { createSpooledStream } from './spooled-stream.ts';
 import type { Stream } from './stream.ts';
 
@@ -22,17 +24,19 @@ export interface ConnectedStream {
 const DRAIN_MS = 5000;
 
 export function createStream(config: Config, collects: boolean, log: Logger): ConnectedStream {
-  const spoolIn = (directory: string) =>
-    createLocalStream({ directory, maxBytesPerStream: config.spool.max_bytes, now: Date.now, log });
+  const spoolIn = (directory: string, to: StreamLogger) =>
+    createLocalStream({ directory, maxBytesPerStream: config.spool.max_bytes, now: Date.now, log: to });
   if (config.kafka.brokers.length === 0) {
-    return { stream: spoolIn(join(config.data, 'stream')), checkTopics: null };
+    return { stream: spoolIn(join(config.data, 'stream'), log), checkTopics: null };
   }
-  const kafka = createKafkaStream({ config: config.kafka, log });
+  const sparing = createSparingLog(log);
+  const kafka = createKafkaStream({ config: config.kafka, log: sparing });
   const { checkTopics } = kafka;
   if (!collects) return { stream: kafka, checkTopics };
   const directory = join(config.data, 'spool');
   const stream = createSpooledStream({
-    spool: spoolIn(directory),
+    // It tells that the brokers do not take what it forwards.
+    spool: spoolIn(directory, sparing),
     remote: kafka,
     directory,
     drainMs: DRAIN_MS,

@@ -3,18 +3,18 @@
  * take it.
  *
  * `flows` and `mail` go through the spool of the in-process stream, with its bound, its counts of what the bound cuts and
- * its survival of a kill; everything else goes to the brokers at once. Each forwarded message carries its number in the
- * spool, so that one that is sent twice, because an answer was lost, can be told. It must never make a publisher wait
- * for a broker.
+ * its survival of a kill; everything else goes to the brokers at once. Each forwarded message carries a name and its number
+ * in the spool (producer-lives.ts), so that one that is sent twice, because an answer was lost, can be told, and how many
+ * rows went to its partition before it, so that what brokers lose can be counted. It must never make a publisher wait for
+ * a broker.
  */
 
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { LocalStream } from './local/local-stream.ts';
 import type { StreamLogger } from './local/settings.ts';
+import { beginLife, type ProducerLives, type SpoolExtent, type SpooledName } from './producer-lives.ts';
 import {
   type Delivery,
   perStream,
@@ -30,7 +30,7 @@ export interface SpooledStreamOptions {
   /** Used for nothing else. */
   readonly spool: LocalStream;
   readonly remote: Stream & { readonly counters: ReadBack };
-  /** Where the name of this producer is kept, which must stay the same as long as the spool's numbers do. */
+  /** Where the names of this producer are kept: beside the spool whose numbers they belong to. */
   readonly directory: string;
   /** How long stopping waits for the brokers to take what is spooled; the rest goes at the next start. */
   readonly drainMs: number;
@@ -43,15 +43,13 @@ export interface SpooledStream extends Stream {
   waiting(): number;
 }
 
-const SPOOLED: readonly StreamName[] = ['flows', 'mail'];
+const SPOOLED: readonly SpooledName[] = ['flows', 'mail'];
 const GROUP = 'forward';
 const DRAIN_POLL_MS = 50;
-/** A long enough name that no two spools share one; short, since it travels with every message. */
-const NAME_DIGITS = 12;
 
 export function createSpooledStream(options: SpooledStreamOptions): SpooledStream {
   const { spool, remote, directory, drainMs, log } = options;
-  const isSpooled = (stream: StreamName) => SPOOLED.includes(stream);
+  const isSpooled = (stream: StreamName) => SPOOLED.some((spooled) => spooled === stream);
   let forwarders: Subscription[] = [];
 
   const from = (of: (counters: StreamCounters) => Record<StreamName, number>): Record<StreamName, number> =>
@@ -76,38 +74,65 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
     get damaged() {
       return sum(spool.counters.damaged, remote.counters.damaged);
     },
+    get lostRows() {
+      return remote.counters.lostRows ?? perStream(() => 0);
+    },
     get spoolBytes() {
       return spool.counters.spoolBytes;
     },
   };
 
-  async function forward(stream: StreamName): Promise<void> {
-    const producer = await producerName(join(directory, 'producer'));
+  /** Sends what lies in the spool once the names are known. Says what that is. */
+  async function forward(stream: SpooledName, names: Promise<ProducerLives>): Promise<SpoolExtent> {
     const partitions = remote.partitions(stream);
+    let extent: SpoolExtent = { from: 0, end: 0 };
+    /** Rows of this life that the brokers have taken, by partition. */
+    let taken: ReadonlyMap<number, number> = new Map();
     let subscribed: (subscription: Subscription) => void = () => undefined;
     const ready = new Promise<Subscription>((resolve) => {
       subscribed = resolve;
     });
     async function onDelivery(delivery: Delivery): Promise<void> {
+      const lives = await names;
+      const after = new Map(taken);
       await remote.publish(
         stream,
-        delivery.messages.map((message) => ({
-          ...message,
+        delivery.messages.map((message) => {
           // By its number, so that a message that is sent twice goes to the same place twice.
-          partition: message.partition ?? message.offset % partitions,
-          origin: { producer, sequence: message.offset },
-        })),
+          const partition = message.partition ?? message.offset % partitions;
+          const origin = { producer: lives.nameOf(stream, message.offset), sequence: message.offset };
+          if (!lives.isNew(stream, message.offset)) return { ...message, partition, origin };
+          const rowsBefore = after.get(partition) ?? 0;
+          after.set(partition, rowsBefore + message.rows);
+          return { ...message, partition, origin: { ...origin, rowsBefore } };
+        }),
       );
+      taken = after;
       await (await ready).commit(stream, delivery.partition, delivery.lastOffset);
     }
     const subscription = await spool.subscribe({
       streams: [stream],
       group: GROUP,
       unit: 'message',
+      async onAssigned(assigned, placeOf) {
+        const place = placeOf(stream, assigned[0]);
+        if (place !== null) extent = { from: place.from ?? 0, end: place.end };
+      },
       onDelivery,
     });
     subscribed(subscription);
     forwarders.push(subscription);
+    return extent;
+  }
+
+  async function forwardAll(): Promise<void> {
+    let name: (lives: ProducerLives) => void = () => undefined;
+    const names = new Promise<ProducerLives>((resolve) => {
+      name = resolve;
+    });
+    const flows = await forward('flows', names);
+    const mail = await forward('mail', names);
+    name(await beginLife(directory, { flows, mail }));
   }
 
   const waiting = () => forwarders.reduce((sum, forwarder) => sum + forwarder.lag(), 0);
@@ -116,6 +141,8 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
     counters,
     waiting,
     damages: () => [...(spool.damages?.() ?? []), ...(remote.damages?.() ?? [])],
+    gaps: () => remote.gaps?.() ?? [],
+    identity: async (stream) => remote.identity?.(stream) ?? null,
     troubles: () => [...(spool.troubles?.() ?? []), ...(remote.troubles?.() ?? [])],
     partitions: remote.partitions,
     subscribe: remote.subscribe,
@@ -127,7 +154,7 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
       });
       await remote.start();
       await spool.start();
-      for (const stream of SPOOLED) await forward(stream);
+      await forwardAll();
     },
     async stop() {
       const deadline = performance.now() + drainMs;
@@ -144,14 +171,4 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
 
 function sum(a: Record<StreamName, number>, b: Record<StreamName, number>): Record<StreamName, number> {
   return perStream((stream) => a[stream] + b[stream]);
-}
-
-async function producerName(file: string): Promise<string> {
-  const known = await readFile(file, 'utf8').catch(() => '');
-  if (/^[0-9a-f]{12}$/.test(known)) return known;
-  const name = randomUUID().replaceAll('-', '').slice(0, NAME_DIGITS);
-  await writeFile(file, name).catch((error: unknown) => {
-    throw new RogueSmtpError('io', `${file}: ${messageOf(error)}`, { cause: error });
-  });
-  return name;
 }

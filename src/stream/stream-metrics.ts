@@ -7,6 +7,7 @@ import { STREAM_NAMES, type StreamCounters, type StreamName } from './stream.ts'
 interface ExtraStreamCounters {
   readonly repeated?: Readonly<Record<StreamName, number>>;
   readonly damaged?: Readonly<Record<StreamName, number>>;
+  readonly lostRows?: Readonly<Record<StreamName, number>>;
 }
 
 export function registerStreamMetrics(
@@ -39,6 +40,14 @@ export function registerStreamMetrics(
   if (counters.damaged !== undefined) {
     metrics.counter('stream_damaged_total', 'Messages that could not be read back', 'stream', () =>
       counters.damaged === undefined ? [] : byStream(counters.damaged),
+    );
+  }
+  if (counters.lostRows !== undefined) {
+    metrics.counter(
+      'stream_lost_rows_total',
+      'Rows (or JSON messages) that were published and gone before they were read',
+      'stream',
+      () => (counters.lostRows === undefined ? [] : byStream(counters.lostRows)),
     );
   }
 }

@@ -46,11 +46,15 @@ export interface StreamMessage {
 export interface MessageOrigin {
   readonly producer: string;
   readonly sequence: number;
+  /** Rows that it has published to the same partition before this message; absent where it does not know. */
+  readonly rowsBefore?: number | undefined;
 }
 
 export interface ReceivedMessage extends StreamMessage {
   /** Position within the partition, growing by one a message. */
   readonly offset: number;
+  /** The schema version that it says it has, where that is not the one of this program. */
+  readonly foreignVersion?: string | undefined;
 }
 
 /** Messages of one partition, handed over together, oldest first. */
@@ -74,6 +78,8 @@ export interface ReadingPlace {
   readonly from: number | null;
   /** The offset that the next message gets: all messages before it were published before the reading began. */
   readonly end: number;
+  /** The messages are others than those that were read here before, at offsets that may be the same. */
+  readonly moved?: boolean;
 }
 
 export interface SubscribeOptions {
@@ -101,6 +107,11 @@ export interface SubscribeOptions {
   ) => Promise<void>;
   /** Partitions of `onAssigned` that another consumer may have by now: forget what is known of them. */
   readonly onRevoked?: (partitions: readonly number[]) => Promise<void>;
+  /**
+   * From the next delivery on, the messages of a partition are others than before, at offsets that may be the same: its
+   * topic was made anew, or its log was cut back. Without it the partition is revoked and assigned again.
+   */
+  readonly onMoved?: (stream: StreamName, partition: number) => Promise<void>;
   /**
    * `shared` (the default): the consumers of the group share the partitions. `alone`: this one reads all of them,
    * whoever else does, from what is published once it is assigned; its positions are not kept.
@@ -132,8 +143,17 @@ export interface StreamCounters {
   readonly dropped: Record<StreamName, number>;
   /** Why the newest of them were, by stream, in words; '' where none was. Absent: only its bound can refuse. */
   readonly refusedFor?: Record<StreamName, string>;
+  /** Flow rows (or JSON messages) that were published and are gone before a consumer of this process read them. */
+  readonly lostRows?: Record<StreamName, number>;
   /** Bytes on disk that some group has yet to commit. */
   spoolBytes: number;
+}
+
+export interface StreamGap {
+  /** A sentence for a person. */
+  readonly text: string;
+  /** Flow rows, or JSON messages, that are known to be lost. */
+  readonly lost: number;
 }
 
 export interface Stream {
@@ -154,10 +174,17 @@ export interface Stream {
   /** How many partitions a stream has. Those of `mail`, `incidents` and `decisions` are as many, and hold the same hosts. */
   partitions(stream: StreamName): number;
   readonly counters: StreamCounters;
+  /**
+   * What tells a stream from every other one that may have its name: another cluster, a topic that was made anew. Null
+   * where that cannot be told. Rejects while no broker answers.
+   */
+  identity?(stream: StreamName): Promise<string | null>;
   /** What keeps messages from being taken or read at present, in words; empty while all is well. */
   troubles?(): readonly string[];
   /** What was found damaged or gone since the start, in words. It only grows. */
   damages?(): readonly string[];
+  /** What was published and will never be read, or is read again, as found since the start. It only grows. */
+  gaps?(): readonly StreamGap[];
   /** Stops subscriptions and closes files; what was published stays. */
   stop(): Promise<void>;
 }

@@ -49,7 +49,7 @@ const messages = before.openIncidents().map((incident) => incidentMessage(incide
 const begin = performance.now();
 const after = createBenchDetector();
 for (const value of messages) {
-  const incident = parseMessage(incidentSchema, value);
+  const incident = parseMessage(incidentSchema, { value });
   if (incident !== null) after.restore(incident);
 }
 const result: DetectorMemory = {

@@ -89,7 +89,7 @@ for (let made = 0; made < count; ) {
     const message = incidentMessage(made);
     messages++;
     places.set(message.key, { offset: messages, bytes: message.value.length });
-    const incident = parseMessage(incidentSchema, message.value);
+    const incident = parseMessage(incidentSchema, message);
     if (incident !== null) incidents.set(hostStreamKey(incident), incident);
   }
   detector.safeOffset(0);

@@ -337,7 +337,7 @@ describe('without a running instance', () => {
     onTestFinished(() => stream.stop());
     const decisions = [];
     for await (const { value } of stream.latest('decisions', [0]))
-      decisions.push(parseMessage(decisionSchema, value));
+      decisions.push(parseMessage(decisionSchema, { value }));
     expect(decisions).toMatchObject([
       { action: 'approve', host: '10.0.0.67', incident_id: 'of-10.0.0.67', by: ME, reason: 'a bot' },
     ]);

@@ -86,6 +86,7 @@ function reportOf(damages: readonly string[], told: Alert[] = []) {
     directory: data,
     parts: ['stream'],
     damages: () => damages,
+    gaps: () => [],
     log,
     now: Date.now,
     tell: (alert) => void told.push(alert),

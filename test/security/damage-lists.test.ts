@@ -22,8 +22,9 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const HOSTS = ['192.0.2.55', '192.0.2.56'];
 const file = () => readFileSync(join(acl, 'edge.4.txt'), 'utf8');
 
-async function serve(hosts: readonly string[], data = 'data') {
+async function serve(hosts: readonly string[], data = 'data', from: string | null = null) {
   const stream = createDrivenStream();
+  if (from !== null) stream.identity = async () => from;
   stream.kept = hosts.map((host) => jsonMessage(offender(host)));
   const errors: string[] = [];
   const log = createLogger('silent');
@@ -108,5 +109,56 @@ describe('a list whose host has lost its incident', () => {
         expect([bit, role.troubles()]).toEqual([bit, [expect.stringContaining('damaged')]]);
       rmSync(join(directory, `copy${bit}`), { recursive: true });
     }
+  });
+});
+
+describe('a list whose incidents come from another stream than before', () => {
+  // A host that goes on has an incident there, too, which may be at its beginning.
+  const begun = (host: string) => ({ ...offender(host), block: { ...offender(host).block, state: 'none' } });
+
+  it.each([
+    ['that has none of them', 'embedded', 'incidents 7 of cluster x', []],
+    ['in which they begin anew', 'incidents 7 of cluster x', 'incidents 7 of cluster y', HOSTS],
+    ['that was made anew', 'incidents 7 of cluster x', 'incidents 8 of cluster x', HOSTS],
+  ])('stays as it is until a person takes it: %s', async (_, before, now, there) => {
+    const first = await serve(HOSTS, 'data', before);
+    await first.role.stop();
+    const text = file();
+    for (const host of HOSTS) expect(text).toContain(host);
+
+    const changed = async () => {
+      const served = await serve([], 'data', now);
+      for (const host of there) await served.stream.deliver('incidents', [jsonMessage(begun(host))], 0);
+      return served;
+    };
+    const { role, stream, errors } = await changed();
+    await expect
+      .poll(() => role.troubles().join())
+      .toContain(`${now}) than those that the lists were made of`);
+    expect(() => role.hosts('4')).toThrow(/acl forget-lost/);
+    await expect.poll(() => stream.published.filter(({ stream: name }) => name === 'alerts').length).toBe(1);
+    expect(errors.filter((line) => line.includes('another stream'))).toHaveLength(1);
+    await role.stop();
+    expect(file()).toBe(text);
+
+    const again = await changed();
+    await again.role.desk.forgetLost({ by: 'ada', reason: 'the cluster is another one' });
+    expect(again.role.troubles()).toEqual([]);
+    expect(again.role.hosts('4')).toEqual([]);
+    await again.role.stop();
+    expect(file()).not.toBe(text);
+    const after = await changed();
+    expect(after.role.troubles()).toEqual([]);
+    await after.role.stop();
+  });
+
+  it('is served as ever where the stream is the same, or nobody is listed', async () => {
+    const nobody = await serve([], 'data', 'embedded');
+    await nobody.role.stop();
+    const first = await serve(HOSTS, 'data', 'incidents 7 of cluster x');
+    await first.role.stop();
+    const second = await serve(HOSTS, 'data', 'incidents 7 of cluster x');
+    expect(second.role.hosts('4')).toEqual(HOSTS);
+    await second.role.stop();
   });
 });

@@ -138,6 +138,49 @@ describe('the detect role', () => {
     await second.role.stop();
   });
 
+  it('takes mail and decisions of a stream that was made anew, at offsets that it has read before', async () => {
+    const stream = createDrivenStream();
+    const { role, detector } = await started(stream);
+    await stream.deliver('mail', [mailMessage(session(1)), mailMessage(session(2, SECOND))], 500);
+    const [incident] = detector.openIncidents();
+    await stream.deliver('decisions', [jsonMessage(decision('reject', incident))], 500);
+    expect(detector.openIncidents()[0].block.state).toBe('refused');
+    await stream.move('mail');
+    await stream.move('decisions');
+    const other = { ...session(3, 2 * SECOND), from: '10.0.0.77' };
+    const again = { ...session(4, 2 * SECOND), from: '10.0.0.77' };
+    await stream.deliver('mail', [mailMessage(other), mailMessage(again)], 0);
+    await stream.deliver('decisions', [jsonMessage(decision('approve', incident))], 0);
+    await role.stop();
+    expect(detector.openIncidents().map(({ host }) => host)).toEqual([ROGUE, '10.0.0.77']);
+    expect(detector.openIncidents()[0]).toMatchObject({
+      incident_id: incident.incident_id,
+      block: { state: 'published', approved_by: 'ada' },
+    });
+    const opened = alertsOf(stream).filter(({ kind }) => kind === 'opened');
+    expect(opened.map(({ host }) => host)).toEqual([ROGUE, '10.0.0.77']);
+  });
+
+  it('goes on with incidents whose offsets are of a stream that is not there any more', async () => {
+    const before = createDrivenStream();
+    const first = await started(before);
+    await before.deliver('mail', [mailMessage(session(1)), mailMessage(session(2, SECOND))], 500);
+    const incidents = first.detector.openIncidents();
+    await first.role.stop();
+    const stream = createDrivenStream();
+    stream.kept = incidents.map(jsonMessage);
+    // Sent late, out of a backlog: received before the incident was published, and counted by nobody.
+    const late = { ...session(9), from: ROGUE };
+    stream.place = { from: null, end: 3 };
+    const second = await started(stream);
+    await stream.deliver('mail', [mailMessage(late)], 0);
+    expect(second.detector.openIncidents()[0]).toMatchObject({
+      incident_id: incidents[0].incident_id,
+      sessions: incidents[0].sessions + 1,
+    });
+    await second.role.stop();
+  });
+
   it('closes quiet incidents by its own clock while no mail comes', async () => {
     const stream = createDrivenStream();
     let clock = T0;

@@ -302,6 +302,24 @@ describe('the store writer', () => {
     expect(deadLetters()).toHaveLength(2);
   });
 
+  test('never gives an engine a block that claims what it does not have, or of a version to come', async () => {
+    const { engine, inserts } = fakeEngine();
+    const { deliver, committed, writer } = await start(engine);
+    const four = delivery('flows', 0, [block(1), block(2), block(3), block(4)]);
+    const [first, second, third, fourth] = four.messages;
+    // 2^35 - 1 rows.
+    const claims = Buffer.concat([Buffer.from([1, 0xff, 0xff, 0xff, 0xff, 0x7f]), block().subarray(2)]);
+    for (let i = 0; i < 2; i++)
+      await deliver({
+        ...four,
+        messages: [{ ...first!, value: claims }, { ...second!, foreignVersion: '2' }, third!, fourth!],
+      });
+    expect(inserts.map(({ content }) => content)).toEqual([3, 4, 3, 4].map((n) => text(block(n))));
+    expect(committed).toEqual({ flows: 3 });
+    expect(writer.counters).toMatchObject({ rowsDeadLettered: 2, rowsDropped: 0 });
+    expect(await writer.deadLetters()).toEqual({ letters: 2, rows: 2 });
+  });
+
   test('nothing is inserted while it is held, and stopping does not wait for it', async () => {
     const { engine, inserts } = fakeEngine();
     const fake = fakeStream();

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLocalStream } from '../../src/stream/local/local-stream.ts';
@@ -65,7 +65,7 @@ describe('a spool before the brokers', () => {
     });
   });
 
-  it('numbers messages within a name that stays, and places those without a partition by their number', async () => {
+  it('numbers messages within a name that is new at each start, and places those without a partition by their number', async () => {
     const remote = brokers();
     const directory = await temporaryDirectory();
     for (const text of ['a', 'b']) {
@@ -76,9 +76,15 @@ describe('a spool before the brokers', () => {
     }
     const producer = await readFile(join(directory, 'producer'), 'utf8');
     expect(producer).toMatch(/^[0-9a-f]{12}$/);
-    expect(remote.published.map((one) => one.message.origin)).toEqual(
-      [0, 1, 2, 3].map((sequence) => ({ producer, sequence })),
+    const origins = remote.published.map((one) => one.message.origin);
+    expect(origins).toEqual(
+      [0, 1, 2, 3].map((sequence) => ({
+        producer: expect.stringMatching(new RegExp(`^${producer}-[0-9a-f]{6}$`)),
+        sequence,
+        rowsBefore: 0,
+      })),
     );
+    expect(new Set(origins.map((origin) => origin?.producer)).size).toBe(2);
     expect(remote.published.map((one) => one.message.partition)).toEqual([0, 1, 2, 3]);
   });
 
@@ -102,6 +108,35 @@ describe('a spool before the brokers', () => {
     expect(texts(remote, 'mail')).toEqual(['a', 'b', 'c']);
     expect(remote.published.map((one) => one.message.partition)).toEqual([1, 1, 1]);
     await eventually(() => second.counters.spoolBytes === 0);
+  });
+
+  it('sends what lay in the spool under the name of an earlier attempt, from a copy of the directory, too', async () => {
+    const remote = brokers();
+    const directory = await temporaryDirectory();
+    const copy = join(directory, 'copy');
+    remote.away = true;
+    const first = await startSpooled(remote, join(directory, 'spool'));
+    await first.publish('mail', [{ ...message('a'), partition: 1 }]);
+    await first.stop();
+    await cp(join(directory, 'spool'), copy, { recursive: true });
+    remote.away = false;
+    for (const [place, text] of [
+      [join(directory, 'spool'), 'b'],
+      [copy, 'c'],
+    ] as const) {
+      const stream = await startSpooled(remote, place);
+      await stream.publish('mail', [{ ...message(text, { rows: 5 }), partition: 1 }]);
+      await stream.publish('mail', [{ ...message(`${text}2`), partition: 1 }]);
+      await eventually(() => stream.waiting() === 0);
+      await stream.stop();
+    }
+    expect(texts(remote, 'mail')).toEqual(['a', 'b', 'b2', 'a', 'c', 'c2']);
+    const [a, b, b2, again, c] = remote.published.map((one) => one.message.origin);
+    // The same message under the same name and number; others never.
+    expect(again).toEqual(a);
+    expect([b?.sequence, c?.sequence]).toEqual([1, 1]);
+    expect(b?.producer).not.toBe(c?.producer);
+    expect([b?.rowsBefore, b2?.rowsBefore]).toEqual([0, 5]);
   });
 
   it('cuts and counts what is over its bound, and keeps the oldest', async () => {

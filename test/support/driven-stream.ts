@@ -25,6 +25,10 @@ export interface DrivenStream extends Stream {
   assigned: Promise<void>;
   /** Where they begin to read. */
   place: ReadingPlace;
+  /** What tells this stream from another of its name. */
+  identity?: (stream: StreamName) => Promise<string | null>;
+  /** The messages that come from now on are others, at offsets that may be the same. */
+  move(stream: StreamName): Promise<void>;
   /** Hands messages to whoever reads the stream; rejects when it does. */
   deliver(stream: StreamName, values: readonly Uint8Array[], firstOffset: number): Promise<void>;
 }
@@ -77,6 +81,9 @@ export function createDrivenStream(): DrivenStream {
     async *latest(stream) {
       const kept = stream === 'decisions' ? driven.keptDecisions : driven.kept;
       for (const [offset, value] of kept.entries()) yield received(value, offset);
+    },
+    async move(stream) {
+      await readers.get(stream)?.onMoved?.(stream, 0);
     },
     async deliver(stream, values, firstOffset) {
       const reader = readers.get(stream);

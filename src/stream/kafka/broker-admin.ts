@@ -1,52 +1,40 @@
 /**
- * Questions to the cluster, over one connection that is made when it is needed and made anew when it failed.
+ * Questions to the cluster, over connections that are made when they are needed and made anew when they failed.
  *
  * Nothing here tries again: whoever asks knows how long the answer is worth waiting for.
  */
 
 import type { Admin, Kafka } from 'kafkajs';
 import { kafkaError } from './client.ts';
+import { createClusterQuestions } from './cluster-questions.ts';
+import { createLink } from './link.ts';
+import type { ClusterFacts } from './raw-requests.ts';
 
 export interface BrokerAdmin {
-  /** Rejects with RogueSmtpError `stream`. */
+  /** Rejects with RogueSmtpError `stream`, as all of these do. */
   ask<Answer>(what: string, question: (admin: Admin) => Promise<Answer>): Promise<Answer>;
   /** First offset kept and the offset that the next message gets, by partition. */
   offsets(topic: string): Promise<ReadonlyMap<number, { readonly low: number; readonly end: number }>>;
+  /** Ids of the cluster and of topics, as far as the brokers tell. */
+  facts(topics: readonly string[]): Promise<ClusterFacts>;
+  /** The offset behind the last record of a leader epoch, null where that is not known. */
+  epochEnd(topic: string, partition: number, epoch: number): Promise<number | null>;
   stop(): Promise<void>;
 }
 
 export function createBrokerAdmin(kafka: Kafka): BrokerAdmin {
-  let connecting: Promise<Admin> | null = null;
+  const link = createLink(() => kafka.admin());
+  const questions = createClusterQuestions(kafka);
 
-  function connected(): Promise<Admin> {
-    connecting ??= (async () => {
-      const admin = kafka.admin();
-      try {
-        await admin.connect();
-        return admin;
-      } catch (error) {
-        await admin.disconnect().catch(() => undefined);
-        throw error;
-      }
-    })();
-    return connecting;
-  }
-
-  async function discard(failed: Promise<Admin> | null): Promise<void> {
-    if (failed === null || connecting !== failed) return;
-    connecting = null;
-    await failed.then((admin) => admin.disconnect()).catch(() => undefined);
-  }
-
-  async function ask<Answer>(what: string, question: (admin: Admin) => Promise<Answer>): Promise<Answer> {
-    const connection = connected();
+  const asking = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer> => {
     try {
-      return await question(await connection);
+      return await answer;
     } catch (error) {
-      await discard(connection);
       throw kafkaError(what, error);
     }
-  }
+  };
+  const ask = <Answer>(what: string, question: (admin: Admin) => Promise<Answer>) =>
+    asking(what, link.use(question));
 
   return {
     ask,
@@ -58,6 +46,11 @@ export function createBrokerAdmin(kafka: Kafka): BrokerAdmin {
         found.map(({ partition, low, high }) => [partition, { low: Number(low), end: Number(high) }]),
       );
     },
-    stop: () => discard(connecting),
+    facts: (topics) => asking('the topics cannot be looked at', questions.facts(topics)),
+    epochEnd: (topic, partition, epoch) =>
+      asking(`the end of an epoch of ${topic} cannot be had`, questions.epochEnd(topic, partition, epoch)),
+    async stop() {
+      await Promise.all([link.close(), questions.stop()]);
+    },
   };
 }

@@ -11,6 +11,7 @@ import type { KafkaConfig } from '../../config/schema.ts';
 import { readSecret, readSecretLine } from '../../config/secret.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
+import { patchOffsetReset } from './offset-reset-patch.ts';
 import { patchRequestQueue } from './request-queue-patch.ts';
 
 /** A request that a broker does not answer; the library tries again on another connection. */
@@ -25,6 +26,10 @@ export function createKafkaClient(config: KafkaConfig, log: StreamLogger): Kafka
   const patched = patchRequestQueue();
   if (patched !== 'patched') {
     log.warn(patched, 'kafkajs is used as it is: expect some idle load');
+  }
+  const kept = patchOffsetReset();
+  if (kept !== 'patched') {
+    log.warn(kept, 'kafkajs is used as it is: gaps that retention leaves are not counted over a restart');
   }
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.LZ4] = lz4Codec;
   return new kafkajs.Kafka({
@@ -92,10 +97,48 @@ function logTo(
   };
 }
 
-/** What anything of the library threw, as ours. Trying again may help, unless the library says that it cannot. */
+/**
+ * What anything of the library threw, as ours, with what a person can do about it. Trying again may help, unless the library
+ * says that it cannot.
+ */
 export function kafkaError(what: string, error: unknown): RogueSmtpError {
   if (error instanceof RogueSmtpError) return error;
   const hopeless =
     error instanceof Error && /SASLAuthenticationError|KafkaJSServerDoesNotSupportApiKey/.test(error.name);
-  return new RogueSmtpError('stream', `${what}: ${messageOf(error)}`, { cause: error, transient: !hopeless });
+  const advice = adviceOn(error);
+  const text = advice === null ? messageOf(error) : `${advice} (${messageOf(error)})`;
+  return new RogueSmtpError('stream', `${what}: ${text}`, { cause: error, transient: !hopeless });
+}
+
+/** By the type or the name of an error of the library; types are the names of Kafka's error codes. */
+const ADVICE: Readonly<Record<string, string>> = {
+  KafkaJSSASLAuthenticationError:
+    'the brokers refuse the user or the password: see kafka.sasl, and kafka.ssl for the listener',
+  TOPIC_AUTHORIZATION_FAILED:
+    'the user of kafka.sasl lacks a right on the topic: DESCRIBE, READ (detect, store, serve), WRITE (collect, detect, serve)',
+  GROUP_AUTHORIZATION_FAILED: 'the user of kafka.sasl lacks the right READ on the group',
+  CLUSTER_AUTHORIZATION_FAILED:
+    'the user of kafka.sasl lacks a right on the cluster: CREATE to make topics, IDEMPOTENT_WRITE with brokers before 2.8',
+  NOT_ENOUGH_REPLICAS: 'the brokers refuse writes: fewer replicas are in sync than min.insync.replicas',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+    'the brokers refuse writes: fewer replicas are in sync than min.insync.replicas',
+  INVALID_TIMESTAMP:
+    'the broker refuses the time of the records: the clock of this machine or its own is wrong',
+  MESSAGE_TOO_LARGE: 'a message is larger than the topic takes: raise its max.message.bytes',
+  KafkaJSConnectionError: 'no broker answers',
+  KafkaJSBrokerNotFound: 'no broker answers',
+};
+
+/** Of an error or what caused it; null where nothing better is known than what it says itself. */
+function adviceOn(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const type = 'type' in error ? String(error.type) : '';
+  return ADVICE[type] ?? adviceOn(error.cause) ?? ADVICE[error.name] ?? null;
+}
+
+/** The brokers answer, and refuse what was asked for want of a right. */
+export function isForbidden(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const type = 'type' in error ? String(error.type) : '';
+  return type.endsWith('_AUTHORIZATION_FAILED') || isForbidden(error.cause);
 }

@@ -16,6 +16,8 @@ import {
   STREAM_NAMES,
   type Stream,
   type StreamCounters,
+  type StreamGap,
+  type StreamMessage,
   type StreamName,
   type Subscription,
 } from '../stream.ts';
@@ -23,8 +25,8 @@ import { createBrokerAdmin } from './broker-admin.ts';
 import { createKafkaClient } from './client.ts';
 import { createKafkaSubscription, type SubscriptionCounters } from './kafka-subscription.ts';
 import { readLatest } from './latest.ts';
-import { toRecord } from './messages.ts';
-import { createRecordProducer } from './producer.ts';
+import { divideBlocks, toRecord } from './messages.ts';
+import { createRecordProducer, type PlacedRecord } from './producer.ts';
 import { ensureTopics, partitionCount, type TopicReport, topicName } from './topics.ts';
 
 export interface KafkaStreamOptions {
@@ -70,9 +72,11 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
     dropped: zeroes(),
     repeated: zeroes(),
     damaged: zeroes(),
+    lostRows: zeroes(),
     rebalances: 0,
     spoolBytes: 0,
   };
+  const gaps: StreamGap[] = [];
   const subscriptions = new Set<Subscription>();
   let state: 'new' | 'running' | 'stopped' = 'new';
 
@@ -83,6 +87,14 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
   return {
     counters,
     partitions,
+    gaps: () => gaps,
+    async identity(stream) {
+      const { clusterId, topics } = await admin.facts([topicOf(stream)]);
+      const id = topics.get(topicOf(stream))?.id;
+      return clusterId === null || id === undefined
+        ? null
+        : `${topicOf(stream)} ${id} of cluster ${clusterId}`;
+    },
     checkTopics: (create) =>
       admin.ask('the topics cannot be looked at', (client) => ensureTopics(client, config, create)),
     async start() {
@@ -92,10 +104,19 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
     async publish(stream, messages) {
       mustRun();
       if (messages.length === 0) return { accepted: 0, dropped: 0 };
-      await producers[stream].send(
-        topicOf(stream),
-        messages.map((message) => toRecord(stream, message, place(stream))),
-      );
+      const sources = new Map<PlacedRecord, StreamMessage>();
+      const recordOf = (message: StreamMessage): PlacedRecord => {
+        const record = toRecord(stream, message, place(stream));
+        sources.set(record, message);
+        return record;
+      };
+      await producers[stream].send(topicOf(stream), messages.map(recordOf), (record) => {
+        const message = sources.get(record);
+        const parts = message === undefined ? null : divideBlocks(message);
+        return parts === null
+          ? null
+          : parts.map((part) => recordOf({ ...part, partition: record.partition }));
+      });
       const accepted = messages.reduce((sum, { rows }) => sum + rows, 0);
       counters.published[stream] += accepted;
       return { accepted, dropped: 0 };
@@ -110,6 +131,7 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
         topicOf,
         partitionsOf: partitions,
         counters,
+        onGap: (gap) => gaps.push(gap),
         log,
       });
       const subscription: Subscription = {

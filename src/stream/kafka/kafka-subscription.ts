@@ -18,14 +18,20 @@ import {
   isCompacted,
   type ReadingPlace,
   type ReceivedMessage,
+  type StreamGap,
   type StreamName,
   type SubscribeOptions,
   type Subscription,
 } from '../stream.ts';
 import type { BrokerAdmin } from './broker-admin.ts';
 import { startConsumer } from './consumer.ts';
-import { fromRecord } from './messages.ts';
+import { createGapLog } from './gap-log.ts';
+import { epochOf, fromRecord } from './messages.ts';
+import { beginningOf, type FoundPartition, type Memory, type Move, moveOf } from './place-moves.ts';
+import { deliveryOf, keyOf, newPlace, numbers, type Place } from './places.ts';
+import { decodeNote, encodeNote, type PositionNote } from './position-note.ts';
 import { ProducerMarks } from './producer-marks.ts';
+import type { ClusterFacts } from './raw-requests.ts';
 
 export interface KafkaSubscriptionOptions {
   readonly kafka: Kafka;
@@ -35,6 +41,8 @@ export interface KafkaSubscriptionOptions {
   readonly topicOf: (stream: StreamName) => string;
   readonly partitionsOf: (stream: StreamName) => number;
   readonly counters: SubscriptionCounters;
+  /** Takes what is gone, or is not what it was. */
+  readonly onGap: (gap: StreamGap) => void;
   readonly log: StreamLogger;
 }
 
@@ -43,32 +51,10 @@ export interface SubscriptionCounters {
   readonly repeated: Record<StreamName, number>;
   /** Messages that retention removed before this consumer came to read them, by stream. */
   readonly damaged: Record<StreamName, number>;
+  /** Flow rows (or JSON messages) that were published and are lost to this consumer, by stream. */
+  readonly lostRows: Record<StreamName, number>;
   /** How often partitions were assigned, and consumers made anew. */
   rebalances: number;
-}
-
-/** One partition, from its assignment until another consumer may have it. */
-interface Place {
-  readonly stream: StreamName;
-  readonly topic: string;
-  readonly partition: number;
-  /** `onAssigned` was through. */
-  prepared: boolean;
-  /** First offset that was not handed over yet; -1 where the group has no position. */
-  next: number;
-  /** First offset that is not committed; -1 for none. */
-  committed: number;
-  /** As `committed`, with the brokers; and what goes there with it. */
-  saved: number;
-  metadata: string;
-  /** As far as is known: the first offset kept, and the offset that the next message gets. */
-  low: number;
-  end: number;
-  marks: ProducerMarks;
-  /** Being handed over. */
-  inHand: Delivery | null;
-  /** One delivery at a time, whatever the library does. */
-  turn: Promise<void>;
 }
 
 /** A stretch between two answers of the group. */
@@ -84,6 +70,10 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 const HEARTBEAT_CHECK_MS = 1000;
 const REFRESH_ENDS_MS = 2000;
+/** A publication that is sent again after a failure is shorter than that. */
+const LONG_RUN = 1000;
+/** Of a batch, whether its producers left something out. */
+const LOOKED_AT = 16;
 /** Errors after which the library joins the group anew: until then the partitions may be somebody else's. */
 const LOST_MEMBERSHIP = new Set([
   'REBALANCE_IN_PROGRESS',
@@ -101,6 +91,9 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   let generation: Generation | null = null;
   /** Every place that `onAssigned` was told of and `onRevoked` was not. */
   const told = new Map<string, Place>();
+  /** Where this process stood in partitions that it has read: the brokers may forget it with the topic. */
+  const memories = new Map<string, Memory & PositionNote>();
+  const gaps = createGapLog(groupId, log, options.onGap);
   let working = 0;
   let refreshing: Promise<void> | null = null;
   let saving: Promise<void> | null = null;
@@ -142,7 +135,12 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   async function prepare({ places, abort: { signal } }: Generation, consumer: Consumer): Promise<void> {
     const gone = [...told].filter(([key, place]) => places.get(key) !== place);
     await Promise.all(gone.map(([, place]) => place.turn));
-    for (const [key] of gone) told.delete(key);
+    for (const [key, place] of gone) {
+      told.delete(key);
+      const { topicId, epoch, marks, next, committed } = place;
+      if (next >= 0 || committed >= 0)
+        memories.set(key, { topicId, epoch, marks, committed: alone ? next : committed });
+    }
     if (gone.length > 0 && request.onRevoked !== undefined) {
       const partitions = numbers(gone.map(([, place]) => place));
       // Whatever happens to this generation: they are gone.
@@ -151,6 +149,20 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         stopping.signal,
         'partitions are not let go',
       );
+    }
+    // Their topic may have been made anew while the group was put together.
+    const kept = [...places.values()].filter((place) => place.prepared);
+    let strange: readonly Place[] = [];
+    await untilDone(
+      async () => {
+        strange = await lookAtEnds(kept);
+      },
+      signal,
+      'places cannot be looked at yet',
+    );
+    for (const place of strange) {
+      await place.turn;
+      await looked(place, signal);
     }
     const come = [...places.values()].filter((place) => !place.prepared);
     await untilDone(
@@ -170,13 +182,17 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   function placeOf(stream: StreamName, partition: number): ReadingPlace | null {
     const place = told.get(keyOf(stream, partition));
     if (place === undefined) return null;
-    return { from: place.committed < 0 ? null : place.committed, end: place.end };
+    return {
+      from: place.committed < 0 ? null : place.committed,
+      end: place.end,
+      ...(place.moved && { moved: true }),
+    };
   }
 
   /** Where the group stands, and what is there. */
   async function locate(places: readonly Place[], consumer: Consumer): Promise<void> {
     for (const topic of new Set(places.map((place) => place.topic))) {
-      const offsets = await admin.offsets(topic);
+      const [offsets, facts] = await Promise.all([admin.offsets(topic), admin.facts([topic])]);
       const positions = alone
         ? []
         : await admin.ask('positions cannot be had', (client) =>
@@ -185,17 +201,124 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       const found = new Map(positions.flatMap(({ partitions }) => partitions).map((p) => [p.partition, p]));
       for (const place of places) {
         if (place.topic !== topic) continue;
-        const { low = 0, end = 0 } = offsets.get(place.partition) ?? {};
-        place.low = low;
-        place.end = end;
         const position = found.get(place.partition);
-        place.committed = Number(position?.offset ?? -1);
-        place.saved = place.committed;
-        place.next = alone ? end : place.committed;
-        place.marks = ProducerMarks.decode(position?.metadata ?? null);
-        if (alone) consumer.seek({ topic, partition: place.partition, offset: String(end) });
+        const offset = Number(position?.offset ?? -1);
+        const note = decodeNote(position?.metadata ?? '');
+        const memory = memories.get(keyOf(place.stream, place.partition)) ?? null;
+        const epoch = note?.epoch ?? memory?.epoch ?? -1;
+        const there = await look(place, epoch, offsets, facts);
+        const { from, story } = beginningOf(
+          alone
+            ? // Nobody else moves its place: nothing is committed.
+              { committed: memory?.committed ?? null, topicId: memory?.topicId ?? null, isOurs: true }
+            : {
+                committed: offset < 0 ? null : offset,
+                topicId: note?.topicId ?? null,
+                isOurs: note !== null,
+              },
+          memory,
+          there,
+        );
+        if (story !== null) gaps.moved(topic, place.partition, story);
+        place.moved = story === 'recreated' || story === 'cut';
+        begin(place, there, facts, alone || place.moved ? null : from);
+        place.next = from ?? (alone ? there.end : -1);
+        place.epoch = place.moved ? -1 : epoch;
+        // Whoever set a position back wants to read again what was taken.
+        const isSetBack = story === 'set' && memory !== null && offset < memory.committed;
+        place.marks =
+          note?.marks ??
+          (isSetBack ? null : memory?.marks) ??
+          (offset < 0
+            ? new ProducerMarks(there.low === 0)
+            : ProducerMarks.decode(`${position?.metadata ?? ''} !`));
+        // The library knows the committed position only.
+        if (place.next >= 0) consumer.seek({ topic, partition: place.partition, offset: String(place.next) });
       }
     }
+  }
+
+  async function look(
+    { topic, partition }: Place,
+    epoch: number,
+    offsets: ReadonlyMap<number, { readonly low: number; readonly end: number }>,
+    facts: ClusterFacts,
+  ): Promise<FoundPartition> {
+    const { low = 0, end = 0 } = offsets.get(partition) ?? {};
+    const epochEnd = epoch < 0 ? null : await admin.epochEnd(topic, partition, epoch);
+    return { topicId: facts.topics.get(topic)?.id ?? null, low, end, epochEnd };
+  }
+
+  /** What is there now; `committed`: null where nothing of it is. */
+  function begin(place: Place, there: FoundPartition, facts: ClusterFacts, committed: number | null): void {
+    place.topicId = there.topicId;
+    place.leaderEpoch = facts.topics.get(place.topic)?.partitions.get(place.partition)?.leaderEpoch ?? -1;
+    place.low = there.low;
+    place.end = there.end;
+    place.committed = committed ?? -1;
+    place.saved = place.committed;
+  }
+
+  /** Finds out whether the messages of a place are still those that were read, and goes to where they are not. */
+  async function lookInto(place: Place, signal: AbortSignal): Promise<boolean> {
+    if (place.next < 0) return false;
+    const { topic } = place;
+    const [offsets, facts] = await Promise.all([admin.offsets(topic), admin.facts([topic])]);
+    const there = await look(place, place.epoch, offsets, facts);
+    const move = moveOf(place, there);
+    // Where nothing but the end speaks for it, a new leader may not know yet how far its log goes.
+    const isSure = move?.kind !== 'cut' || there.epochEnd !== null || place.doubted;
+    place.doubted = move !== null && !isSure;
+    if (move === null || !isSure) {
+      place.topicId ??= there.topicId;
+      place.leaderEpoch = facts.topics.get(topic)?.partitions.get(place.partition)?.leaderEpoch ?? -1;
+      return false;
+    }
+    await goTo(place, move, there, facts, signal);
+    return true;
+  }
+
+  /** Tries until it is known, or the generation is over. */
+  async function looked(place: Place, signal: AbortSignal): Promise<'moved' | 'unmoved' | 'unknown'> {
+    let moved = false;
+    const known = await untilDone(
+      async () => {
+        moved = await lookInto(place, signal);
+      },
+      signal,
+      'a place cannot be looked at yet',
+    );
+    if (!known) return 'unknown';
+    return moved ? 'moved' : 'unmoved';
+  }
+
+  async function goTo(
+    place: Place,
+    { kind, from }: Move,
+    there: FoundPartition,
+    facts: ClusterFacts,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { stream, topic, partition } = place;
+    gaps.moved(topic, partition, kind);
+    begin(place, there, facts, null);
+    place.life++;
+    place.next = from;
+    place.epoch = -1;
+    place.accounted = -1;
+    place.moved = true;
+    const taken = await untilDone(
+      async () => {
+        if (request.onMoved !== undefined) return request.onMoved(stream, partition);
+        await request.onRevoked?.([partition]);
+        await request.onAssigned?.([partition], placeOf);
+      },
+      signal,
+      'a partition that is not what it was cannot be taken over yet',
+    );
+    // Whoever has it next tells of it again.
+    if (!taken) place.prepared = false;
+    running.current()?.seek({ topic, partition, offset: String(from) });
   }
 
   function onLeave(): void {
@@ -242,11 +365,15 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     const { batch, resolveOffset, isRunning, isStale } = payload;
     const { signal } = current.abort;
     const isOver = () => signal.aborted || !isRunning() || isStale();
+    if (isStrange(batch, place)) {
+      if ((await looked(place, signal)) !== 'unmoved') return;
+    }
     place.end = Math.max(place.end, Number(batch.highWatermark));
     noteGap(batch, place);
     for (const delivery of deliveriesOf(batch, place)) {
       if (isOver()) return;
       if (delivery.messages.length > 0) {
+        noteMissing(delivery, place);
         place.inHand = delivery;
         const taken = await untilDone(
           () => request.onDelivery(delivery, signal),
@@ -255,24 +382,68 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         );
         place.inHand = null;
         if (!taken) return;
-        if (request.unit === 'segment') place.marks = place.marks.with(delivery.messages);
+        place.marks = place.marks.with(delivery.messages);
       }
       place.next = delivery.lastOffset + 1;
+      place.epoch = epochOf(batch.messages.at(-1)) ?? place.epoch;
       // The library throws for partitions that it lost meanwhile.
       if (current === generation) resolveOffset(String(delivery.lastOffset));
     }
   }
 
+  /** What comes does not follow what came: retention removed something, or the place is not what it was. */
+  function isStrange(batch: Batch, place: Place): boolean {
+    if (place.next < 0) return false;
+    const [record] = batch.messages;
+    const first = Number(record?.offset ?? batch.lastOffset());
+    if (first < place.next || (first > place.next && !isCompacted(place.stream))) return true;
+    const epoch = epochOf(record) ?? -1;
+    if (epoch >= 0 && place.epoch >= 0 && epoch !== place.epoch) return true;
+    // A topic that was made anew and is longer already: what its producers sent in between was passed over.
+    return batch.messages
+      .slice(0, LOOKED_AT)
+      .some((each) => place.marks.missingBefore(fromRecord(each)?.origin) > 0);
+  }
+
   /** What lies between our place and what came is gone for good; in a compacted topic that is how it should be. */
   function noteGap(batch: Batch, place: Place): void {
+    const { stream, topic, partition } = place;
     const first = Number(batch.messages[0]?.offset ?? place.next);
-    if (place.next < 0 || first <= place.next || isCompacted(place.stream)) return;
-    counters.damaged[place.stream] += first - place.next;
-    const { topic, partition } = place;
-    log.error(
-      { groupId, topic, partition, messages: first - place.next },
-      'the topic no longer held messages that were to be read',
-    );
+    if (place.next < 0 || first <= place.next || isCompacted(stream)) return;
+    const messages = first - place.next;
+    counters.damaged[stream] += messages;
+    // Producers of flows say how many rows that were, each with its next message.
+    const rows = stream === 'alerts' ? messages : 0;
+    counters.lostRows[stream] += rows;
+    gaps.lost(topic, partition, { messages, rows });
+    place.next = first;
+  }
+
+  /** Rows that producers published in between, and that are gone. */
+  function noteMissing({ messages }: Delivery, place: Place): void {
+    const { stream, topic, partition } = place;
+    let { marks } = place;
+    let rows = 0;
+    for (const message of messages) {
+      if (message.offset <= place.accounted) continue;
+      rows += marks.missingBefore(message.origin);
+      marks = marks.with([message]);
+      place.accounted = message.offset;
+    }
+    if (rows === 0) return;
+    counters.lostRows[stream] += rows;
+    gaps.lost(topic, partition, { messages: 0, rows });
+  }
+
+  /** Longer than what is sent again after a failure: two collectors may number their messages alike. */
+  function noteRepeated({ stream, topic, partition, ...place }: Place, message: ReceivedMessage): number {
+    counters.repeated[stream]++;
+    const run = place.repeats + 1;
+    // At 1000, 2000, 4000 and so on.
+    const times = run / LONG_RUN;
+    if (Number.isInteger(times) && (times & (times - 1)) === 0)
+      gaps.repeated(topic, partition, message.origin?.producer ?? '', run);
+    return run;
   }
 
   /** The rest of the batch from our place on. Never empty unless the batch is behind it; then only the place moves. */
@@ -298,7 +469,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     // store recognises it.
     for (const message of messages) {
       const repeated = place.marks.isRepeated(message.origin);
-      if (repeated) counters.repeated[place.stream]++;
+      place.repeats = repeated ? noteRepeated(place, message) : 0;
       yield deliveryOf(place, repeated ? [] : [message], message.offset);
     }
     yield deliveryOf(place, [], last);
@@ -348,7 +519,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     if (next <= place.committed) return;
     const marks =
       inHand !== null && next > inHand.lastOffset ? place.marks.with(inHand.messages) : place.marks;
-    place.metadata = request.unit === 'segment' ? marks.encode() : '';
+    place.metadata = encodeNote({ topicId: place.topicId, epoch: place.epoch, marks });
     place.committed = next;
     if (saving === null) save();
   }
@@ -373,7 +544,12 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
 
   async function savePositions(): Promise<void> {
     const consumer = running.current();
-    const positions = unsaved().map((place) => ({ place, next: place.committed, metadata: place.metadata }));
+    const positions = unsaved().map((place) => ({
+      place,
+      life: place.life,
+      next: place.committed,
+      metadata: place.metadata,
+    }));
     if (consumer === null || positions.length === 0) return;
     await consumer.commitOffsets(
       positions.map(({ place: { topic, partition }, next, metadata }) => ({
@@ -385,7 +561,8 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     );
     // The library says nothing when it did nothing because it had just ended.
     if (running.current() !== consumer) return;
-    for (const { place, next } of positions) place.saved = Math.max(place.saved, next);
+    for (const { place, life, next } of positions)
+      if (place.life === life) place.saved = Math.max(place.saved, next);
   }
 
   /** What is noted goes to the brokers now, if they take it. */
@@ -405,22 +582,52 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     return sum;
   }
 
+  /** Asks where partitions end. Gives those that do not look as if they were what they were. */
+  async function lookAtEnds(places: readonly Place[]): Promise<readonly Place[]> {
+    const strange: Place[] = [];
+    for (const topic of new Set(places.map((place) => place.topic))) {
+      const [offsets, facts] = await Promise.all([admin.offsets(topic), admin.facts([topic])]);
+      const found = facts.topics.get(topic);
+      for (const place of places) {
+        if (place.topic !== topic) continue;
+        const { low = 0, end = 0 } = offsets.get(place.partition) ?? {};
+        const leaderEpoch = found?.partitions.get(place.partition)?.leaderEpoch ?? -1;
+        const isAnother = found !== undefined && place.topicId !== null && place.topicId !== found.id;
+        if (isAnother || end < place.next || leaderEpoch !== place.leaderEpoch) {
+          strange.push(place);
+          continue;
+        }
+        place.end = Math.max(place.end, end);
+        place.low = Math.max(place.low, low);
+      }
+    }
+    return strange;
+  }
+
   /** Ends are told with every batch; without one they are asked for, so that who stands still is seen to. */
   function refreshEnds(): void {
     const places = [...(generation?.places.values() ?? [])].filter((place) => place.prepared);
-    refreshing ??= (async () => {
-      for (const topic of new Set(places.map((place) => place.topic))) {
-        const offsets = await admin.offsets(topic);
-        for (const place of places) {
-          if (place.topic !== topic) continue;
-          place.end = Math.max(place.end, offsets.get(place.partition)?.end ?? 0);
-          place.low = Math.max(place.low, offsets.get(place.partition)?.low ?? 0);
-        }
-      }
-    })()
+    refreshing ??= lookAtEnds(places)
+      .then((strange) => strange.forEach(suspect))
       .catch(() => undefined)
       .finally(() => {
         refreshing = null;
+      });
+  }
+
+  /** Looks into it between two deliveries. */
+  function suspect(place: Place): void {
+    if (place.suspected) return;
+    place.suspected = true;
+    const current = generation;
+    place.turn = place.turn
+      .then(async () => {
+        if (current === null || current !== generation || current.abort.signal.aborted) return;
+        await lookInto(place, current.abort.signal);
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        place.suspected = false;
       });
   }
 
@@ -435,7 +642,10 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     isBusy: () => working > 0,
     log,
   });
-  const refresher = setInterval(refreshEnds, REFRESH_ENDS_MS);
+  const refresher = setInterval(() => {
+    gaps.flush();
+    refreshEnds();
+  }, REFRESH_ENDS_MS);
   refresher.unref();
 
   return {
@@ -457,37 +667,9 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       await saveNow();
       await running.stop();
       await refreshing;
+      gaps.flush();
     },
   };
-}
-
-function newPlace(stream: StreamName, topic: string, partition: number): Place {
-  return {
-    stream,
-    topic,
-    partition,
-    prepared: false,
-    next: -1,
-    committed: -1,
-    saved: -1,
-    metadata: '',
-    low: 0,
-    end: 0,
-    marks: new ProducerMarks(),
-    inHand: null,
-    turn: Promise.resolve(),
-  };
-}
-
-const keyOf = (stream: StreamName, partition: number) => `${stream} ${partition}`;
-
-const numbers = (places: readonly Place[]) => [...new Set(places.map(({ partition }) => partition))];
-
-function deliveryOf(place: Place, messages: readonly ReceivedMessage[], lastOffset: number): Delivery {
-  let rows = 0;
-  for (const message of messages) rows += message.rows;
-  const { stream, partition } = place;
-  return { stream, partition, firstOffset: messages[0]?.offset ?? lastOffset, lastOffset, rows, messages };
 }
 
 function isMembershipLost(error: unknown): boolean {

@@ -1,14 +1,15 @@
 /**
  * Messages on the wire: the value as it is, everything else in headers.
  *
- * Headers are text, so that any client can show them: `schema_version`, `rows`, `id`, `producer` and `sequence` (see
- * MessageOrigin), and for flows `received_from` and `received_until`, milliseconds since 1970, and `exporters`, addresses
+ * Headers are text, so that any client can show them: `schema_version`, `rows`, `id`, `producer`, `sequence` and
+ * `rows_before` (see MessageOrigin), and for flows `received_from` and `received_until`, milliseconds since 1970, and `exporters`, addresses
  * behind commas, with `...` at the end where there are more. A message without headers is understood too.
  */
 
 import type { IHeaders, KafkaMessage } from 'kafkajs';
-import { blockFacts } from '../../flow/native.ts';
-import type { ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
+import { appendRow, createFlowBatch, type FlowBatch } from '../../flow/batch.ts';
+import { blockFacts, decodeNative, encodeNative } from '../../flow/native.ts';
+import type { MessageOrigin, ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
 import type { PlacedRecord } from './producer.ts';
 
 /** Of the headers and of the columns in a Native block; blocks themselves say which columns they have. */
@@ -33,6 +34,7 @@ export function toRecord(
       rows: String(rows),
       ...(id !== '' && { id }),
       ...(origin !== undefined && { producer: origin.producer, sequence: String(origin.sequence) }),
+      ...(origin?.rowsBefore !== undefined && { rows_before: String(origin.rowsBefore) }),
       ...(facts !== null && {
         received_from: String(facts.fromMs),
         received_until: String(facts.untilMs),
@@ -40,6 +42,49 @@ export function toRecord(
       }),
     },
   };
+}
+
+/**
+ * A message of blocks as two that have its rows in their order; null where it has none, or only one row. Both keep its
+ * number: the rows before them tell them apart, and where these are not known, another name.
+ */
+export function divideBlocks(message: StreamMessage): readonly StreamMessage[] | null {
+  const halves = message.rows > 1 ? halvesOf(message.value) : null;
+  if (halves === null) return null;
+  let before = 0;
+  return halves.map(({ value, rows }, i) => {
+    const part = { ...message, value, rows, origin: partOrigin(message.origin, before, i) };
+    before += rows;
+    return part;
+  });
+}
+
+function partOrigin(
+  origin: MessageOrigin | undefined,
+  before: number,
+  part: number,
+): MessageOrigin | undefined {
+  if (origin?.rowsBefore !== undefined) return { ...origin, rowsBefore: origin.rowsBefore + before };
+  return origin === undefined ? undefined : { ...origin, producer: `${origin.producer}-p${part}` };
+}
+
+function halvesOf(value: Uint8Array): readonly { readonly value: Buffer; readonly rows: number }[] | null {
+  const batches: FlowBatch[] = [];
+  let rows = 0;
+  for (let at = 0; at < value.length; ) {
+    const block = decodeNative(value, at);
+    if (!block.ok) return null;
+    batches.push(block.batch);
+    rows += block.batch.length;
+    at = block.next;
+  }
+  if (rows < 2) return null;
+  const first = createFlowBatch(rows >> 1);
+  const second = createFlowBatch(rows - (rows >> 1));
+  for (const batch of batches)
+    for (let row = 0; row < batch.length; row++)
+      appendRow(first.length < rows >> 1 ? first : second, batch, row);
+  return [first, second].map((half) => ({ value: encodeNative(half), rows: half.length }));
 }
 
 /** Null for a tombstone, which has nothing to say to anyone here. */
@@ -50,14 +95,29 @@ export function fromRecord(
   if (value === null) return null;
   const producer = text(headers, 'producer');
   const sequence = count(headers, 'sequence');
+  const rowsBefore = count(headers, 'rows_before');
+  const version = text(headers, 'schema_version').slice(0, 20);
   return {
     offset: Number(offset),
     key: key?.toString('utf8') ?? '',
     id: text(headers, 'id'),
     rows: count(headers, 'rows') ?? 1,
     value,
-    ...(producer !== '' && sequence !== null && { origin: { producer, sequence } }),
+    ...(version !== '' && version !== SCHEMA_VERSION && { foreignVersion: version }),
+    ...(producer !== '' &&
+      sequence !== null && {
+        origin: { producer, sequence, ...(rowsBefore !== null && { rowsBefore }) },
+      }),
   };
+}
+
+/** Under which leader a record was written; null when the library does not say. */
+export function epochOf(record: KafkaMessage | undefined): number | null {
+  // The library hands it on with each record of a batch (recordBatch/v0/decoder.js), but does not declare it.
+  const batch: unknown = record === undefined ? null : Reflect.get(record, 'batchContext');
+  if (typeof batch !== 'object' || batch === null || !('partitionLeaderEpoch' in batch)) return null;
+  const { partitionLeaderEpoch } = batch;
+  return typeof partitionLeaderEpoch === 'number' && partitionLeaderEpoch >= 0 ? partitionLeaderEpoch : null;
 }
 
 function text(headers: IHeaders, name: string): string {

@@ -36,9 +36,12 @@ const ACKS = { all: -1, leader: 1 } as const;
 /** A record that knows its partition. */
 export type PlacedRecord = Message & { readonly partition: number };
 
+/** A record that is too large for its topic as smaller ones, null where it cannot be divided. */
+export type Divide = (record: PlacedRecord) => readonly PlacedRecord[] | null;
+
 export interface RecordProducer {
   /** Resolves when all are acknowledged. Rejects with RogueSmtpError `stream` when some may not be. */
-  send(topic: string, records: readonly PlacedRecord[]): Promise<void>;
+  send(topic: string, records: readonly PlacedRecord[], divide?: Divide): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -98,10 +101,30 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
     throw new RogueSmtpError('stream', `${left.length} records were not answered for`, { transient: true });
   }
 
-  async function sendAll(topic: string, records: readonly PlacedRecord[]): Promise<void> {
+  /** In smaller pieces where the topic does not take it: waiting would not help. */
+  async function sendFitting(
+    sender: Producer,
+    topic: string,
+    records: readonly PlacedRecord[],
+    divide: Divide,
+  ): Promise<void> {
+    try {
+      await sendRequest(sender, topic, records);
+    } catch (error) {
+      const pieces = isTooLarge(error) ? (records.length > 1 ? records : divide(records[0])) : null;
+      if (pieces === null) throw error;
+      for (const piece of pieces) await sendFitting(sender, topic, [piece], divide);
+    }
+  }
+
+  async function sendAll(topic: string, records: readonly PlacedRecord[], divide?: Divide): Promise<void> {
     try {
       const sender = await connected();
-      for (const request of requestsOf(records)) await sendRequest(sender, topic, request);
+      // An exact producer is of no use after an error.
+      for (const request of requestsOf(records))
+        await (divide === undefined || exact
+          ? sendRequest(sender, topic, request)
+          : sendFitting(sender, topic, request, divide));
     } catch (error) {
       await discard();
       throw kafkaError(`topic ${topic} cannot be written`, error);
@@ -109,8 +132,8 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
   }
 
   return {
-    send(topic, records) {
-      const sent = turn.then(() => sendAll(topic, records));
+    send(topic, records, divide) {
+      const sent = turn.then(() => sendAll(topic, records, divide));
       turn = sent.catch(() => undefined);
       return sent;
     },
@@ -119,6 +142,12 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
       await discard();
     },
   };
+}
+
+function isTooLarge(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const type = 'type' in error ? String(error.type) : '';
+  return type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE' || isTooLarge(error.cause);
 }
 
 /** The records of partitions that no broker has answered for. */

@@ -10,6 +10,7 @@ import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import { isCompacted, STREAM_NAMES, type StreamName } from '../stream.ts';
+import { isForbidden } from './client.ts';
 
 /** A batch of flows that does not compress still has to pass: 32768 rows of 171 bytes, and room. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -47,6 +48,8 @@ function settingsOf(config: KafkaConfig, stream: StreamName): Readonly<Record<st
 export interface TopicReport {
   readonly created: readonly string[];
   readonly checked: readonly string[];
+  /** What could not be looked at, in words; empty when everything could. */
+  readonly unchecked: readonly string[];
 }
 
 /** Creates what is missing where `create` is set. Throws RogueSmtpError `stream` for what is missing or differs. */
@@ -54,10 +57,12 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
   const existing = new Set(await admin.listTopics());
   const missing = STREAM_NAMES.filter((stream) => !existing.has(topicName(config, stream)));
   const present = STREAM_NAMES.filter((stream) => existing.has(topicName(config, stream)));
-  const problems = await objections(admin, config, present);
+  const { problems, unchecked } = await objections(admin, config, present);
   if (!create) {
     for (const stream of missing) {
-      problems.push(`topic ${topicName(config, stream)} is missing; create it with: rogue-smtp migrate`);
+      problems.push(
+        `topic ${topicName(config, stream)} is missing; create it with: rogue-smtp migrate. If it is there, the user of kafka.sasl lacks the right DESCRIBE on it`,
+      );
     }
   }
   if (problems.length > 0) throw new RogueSmtpError('stream', problems.join('\n'));
@@ -86,6 +91,7 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
   return {
     created: missing.map((stream) => topicName(config, stream)),
     checked: present.map((stream) => topicName(config, stream)),
+    unchecked,
   };
 }
 
@@ -119,14 +125,11 @@ async function objections(
   admin: Admin,
   config: KafkaConfig,
   streams: readonly StreamName[],
-): Promise<string[]> {
-  if (streams.length === 0) return [];
+): Promise<{ readonly problems: string[]; readonly unchecked: readonly string[] }> {
+  if (streams.length === 0) return { problems: [], unchecked: [] };
   const topics = streams.map((stream) => topicName(config, stream));
   const partitionsOfTopic = await partitionsOf(admin, topics);
-  const described = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
-  });
+  const described = await settingsFound(admin, topics);
   const problems: string[] = [];
   for (const stream of streams) {
     const topic = topicName(config, stream);
@@ -137,6 +140,7 @@ async function objections(
         `topic ${topic} has ${partitions} partitions, not ${wanted} (kafka.topics.${isCompacted(stream) ? 'mail' : stream}.partitions)`,
       );
     }
+    if (described === null) continue;
     const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries;
     const setting = (name: string) => entries?.find(({ configName }) => configName === name)?.configValue;
     const policy = setting('cleanup.policy') ?? '';
@@ -151,5 +155,25 @@ async function objections(
       problems.push(`topic ${topic} has max.message.bytes=${bytes}, not ${MAX_MESSAGE_BYTES} or more`);
     }
   }
-  return problems;
+  const unchecked =
+    described === null
+      ? ['the settings of the topics: the user of kafka.sasl lacks the right DESCRIBE_CONFIGS on them']
+      : [];
+  return { problems, unchecked };
+}
+
+/** Null where the brokers do not let us look: topics that others made are used as they are. */
+async function settingsFound(
+  admin: Admin,
+  topics: readonly string[],
+): Promise<Awaited<ReturnType<Admin['describeConfigs']>> | null> {
+  try {
+    return await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name })),
+    });
+  } catch (error) {
+    if (isForbidden(error)) return null;
+    throw error;
+  }
 }

@@ -211,6 +211,7 @@ export function createLocalStream(options: LocalStreamOptions): LocalStream {
     },
     subscribe,
     partitions: () => 1,
+    identity: async () => 'embedded',
     async *latest(stream, partitions) {
       mustBe('running');
       if (!partitions.includes(ONLY_PARTITION)) return;

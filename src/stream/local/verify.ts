@@ -79,7 +79,7 @@ interface FoundSegment {
 }
 
 /** By offset. */
-async function segmentsAsFound(folder: string, format: 'native' | 'ndjson'): Promise<FoundSegment[]> {
+export async function segmentsAsFound(folder: string, format: 'native' | 'ndjson'): Promise<FoundSegment[]> {
   const found: FoundSegment[] = [];
   for (const name of (await readdir(folder)).sort()) {
     const parsed = parseSegmentName(name, format);

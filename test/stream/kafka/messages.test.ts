@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { encodeNative } from '../../../src/flow/native.ts';
-import { fromRecord, toRecord } from '../../../src/stream/kafka/messages.ts';
+import { readWide } from '../../../src/flow/batch.ts';
+import { decodeNative, encodeNative } from '../../../src/flow/native.ts';
+import { divideBlocks, fromRecord, toRecord } from '../../../src/stream/kafka/messages.ts';
 import { requestsOf, unanswered } from '../../../src/stream/kafka/producer.ts';
+import { ProducerMarks } from '../../../src/stream/kafka/producer-marks.ts';
+import type { StreamMessage } from '../../../src/stream/stream.ts';
 import { batchOf, T0 } from '../../support/flows.ts';
 import { message } from '../support.ts';
 
@@ -48,6 +51,43 @@ describe('messages of Kafka', () => {
     const record = toRecord('flows', { ...message(''), value: encodeNative(many), rows: 20 }, nowhere);
     const named = Array.from({ length: 8 }, (_, i) => `192.0.2.${i}`);
     expect(record.headers).toMatchObject({ exporters: `${named.join(',')},...` });
+  });
+
+  it('say what they have in common with later versions: an own number of rows before, and another version', () => {
+    const origin = { producer: '0123456789ab-c0ffee', sequence: 7, rowsBefore: 0 };
+    const sent = { ...message('{}'), origin };
+    expect(received(toRecord('alerts', sent, nowhere))).toEqual({ ...sent, offset: 42 });
+    const later = { key: null, value: Buffer.from('x'), offset: '1', headers: { schema_version: '2' } };
+    expect(fromRecord(later)).toMatchObject({ foreignVersion: '2' });
+  });
+
+  it('of blocks are divided by rows until nothing is left to divide, with all rows in their order', () => {
+    const batch = batchOf([1, 2, 3, 4, 5].map((at) => ({ ...flow, at })));
+    const two = Buffer.concat([encodeNative(batch), encodeNative(batch)]);
+    const whole = { ...message('', { rows: 10 }), value: two, partition: 1 };
+    const origin = { producer: 'p', sequence: 7, rowsBefore: 100 };
+    const divide = (one: StreamMessage): StreamMessage[] => divideBlocks(one)?.flatMap(divide) ?? [one];
+    const parts = divide({ ...whole, origin });
+    const times = parts.flatMap(({ value }) => {
+      const block = decodeNative(value);
+      return block.ok ? [readWide(block.batch.columns.received_at, 0) - T0] : [];
+    });
+    expect(times).toEqual([1, 2, 3, 4, 5, 1, 2, 3, 4, 5]);
+    expect(parts.map((part) => part.origin)).toEqual(
+      times.map((_, i) => ({ ...origin, rowsBefore: 100 + i })),
+    );
+    let marks = new ProducerMarks(true).with([
+      { rows: 100, origin: { ...origin, sequence: 6, rowsBefore: 0 } },
+    ]);
+    for (const part of parts) {
+      expect([marks.isRepeated(part.origin), marks.missingBefore(part.origin)]).toEqual([false, 0]);
+      marks = marks.with([part]);
+    }
+    for (const part of parts) expect(marks.isRepeated(part.origin)).toBe(true);
+    // Without a number of rows each part goes under a name of its own.
+    const names = divide({ ...whole, origin: { producer: 'p', sequence: 7 } }).map((p) => p.origin?.producer);
+    expect(new Set(names).size).toBe(10);
+    expect(divideBlocks(message('no block', { rows: 2 }))).toBeNull();
   });
 
   it('without headers are taken as one row; tombstones are nothing', () => {

@@ -1,0 +1,131 @@
+/**
+ * Asks the brokers what kafkajs cannot ask: which topic a name stands for, and where the records of a leader end.
+ *
+ * The requests of raw-requests.ts go over the library's own connections, with its TLS and SASL. Where the library is built
+ * otherwise, or a broker is older than 2.8, the answer is that nothing is known: whoever asks must then go by offsets.
+ */
+
+import type { Kafka } from 'kafkajs';
+import { createLink } from './link.ts';
+import {
+  type ClusterFacts,
+  EPOCH_END,
+  epochEndRequest,
+  epochEndResponse,
+  METADATA,
+  metadataRequest,
+  metadataResponse,
+} from './raw-requests.ts';
+
+export interface ClusterQuestions {
+  /** Rejects when no broker answers. */
+  facts(topics: readonly string[]): Promise<ClusterFacts>;
+  /** See `epochEndResponse`; null also where it cannot be asked. Rejects when the leader does not answer. */
+  epochEnd(topic: string, partition: number, epoch: number): Promise<number | null>;
+  stop(): Promise<void>;
+}
+
+interface InternalBroker {
+  /** By API key; null before it was asked. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null;
+  readonly connectionPool: { send(protocol: object): Promise<unknown> };
+}
+
+/** As far as it is used here, of kafkajs 2.2.4 (src/cluster/index.js). */
+interface InternalCluster {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  findBroker(of: { readonly nodeId: number }): Promise<InternalBroker>;
+  readonly brokerPool: { findConnectedBroker(): Promise<InternalBroker> };
+}
+
+interface Api {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly apiName: string;
+}
+
+const NOTHING_KNOWN: ClusterFacts = { clusterId: null, topics: new Map() };
+
+export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
+  const makeCluster = clusterMaker(kafka);
+  if (makeCluster === null) {
+    return {
+      facts: async () => NOTHING_KNOWN,
+      epochEnd: async () => null,
+      stop: async () => undefined,
+    };
+  }
+  const link = createLink(makeCluster);
+
+  const factsOf = async (cluster: InternalCluster, topics: readonly string[]): Promise<ClusterFacts> => {
+    const broker = await cluster.brokerPool.findConnectedBroker();
+    return (await send(broker, METADATA, metadataRequest(topics), metadataResponse)) ?? NOTHING_KNOWN;
+  };
+
+  return {
+    facts: (topics) => link.use((cluster) => factsOf(cluster, topics)),
+    epochEnd: (topic, partition, epoch) =>
+      link.use(async (cluster) => {
+        const { topics } = await factsOf(cluster, [topic]);
+        const leader = topics.get(topic)?.partitions.get(partition)?.leader;
+        if (leader === undefined || leader < 0) return null;
+        await cluster.addMultipleTargetTopics([topic]);
+        const broker = await cluster.findBroker({ nodeId: leader });
+        return send(broker, EPOCH_END, epochEndRequest(topic, partition, epoch), epochEndResponse);
+      }),
+    stop: link.close,
+  };
+}
+
+/** Null when the broker does not know the request in this version. */
+async function send<Answer>(
+  broker: InternalBroker,
+  api: Api,
+  body: Buffer,
+  read: (bytes: Buffer) => Answer,
+): Promise<Answer | null> {
+  const { maxVersion = 0 } = broker.versions?.[api.apiKey] ?? {};
+  if (maxVersion < api.apiVersion) return null;
+  let answer: Answer | null = null;
+  await broker.connectionPool.send({
+    request: { ...api, encode: async () => ({ buf: body, buffer: body }) },
+    response: {
+      // The library looks for a throttle time in what is decoded.
+      async decode(bytes: Buffer) {
+        answer = read(bytes);
+        return {};
+      },
+      parse: async () => undefined,
+    },
+  });
+  return answer;
+}
+
+/** The library makes its clients' connections by a function of its own, which is not exported. */
+function clusterMaker(kafka: Kafka): (() => InternalCluster) | null {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  );
+  const make: unknown = symbol === undefined ? undefined : Reflect.get(kafka, symbol);
+  if (typeof make !== 'function' || !isCluster(make({ allowAutoTopicCreation: false }))) return null;
+  return () => {
+    const cluster: unknown = make({ allowAutoTopicCreation: false });
+    if (!isCluster(cluster)) throw new Error('kafkajs is built otherwise');
+    return cluster;
+  };
+}
+
+function isCluster(value: unknown): value is InternalCluster {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'addMultipleTargetTopics' in value &&
+    'findBroker' in value &&
+    'brokerPool' in value &&
+    typeof value.brokerPool === 'object' &&
+    value.brokerPool !== null &&
+    'findConnectedBroker' in value.brokerPool
+  );
+}
