@@ -576,7 +576,9 @@ acl
 
 acl
   .command('forget-lost')
-  .description('drop listed hosts whose incidents are lost (damaged data, another cluster, new topics); until then they stay listed')
+  .description(
+    'drop listed hosts whose incidents are lost (damaged data, another cluster, new topics); until then they stay listed',
+  )
   .requiredOption('--reason <text>', 'for the audit log')
   .action(async (flags: { reason: string }) => {
     const { aclForgetLostCommand } = await import('./acl-desk.ts');

@@ -62,7 +62,7 @@ export async function unreadStreams(directory: string, now: Identities = {}): Pr
   return `${local} holds rows that nobody reads while kafka.brokers is set: ${parts.join(', ')}. Run once without kafka.brokers to have them stored, or remove the directory`;
 }
 
-export const EMBEDDED = 'embedded';
+const EMBEDDED = 'embedded';
 
 async function readIdentities(file: string): Promise<Identities> {
   try {

@@ -58,6 +58,14 @@ export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
     };
   }
   const link = createLink(makeCluster);
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One question at a time: each that meets a broken connection would make one of its own. */
+  function ask<Answer>(question: (cluster: InternalCluster) => Promise<Answer>): Promise<Answer> {
+    const answer = turn.then(() => link.use(question));
+    turn = answer.catch(() => undefined);
+    return answer;
+  }
 
   const factsOf = async (cluster: InternalCluster, topics: readonly string[]): Promise<ClusterFacts> => {
     const broker = await cluster.brokerPool.findConnectedBroker();
@@ -65,9 +73,9 @@ export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
   };
 
   return {
-    facts: (topics) => link.use((cluster) => factsOf(cluster, topics)),
+    facts: (topics) => ask((cluster) => factsOf(cluster, topics)),
     epochEnd: (topic, partition, epoch) =>
-      link.use(async (cluster) => {
+      ask(async (cluster) => {
         const { topics } = await factsOf(cluster, [topic]);
         const leader = topics.get(topic)?.partitions.get(partition)?.leader;
         if (leader === undefined || leader < 0) return null;
@@ -75,7 +83,10 @@ export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
         const broker = await cluster.findBroker({ nodeId: leader });
         return send(broker, EPOCH_END, epochEndRequest(topic, partition, epoch), epochEndResponse);
       }),
-    stop: link.close,
+    async stop() {
+      await turn;
+      await link.close();
+    },
   };
 }
 

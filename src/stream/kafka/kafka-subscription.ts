@@ -66,6 +66,13 @@ interface Generation {
   ready: Promise<void>;
 }
 
+/** A part of a batch, which is handed over unless it has no messages. */
+interface Portion {
+  readonly delivery: Delivery;
+  /** The message that was here before, and is passed over. */
+  readonly repeated: ReceivedMessage | null;
+}
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 const HEARTBEAT_CHECK_MS = 1000;
@@ -233,7 +240,8 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
             ? new ProducerMarks(there.low === 0)
             : ProducerMarks.decode(`${position?.metadata ?? ''} !`));
         // The library knows the committed position only.
-        if (place.next >= 0) consumer.seek({ topic, partition: place.partition, offset: String(place.next) });
+        if (place.next >= 0 && place.next !== offset)
+          consumer.seek({ topic, partition: place.partition, offset: String(place.next) });
       }
     }
   }
@@ -370,9 +378,11 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     }
     place.end = Math.max(place.end, Number(batch.highWatermark));
     noteGap(batch, place);
-    for (const delivery of deliveriesOf(batch, place)) {
+    for (const { delivery, repeated } of deliveriesOf(batch, place)) {
       if (isOver()) return;
+      if (repeated !== null) place.repeats = noteRepeated(place, repeated);
       if (delivery.messages.length > 0) {
+        place.repeats = 0;
         noteMissing(delivery, place);
         place.inHand = delivery;
         const taken = await untilDone(
@@ -447,7 +457,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   }
 
   /** The rest of the batch from our place on. Never empty unless the batch is behind it; then only the place moves. */
-  function* deliveriesOf(batch: Batch, place: Place): Generator<Delivery> {
+  function* deliveriesOf(batch: Batch, place: Place): Generator<Portion> {
     const messages: ReceivedMessage[] = [];
     let last = place.next - 1;
     for (const record of batch.messages) {
@@ -462,17 +472,16 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       if (last < place.next) return;
     }
     if (request.unit === 'message') {
-      yield deliveryOf(place, messages, last);
+      yield { delivery: deliveryOf(place, messages, last), repeated: null };
       return;
     }
     // One message each: a delivery that comes again after a crash is then the same, whatever was fetched with it, and a
     // store recognises it.
     for (const message of messages) {
-      const repeated = place.marks.isRepeated(message.origin);
-      place.repeats = repeated ? noteRepeated(place, message) : 0;
-      yield deliveryOf(place, repeated ? [] : [message], message.offset);
+      const repeated = place.marks.isRepeated(message.origin) ? message : null;
+      yield { delivery: deliveryOf(place, repeated === null ? [message] : [], message.offset), repeated };
     }
-    yield deliveryOf(place, [], last);
+    yield { delivery: deliveryOf(place, [], last), repeated: null };
   }
 
   /** True when done; false when the generation ended before. */

@@ -37,7 +37,7 @@ const ACKS = { all: -1, leader: 1 } as const;
 export type PlacedRecord = Message & { readonly partition: number };
 
 /** A record that is too large for its topic as smaller ones, null where it cannot be divided. */
-export type Divide = (record: PlacedRecord) => readonly PlacedRecord[] | null;
+type Divide = (record: PlacedRecord) => readonly PlacedRecord[] | null;
 
 export interface RecordProducer {
   /** Resolves when all are acknowledged. Rejects with RogueSmtpError `stream` when some may not be. */

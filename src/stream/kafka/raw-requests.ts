@@ -6,13 +6,13 @@
  * log that ends before a place that was read was cut back. All numbers are big endian. Nothing here talks to anybody.
  */
 
-export interface PartitionFacts {
+interface PartitionFacts {
   readonly leader: number;
   /** -1 where it is not known. */
   readonly leaderEpoch: number;
 }
 
-export interface TopicFacts {
+interface TopicFacts {
   /** 32 hexadecimal digits. */
   readonly id: string;
   readonly partitions: ReadonlyMap<number, PartitionFacts>;

@@ -10,9 +10,11 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { Alert } from '../../../src/messages/alert.ts';
 import { readCapture } from '../../../src/replay/capture/read-capture.ts';
+import { createKafkaClient } from '../../../src/stream/kafka/client.ts';
+import { keptLog } from '../../stream/support.ts';
 import { MAIN, type RunningService, sendDatagrams, startService } from '../../support/service.ts';
 import { cannotHaveKafka } from './broker.ts';
-import { comesTrue, freshPrefix, oneBroker } from './support.ts';
+import { comesTrue, freshPrefix, kafkaConfig, oneBroker } from './support.ts';
 
 const reason = await cannotHaveKafka();
 const DEMO = new URL('../../../deploy/demo/', import.meta.url).pathname;
@@ -133,7 +135,7 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
     expect(Date.now() - from).toBeLessThan(20_000);
   });
 
-  it('end with what differs when a topic is not what the configuration says', async () => {
+  it('wait for topics that are not what the configuration says, with the reason; migrate ends with it', async () => {
     const prefix = freshPrefix();
     const file = join(broker.directory, 'differs.yaml');
     const write = (partitions: number) =>
@@ -144,12 +146,30 @@ describe.skipIf(reason !== null)(`roles on Kafka${reason === null ? '' : ` (${re
     write(2);
     await run(process.execPath, [MAIN, 'migrate', '--config', file]);
     write(3);
-    for (const command of ['migrate', 'detect']) {
-      await expect(run(process.execPath, [MAIN, command, '--config', file])).rejects.toMatchObject({
-        code: 1,
-        stderr: expect.stringContaining(`topic ${prefix}.mail has 2 partitions, not 3`),
-      });
-    }
+    const differs = `topic ${prefix}.mail has 2 partitions, not 3`;
+    await expect(run(process.execPath, [MAIN, 'migrate', '--config', file])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(differs),
+    });
+    const starting = startService({
+      directory: broker.directory,
+      name: 'differs-detect',
+      command: 'detect',
+      config: `${demoConfig()}kafka: { brokers: ["${broker.cluster.brokers[0]}"], topic_prefix: ${prefix}, topics: { mail: { partitions: 3 } } }\n`,
+    });
+    const admin = createKafkaClient(kafkaConfig(broker.cluster, prefix), keptLog()).admin();
+    await admin.connect();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await admin.createPartitions({
+      topicPartitions: ['mail', 'incidents', 'decisions'].map((name) => ({
+        topic: `${prefix}.${name}`,
+        count: 3,
+      })),
+    });
+    await admin.disconnect();
+    const detect = await starting;
+    expect(detect.log()).toContain(differs);
+    await detect.end('SIGTERM');
   });
 });
 
