@@ -17,7 +17,6 @@ import { impossibleBlocks, judgeJson } from '../messages/parse-message.ts';
 import type { Delivery, ReceivedMessage, Stream, StreamName, Subscription } from '../stream/stream.ts';
 import { createDeadLetters, deadLettersDirectory, type LettersLeft } from './dead-letters.ts';
 import { refusesWhatWasSent } from './failures.ts';
-import { textOf } from './rows.ts';
 import { type BlockSource, damageOfBlocks, lookAgain, messageRow } from './second-look.ts';
 import type { Engine } from './store.ts';
 
