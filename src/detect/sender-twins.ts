@@ -4,6 +4,7 @@
  * NAT changes address and perhaps port of the client; the server, the number of packets and the octets stay. The two are seen
  * at two places, else they are two hosts that happen to do the same. Two small
  * tables of the newest sessions, each a hash with the time: what is overwritten is forgotten, which costs at most a match.
+ * Every record of a declared sender comes by here, so the tables are small enough for the cache of a core.
  */
 
 import { type FlowColumns, readWide } from '../flow/batch.ts';
@@ -12,7 +13,7 @@ import { carriesPayload } from './evidence.ts';
 import { finish, mix, readWord, writeWord } from './murmur.ts';
 import type { Sighting } from './screen.ts';
 
-/** A power of two: 16,384 sessions of each kind, a megabyte each. */
+/** A power of two: 16,384 sessions of each kind, less than a megabyte for both. */
 const PLACES = 1 << 14;
 /** Two exporters tell of one session within their active timeouts, which are a minute or two. */
 const APART_MS = 120_000;
@@ -26,39 +27,63 @@ interface Twin {
 }
 
 /**
- * The newest session of each place: a record of these words, so that a look touches one line of the cache. Times are
- * milliseconds modulo 2^32, and only differences of them are used.
+ * What is kept of a session beside its key. Times are milliseconds modulo 2^32, and only differences of them are used. Of a
+ * declared sender the words before ADDRESS are kept only.
  */
-const KEY = 0;
-const PORT = 1;
-const SEEN_AT = 2;
-const RECEIVED = 3;
-const BEGAN = 4;
-const ADDRESS = 5;
-const WORDS = 16;
+const PORT = 0;
+const SEEN_AT = 1;
+const RECEIVED = 2;
+const BEGAN = 3;
+const ADDRESS = 4;
 
-const newest = (): Int32Array => new Int32Array(PLACES * WORDS);
-const wordOf = (key: number): number => (key & (PLACES - 1)) * WORDS;
+/** The newest session of each place. Keys are apart from the rest: most looks end at the key. */
+class NewestSessions {
+  readonly keys = new Int32Array(PLACES);
+  readonly rest: Int32Array;
+  private readonly words: number;
+  /** Receive time of the newest of all. */
+  private newestMs = Number.NEGATIVE_INFINITY;
 
-function keep(table: Int32Array, key: number, s: Sighting, columns: FlowColumns): void {
-  const at = wordOf(key);
-  table[at + KEY] = key;
-  table[at + PORT] = s.clientPort;
-  table[at + SEEN_AT] = placeOf(s, columns);
-  table[at + RECEIVED] = s.receivedMs;
-  table[at + BEGAN] = beganMs(s, columns);
-  for (let i = 0; i < 4; i++) table[at + ADDRESS + i] = readWord(s.client, s.clientAt + 4 * i);
-}
+  /** `words`: how many are kept of a session beside its key. */
+  constructor(words: number) {
+    this.rest = new Int32Array(PLACES * words);
+    this.words = words;
+  }
 
-/** Whether the session of the table is that of the sighting, and null where it is not. */
-function match(table: Int32Array, key: number, s: Sighting, columns: FlowColumns): Twin | null {
-  const at = wordOf(key);
-  if (table[at + KEY] !== key || apart(s.receivedMs, table[at + RECEIVED]) > APART_MS) return null;
-  if (table[at + SEEN_AT] === placeOf(s, columns)) return null;
-  const samePort = table[at + PORT] === s.clientPort;
-  return samePort || apart(beganMs(s, columns), table[at + BEGAN]) <= BEGIN_APART_MS
-    ? { key, samePort }
-    : null;
+  /** Where the rest of what has this key begins. */
+  place(key: number): number {
+    return (key & (PLACES - 1)) * this.words;
+  }
+
+  keep(key: number, s: Sighting, columns: FlowColumns): void {
+    const { rest } = this;
+    const at = this.place(key);
+    this.keys[key & (PLACES - 1)] = key;
+    rest[at + PORT] = s.clientPort;
+    rest[at + SEEN_AT] = placeOf(s, columns);
+    rest[at + RECEIVED] = s.receivedMs;
+    rest[at + BEGAN] = beganMs(s, columns);
+    if (s.receivedMs > this.newestMs) this.newestMs = s.receivedMs;
+  }
+
+  forget(key: number): void {
+    this.keys[key & (PLACES - 1)] = 0;
+  }
+
+  /** Whether the kept session with this key is that of the sighting, and null where it is not. */
+  match(key: number, s: Sighting, columns: FlowColumns): Twin | null {
+    // Where no session of this kind was seen lately, as it is in most networks, there is nothing to look for.
+    if (s.receivedMs - this.newestMs > APART_MS) return null;
+    const { rest } = this;
+    if (this.keys[key & (PLACES - 1)] !== key) return null;
+    const at = this.place(key);
+    if (apart(s.receivedMs, rest[at + RECEIVED]) > APART_MS) return null;
+    if (rest[at + SEEN_AT] === placeOf(s, columns)) return null;
+    const samePort = rest[at + PORT] === s.clientPort;
+    return samePort || apart(beganMs(s, columns), rest[at + BEGAN]) <= BEGIN_APART_MS
+      ? { key, samePort }
+      : null;
+  }
 }
 
 /** Of a time and a stored one. */
@@ -82,8 +107,8 @@ export interface SenderTwins {
 }
 
 export function createSenderTwins(): SenderTwins {
-  const senders = newest();
-  const others = newest();
+  const senders = new NewestSessions(ADDRESS);
+  const others = new NewestSessions(ADDRESS + 4);
 
   /** 0 for a record that may be like any other: nothing but headers. */
   function keyOf(s: Sighting, columns: FlowColumns): number {
@@ -99,22 +124,25 @@ export function createSenderTwins(): SenderTwins {
     noteSender(s, columns) {
       const key = keyOf(s, columns);
       if (key === 0) return null;
-      keep(senders, key, s, columns);
-      const twin = match(others, key, s, columns);
+      senders.keep(key, s, columns);
+      const twin = others.match(key, s, columns);
       if (twin === null) return null;
-      const at = wordOf(key);
       // Once: the next session of the same counts needs a record of its own.
-      others[at + KEY] = 0;
+      others.forget(key);
+      const at = others.place(key) + ADDRESS;
       const address = new Uint8Array(16);
-      for (let i = 0; i < 4; i++) writeWord(address, 4 * i, others[at + ADDRESS + i]);
+      for (let i = 0; i < 4; i++) writeWord(address, 4 * i, others.rest[at + i]);
       return { ...twin, address };
     },
     noteOther(s, columns) {
       const key = keyOf(s, columns);
       if (key === 0) return null;
-      const twin = match(senders, key, s, columns);
-      if (twin === null) keep(others, key, s, columns);
-      return twin;
+      const twin = senders.match(key, s, columns);
+      if (twin !== null) return twin;
+      others.keep(key, s, columns);
+      const at = others.place(key) + ADDRESS;
+      for (let i = 0; i < 4; i++) others.rest[at + i] = readWord(s.client, s.clientAt + 4 * i);
+      return null;
     },
   };
 }
