@@ -106,6 +106,7 @@ export function createMailServers(groups: HostGroups): MailServers {
   }
 
   function find(site: number, address: Uint8Array, from: number): number {
+    if (index.size === 0) return -1;
     const { bytes, at } = groups.of(address, from);
     const hash = hashOf(site, bytes, at);
     for (let place = index.probe(hash, hash); place >= 0; place = index.probe(hash, place + 1)) {
