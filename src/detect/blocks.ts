@@ -120,7 +120,9 @@ export function createBlocks(
     else ledger.letGo(host.slot);
   }
 
-  const rulingOf = (host: Host, atMs: number) => rulingInForce(decisions.get(host.key), host.file.id, atMs);
+  /** Most detectors know of no decision: then no text of a host is made to look for one. */
+  const rulingOf = (host: Host, atMs: number) =>
+    decisions.size === 0 ? null : rulingInForce(decisions.get(host.key), host.file.id, atMs);
 
   function approve(host: Host, by: string, reason: string, atMs: number): void {
     const { block, recurrence } = host.file;
@@ -148,6 +150,7 @@ export function createBlocks(
   }
 
   function setBlock(host: Host, decision: BlockDecision, eventMs: number): boolean {
+    outbox.outdate(host);
     const { file } = host;
     const old = file.block;
     if (decision.state === old.state && decision.reason === old.reason) return false;

@@ -6,6 +6,7 @@
  * reached, so that a scan cannot hide whom the host really talks to.
  */
 
+import { formatAddress } from '../flow/address.ts';
 import {
   DESTINATION_COUNT,
   DESTINATIONS_CUT,
@@ -44,9 +45,10 @@ export interface Destination {
   readonly sessions: number;
   readonly packets: number;
   readonly bytes: number;
-  /** The words of RepeatedSizes; absent when nothing is known. */
-  readonly sizes?: readonly number[];
 }
+
+/** One as a restart needs it: its address as text, sessions, packets, bytes; then the words of RepeatedSizes where any is known. */
+export type DestinationRow = [string, number, number, number, ...number[]];
 
 export class Destinations {
   private readonly store = new RecordStore(WORDS);
@@ -58,6 +60,7 @@ export class Destinations {
   private readonly seed = randomSeed();
   private readonly wanted = new Uint32Array(5);
   private readonly sizes = noSizes();
+  private readonly bytes = new Uint8Array(16);
 
   /** `hosts`: the records that hold the heads of the lists. `perHost`, `limit`: most entries of a host, and of all. */
   constructor(hosts: RecordStore, perHost: number, limit: number) {
@@ -121,7 +124,11 @@ export class Destinations {
   }
 
   /** Adds an entry as it was, whatever the bounds: a restart must not forget. */
-  restore(host: number, { address, sessions, packets, bytes, sizes = [] }: Destination): void {
+  restore(
+    host: number,
+    { address, sessions, packets, bytes }: Destination,
+    sizes: readonly number[] = [],
+  ): void {
     const hash = this.hashOf(host, address, 0);
     const known = this.slotOf(hash);
     const slot = known >= 0 ? known : this.make(host, hash);
@@ -134,7 +141,7 @@ export class Destinations {
   private make(host: number, hash: number): number {
     const { store, hosts } = this;
     const slot = store.allocate();
-    store.words32(slot).set(this.wanted, store.word(slot) + KEY);
+    for (let i = 0; i < 5; i++) store.set(slot, KEY + i, this.wanted[i]);
     store.set(slot, HASH, hash);
     this.index.add(hash, slot);
     hosts.set(host, DESTINATION_COUNT, this.count(host) + 1);
@@ -286,7 +293,7 @@ export class Destinations {
     return count;
   }
 
-  /** All of a host, those that were reached first, for messages. */
+  /** All of a host, those that were reached first. */
   of(host: number): Destination[] {
     const all: Destination[] = [];
     for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
@@ -297,18 +304,59 @@ export class Destinations {
         sessions: this.wide(slot, SESSIONS),
         packets: this.wide(slot, PACKETS),
         bytes: this.wide(slot, BYTES),
-        ...this.sizeWords(slot),
       });
     }
     return all;
   }
 
-  private sizeWords(slot: number): Pick<Destination, 'sizes'> {
-    const at = this.store.word(slot) + SIZES;
-    const words = this.store.words32(slot);
-    for (let i = 0; i < SIZE_WORDS; i++)
-      if (words[at + i] !== 0) return { sizes: [...words.subarray(at, at + SIZE_WORDS)] };
-    return {};
+  /** The same as rows for a message, without an object for each: a busy host has hundreds, and is told again and again. */
+  rows(host: number): DestinationRow[] {
+    const rows: DestinationRow[] = [];
+    for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
+      const row = this.row(slot);
+      const words = this.store.words32(slot);
+      const at = this.store.word(slot) + SIZES;
+      const [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
+      rows.push((a | b | c | d) === 0 ? row : [row[0], row[1], row[2], row[3], a, b, c, d]);
+    }
+    return rows;
+  }
+
+  /** The first `most` by sessions, then by bytes, then by address, each without its sizes. */
+  top(host: number, most: number): DestinationRow[] {
+    const top: number[] = [];
+    for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
+      let at = top.length;
+      while (at > 0 && this.isBefore(slot, top[at - 1])) at--;
+      if (at >= most) continue;
+      if (top.length < most) top.push(slot);
+      top.copyWithin(at + 1, at, top.length - 1);
+      top[at] = slot;
+    }
+    return top.map((slot) => this.row(slot));
+  }
+
+  private row(slot: number): DestinationRow {
+    const { bytes } = this;
+    for (let i = 0; i < 4; i++) writeWord(bytes, 4 * i, this.store.get(slot, KEY + i));
+    return [
+      formatAddress(bytes),
+      this.wide(slot, SESSIONS),
+      this.wide(slot, PACKETS),
+      this.wide(slot, BYTES),
+    ];
+  }
+
+  private isBefore(a: number, b: number): boolean {
+    const sessions = this.wide(a, SESSIONS) - this.wide(b, SESSIONS);
+    if (sessions !== 0) return sessions > 0;
+    const bytes = this.wide(a, BYTES) - this.wide(b, BYTES);
+    if (bytes !== 0) return bytes > 0;
+    for (let i = KEY; i < KEY + 4; i++) {
+      const [wordA, wordB] = [this.store.get(a, i), this.store.get(b, i)];
+      if (wordA !== wordB) return wordA < wordB;
+    }
+    return false;
   }
 
   private first(host: number): number {

@@ -312,6 +312,7 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
     reload(next) {
       const changed = next.policy.version !== state.policy.version;
       changeRules(state, next);
+      outbox.outdateAll();
       screen = createScreen(next.policy);
       tally = createTally(next.detection);
       for (const slot of hosts.slots()) life.applyPolicy(hosts.at(slot), changed);

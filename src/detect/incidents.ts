@@ -9,7 +9,7 @@
 import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { DetectionConfig } from '../config/schema.ts';
-import { formatAddress, parseAddress } from '../flow/address.ts';
+import { parseAddress } from '../flow/address.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import { type Alert, FLAGS, GRADES, type Incident } from '../messages/alert.ts';
 import { describeAfterNo } from './after-no.ts';
@@ -41,7 +41,8 @@ export interface Watermark {
   readonly clockMs: number;
 }
 
-type EvidenceFields = Omit<
+/** What an alert and an incident say alike. */
+export type Evidence = Omit<
   Incident,
   | 'schema'
   | 'schema_version'
@@ -62,60 +63,45 @@ export function incidentId(host: HostName, recurrence: number, firstRecord: numb
   return digest('incident', host.site, host.address, recurrence, firstRecord, firstMs);
 }
 
-export function toAlert(
-  kind: Alert['kind'],
-  host: HostName,
-  file: CaseFile,
-  detection: DetectionConfig,
-  policyVersion: string,
-  emittedMs: number,
-): Alert {
+export function toAlert(kind: Alert['kind'], evidence: Evidence, file: CaseFile, emittedMs: number): Alert {
   const ordinal = kind === 'updated' ? file.updates : kind === 'escalated' ? file.grade : 0;
   return {
     schema: 'rogue-smtp.alert',
     schema_version: 1,
     alert_id: digest('alert', file.id, kind, ordinal),
     kind,
-    ...evidenceFields(host, file, destinationsOf(file), detection, policyVersion),
+    ...evidence,
     emitted_at: iso(emittedMs),
   };
 }
 
-export function toIncident(
-  host: HostName,
-  file: CaseFile,
-  detection: DetectionConfig,
-  policyVersion: string,
-  watermark: Watermark,
-): Incident {
-  const destinations = destinationsOf(file);
+export function toIncident(evidence: Evidence, file: CaseFile, watermark: Watermark): Incident {
   return {
     schema: 'rogue-smtp.incident',
     schema_version: 1,
-    ...evidenceFields(host, file, destinations, detection, policyVersion),
+    ...evidence,
     state: file.closedMs === null ? 'open' : 'closed',
     opened_at: iso(file.openedMs),
     updated_at: iso(file.changedMs),
     closed_at: file.closedMs === null ? null : iso(file.closedMs),
     revision: file.revision,
     recurrence: file.recurrence,
-    resume: toResume(file, destinations, watermark),
+    resume: toResume(file, watermark),
   };
 }
 
-const destinationsOf = (file: CaseFile) => file.tables.destinations.of(file.slot);
-
-function evidenceFields(
+export function toEvidence(
   host: HostName,
   file: CaseFile,
-  destinations: readonly Destination[],
   detection: DetectionConfig,
   policyVersion: string,
-): EvidenceFields {
+): Evidence {
+  const { address, site } = host;
+  const { block } = file;
   return {
     incident_id: file.id,
-    host: host.address,
-    site: host.site,
+    host: address,
+    site,
     grade: GRADES[file.grade - 1],
     flags: flagsOf(file),
     first_seen: iso(file.firstMs),
@@ -127,7 +113,7 @@ function evidenceFields(
     destinations: {
       count: file.destinationCount,
       exact: file.destinationsExact,
-      top: topDestinations(destinations),
+      top: topDestinations(file),
     },
     ...membersOf(file.members),
     packets: file.packets,
@@ -135,15 +121,15 @@ function evidenceFields(
     ports: file.ports,
     exporters: file.interfaces,
     sampling: file.sampling,
-    reasons: reasonsOf(host, file, detection),
+    reasons: reasonsOf(address, file, detection),
     missing: missingOf(file),
     policy_version: policyVersion,
     block: {
-      state: file.block.state,
-      reason: file.block.reason,
-      since: file.block.sinceMs === null ? null : iso(file.block.sinceMs),
-      until: file.block.untilMs === null ? null : iso(file.block.untilMs),
-      ...(file.block.approvedBy !== '' && { approved_by: file.block.approvedBy }),
+      state: block.state,
+      reason: block.reason,
+      since: block.sinceMs === null ? null : iso(block.sinceMs),
+      until: block.untilMs === null ? null : iso(block.untilMs),
+      ...(block.approvedBy !== '' && { approved_by: block.approvedBy }),
       ...effectOf(file),
     },
   };
@@ -185,33 +171,15 @@ function flagsOf(file: CaseFile): Alert['flags'] {
   return FLAGS.filter((flag) => set[flag]);
 }
 
-function topDestinations(destinations: readonly Destination[]): Alert['destinations']['top'] {
-  const top: Destination[] = [];
-  for (const destination of destinations) {
-    let at = top.length;
-    while (at > 0 && isBefore(destination, top[at - 1])) at--;
-    if (at >= TOP_DESTINATIONS) continue;
-    top.splice(at, 0, destination);
-    if (top.length > TOP_DESTINATIONS) top.pop();
-  }
-  return top.map(({ address, sessions, packets, bytes }) => ({
-    address: formatAddress(address),
-    sessions,
-    packets,
-    bytes,
-  }));
+function topDestinations(file: CaseFile): Alert['destinations']['top'] {
+  const { destinations } = file.tables;
+  return destinations
+    .top(file.slot, TOP_DESTINATIONS)
+    .map(([address, sessions, packets, bytes]) => ({ address, sessions, packets, bytes }));
 }
 
-/** Most sessions first, then most bytes, then by address. */
-function isBefore(a: Destination, b: Destination): boolean {
-  if (a.sessions !== b.sessions) return a.sessions > b.sessions;
-  if (a.bytes !== b.bytes) return a.bytes > b.bytes;
-  for (let i = 0; i < 16; i++) if (a.address[i] !== b.address[i]) return a.address[i] < b.address[i];
-  return false;
-}
-
-function reasonsOf(host: HostName, file: CaseFile, detection: DetectionConfig): string[] {
-  const reasons = [`${host.address} ${file.verdict}`];
+function reasonsOf(address: string, file: CaseFile, detection: DetectionConfig): string[] {
+  const reasons = [`${address} ${file.verdict}`];
   const ports = `TCP port ${file.ports.join(', ')}`;
   if (file.sessions > 0) {
     reasons.push(
@@ -317,15 +285,18 @@ function missingProof({ dialogue: { trials, payload } }: CaseFile): string {
 
 const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const seconds = (ms: number) => (ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1000} s`);
-/** The newest time as text: most times of a message are the same. */
-const newest = { ms: 0, text: new Date(0).toISOString() };
+/** Times as text: most times of a message are the same, or those of the message before. A power of two of places. */
+const TIMES = 256;
+const times = new Float64Array(TIMES).fill(Number.NaN);
+const timeTexts = new Array<string>(TIMES).fill('');
 
 function iso(ms: number): string {
-  if (newest.ms !== ms) {
-    newest.ms = ms;
-    newest.text = new Date(ms).toISOString();
+  const at = ms & (TIMES - 1);
+  if (times[at] !== ms) {
+    timeTexts[at] = new Date(ms).toISOString();
+    times[at] = ms;
   }
-  return newest.text;
+  return timeTexts[at];
 }
 
 const natural = z.number().int().nonnegative();
@@ -378,11 +349,7 @@ const resumeSchema = z.strictObject({
     .max(8192),
 });
 
-function toResume(
-  file: CaseFile,
-  destinations: readonly Destination[],
-  watermark: Watermark,
-): z.output<typeof resumeSchema> {
+function toResume(file: CaseFile, watermark: Watermark): z.output<typeof resumeSchema> {
   return {
     v: 1,
     at: [watermark.partition, watermark.offset, watermark.clockMs],
@@ -419,13 +386,7 @@ function toResume(
       ]),
     }),
     verdict: file.verdict,
-    destinations: destinations.map(({ address, sessions, packets, bytes, sizes = [] }) => [
-      formatAddress(address),
-      sessions,
-      packets,
-      bytes,
-      ...sizes,
-    ]),
+    destinations: file.tables.destinations.rows(file.slot),
   };
 }
 
@@ -445,7 +406,7 @@ export interface RestoredIncident {
   readonly closedMs: number | null;
   readonly grade: number;
   readonly block: CaseBlock;
-  readonly destinations: readonly Destination[];
+  readonly destinations: readonly (Destination & { readonly sizes: readonly number[] })[];
   readonly resume: z.output<typeof resumeSchema>;
 }
 
@@ -456,7 +417,7 @@ export function fromIncident(incident: Incident): RestoredIncident | null {
   if (!parsed.success || !host.ok || !INCIDENT_ID.test(incident.incident_id)) return null;
   const resume = parsed.data;
   if (resume.members?.some(([text]) => parseAddress(text) === null)) return null;
-  const destinations: Destination[] = [];
+  const destinations: (Destination & { readonly sizes: readonly number[] })[] = [];
   for (const [text, sessions, packets, bytes, ...sizes] of resume.destinations) {
     const destination = parseAddress(text);
     if (destination === null) return null;
@@ -508,7 +469,8 @@ export function restoreCase(file: CaseFile, restored: RestoredIncident): void {
       ]),
     );
   }
-  for (const destination of restored.destinations) destinations.restore(file.slot, destination);
+  for (const destination of restored.destinations)
+    destinations.restore(file.slot, destination, destination.sizes);
   file.lastMs = Date.parse(incident.last_seen);
   file.firstPacketMs = packetMs(incident.first_packet);
   file.lastPacketMs = packetMs(incident.last_packet);

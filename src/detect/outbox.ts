@@ -8,7 +8,7 @@
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { DetectorState } from './detector-state.ts';
 import type { Host } from './host-table.ts';
-import { toAlert, toIncident } from './incidents.ts';
+import { type Evidence, toAlert, toEvidence, toIncident } from './incidents.ts';
 import type { Sighting } from './screen.ts';
 
 /**
@@ -29,6 +29,10 @@ export interface Outbox {
   overdue(host: Host): boolean;
   /** The incident is to be published at once. */
   publish(host: Host): void;
+  /** Something that messages show of the host has changed. */
+  outdate(host: Host): void;
+  /** Other rules came into force: all that was said of any host may be put differently now. */
+  outdateAll(): void;
   /** The host's incident leaves, or makes room for another: what is not told of it is told now. */
   lastWord(host: Host): void;
   /** The host is gone. */
@@ -45,9 +49,17 @@ export function createOutbox(state: DetectorState): Outbox {
   const due = new Set<number>();
   let alerts: Alert[] = [];
   let incidents: Incident[] = [];
+  /** By slot: what the alerts since the last `take` say, as long as it is so. The incident with an alert says the same. */
+  const said = new Map<number, Evidence>();
 
-  const incidentOf = (host: Host): Incident =>
-    toIncident(host, host.file, state.detection, state.policy.version, host);
+  const evidenceOf = (host: Host): Evidence =>
+    said.get(host.slot) ?? toEvidence(host, host.file, state.detection, state.policy.version);
+
+  const incidentOf = (host: Host): Incident => toIncident(evidenceOf(host), host.file, host);
+
+  function outdate(host: Host): void {
+    if (said.size > 0) said.delete(host.slot);
+  }
 
   const isLoud = (host: Host): boolean =>
     host.file.grade >= state.policy.alertGrade(host.bytes, 0, host.site);
@@ -70,6 +82,7 @@ export function createOutbox(state: DetectorState): Outbox {
 
   return {
     changed(host, s, eventMs) {
+      outdate(host);
       const { file } = host;
       file.revision++;
       file.changedMs = Math.max(file.changedMs, eventMs);
@@ -94,16 +107,22 @@ export function createOutbox(state: DetectorState): Outbox {
       if (told === null) return;
       if (told === 'updated') file.updates++;
       counters.alerts[told]++;
-      alerts.push(toAlert(told, host, file, state.detection, state.policy.version, eventMs));
+      const evidence = evidenceOf(host);
+      said.set(host.slot, evidence);
+      alerts.push(toAlert(told, evidence, file, eventMs));
     },
     overdue: (host) => host.file.untold && host.file.closedMs === null && isLoud(host),
     publish(host) {
+      outdate(host);
       due.add(host.slot);
     },
+    outdate,
+    outdateAll: () => said.clear(),
     lastWord(host) {
       if (host.dirtySinceMs !== 0) incidents.push(incidentOf(host));
     },
     forget(host) {
+      outdate(host);
       due.delete(host.slot);
     },
     incidentOf,
@@ -122,6 +141,7 @@ export function createOutbox(state: DetectorState): Outbox {
         host.dirtySinceMs = 0;
       }
       due.clear();
+      said.clear();
       const taken = { alerts, incidents };
       alerts = [];
       incidents = [];
