@@ -5,7 +5,7 @@
  * whole, and when its next deadline is. Every host that is open has one.
  */
 
-import type { Incident } from '../messages/alert.ts';
+import { GRADES, type Incident } from '../messages/alert.ts';
 import { blockTtlMs, isStanding, memberTerms } from './block.ts';
 import { paceOf, silenceDueMs } from './block-effect.ts';
 import type { Blocks } from './blocks.ts';
@@ -232,7 +232,7 @@ export function createIncidentLife(
     continue(host, session, before, s, eventMs) {
       const foundBefore = state.sight.serverFound;
       const { file } = host;
-      const gradeBefore = gradeOf(host);
+      const gradeBefore = file.grade;
       const scannedBefore = file.scanning;
       const expectedBefore = file.expected;
       const fanBefore = file.submissionFan;
@@ -244,9 +244,11 @@ export function createIncidentLife(
       const blockChanged = blocks.reconsider(host, s, eventMs);
       const effectChanged = blocks.watch(host, s, eventMs);
       const goesOn = blocks.watchAfterNo(host);
-      const escalated = gradeOf(host) !== gradeBefore;
-      counters.open[gradeBefore]--;
-      counters.open[gradeOf(host)]++;
+      const escalated = file.grade !== gradeBefore;
+      if (escalated) {
+        counters.open[GRADES[gradeBefore - 1]]--;
+        counters.open[gradeOf(host)]++;
+      }
       if (file.expected || (isProbableServer(host) && !blockChanged && !file.untold)) {
         // Of a probable mail server people hear once: to send much is what it is for.
         if (escalated) outbox.publish(host);

@@ -253,7 +253,9 @@ export function createSessionTable(options: {
         evicted++;
       }
       const slot = store.allocate();
-      store.words32(slot).set(wanted, store.word(slot) + KEY);
+      const words = store.words32(slot);
+      const at = store.word(slot) + KEY;
+      for (let i = 0; i < wanted.length; i++) words[at + i] = wanted[i];
       store.set(slot, HASH, wantedHash);
       index.add(wantedHash, slot);
       order.append(slot);
