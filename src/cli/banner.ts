@@ -34,7 +34,7 @@ export function firstScreen(
   return `rogue-smtp ${version}
   listening for NetFlow v1 v5 v7 v9, IPFIX and sFlow v5 on udp ${udp.map(formatSocketAddress).join(' ')}
   internal networks  ${config.networks.internal.map(formatPrefix).join(' ')}
-  may send mail      ${config.senders.length === 0 ? 'nobody known yet' : config.senders.map((sender) => `${sender.name} (${sender.hosts.map(formatPrefix).join(' ')})`).join(', ')}
+  may send mail      ${config.senders.length === 0 ? 'nobody known yet' : config.senders.map(({ name, hosts }) => `${name} (${hosts.length === 0 ? 'no address known yet' : hosts.map(formatPrefix).join(' ')})`).join(', ')}
   API and metrics    http://${formatSocketAddress(http)}
   data               ${config.data}
 

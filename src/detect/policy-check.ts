@@ -125,7 +125,8 @@ export function checkPolicy(config: PolicyConfig, question: PolicyQuestion): Pol
       ...(rule < 0 ? [] : [rule]),
     );
   }
-  if (policy.missingLists !== null) because(policy.missingLists, 'lists');
+  if (policy.missingLists !== null)
+    because(policy.missingLists, config.missingLists === undefined ? 'senders' : 'lists');
   because(
     `blocks from grade ${config.block.grade} on, in mode ${config.block.mode}`,
     'block',

@@ -118,6 +118,10 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   let toldStuck: string | null = null;
   let working: Promise<unknown> = Promise.resolve();
 
+  /** A name that nobody can resolve is a mistake or another's trouble: it is told, and no reason to call the service unready. */
+  const waitsForNames = (): boolean =>
+    config().missingLists === undefined && stuck === missingListsReason(config());
+
   /** State and files change in one place at a time. */
   function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = working.then(work);
@@ -299,7 +303,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       admissions.restore();
     },
     problems: () => [
-      ...(stuck === null ? [] : [`the lists are left as they were: ${stuck}`]),
+      ...(stuck === null || waitsForNames() ? [] : [`the lists are left as they were: ${stuck}`]),
       ...config()
         .acl.targets.flatMap((target) => ACL_FAMILIES.map((family) => listName(target, family)))
         .filter((list) => failed.has(list))

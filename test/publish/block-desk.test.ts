@@ -205,6 +205,15 @@ describe('the desk', () => {
     expect(file()).toBe(before);
     expect(() => role.hosts('4')).toThrow(/"provider" could not be had/);
     expect((await role.desk.overview()).targets[0].trouble).toMatch(/provider/);
+    expect(role.troubles().join()).toMatch(/provider/);
+    // A name that cannot be resolved is told in the same places, but the service is ready.
+    role.reload({ ...configSchema.parse({ ...data, ...config }), missingNames: ['mail.example.org'] });
+    await deliver(again(two));
+    expect(file()).toBe(before);
+    expect((await role.desk.overview()).targets[0].trouble).toMatch(
+      /"mail\.example\.org" could not be resolved/,
+    );
+    expect(role.troubles()).toEqual([]);
     await role.stop();
     expect(file()).toBe(before);
   });
