@@ -197,16 +197,19 @@ describe('the store writer', () => {
     expect(deadLetters()).toEqual([]);
   });
 
+  /** One column and one row, which then are no such thing. */
+  const HEAD = '\u0001\u0001';
+
   test('sets aside flows that the engine will never take, with the reason, and goes on', async () => {
     const { engine, inserts } = fakeEngine(({ content }) => (content.includes('bad') ? never() : null));
     const { deliver, committed, writer } = await start(engine);
-    await deliver(delivery('flows', 0, ['bad', 'x']));
-    await deliver(delivery('flows', 2, ['good']));
-    expect(inserts.map(({ content }) => content)).toEqual(['good']);
+    await deliver(delivery('flows', 0, [`${HEAD}bad`, `${HEAD}x`]));
+    await deliver(delivery('flows', 2, [`${HEAD}good`]));
+    expect(inserts.map(({ content }) => content)).toEqual([`${HEAD}good`]);
     expect(committed).toEqual({ flows: 2 });
     expect(writer.counters).toMatchObject({ flowsStored: 1, rowsDeadLettered: 2, rowsDropped: 0 });
     const [data, reason] = deadLetters();
-    expect(readFileSync(join(directory, 'dead-letters', data!), 'utf8')).toBe('badx');
+    expect(readFileSync(join(directory, 'dead-letters', data!), 'utf8')).toBe(`${HEAD}bad${HEAD}x`);
     expect(JSON.parse(readFileSync(join(directory, 'dead-letters', reason!), 'utf8'))).toEqual({
       rows: 2,
       reason: 'the engine will never take this',
