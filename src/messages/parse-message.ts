@@ -1,5 +1,5 @@
 /**
- * Judges a message of a stream before anybody acts on it: the one way for all consumers.
+ * Judges a JSON message of a stream before anybody acts on it: the one way for all consumers. Blocks: stream/judge-blocks.ts.
  *
  * Whoever may write to a topic may write anything. A message that is too large, of a schema to come, no JSON, not of the
  * schema, or a block that claims what it does not have is set aside with a reason; it must never hold up those behind it.
@@ -7,7 +7,6 @@
  */
 
 import type { z } from 'zod';
-import { inspectNative } from '../flow/native.ts';
 
 /** As much of a message as is judged. */
 export interface JudgedMessage {
@@ -22,8 +21,6 @@ export type Judgement<Content> =
 
 /** A JSON message of ours has some kilobytes; evidence is bounded. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
-/** A batch of flows has at most 6 MB, some fit into a message. */
-const MAX_BLOCK_BYTES = 64 * 1024 * 1024;
 const MAX_REASON = 200;
 
 /** A message of `alerts`, `incidents` or `decisions`. */
@@ -43,38 +40,20 @@ export function judgeJson<Content>(schema: z.ZodType<Content>, message: JudgedMe
   return refuse(`not of the schema: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`);
 }
 
-/** A message of `flows` or `mail`. Its content is the number of rows. */
-export function judgeBlocks(message: JudgedMessage): Judgement<number> {
-  const objection = objectionTo(message, MAX_BLOCK_BYTES);
-  if (objection !== null) return refuse(objection);
-  const found = inspectNative(message.value);
-  return found.ok ? { ok: true, content: found.rows } : refuse(found.reason);
-}
-
-/**
- * Why blocks must not be given to an engine at all, or null: it would wait for what they claim. Other damage an engine tells
- * by itself.
- */
-export function impossibleBlocks(message: JudgedMessage): string | null {
-  const objection = objectionTo(message, MAX_BLOCK_BYTES);
-  if (objection !== null) return objection;
-  const found = inspectNative(message.value);
-  return found.ok || !found.impossible ? null : found.reason;
-}
-
 /** The message, or null when it cannot be used. */
 export function parseMessage<Content>(schema: z.ZodType<Content>, message: JudgedMessage): Content | null {
   const judged = judgeJson(schema, message);
   return judged.ok ? judged.content : null;
 }
 
-function objectionTo({ value, foreignVersion }: JudgedMessage, maxBytes: number): string | null {
+/** Of any message, why it is not even looked into; null when it is. */
+export function objectionTo({ value, foreignVersion }: JudgedMessage, maxBytes: number): string | null {
   if (foreignVersion !== undefined) return `schema_version ${foreignVersion} is not known`;
   if (value.length > maxBytes) return `${value.length} bytes are more than ${maxBytes}`;
   return null;
 }
 
-function refuse(reason: string): { readonly ok: false; readonly reason: string } {
+export function refuse(reason: string): { readonly ok: false; readonly reason: string } {
   // A cut must not leave half of a character.
   return { ok: false, reason: [...reason.slice(0, MAX_REASON)].join('') };
 }

@@ -18,7 +18,8 @@ import type { Logger } from '../logger.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { type Decision, decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import { alertMessage, incidentMessage } from '../messages/encode.ts';
-import { judgeBlocks, judgeJson } from '../messages/parse-message.ts';
+import { judgeJson } from '../messages/parse-message.ts';
+import { judgeBlocks } from '../stream/judge-blocks.ts';
 import { collectorOf } from '../stream/producer-lives.ts';
 import type {
   Delivery,

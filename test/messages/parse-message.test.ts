@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { decodeNative, encodeNative } from '../../src/flow/native.ts';
-import { judgeBlocks, judgeJson } from '../../src/messages/parse-message.ts';
+import { judgeJson } from '../../src/messages/parse-message.ts';
+import { judgeBlocks } from '../../src/stream/judge-blocks.ts';
 import { batchOf } from '../support/flows.ts';
 
 const schema = z.object({ v: z.literal(1) });
