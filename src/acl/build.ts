@@ -49,9 +49,18 @@ export interface AclInput extends InterlockInput {
   /** What is denied of an incident that is about an IPv6 prefix (`block.ipv6`). Default: its proven addresses. */
   readonly ipv6?: 'hosts' | 'prefix';
   /** Those whose block is in force. */
-  readonly offenders: readonly Incident[];
+  readonly offenders: readonly Offender[];
   /** Those whose block has ended: told beside a list of offenders, never in it. */
-  readonly ended?: readonly Incident[];
+  readonly ended?: readonly Pick<Incident, 'host' | 'block'>[];
+}
+
+/** A host to be denied, with what decides who has room in a list. */
+export interface Offender
+  extends Pick<Incident, 'host' | 'incident_id' | 'sessions' | 'first_seen' | 'members'> {
+  /** Null of a host without an incident, which a person wants blocked. */
+  readonly grade: Incident['grade'] | null;
+  /** A person asked for this block: it comes before what follows from evidence. */
+  readonly byHand?: boolean;
 }
 
 export interface BuiltAcl {
@@ -151,7 +160,7 @@ function receivesMail({ receives, to }: AclSender, host: Prefix): boolean {
 interface Candidate {
   readonly bytes: AddressBytes;
   readonly length: number;
-  readonly incident: Incident;
+  readonly incident: Offender;
 }
 
 function buildOffenders(input: AclInput): Rules {
@@ -160,7 +169,7 @@ function buildOffenders(input: AclInput): Rules {
   const refusal = createInterlock(input);
   const prefixRefusal = createPrefixInterlock(input);
 
-  function consider(prefix: Prefix, incident: Incident): void {
+  function consider(prefix: Prefix, incident: Offender): void {
     const { bytes, length } = prefix;
     if ((isIPv4(bytes) ? '4' : '6') !== input.family) return;
     const host = formatPrefix(prefix);
@@ -186,13 +195,14 @@ function buildOffenders(input: AclInput): Rules {
       continue;
     }
     const parsed = parsePrefix(incident.host);
-    if (!parsed.ok || incident.members === undefined) {
+    const isNamed = incident.byHand === true && input.ipv6 === 'prefix';
+    if (!parsed.ok || (incident.members === undefined && !isNamed)) {
       leftOut.push({ host: incident.host, reason: 'is not the address of a single host' });
     } else if (input.ipv6 === 'prefix' && prefixRefusal(parsed.prefix) === null) {
       consider(parsed.prefix, incident);
     } else {
       if (input.ipv6 === 'prefix') consider(parsed.prefix, incident);
-      for (const address of blockedMembers(incident.members, input.nowMs)) {
+      for (const address of blockedMembers(incident.members ?? [], input.nowMs)) {
         const member = parsePrefix(address);
         if (member.ok) consider(member.prefix, incident);
       }
@@ -209,13 +219,22 @@ function buildOffenders(input: AclInput): Rules {
     .sort((a, b) => compareAddresses(a.bytes, b.bytes))
     .map(({ bytes, length, incident }): AclRule => {
       // Counts and grades change with every record; the text must change with the list only.
-      const remark = sanitiseRemark(`incident ${incident.incident_id}, first seen ${incident.first_seen}`);
-      return { action: 'deny', source: { bytes, length }, destination: null, remark };
+      return {
+        action: 'deny',
+        source: { bytes, length },
+        destination: null,
+        remark: sanitiseRemark(remarkOf(incident)),
+      };
     });
   const { rules, leftOut: unsaid } = withAllowances(denials, input.family, input, input.allowances);
   leftOut.push(...unsaid);
   return { rules, leftOut: sortedLeftOut(leftOut) };
 }
+
+const remarkOf = ({ incident_id, first_seen }: Offender): string =>
+  incident_id === '' ? `by hand since ${first_seen}` : `incident ${incident_id}, first seen ${first_seen}`;
+
+const rankOf = ({ grade }: Offender): number => (grade === null ? -1 : GRADES.indexOf(grade));
 
 /** Addresses of a prefix whose own block has not ended. */
 export function blockedMembers(members: NonNullable<Incident['members']>, nowMs: number): string[] {
@@ -224,10 +243,11 @@ export function blockedMembers(members: NonNullable<Incident['members']>, nowMs:
     .map(({ address }) => address);
 }
 
-/** The worst first; of equals the one that was seen first, then by address. */
+/** Those that a person named, then the worst first; of equals the one that was seen first, then by address. */
 function compareBadness(a: Candidate, b: Candidate): number {
   return (
-    GRADES.indexOf(b.incident.grade) - GRADES.indexOf(a.incident.grade) ||
+    Number(b.incident.byHand === true) - Number(a.incident.byHand === true) ||
+    rankOf(b.incident) - rankOf(a.incident) ||
     b.incident.sessions - a.incident.sessions ||
     compareText(a.incident.first_seen, b.incident.first_seen) ||
     compareAddresses(a.bytes, b.bytes) ||

@@ -142,12 +142,17 @@ export function renderAcl(request: AclRequest): RenderedAcl {
   return renderBuilt(request, builtFor(request), (family) => builtFor({ ...request, family }));
 }
 
+/** Hosts that a list of the platform takes; infinity where only the configuration bounds it. */
+export function mostOffenders(platform: AclPlatform): number {
+  return MOST_OFFENDERS[platform] ?? Number.POSITIVE_INFINITY;
+}
+
 /** The rules that a platform can take of what is asked for. Throws as `renderAcl` does. */
 export function builtFor(request: AclRequest): BuiltAcl {
   if (request.interface !== undefined && !INTERFACE_NAME.test(request.interface)) {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
-  const most = MOST_OFFENDERS[request.platform] ?? Number.POSITIVE_INFINITY;
+  const most = mostOffenders(request.platform);
   const allowances = allowanceLimits(request.platform);
   return buildAcl({
     ...request,

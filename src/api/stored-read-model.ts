@@ -10,6 +10,7 @@ import { RogueSmtpError } from '../errors.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import { renderFor } from '../publish/acl-request.ts';
+import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { mailSight } from '../store/mail-sight.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
@@ -25,7 +26,7 @@ const QUERY_TIMEOUT_MS = 30_000;
 export interface LiveSources {
   readonly status: () => Status | Promise<Status>;
   /** Incidents whose host the lists may name: what waits for approval is not among them. */
-  readonly blocked: () => readonly Incident[];
+  readonly blocked: () => readonly BlockedHost[];
   /** Hosts that a standing decision keeps out of the lists of a site. */
   readonly exempt: (site: string | undefined) => readonly ExemptHost[];
   /** The newest alerts, some of which the store may have yet to take. */

@@ -1,5 +1,5 @@
 /**
- * The commands with which people decide about blocks: `acl list`, `diff`, `log`, `approve`, `reject`, `release`,
+ * The commands with which people decide about blocks: `block`, and `acl list`, `diff`, `log`, `approve`, `reject`, `release`,
  * `rollback`.
  *
  * They ask a running instance, and without one work on the data directory. What they print came from the network in part:
@@ -10,11 +10,13 @@ import { userInfo } from 'node:os';
 import { z } from 'zod';
 import type { AclFamily } from '../acl/model.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { RogueSmtpError } from '../errors.ts';
 import { valid } from '../http/valid.ts';
 import { createLogger } from '../logger.ts';
 import { decisionAuthor, decisionReason } from '../messages/decision.ts';
 import type { AclDesk, AclOverview, Author, BlockRow, TargetState } from '../publish/desk.ts';
 import { withOfflineDesk } from '../publish/offline-desk.ts';
+import { createProbableServer } from '../service/probable-server.ts';
 import { createClient } from './client.ts';
 import { type ConfirmStreams, confirmed } from './confirm.ts';
 import type { ReportStreams } from './reports.ts';
@@ -27,7 +29,9 @@ const OFFLINE_LEVEL = 'error';
 async function withDesk(loaded: LoadedConfig, use: (desk: AclDesk) => Promise<void>): Promise<void> {
   const client = createClient(loaded);
   if (await client.isUp()) return use(client.acl);
-  await withOfflineDesk(loaded, createLogger(OFFLINE_LEVEL), use);
+  const { config } = loaded;
+  const probableServerAt = (now: () => number) => createProbableServer(() => config, { assigned: [] }, now);
+  await withOfflineDesk(loaded, createLogger(OFFLINE_LEVEL), probableServerAt, use);
 }
 
 const authorWords = z.object({ by: decisionAuthor, reason: decisionReason });
@@ -66,7 +70,10 @@ function describeOverview({ mode, hosts, targets }: AclOverview): string {
       formatTable<BlockRow>(
         [
           { title: 'HOST', value: (row) => (row.site === '' ? row.host : `${row.host} (${row.site})`) },
-          { title: 'GRADE', value: (row) => row.grade },
+          {
+            title: 'GRADE',
+            value: (row) => (row.by_hand ? `${row.grade ?? ''} by hand`.trim() : (row.grade ?? '')),
+          },
           { title: 'BLOCK', value: (row) => row.block.state },
           {
             title: 'IN LISTS',
@@ -217,6 +224,19 @@ export function aclReleaseCommand(
 ): Promise<void> {
   return tellDone(loaded, streams, (desk) =>
     desk.release({ hosts: namedAt(hosts, site), forMs, ...author(reason) }),
+  );
+}
+
+/** Throws RogueSmtpError `usage` without a reason, and `refused` where an interlock speaks for a host. */
+export function blockCommand(
+  loaded: LoadedConfig,
+  hosts: readonly string[],
+  { reason, site, for: forMs }: DecisionFlags & { readonly reason: string; readonly for: number },
+  streams: ReportStreams,
+): Promise<void> {
+  if (reason.trim() === '') throw new RogueSmtpError('usage', 'say why: --reason TEXT');
+  return tellDone(loaded, streams, (desk) =>
+    desk.block({ hosts: namedAt(hosts, site), forMs, ...author(reason) }),
   );
 }
 

@@ -118,6 +118,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
     approve: (asked) => act('approve', { ...asked, all: asked.hosts.length === 0 }),
     reject: (asked) => act('reject', asked),
     release: ({ forMs, ...asked }) => act('release', { ...asked, for: `${forMs}ms` }),
+    block: ({ forMs, ...asked }) => act('block', { ...asked, for: `${forMs}ms` }),
     rollback: (asked) => act('rollback', asked),
     forgetLost: (asked) => act('forget-lost', asked),
     follow: (asked) => act('follow', asked),

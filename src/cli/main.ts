@@ -552,6 +552,22 @@ acl
     await aclReleaseCommand(asking(), hosts, flags, process);
   });
 
+program
+  .command('block')
+  .description('block hosts on port 25 for a time, whatever the evidence; the interlocks hold')
+  .argument('<host...>')
+  .requiredOption('--for <duration>', 'how long, such as 24h', durationOption)
+  .requiredOption('--reason <text>', 'for the audit log, and shown with the block')
+  .option('--site <name>', 'of the hosts, where several sites use the same addresses; the same as HOST@SITE')
+  .addHelpText(
+    'after',
+    `${examples('block 192.0.2.55 --for 24h --reason "complaint, ticket 4711"')}\nTo end it earlier: rogue-smtp acl release HOST`,
+  )
+  .action(async (hosts: string[], flags: DecisionFlags & { for: number; reason: string }) => {
+    const { blockCommand } = await import('./acl-desk.ts');
+    await blockCommand(asking(), hosts, flags, process);
+  });
+
 acl
   .command('rollback')
   .description('show what an earlier revision would change, ask, publish it and hold it')

@@ -65,6 +65,8 @@ export interface BlockCounts {
 export interface Ruling {
   readonly action: Decision['action'];
   readonly by: string;
+  /** When it ends: of `release` and `block`. */
+  readonly untilMs: number | null;
   /** In words, with who said so. */
   readonly reason: string;
 }
@@ -79,13 +81,20 @@ export function rulingInForce(
   const { action, until, reason } = decision;
   const by = decision.by === '' ? 'hand' : decision.by;
   const why = reason === '' ? '' : `: ${reason}`;
-  if (action === 'release') {
-    if (until === null || Date.parse(until) <= atMs) return null;
-    return { action, by, reason: `released by ${by} until ${until}${why}` };
+  if (action === 'release' || action === 'block') {
+    const untilMs = until === null ? 0 : Date.parse(until);
+    if (untilMs <= atMs) return null;
+    const words = action === 'block' ? `${BY_HAND}${by}` : `released by ${by} until ${until}`;
+    return { action, by, untilMs, reason: `${words}${why}` };
   }
   if (decision.incident_id !== incidentId) return null;
-  return { action, by, reason: `${action === 'approve' ? 'approved' : 'rejected'} by ${by}${why}` };
+  const words = action === 'approve' ? 'approved' : 'rejected';
+  return { action, by, untilMs: null, reason: `${words} by ${by}${why}` };
 }
+
+/** Begins the reason of a block that a person asked for without waiting for evidence. */
+const BY_HAND = 'blocked by ';
+export const isByHand = ({ reason }: Pick<BlockDecision, 'reason'>): boolean => reason.startsWith(BY_HAND);
 
 export interface BlockDecision {
   readonly state: BlockState;
@@ -131,13 +140,15 @@ export function blockInterlock(
 export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecision {
   const needed = GRADES.indexOf(config.grade) + 1;
   const scans = config.scanners && input.scanning;
-  if (input.grade < needed && !scans) {
+  const { ruling } = input;
+  const byHand = ruling?.action === 'block';
+  if (input.grade < needed && !scans && !byHand) {
     return none(`the grade is below ${config.grade}`);
   }
   const interlock = blockInterlock(input);
   if (interlock !== null) return interlock;
   if (input.missingLists !== null) return none(input.missingLists);
-  const { ruling } = input;
+  if (byHand) return config.mode === 'observe' ? OBSERVED : { state: 'published', reason: ruling.reason };
   if (ruling !== null && ruling.action !== 'approve') return refused(ruling.reason);
   const proven = input.solidGrade >= needed;
   if (!proven && !scans) {
@@ -149,9 +160,7 @@ export function decideBlock(config: BlockConfig, input: BlockInput): BlockDecisi
   }
   const hold = ruling === null ? input.hold() : null;
   if (hold !== null) return { state: 'held', reason: hold };
-  if (config.mode === 'observe') {
-    return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
-  }
+  if (config.mode === 'observe') return OBSERVED;
   const counts = input.counts();
   const { active } = counts;
   if (active >= config.max_entries) {
@@ -209,10 +218,9 @@ export function standingDecision(
   grade: number,
   scanning: boolean,
 ): BlockDecision {
-  if (grade < GRADES.indexOf(config.grade) + 1 && !(config.scanners && scanning))
+  if (grade < GRADES.indexOf(config.grade) + 1 && !(config.scanners && scanning) && !isByHand(standing))
     return none(`the grade is below ${config.grade}`);
-  if (config.mode === 'observe')
-    return { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
+  if (config.mode === 'observe') return OBSERVED;
   if (config.mode === 'propose' && standing.approvedBy === '')
     return { state: 'proposed', reason: 'waits for approval' };
   return { state: 'published', reason: standing.reason };
@@ -233,6 +241,7 @@ export function blockTtlMs(config: BlockConfig, recurrence: number): number {
   return Math.min(config.ttl * Math.min(MAX_TTL_FACTOR, 1 + recurrence), leaseMs(config));
 }
 
+const OBSERVED: BlockDecision = { state: 'observed', reason: 'would be blocked, but block.mode is observe' };
 const none = (reason: string): BlockDecision => ({ state: 'none', reason });
 const refused = (reason: string): BlockDecision => ({ state: 'refused', reason });
 

@@ -15,11 +15,14 @@ import {
   blockTtlMs,
   decideBlock,
   HELD_FOR_RATE,
+  isByHand,
   isStanding,
+  type Ruling,
   rulingInForce,
   standingDecision,
 } from './block.ts';
 import { judgeRecord, newEffect, noteEvidence, noteSilence, paceOf } from './block-effect.ts';
+import type { CaseBlock } from './case-tables.ts';
 import type { DetectorState } from './detector-state.ts';
 import { actsAsServer, holdReason, serverReason, unseenSenders } from './holds.ts';
 import type { Host } from './host-table.ts';
@@ -108,9 +111,34 @@ export function createBlocks(
       return false;
     const changedState = setBlock(host, decision, eventMs);
     noteHeld(host, eventMs);
-    if (ruling?.action === 'approve' && file.block.state === 'published') file.block.approvedBy = ruling.by;
+    if (file.block.state !== 'published') return changedState;
+    if (ruling?.action === 'approve') file.block.approvedBy = ruling.by;
+    if (ruling?.action === 'block') setTermsByHand(host, ruling, block, eventMs);
     return changedState;
   }
+
+  /** Who asked for the block, and its own end. A block that stood by evidence does not end earlier for it. */
+  function setTermsByHand(host: Host, { by, untilMs }: Ruling, before: CaseBlock, atMs: number): void {
+    const { block } = host.file;
+    const standing = before.state === 'published' && !isByHand(before) ? before.untilMs : null;
+    const terms = { untilMs: Math.max(standing ?? 0, untilMs ?? 0), approvedBy: by };
+    if (block.untilMs === terms.untilMs && block.approvedBy === by) return;
+    host.file.block = { ...block, ...terms };
+    ledger.set(host.slot, block.sinceMs ?? atMs, terms.untilMs, host.reporter);
+  }
+
+  /** The same decision found again at a restart must not take back what the host has done since then. */
+  function blockByHand(host: Host, ruling: Ruling, decidedMs: number, atMs: number): void {
+    const { block, changedMs } = host.file;
+    const isKnown =
+      block.state === 'published' && block.reason === ruling.reason && block.approvedBy === ruling.by;
+    if (isKnown && changedMs >= decidedMs && (block.untilMs ?? 0) >= (ruling.untilMs ?? 0)) return;
+    decideAnew(host, atMs);
+  }
+
+  /** A block by hand goes on beyond its own end only where the evidence alone would have led to one. */
+  const isByHandOnly = ({ file }: Host): boolean =>
+    isByHand(file.block) && !(state.block.mode === 'publish' && file.solidGrade >= state.neededGrade);
 
   /** Keeps account of who waits for the rate of new blocks. */
   function noteHeld(host: Host, atMs: number): void {
@@ -121,8 +149,12 @@ export function createBlocks(
   }
 
   /** Most detectors know of no decision: then no text of a host is made to look for one. */
-  const rulingOf = (host: Host, atMs: number) =>
-    decisions.size === 0 ? null : rulingInForce(decisions.get(host.key), host.file.id, atMs);
+  function rulingOf(host: Host, atMs: number): Ruling | null {
+    if (decisions.size === 0) return null;
+    const ruling = rulingInForce(decisions.get(host.key), host.file.id, atMs);
+    // No list can deny a host that is not internal any more.
+    return ruling?.action === 'block' && !state.policy.isInternal(host.bytes, 0) ? null : ruling;
+  }
 
   function approve(host: Host, by: string, reason: string, atMs: number): void {
     const { block, recurrence } = host.file;
@@ -142,6 +174,7 @@ export function createBlocks(
     const { block, recurrence } = host.file;
     const ttlMs = blockTtlMs(state.block, recurrence);
     if (block.sinceMs === null || block.untilMs === null) return;
+    if (isByHandOnly(host)) return;
     // In steps, so that a busy host does not make a message of every record.
     if (eventMs + ttlMs - block.untilMs < ttlMs / BLOCK_REFRESHES) return;
     block.untilMs = eventMs + ttlMs;
@@ -213,7 +246,10 @@ export function createBlocks(
   }
 
   function endBlock(host: Host, atMs: number): void {
-    setBlock(host, { state: 'expired', reason: 'the host was silent for the life of a block' }, atMs);
+    const reason = isByHandOnly(host)
+      ? `the time of the block by hand is over (it was ${host.file.block.reason})`
+      : 'the host was silent for the life of a block';
+    setBlock(host, { state: 'expired', reason }, atMs);
     forgetEvidence(host);
     outbox.changed(host, null, atMs);
     outbox.alert('updated', host, atMs);
@@ -230,17 +266,24 @@ export function createBlocks(
     else outbox.publish(host);
   }
 
+  function interlockOf({ bytes, siteNumber, file }: Host, atMs: number): BlockDecision | null {
+    return blockInterlock({
+      neverBlocked: state.policy.isNeverBlocked(bytes, 0),
+      natPool: state.policy.isNatPool(bytes, 0),
+      isSender: state.policy.sendsAnywhere(bytes, 0, atMs, siteNumber),
+      expected: file.expected,
+      hasSenders: state.policy.hasSenders(atMs, siteNumber),
+    });
+  }
+
   /** A block that the configuration of today would not give is taken back at once. True when something changed. */
   function applyPolicyToBlock(host: Host, atMs: number): boolean {
     const { block } = host.file;
-    if (!isStanding(block.state)) return false;
-    const interlock = blockInterlock({
-      neverBlocked: state.policy.isNeverBlocked(host.bytes, 0),
-      natPool: state.policy.isNatPool(host.bytes, 0),
-      isSender: state.policy.sendsAnywhere(host.bytes, 0, atMs, host.siteNumber),
-      expected: host.file.expected,
-      hasSenders: state.policy.hasSenders(atMs, host.siteNumber),
-    });
+    if (!isStanding(block.state)) {
+      // What the rules kept from its block, a person still asks for.
+      return rulingOf(host, atMs)?.action === 'block' && decideAnew(host, atMs);
+    }
+    const interlock = interlockOf(host, atMs);
     const server = block.approvedBy === '' ? serverReason(state, host) : null;
     const hold: BlockDecision | null = server === null ? null : { state: 'held', reason: server };
     const decision =
@@ -253,11 +296,13 @@ export function createBlocks(
   /** Brings a host in line with a decision about it that has just come, or that was found at a restart. */
   function applyDecision(host: Host): boolean {
     const { block } = host.file;
+    const decidedMs = Date.parse(decisions.get(host.key)?.decided_at ?? '');
     const atMs = Math.max(state.clockMs, host.clockMs);
     const ruling = rulingOf(host, atMs);
     if (ruling === null) return false;
     const before = block.state;
     if (ruling.action === 'approve') approve(host, ruling.by, ruling.reason, atMs);
+    else if (ruling.action === 'block') blockByHand(host, ruling, decidedMs, atMs);
     else if (ruling.action === 'reject') {
       if (before !== 'none' && before !== 'expired')
         setBlock(host, { state: 'refused', reason: ruling.reason }, atMs);

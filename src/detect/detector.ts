@@ -22,6 +22,7 @@ import {
 } from './detector-state.ts';
 import { createForeignTalkers } from './foreign-talkers.ts';
 import { HALF_WAIT_MS } from './half-sessions.ts';
+import { whyProbableServer } from './holds.ts';
 import { hostKey } from './host-table.ts';
 import { createIncidentLife } from './incident-life.ts';
 import type { KnownMailServer } from './mail-servers.ts';
@@ -88,6 +89,11 @@ export interface Detector {
   openIncidents(): Incident[];
   /** Addresses that talk mail with others while neither end is internal, the most frequent first. */
   strangers(): readonly string[];
+  /**
+   * Why a host, which need not have an incident, is probably a mail server that nobody declared, or null: a sentence part for
+   * people. `site`: its name, '' for none.
+   */
+  probableServer(host: Uint8Array, site: string, nowMs: number): string | null;
   /** Which hosts seem to be mail servers, to be kept over a restart, and a number that grows when that changes. */
   mailServers(): KnownMailServer[];
   readonly mailServersRevision: number;
@@ -340,6 +346,10 @@ export function createDetector(options: DetectorOptions, sight: NetworkSight = s
       return open;
     },
     strangers: () => foreign.top(STRANGERS),
+    probableServer(host, site, nowMs) {
+      const number = state.policy.siteNames.indexOf(site);
+      return number < 0 ? null : whyProbableServer(state, number, host, nowMs);
+    },
     mailServers: () => state.mailServers.known(state.policy.siteNames),
     get mailServersRevision() {
       return state.mailServers.revision;

@@ -29,14 +29,32 @@ export function holdReason(state: DetectorState, host: Host, atMs: number): stri
   if (known !== null) return known;
   // What showed it may be forgotten since; that is no reason to block it.
   if (actsAsServer(host)) return host.file.block.reason;
-  const guess = nearSender(state, host, atMs) ?? unseenNatAddress(state, host);
+  const guess = nearSender(state, host.siteNumber, host.bytes, atMs) ?? unseenNatAddress(state, host);
   if (guess !== null) return `${PROBABLE_SERVER} by its address: the host ${guess}; ${WHAT_TO_DO}`;
   return unseenSenders(state);
 }
 
-function nearSender({ policy, neighbourhoods }: DetectorState, host: Host, atMs: number): string | null {
-  const near = policy.nearSender(host.bytes, 0, atMs, host.siteNumber);
-  return near === null || neighbourhoods.isShared(near, host.siteNumber)
+/**
+ * Why an address, which need not have sent anything, is probably a mail server's, or null: a sentence part for people. `site` is an
+ * index into the policy's names of sites.
+ */
+export function whyProbableServer(
+  state: DetectorState,
+  site: number,
+  bytes: Uint8Array,
+  atMs: number,
+): string | null {
+  return state.mailServers.reasonFor(site, bytes, 0) ?? nearSender(state, site, bytes, atMs);
+}
+
+function nearSender(
+  { policy, neighbourhoods }: DetectorState,
+  site: number,
+  bytes: Uint8Array,
+  atMs: number,
+): string | null {
+  const near = policy.nearSender(bytes, 0, atMs, site);
+  return near === null || neighbourhoods.isShared(near, site)
     ? null
     : `lies in the IPv6 /64 of the declared sender "${near.name}"`;
 }

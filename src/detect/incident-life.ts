@@ -6,7 +6,7 @@
  */
 
 import { GRADES, type Incident } from '../messages/alert.ts';
-import { blockTtlMs, isStanding, memberTerms } from './block.ts';
+import { blockTtlMs, isByHand, isStanding, memberTerms } from './block.ts';
 import { paceOf, silenceDueMs } from './block-effect.ts';
 import type { Blocks } from './blocks.ts';
 import { beginCase } from './case-file.ts';
@@ -308,7 +308,9 @@ export function createIncidentLife(
       const { expected: expectedBefore, verdict: verdictBefore } = file;
       if (isOpen && changed) judgeCase(host, judged.verdict, atMs);
       let blockChanged = blocks.applyPolicy(host, atMs);
-      if (judged.closes && isStanding(file.block.state)) {
+      // Who asked for a block by hand knew of the destinations that the host may use; lists leave them open.
+      const stands = isByHand(file.block) && state.policy.isInternal(host.bytes, 0);
+      if (judged.closes && isStanding(file.block.state) && !stands) {
         blockChanged = blocks.refuse(host, `the host ${judged.verdict}`, atMs);
       }
       if (isOpen && judged.closes) {

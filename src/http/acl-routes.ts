@@ -31,6 +31,12 @@ const approveBody = z
   .refine((body) => body.all === (body.hosts.length === 0), 'name hosts, or say "all": true');
 const rejectBody = z.strictObject({ hosts: someHosts, ...author });
 const releaseBody = z.strictObject({ hosts: someHosts, for: duration.prefault('24h'), ...author });
+const blockBody = z.strictObject({
+  hosts: someHosts,
+  for: duration.refine((ms) => ms > 0, 'expected more than nothing'),
+  by: author.by,
+  reason: decisionReason.refine((text) => text.trim() !== '', 'say why'),
+});
 const rollbackChoice = {
   target: targetName.optional(),
   family: z.enum(ACL_FAMILIES).optional(),
@@ -74,6 +80,7 @@ export function createAclRoutes(desk: AclDesk): Hono {
   act('/approve', approveBody, (body) => desk.approve(body));
   act('/reject', rejectBody, (body) => desk.reject(body));
   act('/release', releaseBody, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
+  act('/block', blockBody, ({ for: forMs, ...body }) => desk.block({ ...body, forMs }));
   act('/rollback', rollbackBody, (body) => desk.rollback(body));
   act('/forget-lost', forgetLostBody, (body) => desk.forgetLost(body));
   act('/follow', followBody, (body) => desk.follow(body));

@@ -145,7 +145,7 @@ export const alertSchema = z.object({
   ...evidenceFields,
   /**
    * Null for what is no incident: `coverage` and `delivery` are about no host either, that is '' then; a `finding` has
-   * the host, and never a block.
+   * the host, and never a block of its own.
    */
   grade: gradeSchema.nullable(),
   /** Only of kind `coverage`: why something was not seen, the number of exporters concerned, and what was lost. */
@@ -161,8 +161,13 @@ export const alertSchema = z.object({
       next_attempt_at: isoTime.nullable(),
     })
     .optional(),
-  /** Only of kind `finding`: what the host does that is worth a look. */
-  finding: z.object({ type: z.enum(['open_relay_candidate', 'destination_surge']) }).optional(),
+  /**
+   * Only of kind `finding`: what the host does that is worth a look, or that a person has blocked it without an incident or that
+   * such a block is over.
+   */
+  finding: z
+    .object({ type: z.enum(['open_relay_candidate', 'destination_surge', 'blocked_by_hand']) })
+    .optional(),
   emitted_at: isoTime,
 });
 export type Alert = z.infer<typeof alertSchema>;

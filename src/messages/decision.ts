@@ -1,5 +1,5 @@
 /**
- * What a person decided about a host: approved, rejected or released, as a zod schema.
+ * What a person decided about a host: approved, rejected, released or blocked, as a zod schema.
  *
  * Decisions travel on a compacted stream of their own, keyed and partitioned as incidents are: the newest word about a
  * host is kept for ever, so that it survives restarts and moves with the partition to another detector. Text in it was
@@ -20,7 +20,7 @@ const words = (most: number) =>
 export const decisionReason = words(200);
 export const decisionAuthor = words(64);
 
-const DECISION_ACTIONS = ['approve', 'reject', 'release'] as const;
+const DECISION_ACTIONS = ['approve', 'reject', 'release', 'block'] as const;
 
 export const decisionSchema = z.object({
   schema: z.literal('rogue-smtp.decision'),
@@ -30,12 +30,13 @@ export const decisionSchema = z.object({
   site: z.string(),
   /**
    * `approve`: the incident's host may be blocked. `reject`: it is not to be, as long as this incident lasts. `release`:
-   * a block is lifted at once and there is none before `until`.
+   * a block is lifted at once and there is none before `until`. `block`: the host is blocked until then, whatever the
+   * evidence against it.
    */
   action: z.enum(DECISION_ACTIONS),
-  /** The incident that was looked at; an approval or a rejection speaks of no other. */
+  /** The incident that was looked at; an approval or a rejection speaks of no other. '' where a host had none (`block`, `release`). */
   incident_id: z.string(),
-  /** Only of `release`. */
+  /** Only of `release` and `block`. */
   until: isoTime.nullable(),
   /** Who says so, and why; '' where nothing was said. */
   by: decisionAuthor,

@@ -4,7 +4,7 @@
  * The renderer applies its own interlocks after this; here it is only decided which incidents ask for a line.
  */
 
-import { type AclInput, buildAcl } from '../acl/build.ts';
+import { type AclInput, buildAcl, type Offender } from '../acl/build.ts';
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
 import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
@@ -32,14 +32,14 @@ export interface AclRenderRequest {
  * A block was published. With no sender configured, or in mode `observe`, that is never of consequence; in mode `propose`
  * only when it was approved by hand.
  */
-function wasBlocked(config: Config, { block }: Incident): boolean {
+function wasBlocked(config: Config, { block }: Pick<Incident, 'block'>): boolean {
   const { mode } = config.block;
   if (mode === 'observe' || config.senders.length === 0) return false;
   if (mode === 'propose' && block.approved_by === undefined) return false;
   return block.state === 'published';
 }
 
-function hasEnded({ block }: Incident, nowMs: number): boolean {
+function hasEnded({ block }: Pick<Incident, 'block'>, nowMs: number): boolean {
   return block.until !== null && Date.parse(block.until) <= nowMs;
 }
 
@@ -62,7 +62,7 @@ export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRender
  */
 export function renderFor(
   config: Config,
-  incidents: readonly Incident[],
+  incidents: readonly Blocked[],
   request: AclRenderRequest,
   nowMs: number,
   exempt: readonly ExemptHost[] = [],
@@ -74,12 +74,15 @@ export function renderFor(
   });
 }
 
+type OfSite = Offender & Pick<Incident, 'site'>;
+type Blocked = OfSite & Pick<Incident, 'block'>;
+
 /** Those of the incidents whose host is to be denied. */
-export function blockedOf(
+export function blockedOf<Host extends Pick<Incident, 'block'>>(
   config: Config,
-  incidents: readonly Incident[],
+  incidents: readonly Host[],
   nowMs: number,
-): readonly Incident[] {
+): readonly Host[] {
   return incidents.filter((incident) => wasBlocked(config, incident) && !hasEnded(incident, nowMs));
 }
 
@@ -89,7 +92,7 @@ export function blockedOf(
  */
 export function namedHosts(
   config: Config,
-  offenders: readonly Incident[],
+  offenders: readonly OfSite[],
   family: AclFamily,
   nowMs: number,
   exempt: readonly ExemptHost[],
@@ -107,7 +110,7 @@ const PLAIN = { sets: 0, reason: 'a plain list cannot leave destinations open to
  */
 export function requestFor<Request extends Pick<AclRenderRequest, 'kind' | 'family' | 'site'>>(
   config: Config,
-  offenders: readonly Incident[],
+  offenders: readonly OfSite[],
   { site, ...request }: Request,
   nowMs: number,
   exempt: readonly ExemptHost[],
@@ -122,7 +125,7 @@ function sendersOf(config: Config, site: string | undefined): Config {
   return { ...config, senders };
 }
 
-function ofSite(incidents: readonly Incident[], site: string | undefined): readonly Incident[] {
+function ofSite<Host extends OfSite>(incidents: readonly Host[], site: string | undefined): readonly Host[] {
   return site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
 }
 
@@ -132,7 +135,7 @@ function ofSite(incidents: readonly Incident[], site: string | undefined): reado
  */
 export function aclInputOf(
   config: Config,
-  offenders: readonly Incident[],
+  offenders: readonly Offender[],
   nowMs: number,
   exempt: readonly ExemptHost[] = [],
 ): Omit<AclInput, 'kind' | 'family'> {

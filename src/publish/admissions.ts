@@ -9,16 +9,22 @@
 import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Incident } from '../messages/alert.ts';
-import { hostStreamKey } from '../messages/decision.ts';
+import { type Decision, hostStreamKey } from '../messages/decision.ts';
 import { blockedOf } from './acl-request.ts';
 import { type Admissions, admit } from './admission.ts';
+import type { BlockedHost, HandBlocks } from './hand-blocks.ts';
 import type { ListMemory } from './list-state.ts';
 import { type ListNotices, MAX_NAMED } from './notices.ts';
+import type { StandingDecisions } from './standing-decisions.ts';
 
 export interface ListAdmissionsDependencies {
   readonly config: () => Config;
   /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing changes then. */
   readonly incidents: () => readonly Incident[];
+  readonly decisions: StandingDecisions;
+  readonly hand: HandBlocks;
+  /** The newest incident of a host, by its stream key. */
+  readonly incidentOf: (key: string) => Incident | undefined;
   readonly memory: ListMemory;
   readonly notices: ListNotices;
   readonly now: () => number;
@@ -28,10 +34,15 @@ export interface ListAdmissionsDependencies {
   readonly onBlocked?: ((seconds: number) => void) | undefined;
 }
 
+interface HandChange {
+  readonly decision: Decision;
+  readonly isListed: boolean;
+}
+
 export interface ListAdmissions {
   current(): Admissions;
-  /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
-  listed(): readonly Incident[];
+  /** Hosts that the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
+  listed(): readonly BlockedHost[];
   /** Hosts, by their stream key, that are in the lists and whose incident is gone. */
   lost(): readonly string[];
   /** Hosts in the lists, while their incidents come from another stream than the lists were made of; none else. */
@@ -52,13 +63,22 @@ export interface ListAdmissions {
 }
 
 export function createListAdmissions(dependencies: ListAdmissionsDependencies): ListAdmissions {
-  const { config, incidents, memory, notices, now, incidentsFrom = () => null } = dependencies;
+  const {
+    config,
+    incidents,
+    decisions,
+    hand,
+    memory,
+    notices,
+    now,
+    incidentsFrom = () => null,
+  } = dependencies;
   let admissions: Admissions = { admitted: new Map(), held: new Map() };
   const iso = () => new Date(now()).toISOString();
 
-  const blocked = () => blockedOf(config(), incidents(), now());
+  const blocked = () => blockedOf(config(), hand.withHandBlocks(incidents()), now());
 
-  function listed(): readonly Incident[] {
+  function listed(): readonly BlockedHost[] {
     // Without what is remembered, "nobody" would let go of everybody.
     memory.state();
     assertSameStream();
@@ -71,7 +91,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
     // Nearly always all are among the first that are looked at.
     for (const incident of incidents())
       if (missing.size === 0 || !missing.delete(hostStreamKey(incident))) continue;
-    return [...missing];
+    return [...missing].filter((key) => decisions.ofHost(key) === undefined);
   }
 
   /** Throws RogueSmtpError `unavailable`. */
@@ -93,6 +113,17 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
     if (keys.length === 0) return;
     const before = memory.state().incidents_from ?? '';
     throw new RogueSmtpError('unavailable', strayedReason(keys.length, before, incidentsFrom() ?? ''));
+  }
+
+  /** Blocks by hand of hosts without an incident that begin or end: of the others their incident tells. */
+  function handChanges(before: Admissions | null, next: Admissions): HandChange[] {
+    const keys = new Set([...(before?.admitted.keys() ?? []), ...next.admitted.keys()]);
+    return [...keys].flatMap((key): HandChange[] => {
+      const isListed = next.admitted.has(key);
+      if (isListed === before?.admitted.has(key) || dependencies.incidentOf(key) !== undefined) return [];
+      const decision = decisions.ofHost(key);
+      return decision === undefined ? [] : [{ decision, isListed }];
+    });
   }
 
   async function remember(next: Admissions): Promise<void> {
@@ -140,6 +171,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       }));
       const maxChange = config().block.max_change;
       const next = admit(candidates, before, maxChange, iso());
+      const handNews = handChanges(before, next);
       const newlyHeld = [...next.held.keys()].filter((key) => before?.held.has(key) !== true);
       const unchanged =
         before !== null &&
@@ -148,6 +180,7 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
         (incidentsFrom() ?? memory.state().incidents_from) === memory.state().incidents_from;
       if (unchanged) return;
       await remember(next);
+      for (const { decision, isListed } of handNews) notices.blockedByHand(decision, isListed);
       if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
     },
     async noteListed() {

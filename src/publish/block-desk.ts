@@ -8,10 +8,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import { HELD_BACK, isStanding } from '../detect/block.ts';
+import { BLOCK_PORT, HELD_BACK, isStanding } from '../detect/block.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { hostPartition } from '../flow/host-partition.ts';
-import { formatPrefix, parsePrefix } from '../flow/prefix.ts';
+import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { GRADES, type Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
 import { nameAtSite, severalSites, splitSite } from '../messages/host-at-site.ts';
@@ -19,6 +19,7 @@ import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
 import type { AclDesk, Author, BlockRow } from './desk.ts';
+import { type BlockedHost, createHandInterlock } from './hand-blocks.ts';
 import type { ListPublisher } from './list-publisher.ts';
 import type { StandingDecisions } from './standing-decisions.ts';
 
@@ -32,25 +33,34 @@ export interface BlockDeskDependencies {
   readonly audit: Pick<AuditLog, 'tail'>;
   readonly notes: DecisionNotes;
   readonly now: () => number;
+  /** Why a host, which need not have an incident, is probably a mail server, or null: a sentence part. */
+  readonly probableServer: (host: Uint8Array, site: string) => Promise<string | null>;
 }
 
-const byEvidence = (a: Incident, b: Incident): number =>
-  GRADES.indexOf(b.grade) - GRADES.indexOf(a.grade) || b.sessions - a.sessions;
+type Known = Incident | BlockedHost;
+/** What a decision is about. */
+type Place = Pick<Incident, 'host' | 'site' | 'incident_id'>;
+
+const rank = ({ grade }: Known): number => (grade === null ? -1 : GRADES.indexOf(grade));
+const byEvidence = (a: Known, b: Known): number => rank(b) - rank(a) || b.sessions - a.sessions;
+const isByHand = (known: Known): boolean => 'byHand' in known;
+const lastSeen = (known: Known): string | null => ('last_seen' in known ? known.last_seen : null);
 
 export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
   const { config, stream, incidents, publisher, decisions: standing, audit, notes, now } = dependencies;
 
-  function row(incident: Incident, listed: ReadonlySet<string>): BlockRow {
-    const { host, site, incident_id, grade, last_seen, block } = incident;
+  function row(incident: Known, listed: ReadonlySet<string>): BlockRow {
+    const { host, site, incident_id, grade, block } = incident;
     const key = hostStreamKey(incident);
     const { admitted, held } = publisher.admissions();
     const admission = admitted.get(key);
     return {
       host,
       site,
-      incident_id,
+      incident_id: incident_id === '' ? null : incident_id,
       grade,
-      last_seen,
+      last_seen: lastSeen(incident),
+      by_hand: isByHand(incident),
       block,
       // Admitted it is a moment before the lists with it are written.
       listed: listed.has(key) && admission?.listed_at !== null,
@@ -61,7 +71,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     };
   }
 
-  function isWaiting(incident: Incident): boolean {
+  function isWaiting(incident: Known): boolean {
     const { state, reason } = incident.block;
     return (
       state === 'proposed' ||
@@ -71,25 +81,103 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     );
   }
 
-  /**
-   * The incident of a host or IPv6 network; `HOST@SITE` where several sites have one. Throws RogueSmtpError `usage` for what is no
-   * address or is said of several hosts, or `not_found`.
-   */
-  function incidentsOf(text: string): readonly Incident[] {
+  /** Throws RogueSmtpError `usage` for what is no address. */
+  function hostOf(text: string): {
+    readonly prefix: Prefix;
+    readonly address: string;
+    readonly site?: string | undefined;
+  } {
     const { host, site } = splitSite(text);
     const parsed = parsePrefix(host);
     if (!parsed.ok) throw new RogueSmtpError('usage', `"${text.slice(0, 64)}" is not an address`);
-    const address = formatPrefix(parsed.prefix);
-    const found = incidents().filter(
-      (incident) => incident.host === address && (site === undefined || incident.site === site),
-    );
-    if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${text}`);
+    return { prefix: parsed.prefix, address: formatPrefix(parsed.prefix), site };
+  }
+
+  /**
+   * Those of the places that are meant by an address or IPv6 network, or by `HOST@SITE` where several sites have it. Throws
+   * RogueSmtpError `usage` for what is no address or is said of several hosts.
+   */
+  function named<One extends Place>(text: string, places: readonly One[]): readonly One[] {
+    const { address, site } = hostOf(text);
+    const found = places.filter((one) => one.host === address && (site === undefined || one.site === site));
     if (found.length > 1)
       throw severalSites(
         address,
-        found.map((incident) => incident.site),
+        found.map((one) => one.site),
       );
     return found;
+  }
+
+  /** The incident of a host. Throws RogueSmtpError as `named`, or `not_found`. */
+  function incidentsOf(text: string): readonly Incident[] {
+    const found = named(text, incidents());
+    if (found.length === 0) throw new RogueSmtpError('not_found', `there is no incident of ${text}`);
+    return found;
+  }
+
+  /** A host with an incident, or that was blocked by hand without one. Throws RogueSmtpError as `incidentsOf`. */
+  function releasable(text: string): readonly Place[] {
+    const keys = new Set(incidents().map(hostStreamKey));
+    const others = standing.handBlocks().filter((decision) => !keys.has(hostStreamKey(decision)));
+    const found = named(text, [...incidents(), ...others]);
+    return found.length > 0 ? found : incidentsOf(text);
+  }
+
+  /** Any host. Throws RogueSmtpError `usage` where several sites may mean the address, or for one that is none. */
+  function blockable(text: string): Place {
+    const [known] = named(text, incidents());
+    if (known !== undefined) return known;
+    const { address, site } = hostOf(text);
+    const sites = config().networks.sites.map(({ name }) => name);
+    if (site === undefined && sites.length > 0) throw severalSites(address, [...sites, '']);
+    if (site !== undefined && site !== '' && !sites.includes(site))
+      throw new RogueSmtpError(
+        'usage',
+        `"${site.slice(0, 64)}" is no site of the configuration (networks.sites)`,
+      );
+    return { host: address, site: site ?? '', incident_id: '' };
+  }
+
+  /** Throws RogueSmtpError `refused` for a host that an interlock speaks for. */
+  async function assertBlockable(place: Place): Promise<void> {
+    const key = hostStreamKey(place);
+    const { prefix } = hostOf(place.host);
+    const interlock = createHandInterlock(config(), place.site, standing.exempt(place.site, key), now());
+    const incident = incidents().find((one) => hostStreamKey(one) === key);
+    const why = interlock(prefix, incident) ?? (await serverReason(place, prefix, incident));
+    if (why !== null)
+      throw new RogueSmtpError('refused', `nothing was blocked: the host ${nameAtSite(place)} ${why}`);
+  }
+
+  /** Of a host that a person has approved already nobody asks again. */
+  async function serverReason(
+    { site }: Place,
+    { bytes }: Prefix,
+    incident: Incident | undefined,
+  ): Promise<string | null> {
+    if (incident?.block.approved_by !== undefined) return null;
+    const why = await dependencies.probableServer(bytes, site);
+    return why === null
+      ? null
+      : `is probably a mail server: it ${why}. Declare it in senders, or approve its block once it has an incident`;
+  }
+
+  /** Throws RogueSmtpError `refused` where the lists have no room for these hosts. */
+  function assertRoom(places: readonly Place[]): void {
+    const listed = new Set(publisher.listed().map(hostStreamKey));
+    const fresh = new Set(places.map(hostStreamKey).filter((key) => !listed.has(key)));
+    const { max_entries } = config().block;
+    if (listed.size + fresh.size > max_entries)
+      throw new RogueSmtpError(
+        'refused',
+        `nothing was blocked: the list is full (block.max_entries is ${max_entries}, ${listed.size} hosts are in it)`,
+      );
+  }
+
+  /** Throws RogueSmtpError `usage` for a time that no date can say. */
+  function untilOf(forMs: number): string {
+    if (forMs > LONGEST_MS) throw new RogueSmtpError('usage', 'that is longer than ten years');
+    return new Date(now() + forMs).toISOString();
   }
 
   /** What is answered with success is in the files by then, for whoever pushes them; that takes all incidents. */
@@ -97,7 +185,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
 
   async function decide(
     action: Decision['action'],
-    chosen: readonly Incident[],
+    chosen: readonly Place[],
     { by, reason }: Author,
     until: string | null,
   ): Promise<void> {
@@ -141,9 +229,13 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       const listed = new Set(publisher.listed().map(hostStreamKey));
       return {
         mode: config().block.mode,
-        hosts: incidents()
+        hosts: publisher
+          .known()
           .filter(
-            ({ state, block }) => block.state !== 'none' && (state === 'open' || isStanding(block.state)),
+            (known) =>
+              isByHand(known) ||
+              (known.block.state !== 'none' &&
+                (('state' in known && known.state === 'open') || isStanding(known.block.state))),
           )
           .map((incident) => ({ incident, shown: row(incident, listed) }))
           .sort((a, b) => {
@@ -151,7 +243,8 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
             if (waiting !== 0) return waiting;
             // Those that wait: the most evidence first. A person who decides is not to search among forged ones.
             const evidence = a.shown.waiting ? byEvidence(a.incident, b.incident) : 0;
-            return evidence !== 0 ? evidence : a.shown.last_seen < b.shown.last_seen ? 1 : -1;
+            if (evidence !== 0) return evidence;
+            return (a.shown.last_seen ?? '') < (b.shown.last_seen ?? '') ? 1 : -1;
           })
           .map(({ shown }) => shown),
         targets: await publisher.targets(),
@@ -184,10 +277,26 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       return chosen.map((incident) => `${nameAtSite(incident)} is rejected, as long as this incident lasts`);
     },
     async release(request) {
-      const chosen = request.hosts.flatMap(incidentsOf);
-      const until = new Date(now() + request.forMs).toISOString();
+      const chosen = request.hosts.flatMap(releasable);
+      const until = untilOf(request.forMs);
       await decide('release', chosen, request, until);
       return chosen.map((incident) => `${nameAtSite(incident)} is released, and not blocked before ${until}`);
+    },
+    async block(request) {
+      const { block, senders } = config();
+      if (block.mode === 'observe')
+        throw new RogueSmtpError('refused', 'nothing can be blocked: block.mode is observe');
+      if (senders.length === 0)
+        throw new RogueSmtpError('refused', 'nothing can be blocked: no senders are configured');
+      if (request.forMs <= 0) throw new RogueSmtpError('usage', 'say for how long, such as 24h');
+      const until = untilOf(request.forMs);
+      const chosen = [
+        ...new Map(request.hosts.map(blockable).map((one) => [hostStreamKey(one), one])).values(),
+      ];
+      for (const place of chosen) await assertBlockable(place);
+      assertRoom(chosen);
+      await decide('block', chosen, request, until);
+      return chosen.map((place) => `${nameAtSite(place)} is blocked on port ${BLOCK_PORT} until ${until}`);
     },
     async rollbackDiff(choice) {
       mustKnowIncidents();
@@ -207,6 +316,9 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     },
   };
 }
+
+/** Of a block or a release by hand. */
+const LONGEST_MS = 10 * 366 * 86_400_000;
 
 /** A person said no to it, and may think again. */
 const wasRejected = ({ block }: Incident): boolean =>

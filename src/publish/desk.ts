@@ -37,6 +37,7 @@ export interface AuditEntry {
     | 'approve'
     | 'reject'
     | 'release'
+    | 'block'
     | 'publish'
     | 'hold_back'
     | 'rollback'
@@ -56,8 +57,13 @@ export interface AuditEntry {
 }
 
 /** A host with a block, or that was to have one. */
-export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'incident_id' | 'grade' | 'last_seen'> {
-  readonly block: Incident['block'];
+export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'block'> {
+  /** Null of a host without an incident, which a person wants blocked. */
+  readonly incident_id: string | null;
+  readonly grade: Incident['grade'] | null;
+  readonly last_seen: string | null;
+  /** A person asked for this block, whatever the evidence (`block`). */
+  readonly by_hand: boolean;
   /** In the lists now. */
   readonly listed: boolean;
   /** Waits for a person: proposed, held, or held back for coming with too many others. */
@@ -104,6 +110,8 @@ export interface AclDesk {
   reject(request: HostsRequest): Promise<readonly string[]>;
   /** Lifts blocks now; none again for so many milliseconds. */
   release(request: HostsRequest & { readonly forMs: number }): Promise<readonly string[]>;
+  /** Blocks hosts for so many milliseconds, whatever the evidence. All of them, or none where an interlock refuses one. */
+  block(request: HostsRequest & { readonly forMs: number }): Promise<readonly string[]>;
   /** What a rollback would change, as unified diffs. */
   rollbackDiff(choice: RollbackChoice): Promise<string>;
   rollback(request: Author & RollbackChoice): Promise<readonly string[]>;

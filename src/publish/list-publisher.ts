@@ -23,6 +23,7 @@ import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { Admissions } from './admission.ts';
 import { createListAdmissions, lostReason } from './admissions.ts';
 import type { RollbackChoice, TargetState } from './desk.ts';
+import { type BlockedHost, createHandBlocks } from './hand-blocks.ts';
 import type { HookCall } from './hook.ts';
 import { aclRevisions, keptRevision, publishAcl, publishedAcl } from './list-files.ts';
 import { createListMemory } from './list-state.ts';
@@ -34,6 +35,8 @@ export interface ListPublisherDependencies extends ListNoticesDependencies {
   readonly config: () => Config;
   /** Newest state of each host's incident. May throw RogueSmtpError `unavailable`: nothing is written then. */
   readonly incidents: () => readonly Incident[];
+  /** That of a host, by its stream key. */
+  readonly incidentOf: (key: string) => Incident | undefined;
   /** Whom people released or rejected: no list names them, an earlier revision neither. */
   readonly decisions: StandingDecisions;
   /** What tells the stream of the incidents from every other one; null where that cannot be told. */
@@ -58,8 +61,10 @@ export interface ListPublisher {
   open(): Promise<void>;
   /** Brings all lists up to date. What goes wrong is logged. */
   publish(): Promise<void>;
-  /** Incidents whose host the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
-  listed(): readonly Incident[];
+  /** Hosts that the lists may name. Throws RogueSmtpError `unavailable` while that is not known. */
+  listed(): readonly BlockedHost[];
+  /** All that is known of hosts, blocks by hand among it. Throws as `listed` does. */
+  known(): readonly (Incident | BlockedHost)[];
   /** The hosts that a list of a family names, in numerical order. */
   hosts(family: AclFamily): readonly string[];
   /** A sentence for each list that is held at an earlier revision, which the plain lists do not follow. */
@@ -96,19 +101,12 @@ export interface ListPublisher {
 }
 
 export function createListPublisher(dependencies: ListPublisherDependencies): ListPublisher {
-  const { config, incidents, decisions, audit, log, now, onBlocked } = dependencies;
+  const { config, incidents, decisions, audit, log, now } = dependencies;
   const notices = createListNotices(dependencies);
   const memory = createListMemory(() => config().data);
-  const admissions = createListAdmissions({
-    config,
-    incidents,
-    memory,
-    notices,
-    now,
-    incidentsFrom: dependencies.incidentsFrom,
-    onBlocked,
-  });
-  const pins = createListPins({ config, memory, decisions, audit, now });
+  const hand = createHandBlocks(dependencies);
+  const admissions = createListAdmissions({ ...dependencies, hand, memory, notices });
+  const pins = createListPins({ config, memory, decisions, hand, audit, now });
   /** Why a list was not written, by its name. */
   const troubles = new Map<string, string>();
   /** Lists whose file could not be written, those of `troubles` that nobody wanted. */
@@ -140,7 +138,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     return builtFor(requestNow(target, family, admissions.listed()));
   }
 
-  function requestNow(target: AclTargetConfig, family: AclFamily, offenders: readonly Incident[]) {
+  function requestNow(target: AclTargetConfig, family: AclFamily, offenders: readonly BlockedHost[]) {
     const exempt = decisions.exempt(target.site);
     return requestFor(config(), offenders, requestOf(target, family), now(), exempt);
   }
@@ -194,7 +192,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
    */
   async function assertFilesKnown(): Promise<void> {
     if (memory.state().admissions !== null) return;
-    const known = new Set(incidents().map(({ host }) => host));
+    const known = new Set([...incidents(), ...decisions.handBlocks()].map(({ host }) => host));
     const foreign = new Set<string>();
     for (const target of config().acl.targets) {
       if (target.kind !== 'offenders') continue;
@@ -278,7 +276,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
 
   async function diffOf(target: AclTargetConfig, family: AclFamily): Promise<string> {
     const before = (await publishedAcl(fileOf(config(), target, family))) ?? '';
-    const hosts = new Map(
+    const hosts = new Map<string, BlockedHost>(
       [...admissions.listed(), ...admissions.waiting()].map((one) => [hostStreamKey(one), one]),
     );
     const name = listName(target, family);
@@ -311,6 +309,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     ],
     publish: () => inTurn(publishAll),
     listed: admissions.listed,
+    known: () => hand.withHandBlocks(incidents()),
     hosts: (family) => namedHosts(config(), admissions.listed(), family, now(), decisions.exempt(undefined)),
     heldLists: () =>
       Object.entries(memory.state().pins).map(

@@ -3,6 +3,7 @@
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
+import type { Decision } from '../messages/decision.ts';
 import { hostlessAlert } from '../messages/hostless-alert.ts';
 import type { AuditLog } from './audit-log.ts';
 
@@ -25,6 +26,8 @@ export interface ListNotices {
   heldBack(keys: readonly string[], maxChange: number): Promise<void>;
   /** Hosts in the lists, by their stream key, have lost their incident; `why` says what that means. */
   lost(keys: readonly string[], why: string): void;
+  /** A host without an incident has come into the lists by hand, or left them; `decision`: the newest about it. */
+  blockedByHand(decision: Decision, isListed: boolean): void;
   /** The hook of a list, such as `edge.4`, fails. */
   hookFailed(list: string, reason: string): void;
 }
@@ -70,6 +73,25 @@ export function createListNotices(dependencies: ListNoticesDependencies): ListNo
     },
     lost(keys, why) {
       tellCoverage('data_damaged', keys, [`the lists are left as they were: ${why}`]);
+    },
+    blockedByHand({ decision_id, action, host, site, by, reason, until, decided_at }, isListed) {
+      const what = `${action === 'block' ? 'blocked' : 'released'} by ${by} until ${until}`;
+      const isOver = action === 'block' && !isListed;
+      const words = `${host} ${isOver ? 'is in no list any more: it was' : 'is'} ${what}${reason === '' ? '' : `: ${reason}`}`;
+      log.warn({ host }, words);
+      tell({
+        ...hostlessAlert({
+          kind: 'finding',
+          identity: ['blocked_by_hand', decision_id, isListed],
+          sinceMs: Date.parse(decided_at),
+          nowMs: now(),
+          reasons: [words],
+          policy_version: policyVersion(),
+        }),
+        host,
+        site,
+        finding: { type: 'blocked_by_hand' },
+      });
     },
     hookFailed(list, reason) {
       const why = `the hook of the list ${list} failed, and is tried again: ${reason}`;

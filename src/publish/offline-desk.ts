@@ -16,16 +16,17 @@ import { parseMessage } from '../messages/parse-message.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { createStream } from '../stream/open-stream.ts';
 import { createAuditLog } from './audit-log.ts';
-import { createBlockDesk } from './block-desk.ts';
+import { type BlockDeskDependencies, createBlockDesk } from './block-desk.ts';
 import { createDecisionNotes } from './decision-notes.ts';
 import type { AclDesk } from './desk.ts';
 import { createListPublisher } from './list-publisher.ts';
 import { createStandingDecisions } from './standing-decisions.ts';
 
-/** Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
+/** `probableServerAt`: the judgement of hosts at the time of a clock. Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
 export async function withOfflineDesk<Result>(
   { config }: LoadedConfig,
   log: Logger,
+  probableServerAt: (now: () => number) => BlockDeskDependencies['probableServer'],
   use: (desk: AclDesk) => Promise<Result>,
 ): Promise<Result> {
   if (!existsSync(config.data)) {
@@ -58,6 +59,7 @@ export async function withOfflineDesk<Result>(
       incidentsFrom: () => incidentsFrom,
       config: () => config,
       incidents,
+      incidentOf: (key) => newest.get(key),
       decisions,
       audit,
       log,
@@ -77,6 +79,7 @@ export async function withOfflineDesk<Result>(
         audit,
         notes: createDecisionNotes(audit),
         now,
+        probableServer: probableServerAt(now),
       }),
     );
   } finally {

@@ -6,15 +6,17 @@
  */
 
 import type { BuiltAcl } from '../acl/build.ts';
-import { ACL_FAMILIES, type AclFamily, type AclModel } from '../acl/model.ts';
-import { allowanceLimits } from '../acl/render.ts';
+import { ACL_FAMILIES, type AclFamily, type AclModel, type AclRule, comparePrefixes } from '../acl/model.ts';
+import { allowanceLimits, builtFor, mostOffenders } from '../acl/render.ts';
 import { decodeModel, encodeModel, recheckModel } from '../acl/stored-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
+import { formatPrefix, type Prefix } from '../flow/prefix.ts';
 import { requestFor, requestOf } from './acl-request.ts';
 import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Author, RollbackChoice } from './desk.ts';
+import type { HandBlocks } from './hand-blocks.ts';
 import { aclRevisions, keptRevision } from './list-files.ts';
 import type { ListMemory, Pin } from './list-state.ts';
 import type { StandingDecisions } from './standing-decisions.ts';
@@ -23,6 +25,7 @@ export interface ListPinsDependencies {
   readonly config: () => Config;
   readonly memory: ListMemory;
   readonly decisions: StandingDecisions;
+  readonly hand: HandBlocks;
   readonly audit: AuditLog;
   readonly now: () => number;
 }
@@ -61,19 +64,42 @@ interface FoundList extends RolledBackList {
   readonly model: AclModel;
 }
 
-export function createListPins({ config, memory, decisions, audit, now }: ListPinsDependencies): ListPins {
+/** The list with the denials of another, which come first where there is no room for all. */
+function withDenials(model: AclModel, others: AclModel, most: number): AclModel {
+  const denials = [...others.rules, ...model.rules].filter(({ action }) => action === 'deny');
+  const named = new Map(
+    denials.map((rule) => [rule.source === null ? '' : formatPrefix(rule.source), rule] as const),
+  );
+  const rules = [...named.values()].slice(0, most);
+  const end = ({ source }: AclRule) => source ?? EVERYONE;
+  return { ...model, rules: rules.sort((a, b) => comparePrefixes(end(a), end(b))) };
+}
+
+const EVERYONE: Prefix = { bytes: new Uint8Array(16), length: 0 };
+
+export function createListPins(dependencies: ListPinsDependencies): ListPins {
+  const { config, memory, decisions, hand, audit, now } = dependencies;
   /** By the name of the list. */
   const models = new Map<string, AclModel>();
   const iso = () => new Date(now()).toISOString();
 
   function checked(target: AclTargetConfig, family: AclFamily, model: AclModel): BuiltAcl {
-    const exempt = decisions.exempt(target.site);
-    const request = requestFor(config(), [], requestOf(target, family), now(), exempt);
+    const { site, platform } = target;
+    // A block by hand has its own time: an earlier list does not make it longer.
+    const exempt = [...decisions.exempt(site), ...hand.ended(site)];
+    const asked = requestOf(target, family);
+    const request = requestFor(config(), [], asked, now(), exempt);
     // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
     const kept =
       model.kind === 'offenders' && config().block.mode === 'observe' ? { ...model, rules: [] } : model;
     const checked = { ...kept, interface: target.interface ?? null };
-    return recheckModel(checked, request, allowanceLimits(target.platform));
+    const limits = allowanceLimits(platform);
+    if (kept.kind === 'policy') return recheckModel(checked, request, limits);
+    // What a person wants blocked now stands whatever the list of that time says.
+    const byHand = builtFor({ ...requestFor(config(), hand.published(), asked, now(), exempt) });
+    const most = Math.min(mostOffenders(platform), config().block.max_entries);
+    const rechecked = recheckModel(withDenials(checked, byHand.model, most), request, limits);
+    return { ...rechecked, leftOut: [...rechecked.leftOut, ...byHand.leftOut] };
   }
 
   async function find(

@@ -8,6 +8,7 @@
 
 import type { ExemptHost } from '../acl/interlocks.ts';
 import { rulingInForce } from '../detect/block.ts';
+import { UNSEEN_SENDERS } from '../detect/holds.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 import type { Incident } from '../messages/alert.ts';
 import { type Decision, hostStreamKey } from '../messages/decision.ts';
@@ -17,8 +18,15 @@ export interface StandingDecisions {
   note(decisions: readonly Decision[]): void;
   /** Takes over the newest state of an incident: its host may be held until a person has looked. */
   noteIncident(incident: Incident): void;
-  /** Hosts that are released, rejected or held now, at this site or, without one, at any. */
-  exempt(site: string | undefined): readonly ExemptHost[];
+  /**
+   * Hosts that are released, rejected or held now, at this site or, without one, at any. `but`: a host, by its stream key,
+   * whose own decision does not count, since another is about to take its place.
+   */
+  exempt(site: string | undefined, but?: string): readonly ExemptHost[];
+  /** The newest decisions about hosts that were blocked by hand, those among them that are over. */
+  handBlocks(): readonly Decision[];
+  /** The newest decision about a host, by its stream key, if it is one that needs no incident. */
+  ofHost(key: string): Decision | undefined;
 }
 
 /**
@@ -31,6 +39,12 @@ export function createStandingDecisions(
 ): StandingDecisions {
   const newest = new Map<string, Decision>();
   const held = new Map<string, Incident>();
+
+  function isBlockedByHand(key: string, nowMs: number): boolean {
+    const decision = newest.get(key);
+    return decision?.action === 'block' && rulingInForce(decision, '', nowMs) !== null;
+  }
+
   return {
     note(decisions) {
       for (const decision of decisions) newest.set(hostStreamKey(decision), decision);
@@ -41,17 +55,25 @@ export function createStandingDecisions(
       // A new incident of the host that is not decided yet says nothing against it.
       else if (state !== 'none') held.delete(hostStreamKey(incident));
     },
-    exempt(site) {
+    handBlocks: () => [...newest.values()].filter(({ action }) => action === 'block'),
+    ofHost(key) {
+      const decision = newest.get(key);
+      return decision?.action === 'block' || decision?.action === 'release' ? decision : undefined;
+    },
+    exempt(site, but) {
       const nowMs = now();
-      const waiting = [...held.values()].flatMap((incident) => {
+      const waiting = [...held].flatMap(([key, incident]) => {
+        // Nothing is known of this host itself, and somebody has named it.
+        if (incident.block.reason.startsWith(UNSEEN_SENDERS) && (key === but || isBlockedByHand(key, nowMs)))
+          return [];
         if (site !== undefined && incident.site !== site) return [];
         const parsed = parsePrefix(incident.host);
         return parsed.ok ? [{ prefix: parsed.prefix, reason: `is held: ${incident.block.reason}` }] : [];
       });
       const decided = [...newest].flatMap(([key, decision]) => {
-        if (site !== undefined && decision.site !== site) return [];
+        if (key === but || (site !== undefined && decision.site !== site)) return [];
         const ruling = rulingInForce(decision, newestIncident(key)?.incident_id ?? '', nowMs);
-        if (ruling === null || ruling.action === 'approve') return [];
+        if (ruling === null || ruling.action === 'approve' || ruling.action === 'block') return [];
         const parsed = parsePrefix(decision.host);
         return parsed.ok ? [{ prefix: parsed.prefix, reason: `was ${ruling.reason}` }] : [];
       });

@@ -13,7 +13,7 @@ import { z } from 'zod';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import type { NetworkSight } from '../detect/detector-state.ts';
 import type { KnownMailServer } from '../detect/mail-servers.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
 import { checkedText, withChecksum } from '../files/checked-text.ts';
 import { replaceFile } from '../files/replace-file.ts';
 import type { Logger } from '../logger.ts';
@@ -47,6 +47,19 @@ export interface MailServerFile {
   start(): void;
   /** Writes what has changed. */
   stop(): Promise<void>;
+}
+
+/** What was kept, or null where nothing was. Throws RogueSmtpError `io` for a file that is damaged or cannot be read. */
+export async function readMailServers(directory: string): Promise<z.infer<typeof fileSchema> | null> {
+  const path = join(directory, FILE);
+  try {
+    const text = checkedText(await readFile(path, 'utf8'));
+    if (text === null) throw new Error('its checksum is wrong');
+    return fileSchema.parse(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new RogueSmtpError('io', `${path}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 export function createMailServerFile(
@@ -98,13 +111,11 @@ export function createMailServerFile(
   return {
     async open() {
       try {
-        const text = checkedText(await readFile(path, 'utf8'));
-        if (text === null) throw new Error(`${path}: its checksum is wrong`);
-        const { sender_seen, servers } = fileSchema.parse(JSON.parse(text));
-        read = servers;
-        if (sender_seen) sight.senderSeen = true;
+        const kept = await readMailServers(directory);
+        if (kept === null) return;
+        read = kept.servers;
+        if (kept.sender_seen) sight.senderSeen = true;
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
         log.warn(
           { error: messageOf(error) },
           'the probable mail servers of the last run are not known any more',

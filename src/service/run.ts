@@ -50,6 +50,7 @@ import { allowHeapGrowth } from './heap-growth.ts';
 import { lossesOf, NOTHING_LOST } from './losses.ts';
 import { createMailServerFile } from './mail-server-file.ts';
 import { registerPolicyMetrics } from './policy-metrics.ts';
+import { createProbableServer } from './probable-server.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
 import { createServeRole } from './serve-role.ts';
@@ -204,6 +205,7 @@ export function createService(
         badMessages,
         ...(listPush !== null && { onText: listPush.offer }),
         onBlocked: timeToBlock,
+        probableServer: createProbableServer(() => reloader.config, detectors, now),
       })
     : null;
   const coverageRole =

@@ -23,12 +23,14 @@ import { createAuditLog } from '../publish/audit-log.ts';
 import { createBlockDesk } from '../publish/block-desk.ts';
 import { createDecisionNotes } from '../publish/decision-notes.ts';
 import type { AclDesk } from '../publish/desk.ts';
+import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
 import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { type AlertTeller, createAlertTeller } from './alert-teller.ts';
 import type { BadMessages } from './bad-messages.ts';
+import { createProbableServer, type ProbableServer } from './probable-server.ts';
 
 export interface ServeRole {
   start(): Promise<void>;
@@ -40,10 +42,10 @@ export interface ServeRole {
   /** The newest alerts since the start, oldest first; a few hundred. */
   recentAlerts(): readonly Alert[];
   /**
-   * Incidents whose host is in the block lists now. This, `hosts` and `targetText` throw RogueSmtpError `unavailable`
+   * Hosts in the block lists now. This, `hosts` and `targetText` throw RogueSmtpError `unavailable`
    * until all incidents are known: an empty list would be taken for one by a router.
    */
-  blocked(): readonly Incident[];
+  blocked(): readonly BlockedHost[];
   /** When the lists took in the host of an incident; undefined while they have not. */
   listedSince(incident: Incident): IncidentReport['listed'];
   /** The hosts in the lists of a family, after the interlocks. */
@@ -75,6 +77,8 @@ export interface ServeRoleDependencies {
   readonly policyVersion: () => string;
   /** Without it they are only counted. */
   readonly badMessages?: BadMessages;
+  /** Absent: by what detectors have kept in the data directory. */
+  readonly probableServer?: ProbableServer;
   /** Seconds from the first record of a host to the lists that name it. */
   readonly onBlocked?: (seconds: number) => void;
 }
@@ -107,6 +111,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   const publisher = createListPublisher({
     config: () => config,
     incidents: allIncidents,
+    incidentOf: (key) => newest.get(key),
     decisions: standing,
     audit,
     log,
@@ -133,6 +138,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     audit,
     notes,
     now,
+    probableServer: dependencies.probableServer ?? createProbableServer(() => config, { assigned: [] }, now),
   });
   let incidentsSubscription: Subscription | null = null;
   let alertsSubscription: Subscription | null = null;

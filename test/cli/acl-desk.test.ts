@@ -16,6 +16,7 @@ import {
   aclRejectCommand,
   aclReleaseCommand,
   aclRollbackCommand,
+  blockCommand,
 } from '../../src/cli/acl-desk.ts';
 import type { ReportStreams } from '../../src/cli/reports.ts';
 import { zoneName } from '../../src/cli/table.ts';
@@ -282,6 +283,25 @@ describe.each(INSTANCES)('on %s', (instance) => {
     await expect(run(aclRejectCommand, ['mail.example'], {})).rejects.toThrow(
       '"mail.example" is not an address',
     );
+  });
+
+  it('block denies a host that nobody has seen, acl list says who asked for it, and acl release ends it', async () => {
+    const { run } = await prepared(instance, [blocked('10.0.0.66')], { mode: 'publish' });
+    const ask = { for: 3_600_000, reason: 'a complaint' };
+    const until = new Date(NOW_MS + 3_600_000).toISOString();
+    const { stdout } = await run(blockCommand, ['10.0.0.67'], ask);
+    // Without a service the clock is that of the machine.
+    if (instance === 'a running instance')
+      expect(stdout).toBe(`10.0.0.67 is blocked on port 25 until ${until}\n`);
+    expect(file('4')).toContain('host 10.0.0.67');
+    const list = await run(aclListCommand, {});
+    expect(list.stdout).toMatch(/10\.0\.0\.67 +by hand +published +yes .*blocked by .+: a complaint/);
+    const { stdout: log } = await run(aclLogCommand, { limit: 10 });
+    expect(log).toContain(`${ME} block 10.0.0.67: a complaint`);
+    await expect(run(blockCommand, ['192.168.1.1'], ask)).rejects.toThrow('is not an internal host');
+    await expect(run(blockCommand, ['10.0.0.67'], { ...ask, reason: ' ' })).rejects.toThrow('say why');
+    await run(aclReleaseCommand, ['10.0.0.67'], { for: 3_600_000 });
+    expect(file('4')).not.toContain('host 10.0.0.67');
   });
 
   it('acl rollback holds a list at the revision before, as acl list and the file show, until it is let go', async () => {

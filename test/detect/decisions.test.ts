@@ -1,8 +1,10 @@
 /** What a person decides about a host, and what becomes of its block: now, after a restart, in the next incident. */
 
 import { describe, expect, it } from 'vitest';
-import type { ConfigInput } from '../../src/config/schema.ts';
+import { type ConfigInput, configSchema } from '../../src/config/schema.ts';
 import type { Detector } from '../../src/detect/detector.ts';
+import { compilePolicy } from '../../src/detect/policy.ts';
+import { parseAddress } from '../../src/flow/address.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { decision, detectorFor, OUTSIDE, ROGUE, STRICT } from '../support/detecting.ts';
 import { batchOf, type Flow, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
@@ -142,6 +144,160 @@ describe('a decision', () => {
     detector.decide(decision('release', newest(other), { host: 'nobody' }));
     mails(detector, 0);
     expect(block(detector)).toMatchObject({ state: 'refused', reason: expect.stringContaining('released') });
+  });
+});
+
+/** An attempt, which is no reason for a block. */
+function attempts(detector: Detector, at: number, from = ROGUE): void {
+  const flow = { from, to: OUTSIDE, fromPort: 1000 + (at % 50_000), flags: 'S', packets: 1, bytes: 60, at };
+  detector.observe(batchOf([flow]), { partition: 0, offset: offset++ });
+}
+
+describe('a block by hand', () => {
+  const PUBLISH: ConfigInput = { ...STRICT, block: { mode: 'publish', ttl: '1h' } };
+  const until = (ms: number) => new Date(T0 + ms).toISOString();
+  const nobody = { host: ROGUE, site: '', incident_id: '' } as Incident;
+  const ordered = (fields: Parameters<typeof decision>[2] = {}) =>
+    decision('block', nobody, { until: until(5 * HOUR), ...fields });
+  const STANDS = {
+    state: 'published',
+    reason: 'blocked by ada: looked at it',
+    approved_by: 'ada',
+    until: until(5 * HOUR),
+  };
+  const below = (config = PUBLISH) => {
+    const detector = detectorFor(config);
+    attempts(detector, 0);
+    detector.take();
+    return detector;
+  };
+
+  it('is written into an incident below the grade and told once; it ends by its own time, whatever the host does', () => {
+    const detector = below();
+    expect(block(detector).state).toBe('none');
+    detector.decide(ordered());
+    detector.decide(ordered());
+    expect(detector.take().alerts).toMatchObject([{ kind: 'updated', block: STANDS }]);
+    for (let at = MINUTE; at < 5 * HOUR; at += 20 * MINUTE) attempts(detector, at);
+    expect(block(detector)).toMatchObject(STANDS);
+    detector.advance(T0 + 5 * HOUR);
+    expect(block(detector)).toMatchObject({
+      state: 'expired',
+      reason: 'the time of the block by hand is over (it was blocked by ada: looked at it)',
+      until: until(5 * HOUR),
+    });
+    attempts(detector, 5 * HOUR + MINUTE);
+    expect(block(detector).state).toBe('expired');
+  });
+
+  it('given before the first record of a host is that of its first incident, and of the next', () => {
+    const detector = detectorFor({ ...PUBLISH, detection: { quiet: '1h' } });
+    detector.decide(ordered());
+    expect(detector.take().incidents).toEqual([]);
+    attempts(detector, 0);
+    expect(block(detector)).toMatchObject(STANDS);
+    detector.advance(T0 + 3 * HOUR);
+    expect(detector.openIncidents()).toEqual([]);
+    attempts(detector, 4 * HOUR);
+    expect(block(detector)).toMatchObject(STANDS);
+  });
+
+  it.each(['before', 'after'])('stands over a restart: %s the detector wrote it down', (when) => {
+    const detector = below();
+    if (when === 'after') detector.decide(ordered());
+    const [incident] = detector.openIncidents();
+    const next = detectorFor(PUBLISH);
+    next.restore(incident);
+    if (when === 'after') expect(block(next)).toMatchObject(STANDS);
+    next.take();
+    next.decide(ordered());
+    expect(block(next)).toMatchObject(STANDS);
+    expect(next.take().alerts).toHaveLength(when === 'after' ? 0 : 1);
+  });
+
+  it('is not made longer by the grade that a host reaches in mode propose, and is in mode publish', () => {
+    for (const mode of ['propose', 'publish'] as const) {
+      const detector = below({ ...STRICT, block: { mode, ttl: '1h' } });
+      detector.decide(ordered());
+      mails(detector, 4 * HOUR + 50 * MINUTE);
+      detector.advance(T0 + 5 * HOUR + MINUTE);
+      expect(block(detector).state).toBe(mode === 'propose' ? 'expired' : 'published');
+      if (mode === 'propose') continue;
+      // The decision found again at a restart does not take that back.
+      const next = detectorFor({ ...STRICT, block: { mode, ttl: '1h' } });
+      next.restore(newest(detector));
+      next.decide(ordered());
+      expect(block(next)).toMatchObject({ state: 'published', until: block(detector).until });
+    }
+  });
+
+  it('does not shorten a block that stands by evidence, and a later word by hand replaces an earlier one', () => {
+    const evident = started(PUBLISH);
+    const before = block(evident).until ?? '';
+    evident.decide(ordered({ until: until(10 * MINUTE) }));
+    expect(block(evident)).toMatchObject({ approved_by: 'ada', until: before });
+    const detector = below();
+    detector.decide(ordered());
+    detector.decide(ordered({ decision_id: 'e', until: until(2 * HOUR), reason: 'less' }));
+    expect(block(detector)).toMatchObject({ reason: 'blocked by ada: less', until: until(2 * HOUR) });
+  });
+
+  it('is ended by a release and by a rejection', () => {
+    for (const action of ['release', 'reject'] as const) {
+      const detector = below();
+      detector.decide(ordered());
+      detector.decide(decision(action, newest(detector)));
+      expect(block(detector).state).toBe(action === 'release' ? 'expired' : 'refused');
+      attempts(detector, HOUR);
+      expect(block(detector).state).not.toBe('published');
+    }
+  });
+
+  it.each<[string, ConfigInput, string]>([
+    ['in mode observe', { ...STRICT, block: { mode: 'observe' } }, 'observed'],
+    ['of a declared sender', { ...STRICT, senders: [{ name: 'mail', hosts: [ROGUE] }] }, 'refused'],
+    ['of a never-blocked host', { ...STRICT, block: { mode: 'publish', never: [ROGUE] } }, 'refused'],
+    ['of an outside host', { ...STRICT, networks: { internal: ['192.168.0.0/16'] } }, 'refused'],
+  ])('rests %s, and stands again when that is over', (_what, config, state) => {
+    const detector = below();
+    detector.decide(ordered());
+    detector.take();
+    const rules = (input: ConfigInput) => {
+      const parsed = configSchema.parse(input);
+      return { policy: compilePolicy(parsed), detection: parsed.detection, block: parsed.block };
+    };
+    detector.reload(rules(config));
+    detector.reload(rules(config));
+    const told = detector.take();
+    expect(told.incidents.at(-1)?.block.state).toBe(state);
+    expect(told.alerts.filter(({ kind }) => kind !== 'closed').length).toBeLessThanOrEqual(1);
+    detector.reload(rules(PUBLISH));
+    attempts(detector, HOUR);
+    expect(block(detector)).toMatchObject(STANDS);
+  });
+
+  it('of a host that turns out to be a mail server later stands: somebody has named it', () => {
+    const detector = below();
+    detector.decide(ordered());
+    for (const n of [1, 2, 3])
+      detector.observe(
+        batchOf([
+          {
+            from: `203.0.113.${n}`,
+            to: ROGUE,
+            fromPort: 2000 + n,
+            flags: 'SPAF',
+            packets: 16,
+            bytes: 6000,
+            at: n * MINUTE,
+          },
+        ]),
+        { partition: 0, offset: offset++ },
+      );
+    const bytes = parseAddress(ROGUE) ?? new Uint8Array();
+    expect(detector.probableServer(bytes, '', T0 + HOUR)).toMatch(/SMTP|mail/);
+    expect(detector.probableServer(bytes, 'nowhere', T0 + HOUR)).toBeNull();
+    expect(block(detector).state).toBe('published');
   });
 });
 

@@ -20,6 +20,7 @@ function app() {
     approve: note('approve'),
     reject: note('reject'),
     release: note('release'),
+    block: note('block'),
     rollback: note('rollback'),
     follow: note('follow'),
     forgetLost: note('forget-lost'),
@@ -59,6 +60,7 @@ describe('the API of the desk', () => {
       { Authorization: `Basic ${btoa('eve:t')}` },
     );
     await post('/release', { hosts: ['192.0.2.55'], for: '2h' });
+    await post('/block', { hosts: ['192.0.2.55'], for: '24h', reason: 'a complaint' });
     await post('/rollback', { target: 'edge', to: '0123abcd' });
     const answer = await post('/follow', { targets: ['edge'] });
     expect(await answer.json()).toEqual({ done: ['follow done'] });
@@ -67,6 +69,7 @@ describe('the API of the desk', () => {
       ['approve', { hosts: [], by: 'api', reason: '' }],
       ['reject', { by: 'eve', reason: 'ours' }],
       ['release', { forMs: 7_200_000 }],
+      ['block', { hosts: ['192.0.2.55'], forMs: 86_400_000, by: 'api', reason: 'a complaint' }],
       ['rollback', { target: 'edge', to: '0123abcd' }],
       ['follow', { targets: ['edge'] }],
     ]);
@@ -78,6 +81,11 @@ describe('the API of the desk', () => {
     ['/reject', { hosts: [] }],
     ['/reject', { hosts: ['192.0.2.55'], reason: 'two\nlines' }],
     ['/release', { hosts: ['192.0.2.55'], for: 'long' }],
+    ['/block', { hosts: ['192.0.2.55'], reason: 'no end' }],
+    ['/block', { hosts: ['192.0.2.55'], for: '24h' }],
+    ['/block', { hosts: ['192.0.2.55'], for: '24h', reason: '  ' }],
+    ['/block', { hosts: ['192.0.2.55'], for: '0s', reason: 'no time' }],
+    ['/block', { hosts: [], for: '24h', reason: 'nobody' }],
     ['/rollback', { to: '../../etc' }],
     ['/follow', { targets: ['edge'], more: 1 }],
     ['/follow', 'no JSON'],

@@ -16,9 +16,11 @@ import { createDetector, type Detector } from '../../src/detect/detector.ts';
 import { sightOfOne } from '../../src/detect/detector-state.ts';
 import { compilePolicy } from '../../src/detect/policy.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
+import { parsePrefix } from '../../src/flow/prefix.ts';
 import type { Incident } from '../../src/messages/alert.ts';
 import { type Decision, hostStreamKey } from '../../src/messages/decision.ts';
 import { blockedOf, requestFor } from '../../src/publish/acl-request.ts';
+import { type BlockedHost, createHandBlocks, createHandInterlock } from '../../src/publish/hand-blocks.ts';
 import { createStandingDecisions } from '../../src/publish/standing-decisions.ts';
 import { batchOf, type Flow, HOUR, MINUTE, SECOND, T0 } from '../support/flows.ts';
 
@@ -65,7 +67,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('decide' as const),
       host,
-      action: fc.constantFrom<Decision['action']>('approve', 'reject', 'release'),
+      action: fc.constantFrom<Decision['action']>('approve', 'reject', 'release', 'block'),
       forMs: fc.constantFrom(MINUTE, HOUR, 30 * HOUR),
     }),
   },
@@ -96,6 +98,8 @@ function configOf(sender: number, never: number, mode: 'publish' | 'propose' | '
   });
 }
 
+const hasEnd = (action: Decision['action']) => action === 'release' || action === 'block';
+
 class World {
   private config = configOf(-1, -1, 'publish');
   private atMs = 0;
@@ -108,6 +112,12 @@ class World {
     (key) => this.incidents.get(key),
     () => T0 + this.atMs,
   );
+  private readonly hand = createHandBlocks({
+    config: () => this.config,
+    decisions: this.standing,
+    incidentOf: (key) => this.incidents.get(key),
+    now: () => T0 + this.atMs,
+  });
   private readonly earlier: AclModel[] = [];
   /** The model: who serves, who was decided about, and the newest mail that got through after its block. */
   private readonly serving = new Set<string>();
@@ -181,22 +191,23 @@ class World {
         if (!this.isDeclared(HOSTS[step.host])) this.serving.add(HOSTS[step.host]);
         break;
       case 'decide': {
-        const incident = this.incidentOf(HOSTS[step.host]);
-        if (incident === undefined) return;
+        const address = HOSTS[step.host];
+        const incident = this.incidentOf(address);
+        if (step.action === 'block' ? !this.mayBlock(address) : incident === undefined) return;
         const decision: Decision = {
           schema: 'rogue-smtp.decision',
           schema_version: 1,
           decision_id: `d${this.offset}`,
-          host: incident.host,
-          site: incident.site,
+          host: address,
+          site: '',
           action: step.action,
-          incident_id: incident.incident_id,
-          until: step.action === 'release' ? new Date(T0 + this.atMs + step.forMs).toISOString() : null,
+          incident_id: incident?.incident_id ?? '',
+          until: hasEnd(step.action) ? new Date(T0 + this.atMs + step.forMs).toISOString() : null,
           by: 'ada',
           reason: 'said so',
           decided_at: new Date(T0 + this.atMs).toISOString(),
         };
-        this.newestDecision.set(incident.host, decision);
+        this.newestDecision.set(address, decision);
         this.standing.note([decision]);
         // The lists ask before the detector has acted.
         this.check();
@@ -227,7 +238,7 @@ class World {
         break;
     }
     this.collect();
-    this.check();
+    this.check(true);
   }
 
   private isDeclared(host: string): boolean {
@@ -236,21 +247,57 @@ class World {
     );
   }
 
-  private request(offenders: readonly Incident[]) {
+  private request(offenders: readonly BlockedHost[], isEarlier = false) {
     const request = { kind: 'offenders' as const, family: '4' as const };
-    return requestFor(this.config, offenders, request, T0 + this.atMs, this.standing.exempt(undefined));
+    const exempt = [...this.standing.exempt(undefined), ...(isEarlier ? this.hand.ended(undefined) : [])];
+    return requestFor(this.config, offenders, request, T0 + this.atMs, exempt);
   }
 
-  private check(): void {
+  /** What the detector has written into the incident of a host that is blocked by hand, once it has heard of it. */
+  private saysTheSame(denied: readonly string[]): void {
+    for (const { host: address, action, until } of this.newestDecision.values()) {
+      const incident = this.incidentOf(address);
+      if (action !== 'block' || incident === undefined) continue;
+      if (Date.parse(until ?? '') <= T0 + this.atMs) continue;
+      const { state } = incident.block;
+      expect(state === 'published', JSON.stringify(incident.block)).toBe(denied.includes(address));
+    }
+  }
+
+  /** As the desk asks it before it takes such a decision. */
+  private mayBlock(address: string): boolean {
+    if (!this.isBlockable(address)) return false;
+    const exempt = this.standing.exempt('', `|${address}`);
+    const interlock = createHandInterlock(this.config, '', exempt, T0 + this.atMs);
+    const parsed = parsePrefix(address);
+    if (!parsed.ok || interlock(parsed.prefix, this.incidentOf(address)) !== null) return false;
+    return this.detector.probableServer(parsed.prefix.bytes, '', T0 + this.atMs) === null;
+  }
+
+  private isBlockable(address: string): boolean {
+    const { mode, never } = this.config.block;
+    const isNever = never.some(({ bytes }) => bytes.slice(12).join('.') === address);
+    return mode !== 'observe' && !isNever && !this.isDeclared(address);
+  }
+
+  private check(isSettled = false): void {
     const nowMs = T0 + this.atMs;
-    const blocked = blockedOf(this.config, [...this.incidents.values()], nowMs);
+    const known = this.hand.withHandBlocks([...this.incidents.values()]);
+    const blocked = blockedOf(this.config, known, nowMs);
     const { model } = buildAcl(this.request(blocked));
     const denied = deniedHosts(model);
     this.mayBeDenied(denied);
-    for (const address of denied) expect(this.incidentOf(address)?.block.state).toBe('published');
+    for (const address of denied)
+      expect(known.find((one) => one.host === address)?.block.state).toBe('published');
+    for (const { host: address, action, until } of this.newestDecision.values()) {
+      // A block by hand is in every list until its end, unless something speaks for the host that must be spared.
+      const stands = action === 'block' && Date.parse(until ?? '') > nowMs;
+      if (stands && this.isBlockable(address)) expect(denied).toContain(address);
+    }
     // A rollback to whatever was in force.
     for (const old of this.earlier) this.mayBeDenied(this.rolledBack(old), true);
     if (denied.length > 0 && this.earlier.length < 8) this.earlier.push(model);
+    if (isSettled) this.saysTheSame(denied);
     for (const { host: address, block } of this.incidents.values()) {
       if (block.effect?.state !== 'effective') continue;
       const passedMs = this.passedMs.get(address) ?? 0;
@@ -262,7 +309,7 @@ class World {
 
   private rolledBack(old: AclModel): readonly string[] {
     try {
-      return deniedHosts(recheckModel(old, this.request([])).model);
+      return deniedHosts(recheckModel(old, this.request([], true)).model);
     } catch (error) {
       if (error instanceof RogueSmtpError && error.code === 'refused') return [];
       throw error;
@@ -285,7 +332,11 @@ class World {
       const incident = this.incidentOf(address);
       if (decision?.action === 'release') expect(Date.parse(decision.until ?? '')).toBeLessThanOrEqual(nowMs);
       if (decision?.action === 'reject') expect(incident?.incident_id).not.toBe(decision.incident_id);
-      const approved = decision?.action === 'approve' || incident?.block.approved_by !== undefined;
+      // An earlier list does not make a block by hand longer, and what the detector wrote of it does not either.
+      const isOver = decision?.action === 'block' && Date.parse(decision.until ?? '') <= nowMs;
+      if (isOver) expect(incident?.block.state).toBe('published');
+      const named = decision?.action === 'approve' || decision?.action === 'block';
+      const approved = named || incident?.block.approved_by !== undefined;
       if (isEarlier && incident?.block.state !== 'held') continue;
       if (this.serving.has(address)) expect(approved, `${address} serves and is denied unasked`).toBe(true);
     }

@@ -252,7 +252,7 @@ log: { level: warn }
       // Also of attempts whose answer was lost: those that were made are noted, once, and no others.
       expect(log.map(({ why }) => why).sort()).toEqual([...published].sort());
       for (const { host, incident_id, block } of last) {
-        const stored = async () => (await store.client.incident(incident_id)).incident.block;
+        const stored = async () => (await store.client.incident(incident_id ?? '')).incident.block;
         await expect
           .poll(stored, { timeout: 30_000 })
           .toMatchObject({ state: block.state, reason: block.reason });
