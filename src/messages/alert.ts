@@ -127,6 +127,8 @@ const COVERAGE_CAUSES = [
   'acl_held',
   'acl_failed',
   'list_stale',
+  'permission_ends',
+  'permission_ended',
   'tables_full',
   'unread_addresses',
   'exporters_full',

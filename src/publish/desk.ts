@@ -43,10 +43,12 @@ export interface AuditEntry {
     | 'rollback'
     | 'rollback_end'
     | 'hook_failed'
-    | 'forget_lost';
+    | 'forget_lost'
+    | 'permission_ends'
+    | 'permission_ended';
   readonly why: string;
   readonly host?: string;
-  /** Of a decision about the host. */
+  /** Of a decision about the host; of an alert about the configuration. */
   readonly decision_id?: string;
   readonly target?: string;
   readonly family?: '4' | '6';

@@ -23,6 +23,7 @@ import { createAuditLog } from '../publish/audit-log.ts';
 import { createBlockDesk } from '../publish/block-desk.ts';
 import { createDecisionNotes } from '../publish/decision-notes.ts';
 import type { AclDesk } from '../publish/desk.ts';
+import { createEndingNotices } from '../publish/ending-notices.ts';
 import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
@@ -140,6 +141,15 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     now,
     probableServer: dependencies.probableServer ?? createProbableServer(() => config, { assigned: [] }, now),
   });
+  const endings = createEndingNotices({
+    config: () => config,
+    audit,
+    tell: teller.tell,
+    log,
+    now,
+    policyVersion: dependencies.policyVersion,
+  });
+  let looking: Promise<void> = Promise.resolve();
   let incidentsSubscription: Subscription | null = null;
   let alertsSubscription: Subscription | null = null;
   let decisionsSubscription: Subscription | null = null;
@@ -257,6 +267,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   function publishInTurn(): void {
     if (!complete) return;
     publishing = publisher.publish();
+    looking = endings.look();
   }
 
   return {
@@ -307,6 +318,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       ]);
       publishInTurn();
       await publishing;
+      await looking;
       await hooks.stop();
       await teller.settled();
     },
