@@ -33,13 +33,17 @@ import {
   orAny,
   prefixFamily,
 } from './model.ts';
-import type { AclKind } from './platforms.ts';
+import type { AclKind, AclTraffic, WithoutSenders } from './platforms.ts';
 import { sanitiseRemark } from './remark.ts';
 
 export interface AclInput extends InterlockInput {
   readonly kind: AclKind;
   readonly family: AclFamily;
   readonly interface?: string | undefined;
+  /** Default: what is forwarded. */
+  readonly traffic?: AclTraffic | undefined;
+  /** A policy of an IP version without senders; default: it is refused. */
+  readonly withoutSenders?: WithoutSenders | undefined;
   /** What a list of the platform can say of hosts that may send somewhere; absent: everything. */
   readonly allowances?: AllowanceLimits;
   /** Most hosts in an offenders list. */
@@ -75,7 +79,8 @@ const MAX_PERMITS = 5000;
 /**
  * Throws RogueSmtpError `refused` for a policy without a sender in force in this family. That includes an IPv6 policy
  * where only IPv4 senders are configured: it would deny port 25 to every IPv6 host, the mail server's own IPv6 address
- * among them. To deny all IPv6 mail on purpose is a line that an operator should write by hand.
+ * among them. Whoever means that says so (`withoutSenders: deny`); it is refused all the same where the senders of this
+ * family have ended, or none of the other is in force.
  */
 export function buildAcl(input: AclInput): BuiltAcl {
   const built = input.kind === 'policy' ? buildPolicy(input) : buildOffenders(input);
@@ -83,6 +88,7 @@ export function buildAcl(input: AclInput): BuiltAcl {
     kind: input.kind,
     family: input.family,
     interface: input.interface ?? null,
+    ...(input.traffic === 'own' && { own: true }),
     internal: disjoint(input.internal, input.family),
     rules: built.rules,
   };
@@ -126,12 +132,12 @@ function buildPolicy(input: AclInput): Rules {
       inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
     }
   }
-  if (permitted.size === 0) {
+  if (permitted.size === 0 && !isForNobody(input)) {
     const why = input.senders.length === 0 ? 'no sender is configured' : `no IPv${family} sender is in force`;
     throw new RogueSmtpError(
       'refused',
       `the IPv${family} policy is refused: ${why}, so it would deny port ${BLOCKED_PORT} to everyone. ` +
-        'Name the mail servers in "senders"',
+        'Name the mail servers in "senders", or say "without_senders: deny" of the ACL target if nobody is to send',
     );
   }
   for (const prefix of disjoint(input.never, family)) {
@@ -147,6 +153,18 @@ function buildPolicy(input: AclInput): Rules {
   }
   rules.push({ action: 'deny', source: null, destination: null, remark: 'everyone else' });
   return { rules, leftOut: sortedLeftOut(leftOut) };
+}
+
+/** Nobody may send, on purpose: an end of the permission of those who could is no such purpose. */
+export function isForNobody(
+  input: Pick<AclInput, 'withoutSenders' | 'senders' | 'family' | 'nowMs'>,
+): boolean {
+  const { withoutSenders, senders, family, nowMs } = input;
+  return (
+    withoutSenders === 'deny' &&
+    senders.some((sender) => isInForce(sender, nowMs)) &&
+    senders.every(({ hosts }) => disjoint(hosts, family).length === 0)
+  );
 }
 
 /**

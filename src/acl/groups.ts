@@ -54,11 +54,12 @@ const listOf = (prefix: Prefix | null) => (prefix === null ? [] : [prefix]);
 
 /**
  * The sources that a policy may judge on a platform whose rules see the traffic of every interface: null is all of them,
- * since an interface bounds the list. Without one, mail from the world to our mail servers passes the same rules, so only
+ * since an interface bounds the list, or it judges the router's own traffic. Without one, mail from the world to our mail servers passes the same rules, so only
  * internal sources may be judged. Throws RogueSmtpError `refused` when these are everybody.
  */
 export function judgedSources(model: AclModel): readonly Prefix[] | null {
-  if (model.interface !== null) return null;
+  // What the router sends itself is no mail from the world.
+  if (model.interface !== null || model.own === true) return null;
   if (model.internal.length === 0 || model.internal.some((prefix) => prefixBits(prefix) === 0)) {
     throw new RogueSmtpError(
       'refused',

@@ -40,6 +40,8 @@ export interface AclModel {
   readonly family: AclFamily;
   /** The interface that faces the hosts; null when the operator has not said. */
   readonly interface: string | null;
+  /** It judges what the router itself sends, instead of what it forwards. */
+  readonly own?: boolean;
   /** Disjoint internal prefixes of the family: the sources that a list may judge where no interface confines it. */
   readonly internal: readonly Prefix[];
   readonly rules: readonly AclRule[];

@@ -41,6 +41,31 @@ export function whyNotForm(platform: AclPlatform, form: AclForm): string | null 
   return `there is no form "${form}" of lists for ${platform}: only ${others} can be had in another form`;
 }
 
+/** `deny`: a policy for an IP version of which no sender is configured says that nobody may send; else it is refused. */
+export const WITHOUT_SENDERS = ['refuse', 'deny'] as const;
+export type WithoutSenders = (typeof WITHOUT_SENDERS)[number];
+
+/** Whose traffic a list judges: what the router forwards, or what it sends itself (OUTPUT). */
+export const ACL_TRAFFIC = ['forwarded', 'own'] as const;
+export type AclTraffic = (typeof ACL_TRAFFIC)[number];
+
+/** Those whose own traffic passes a hook of its own, which can tell it from what is forwarded after NAT. */
+const OWN_TRAFFIC: readonly AclPlatform[] = ['nftables', 'iptables'];
+
+/** Why there is no list of the router's own traffic, or null where there is one. */
+export function whyNotOwnTraffic(target: {
+  readonly platform: AclPlatform;
+  readonly kind: AclKind;
+  readonly interface?: string | undefined;
+}): string | null {
+  if (!OWN_TRAFFIC.includes(target.platform))
+    return `there is no list of the router's own traffic for ${target.platform}: only for ${OWN_TRAFFIC.join(', ')}`;
+  if (target.kind !== 'policy') return "a list of the router's own traffic is of kind policy only";
+  if (target.interface !== undefined)
+    return "a list of the router's own traffic has no interface: what the router sends comes in by none";
+  return null;
+}
+
 /** `policy`: the authorised senders may, everyone else may not. `offenders`: the listed hosts may not. */
 export const ACL_KINDS = ['policy', 'offenders'] as const;
 export type AclKind = (typeof ACL_KINDS)[number];

@@ -30,7 +30,7 @@ import { renderOpenConfig } from './platforms/openconfig.ts';
 import { renderPanos } from './platforms/panos.ts';
 import { renderPf } from './platforms/pf.ts';
 import { renderVyos } from './platforms/vyos.ts';
-import { type AclForm, type AclPlatform, whyNotForm } from './platforms.ts';
+import { type AclForm, type AclPlatform, whyNotForm, whyNotOwnTraffic } from './platforms.ts';
 
 export interface AclRequest extends AclInput {
   readonly platform: AclPlatform;
@@ -152,6 +152,8 @@ export function builtFor(request: AclRequest): BuiltAcl {
   if (request.interface !== undefined && !INTERFACE_NAME.test(request.interface)) {
     throw new RogueSmtpError('refused', `${JSON.stringify(request.interface)} is not an interface name`);
   }
+  const whyNot = request.traffic === 'own' ? whyNotOwnTraffic(request) : null;
+  if (whyNot !== null) throw new RogueSmtpError('refused', whyNot);
   const most = mostOffenders(request.platform);
   const allowances = allowanceLimits(request.platform);
   return buildAcl({

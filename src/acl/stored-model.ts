@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { type AllowanceLimits, withAllowances } from './allowances.ts';
+import { type AclInput, isForNobody } from './build.ts';
 import { assertSafe, createInterlock, createPrefixInterlock, type InterlockInput } from './interlocks.ts';
 import { ACL_FAMILIES, type AclModel, isHost, type LeftOut } from './model.ts';
 import { ACL_KINDS } from './platforms.ts';
@@ -71,7 +72,7 @@ export function decodeModel(text: string): AclModel | null {
  */
 export function recheckModel(
   model: AclModel,
-  input: InterlockInput,
+  input: InterlockInput & Pick<AclInput, 'withoutSenders'>,
   allowances?: AllowanceLimits,
 ): { readonly model: AclModel; readonly leftOut: readonly LeftOut[] } {
   const leftOut: LeftOut[] = [];
@@ -91,7 +92,10 @@ export function recheckModel(
     const allowed = withAllowances(denials, model.family, input, allowances);
     rules = allowed.rules;
     leftOut.push(...allowed.leftOut);
-  } else if (!rules.some(({ action, source }) => action === 'permit' && source !== null)) {
+  } else if (
+    !isForNobody({ ...input, family: model.family }) &&
+    !rules.some(({ action, source }) => action === 'permit' && source !== null)
+  ) {
     throw new RogueSmtpError('refused', 'the kept policy is refused: it has no sender');
   }
   const checked: AclModel = { ...model, rules };

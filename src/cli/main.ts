@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ACL_FAMILIES } from '../acl/model.ts';
-import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } from '../acl/platforms.ts';
 import { QUARANTINE_PLATFORMS, type QuarantinePlatform } from '../acl/quarantine.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig } from '../config/load.ts';
 import { loadForAsking } from '../config/load-for-asking.ts';
@@ -433,6 +433,15 @@ acl
   .addOption(new Option('--kind <kind>', 'who is denied').choices(ACL_KINDS).makeOptionMandatory())
   .addOption(new Option('--family <family>', 'IP version').choices(ACL_FAMILIES).default('4'))
   .option('--interface <name>', 'LAN-facing interface, as the router calls it')
+  .addOption(
+    new Option('--traffic <whose>', 'what the router forwards, or what it sends itself').choices(ACL_TRAFFIC),
+  )
+  .addOption(
+    new Option(
+      '--without-senders <what>',
+      'a policy of an IP version without senders: refuse it, or deny everyone',
+    ).choices(WITHOUT_SENDERS),
+  )
   .addHelpText('after', examples('acl render --platform nftables --kind offenders | nft -c -f -'))
   .action(async (flags: AclRenderRequest) => {
     const { aclRenderCommand } = await import('./acl.ts');

@@ -1,6 +1,6 @@
 /** What no single key can tell: combinations that are unsafe (errors) or probably not meant (warnings). */
 
-import { whyNotForm } from '../acl/platforms.ts';
+import { whyNotForm, whyNotOwnTraffic } from '../acl/platforms.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { MAX_NAMES, namesOf } from './names.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
@@ -175,6 +175,10 @@ function checkTarget(target: AclTargetConfig, i: number, config: Config, errors:
   const { push, form } = target;
   const whyNot = form === undefined ? null : whyNotForm(target.platform, form);
   if (whyNot !== null) at('form', whyNot);
+  const whyNotOwn = target.traffic === 'own' ? whyNotOwnTraffic(target) : null;
+  if (whyNotOwn !== null) at('traffic', whyNotOwn);
+  if (target.without_senders === 'deny' && target.kind !== 'policy')
+    at('without_senders', 'is of a target of kind policy only');
   if (push === undefined) return;
   if (!PUSH_PLATFORMS.some((platform) => platform === target.platform))
     at('push', `there is no push for ${target.platform}, only for ${PUSH_PLATFORMS.join(', ')}`);

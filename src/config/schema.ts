@@ -7,7 +7,7 @@
 
 import { z } from 'zod';
 import { MAX_OFFENDERS } from '../acl/model.ts';
-import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } from '../acl/platforms.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import {
   brokerAddress,
@@ -403,6 +403,13 @@ const acl = z.strictObject({
           .string()
           .regex(/^[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}$/, 'not an interface name')
           .optional(),
+        /**
+         * Of kind `policy`, for an IP version of which no sender is configured. `refuse`: there is no list. `deny`: its list says that
+         * nobody may send.
+         */
+        without_senders: z.enum(WITHOUT_SENDERS).default('refuse'),
+        /** Whose traffic is judged: what the router forwards, or what it sends itself (`own`; nftables and iptables). */
+        traffic: z.enum(ACL_TRAFFIC).default('forwarded'),
         /** Where to write; default: `acl/` in the data directory. */
         path: z.string().optional(),
         /**

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { ACL_FAMILIES } from '../acl/model.ts';
-import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS } from '../acl/platforms.ts';
+import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } from '../acl/platforms.ts';
 import type { PolicyStatus, ReadModel } from '../api/read-model.ts';
 import type { SocketAddress } from '../config/values.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -70,6 +70,8 @@ const renderQuery = z.strictObject({
   family: z.enum(ACL_FAMILIES).default('4'),
   interface: z.string().max(63).optional(),
   site: z.string().max(63).optional(),
+  traffic: z.enum(ACL_TRAFFIC).optional(),
+  withoutSenders: z.enum(WITHOUT_SENDERS).optional(),
 });
 
 const reloadBody = z.strictObject({ force: z.boolean().default(false) });

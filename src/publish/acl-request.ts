@@ -7,7 +7,7 @@
 import { type AclInput, buildAcl, type Offender } from '../acl/build.ts';
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
-import type { AclForm, AclKind, AclPlatform } from '../acl/platforms.ts';
+import type { AclForm, AclKind, AclPlatform, AclTraffic, WithoutSenders } from '../acl/platforms.ts';
 import { type RenderedAcl, renderAcl } from '../acl/render.ts';
 import { deniedHosts } from '../acl/stored-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
@@ -26,6 +26,10 @@ export interface AclRenderRequest {
   readonly interface?: string;
   /** Only hosts of this site; absent: of all. */
   readonly site?: string;
+  /** Absent: what is forwarded. */
+  readonly traffic?: AclTraffic | undefined;
+  /** Of a policy; absent: it is refused. */
+  readonly withoutSenders?: WithoutSenders | undefined;
 }
 
 /**
@@ -45,11 +49,13 @@ function hasEnded({ block }: Pick<Incident, 'block'>, nowMs: number): boolean {
 
 /** What a configured target asks of the renderer. */
 export function requestOf(target: AclTargetConfig, family: '4' | '6'): AclRenderRequest {
-  const { platform, form, kind, interface: face, site } = target;
+  const { platform, form, kind, interface: face, site, traffic, without_senders: withoutSenders } = target;
   return {
     platform,
     kind,
     family,
+    traffic,
+    withoutSenders,
     ...(form !== undefined && { form }),
     ...(face !== undefined && { interface: face }),
     ...(site !== undefined && { site }),

@@ -92,7 +92,7 @@ export function createListPins(dependencies: ListPinsDependencies): ListPins {
     // Where the list is applied is the configuration's to say; a mode that blocks nobody is, too.
     const kept =
       model.kind === 'offenders' && config().block.mode === 'observe' ? { ...model, rules: [] } : model;
-    const checked = { ...kept, interface: target.interface ?? null };
+    const checked = { ...kept, interface: target.interface ?? null, own: target.traffic === 'own' };
     const limits = allowanceLimits(platform);
     if (kept.kind === 'policy') return recheckModel(checked, request, limits);
     // What a person wants blocked now stands whatever the list of that time says.

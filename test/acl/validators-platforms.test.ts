@@ -238,6 +238,36 @@ describe.skipIf(noIptables !== null)(named('iptables and ipset take the script',
   });
 });
 
+const noOutput = cannotRunAsRoot('nft', 'iptables-restore', 'ip6tables-restore', 'ip', 'unshare', 'bash');
+describe.skipIf(noOutput !== null)(named('a router is refused port 25 by its own list', noOutput), () => {
+  // Nobody answers there: a refusal is at once, all else takes its time.
+  const connect = (address: string, port: number) =>
+    `timeout 0.5 bash -c '</dev/tcp/${address}/${port}' 2>/dev/null; echo "${port} $([ $? = 124 ] && echo sent || echo refused)"`;
+
+  it.each(
+    (['nftables', 'iptables'] as const).flatMap((platform) =>
+      FAMILIES.map((family) => ({ platform, family })),
+    ),
+  )('$platform, IPv$family', ({ platform, family }) => {
+    const [self, server, world] =
+      family === '4'
+        ? ['192.0.2.1/24', '192.0.2.100', '198.51.100.25']
+        : ['2001:db8:1::1/64', '2001:db8:1::100', '2001:db8:ffff::25'];
+    const { text } = renderAcl(request({ platform, family, internal, senders, traffic: 'own' }));
+    const file = write('own.sh', text);
+    const commands = [
+      'ip link add d0 type veth peer name d1 && ip link set d1 up',
+      `ip addr add ${self} dev d0 ${family === '6' ? 'nodad' : ''}`,
+      'ip link set d0 up && ip link set lo up',
+      `ip -${family} route add default dev d0`,
+      ...(platform === 'nftables' ? [`nft -f ${file}`] : [`sh ${file}`, `sh ${file}`]),
+      [connect(world, 25), connect(world, 26), connect(server, 25)].join('; '),
+    ];
+    const done = spawnSync('unshare', ['-n', 'sh', '-c', commands.join(' && ')], { encoding: 'utf8' });
+    expect(done).toMatchObject({ stderr: '', stdout: '25 refused\n26 sent\n25 sent\n' });
+  });
+});
+
 const noFwbuilder = cannotRunAsRoot('fwbedit');
 describe.skipIf(noFwbuilder !== null)(
   named('fwbuilder understands every IPv4 entry for Cisco ASA', noFwbuilder),

@@ -51,6 +51,19 @@ describe.skipIf(noNft !== null)(`nft takes the text${noNft === null ? '' : ` (${
       expect(check(text)).toMatchObject({ status: 0, stderr: '' });
     });
 
+    it('of a policy by which nobody may send, and of one of the traffic of the router itself', () => {
+      const other = sender([family === '4' ? '2001:db8:1::100' : '192.0.2.100']);
+      const nobody = { senders: [other], withoutSenders: 'deny' as const };
+      for (const more of [
+        nobody,
+        { senders, traffic: 'own' as const },
+        { ...nobody, traffic: 'own' as const },
+      ]) {
+        const { text } = renderAcl(request({ platform: 'nftables', family, internal, never, ...more }));
+        expect(check(text)).toMatchObject({ status: 0, stderr: '' });
+      }
+    });
+
     it.each(SIZES)('of a list of %i offenders', (count) => {
       const more = { internal, senders, never, offenders: offenders(count), maxEntries: MANY };
       const { text, entries } = renderAcl(

@@ -146,6 +146,24 @@ describe('the configuration', () => {
     expect(mistake(target(ios, `${key}, key_file: k, confirm: 10s`))).toContain('expected 1m to 60m');
   });
 
+  it('takes a list of the own traffic of a router, and one for nobody, only where there can be one', () => {
+    const target = (more: string) => `acl: { targets: [{ name: a, ${more} }] }\n`;
+    const { config } = load(target('platform: nftables, kind: policy, traffic: own, without_senders: deny'));
+    expect(config.acl.targets[0]).toMatchObject({ traffic: 'own', without_senders: 'deny' });
+    expect(load(target('platform: pf')).config.acl.targets[0]).toMatchObject({
+      traffic: 'forwarded',
+      without_senders: 'refuse',
+    });
+    expect(mistake(target('platform: pf, kind: policy, traffic: own'))).toContain(
+      'only for nftables, iptables',
+    );
+    expect(mistake(target('platform: nftables, traffic: own'))).toContain('kind policy only');
+    expect(mistake(target('platform: nftables, kind: policy, traffic: own, interface: lan0'))).toContain(
+      'has no interface',
+    );
+    expect(mistake(target('platform: nftables, without_senders: deny'))).toContain('kind policy only');
+  });
+
   it('takes a form of a list only for the platform that has it, and pushes none but the form "set"', () => {
     const target = (more: string) => `acl: { targets: [{ name: a, interface: ge-0/0/1.10, ${more} }] }\n`;
     expect(load(target('platform: junos, form: hierarchical')).config.acl.targets[0].form).toBe(

@@ -32,8 +32,9 @@ export const INBOUND: readonly string[] = [
   'the world to your mail server does not come in there, and its replies go to other ports.',
 ];
 
-/** For lists of a router that forwards, whatever the interface, unless one is configured. */
+/** For lists of a router that forwards, whatever the interface, unless one is configured; or of what it sends itself. */
 export function forwarding(model: AclModel): readonly string[] {
+  if (model.own === true) return OWN_TRAFFIC;
   return [
     'For the router that forwards the traffic of the hosts; it sees their addresses before source NAT.',
     ...(model.interface === null
@@ -49,11 +50,33 @@ const PURPOSE = {
     'Lets the authorised senders (and mail to them) through to TCP port 25 and denies it to everyone else.',
     'Other traffic is not touched. It covers every offender.',
   ],
+  own: [
+    'Denies TCP port 25 to programs of this router itself, its own reports and alarms by mail among them, unless they speak to an',
+    'authorised sender, or an address of this router is one. Other traffic is not touched.',
+  ],
   offenders: [
     'Denies TCP port 25 to the hosts that were seen sending mail without being allowed to.',
     'Other traffic is not touched, all other ports of these hosts neither.',
   ],
 } as const;
+
+/** For lists of what a router sends itself. */
+const OWN_TRAFFIC: readonly string[] = [
+  'For what this router sends ITSELF (OUTPUT). What it forwards is for another list to judge. Loopback stays open.',
+];
+
+/** A policy by which nobody may send. */
+export const isForNobody = ({ kind, rules }: AclModel): boolean =>
+  kind === 'policy' && rules.every(({ action, remark }) => action === 'deny' || remark === NEVER_BLOCKED);
+
+/** What a list is for: of a policy for nobody that there are no senders. */
+export function purpose(model: AclModel): readonly string[] {
+  if (!isForNobody(model)) return PURPOSE[model.own === true ? 'own' : model.kind];
+  return [
+    `NOBODY may send mail by IPv${model.family}: denies TCP port 25 to everyone, since no IPv${model.family} sender is configured`,
+    'and "without_senders: deny" asks for it. Other traffic is not touched.',
+  ];
+}
 
 /** A policy that lets somebody through who is no sender must not claim to deny everyone else. */
 export function neverDenied({ rules }: AclModel): readonly string[] {
@@ -68,7 +91,7 @@ export function guideLines(model: AclModel, revision: string, guide: Guide): rea
   return [
     `rogue-smtp ${model.kind}, ${guide.families ?? `IPv${model.family}`}, revision ${revision}`,
     '',
-    ...PURPOSE[model.kind],
+    ...purpose(model),
     ...neverDenied(model),
     ...guide.place,
     '',

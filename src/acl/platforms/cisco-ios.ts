@@ -9,7 +9,7 @@
 
 import type { AclFamily, AclModel } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-import { comment, INTERFACE_PLACEHOLDER, neverDenied } from './artefact.ts';
+import { comment, INTERFACE_PLACEHOLDER, isForNobody, neverDenied, purpose } from './artefact.ts';
 import { iosEntry } from './ios-family.ts';
 
 const SEQUENCE_STEP = 10;
@@ -29,7 +29,7 @@ export function renderCiscoIos(model: AclModel): string {
   return `${[
     `! rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
     '!',
-    ...PURPOSE[model.kind],
+    ...(isForNobody(model) ? comment('!', purpose(model)) : PURPOSE[model.kind]),
     ...comment('!', neverDenied(model)),
     '! Belongs INBOUND on the interface that faces the hosts, before NAT: elsewhere the source is not the host. Mail from',
     '! the world to your mail server does not come in there, and its replies go to other ports.',

@@ -19,9 +19,13 @@ export function renderIptables(model: AclModel): string {
   const iptables = v4 ? 'iptables' : 'ip6tables';
   // A chain has a name of at most 28 characters, a set one of 31; an interface takes 15 of them.
   const short = `${model.kind === 'policy' ? 'POL' : 'OFF'}${model.family}`;
-  const chain = `SMTP-${short}${interfaceSuffix(model, '-')}`;
+  const own = model.own === true;
+  const chain = `SMTP-${short}${own ? '-OWN' : interfaceSuffix(model, '-')}`;
   const set = `smtp_${short.toLowerCase()}${interfaceSuffix(model)}`;
-  const jump = `FORWARD ${model.interface === null ? '' : `-i ${model.interface} `}-p tcp -m tcp --dport ${BLOCKED_PORT} -j ${chain}`;
+  const hook = own ? 'OUTPUT' : 'FORWARD';
+  // A program that hands mail to this machine's own mail server does so over loopback.
+  const bounds = own ? '! -o lo ' : '';
+  const jump = `${hook} ${model.interface === null ? bounds : `-i ${model.interface} `}-p tcp -m tcp --dport ${BLOCKED_PORT} -j ${chain}`;
   const body = [
     'set -eu',
     ...(model.kind === 'offenders' ? setLines(model, set) : []),
@@ -36,7 +40,7 @@ export function renderIptables(model: AclModel): string {
         ]),
     'COMMIT',
     'RULES',
-    `${iptables} -w -C ${jump} 2>/dev/null || ${iptables} -w -I ${jump.replace('FORWARD', 'FORWARD 1')}`,
+    `${iptables} -w -C ${jump} 2>/dev/null || ${iptables} -w -I ${jump.replace(hook, `${hook} 1`)}`,
   ];
   const revision = revisionOf(body.join('\n'));
   const guide = {

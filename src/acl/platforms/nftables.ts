@@ -12,29 +12,31 @@ import { formatPrefix } from '../../flow/prefix.ts';
 import { judgedSources } from '../groups.ts';
 import { type AclModel, type AclRule, BLOCKED_PORT } from '../model.ts';
 import { revisionOf } from '../revision.ts';
-import { assertLinuxInterface, comment, interfaceSuffix, neverDenied } from './artefact.ts';
+import {
+  assertLinuxInterface,
+  comment,
+  forwarding,
+  interfaceSuffix,
+  isForNobody,
+  neverDenied,
+  purpose,
+} from './artefact.ts';
 
 /** Throws RogueSmtpError `refused` for an interface name that Linux cannot have, and for a policy that has no bounds. */
 export function renderNftables(model: AclModel): string {
   assertLinuxInterface(model);
   const family = model.family === '4' ? 'ip' : 'ip6';
   // Each target has a table of its own, lest the list of one interface replace that of another.
-  const table = `table ${family} rogue_smtp_${model.kind}${interfaceSuffix(model)}`;
+  const table = `table ${family} rogue_smtp_${model.kind}${suffix(model)}`;
   const body = model.kind === 'policy' ? policyLines(model, family) : offenderLines(model, family);
   const revision = revisionOf(body.join('\n'));
   return `${[
     '#!/usr/sbin/nft -f',
     `# rogue-smtp ${model.kind}, IPv${model.family}, revision ${revision}`,
     '#',
-    ...PURPOSE[model.kind],
+    ...(isForNobody(model) || model.own === true ? comment('#', purpose(model)) : PURPOSE[model.kind]),
     ...comment('#', neverDenied(model)),
-    '# For the router that forwards the traffic of the hosts; it sees their addresses before source NAT. Flows that are',
-    '# offloaded (flowtable) pass by the forward hook and by this.',
-    ...(model.interface === null
-      ? [
-          '# No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
-        ]
-      : []),
+    ...(model.own === true ? comment('#', forwarding(model)) : place(model)),
     '#',
     '# apply:    nft -c -f FILE && nft -f FILE    (replaces the table in one step; a file with an error changes nothing)',
     `# verify:   nft list ${table}`,
@@ -49,6 +51,16 @@ export function renderNftables(model: AclModel): string {
   ].join('\n')}\n`;
 }
 
+const place = (model: AclModel): readonly string[] => [
+  '# For the router that forwards the traffic of the hosts; it sees their addresses before source NAT. Flows that are',
+  '# offloaded (flowtable) pass by the forward hook and by this.',
+  ...(model.interface === null
+    ? [
+        '# No interface is configured ("interface" of the ACL target): it applies to what any interface takes in.',
+      ]
+    : []),
+];
+
 const PURPOSE = {
   policy: [
     '# Lets the authorised senders (and mail to them) through to TCP port 25 and refuses it to all other internal hosts.',
@@ -62,11 +74,15 @@ const PURPOSE = {
 
 /** A reset, so that the program sees a refusal at once instead of a timeout, and open sessions end. */
 const REFUSE = 'counter reject with tcp reset';
-const HOOK = 'type filter hook forward priority filter - 5; policy accept;';
+const hook = (name: 'forward' | 'output') => `type filter hook ${name} priority filter - 5; policy accept;`;
+const suffix = (model: AclModel) => (model.own === true ? '_own' : interfaceSuffix(model));
 
 function policyLines(model: AclModel, family: string): string[] {
   const judged = judgedSources(model);
-  const direction = model.interface === null ? null : `iifname "${model.interface}"`;
+  const way = model.own === true ? 'output' : 'forward';
+  // A program that hands mail to this machine's own mail server does so over loopback.
+  const bounds = model.own === true ? 'oifname != "lo"' : null;
+  const direction = model.interface === null ? bounds : `iifname "${model.interface}"`;
   return [
     ...(judged !== null
       ? [
@@ -83,8 +99,8 @@ function policyLines(model: AclModel, family: string): string[] {
     ...model.rules.map((rule) => `\t${policyRule(rule, family)}`),
     '}',
     '',
-    'chain smtp_forward {',
-    `\t${HOOK}`,
+    `chain smtp_${way} {`,
+    `\t${hook(way)}`,
     `\t${direction ?? `${family} saddr @smtp_internal`} tcp dport ${BLOCKED_PORT} jump smtp_policy`,
     '}',
   ];
@@ -114,7 +130,7 @@ function offenderLines(model: AclModel, family: string): string[] {
     '}',
     '',
     'chain smtp_forward {',
-    `\t${HOOK}`,
+    `\t${hook('forward')}`,
     ...model.rules.filter(({ action }) => action === 'permit').map((rule) => `\t${policyRule(rule, family)}`),
     `\t${model.interface === null ? '' : `iifname "${model.interface}" `}${family} saddr @smtp_offenders ` +
       `tcp dport ${BLOCKED_PORT} ${REFUSE}`,

@@ -10,9 +10,13 @@ export interface Flow {
   readonly destination: string;
   readonly sourcePort: number;
   readonly port: number;
-  /** The interface that the packet comes in by. */
+  /** The interface that the packet comes in by; `SELF` for what the router sends itself. */
   readonly from: string;
 }
+
+export const SELF = 'self';
+/** What goes to the router itself leaves by loopback. */
+export const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
 
 export type Verdict = 'permit' | 'deny';
 

@@ -1,6 +1,6 @@
 /** What our script does: the set is filled and swapped, the chain replaced, the jump put first. Other chains are not ours. */
 
-import { type Flow, readAddress } from './flow.ts';
+import { type Flow, isLoopback, readAddress, SELF } from './flow.ts';
 import {
   ANY,
   type End,
@@ -35,12 +35,14 @@ export function readIptables(text: string): Judge {
   const inForce = sets === undefined ? new Map<string, bigint[]>() : readSets(sets, family);
   const chain = readChain(rules, family, inForce);
   const jump =
-    /^(ip6?tables) -w -C FORWARD ((?:-i (\S{1,15}) )?-p tcp -m tcp --dport 25 -j (\S+)) 2>\/dev\/null \|\| \1 -w -I FORWARD 1 \2$/.exec(
+    /^(ip6?tables) -w -C (FORWARD|OUTPUT) ((?:-i (\S{1,15}) |! -o lo )?-p tcp -m tcp --dport 25 -j (\S+)) 2>\/dev\/null \|\| \1 -w -I \2 1 \3$/.exec(
       hook,
     );
-  if (jump === null || jump[1] !== tool || jump[4] !== chain.name) throw new Error(`not the jump: ${hook}`);
-  const face = jump[3];
+  if (jump === null || jump[1] !== tool || jump[5] !== chain.name) throw new Error(`not the jump: ${hook}`);
+  const [, , passed, bounds, face] = jump;
   return (flow) => {
+    if ((passed === 'OUTPUT') !== (flow.from === SELF)) return 'permit';
+    if (bounds.startsWith('! -o lo') && isLoopback(flow.destination)) return 'permit';
     if (familyOf(flow) !== family || flow.protocol !== 'tcp' || flow.port !== 25) return 'permit';
     if (face !== undefined && face !== flow.from) return 'permit';
     const taken = chain.lines.find((line) => takes(line, flow, inForce));

@@ -8,14 +8,16 @@ import {
   type Address,
   type Flow,
   holds,
+  isLoopback,
   type Network,
   readAddress,
   readNetwork,
+  SELF,
   type Verdict,
 } from './flow.ts';
 
 interface Chain {
-  readonly hooked: boolean;
+  readonly hooked: 'forward' | 'output' | null;
   readonly rules: readonly (readonly string[])[];
 }
 
@@ -38,7 +40,7 @@ export function readNftables(text: string): Table {
     throw new Error('the file does not replace its table in one transaction');
   const family = opening[2] === 'ip' ? 4 : 6;
   const sets = new Map<string, Network[]>();
-  const chains = new Map<string, { hooked: boolean; rules: string[][] }>();
+  const chains = new Map<string, { hooked: Chain['hooked']; rules: string[][] }>();
   let at = 3;
   const blockUntilBrace = () => {
     const block: string[] = [];
@@ -84,17 +86,27 @@ export function readNftables(text: string): Table {
   }
 }
 
-function readChain(lines: readonly string[]): { hooked: boolean; rules: string[][] } {
+function readChain(lines: readonly string[]): { hooked: Chain['hooked']; rules: string[][] } {
   // -5 is before the usual filter chains (0), whose "established accept" would spare open sessions.
-  const hooked = /^type filter hook forward priority (filter - 5|-5); policy accept;$/.test(lines[0] ?? '');
-  return { hooked, rules: lines.slice(hooked ? 1 : 0).map((line) => line.match(/"[^"]*"|\S+/g) ?? []) };
+  const hook = /^type filter hook (forward|output) priority (?:filter - 5|-5); policy accept;$/.exec(
+    lines[0] ?? '',
+  );
+  const hooked = hook === null ? null : hook[1] === 'output' ? 'output' : 'forward';
+  return {
+    hooked,
+    rules: lines.slice(hooked === null ? 0 : 1).map((line) => line.match(/"[^"]*"|\S+/g) ?? []),
+  };
 }
 
 export function judgeNftables(table: Table, flow: Flow): Verdict {
   const source = readAddress(flow.source);
   if (source.family !== table.family) return 'permit';
+  const passed = flow.from === SELF ? 'output' : 'forward';
   for (const chain of table.chains.values()) {
-    if (chain.hooked && judgeChain(table, chain, flow, source, readAddress(flow.destination)) === 'deny')
+    if (
+      chain.hooked === passed &&
+      judgeChain(table, chain, flow, source, readAddress(flow.destination)) === 'deny'
+    )
       return 'deny';
   }
   return 'permit';
@@ -117,6 +129,10 @@ function judgeChain(
       switch (word) {
         case 'iifname':
           matches = next() === `"${flow.from}"` && matches;
+          break;
+        case 'oifname':
+          if (`${next()} ${next()}` !== '!= "lo"') fail(rule);
+          matches = !isLoopback(flow.destination) && matches;
           break;
         case 'ip':
         case 'ip6': {
