@@ -7,6 +7,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import { prefixFamily } from '../acl/model.ts';
 import type { Config } from '../config/schema.ts';
 import { BLOCK_PORT, HELD_BACK, isStanding } from '../detect/block.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -174,6 +175,18 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       );
   }
 
+  /** What lists cannot say of a host that was blocked: a sentence a list. */
+  function leftOut({ host, site }: Place): readonly string[] {
+    const targets = config().acl.targets.filter(
+      (target) => target.kind === 'offenders' && (target.site === undefined || target.site === site),
+    );
+    const family = prefixFamily(hostOf(host).prefix);
+    return targets.flatMap((target) => {
+      const why = publisher.render(target, family).leftOut.find((one) => one.host === host);
+      return why === undefined ? [] : [`${host} is left out of the list ${target.name}: ${why.reason}`];
+    });
+  }
+
   /** Throws RogueSmtpError `usage` for a time that no date can say. */
   function untilOf(forMs: number): string {
     if (forMs > LONGEST_MS) throw new RogueSmtpError('usage', 'that is longer than ten years');
@@ -296,7 +309,11 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       for (const place of chosen) await assertBlockable(place);
       assertRoom(chosen);
       await decide('block', chosen, request, until);
-      return chosen.map((place) => `${nameAtSite(place)} is blocked on port ${BLOCK_PORT} until ${until}`);
+      return [
+        ...chosen.map((place) => `${nameAtSite(place)} is blocked on port ${BLOCK_PORT} until ${until}`),
+        ...publisher.problems(),
+        ...chosen.flatMap(leftOut),
+      ];
     },
     async rollbackDiff(choice) {
       mustKnowIncidents();

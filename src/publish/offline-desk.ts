@@ -10,8 +10,9 @@ import { existsSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import { type Incident, incidentSchema } from '../messages/alert.ts';
+import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
 import { decisionSchema, hostStreamKey } from '../messages/decision.ts';
+import { alertMessage } from '../messages/encode.ts';
 import { parseMessage } from '../messages/parse-message.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { createStream } from '../stream/open-stream.ts';
@@ -39,6 +40,7 @@ export async function withOfflineDesk<Result>(
   await stream.start();
   try {
     const newest = new Map<string, Incident>();
+    const findings: Alert[] = [];
     const partitions = Array.from({ length: stream.partitions('incidents') }, (_, partition) => partition);
     for await (const message of stream.latest('incidents', partitions)) {
       const incident = parseMessage(incidentSchema, message);
@@ -64,12 +66,14 @@ export async function withOfflineDesk<Result>(
       audit,
       log,
       now,
-      // The person who would be told is the one who is looking.
-      tell: () => undefined,
+      // Of what happens to the lists the person who would be told is the one who is looking.
+      tell: (alert) => {
+        if (alert.kind === 'finding') findings.push(alert);
+      },
       policyVersion: () => '',
     });
     await publisher.open();
-    return await use(
+    const result = await use(
       createBlockDesk({
         config: () => config,
         stream,
@@ -82,6 +86,9 @@ export async function withOfflineDesk<Result>(
         probableServer: probableServerAt(now),
       }),
     );
+    // That a host was blocked others are to hear of when the service runs.
+    if (findings.length > 0) await stream.publish('alerts', findings.map(alertMessage));
+    return result;
   } finally {
     await stream.stop();
   }

@@ -22,7 +22,7 @@ import type { ReportStreams } from '../../src/cli/reports.ts';
 import { zoneName } from '../../src/cli/table.ts';
 import { type LoadedConfig, loadConfig } from '../../src/config/load.ts';
 import { createLogger } from '../../src/logger.ts';
-import type { Incident } from '../../src/messages/alert.ts';
+import { alertSchema, type Incident } from '../../src/messages/alert.ts';
 import { decisionSchema } from '../../src/messages/decision.ts';
 import { incidentMessage } from '../../src/messages/encode.ts';
 import { parseMessage } from '../../src/messages/parse-message.ts';
@@ -361,6 +361,27 @@ describe('without a running instance', () => {
     expect(decisions).toMatchObject([
       { action: 'approve', host: '10.0.0.67', incident_id: 'of-10.0.0.67', by: ME, reason: 'a bot' },
     ]);
+  });
+
+  it('a block by hand of a host without an incident is told once the service runs', async () => {
+    const { run } = await prepared('the data of one that has stopped', [], { mode: 'publish' });
+    await run(blockCommand, ['10.0.0.67'], { for: 3_600_000, reason: 'a complaint' });
+    const { stream } = createStream(configured().config, false, createLogger('silent'));
+    await stream.start();
+    onTestFinished(() => stream.stop());
+    const told: string[] = [];
+    const subscription = await stream.subscribe({
+      streams: ['alerts'],
+      group: 'notify',
+      unit: 'message',
+      onDelivery: async ({ messages }) => {
+        for (const { value } of messages) told.push(...(parseMessage(alertSchema, value)?.reasons ?? []));
+      },
+    });
+    await expect
+      .poll(() => told)
+      .toEqual([expect.stringMatching(/^10\.0\.0\.67 is blocked by .*: a complaint$/)]);
+    await subscription.stop();
   });
 
   it('a rollback holds nobody back where the state of the lists was removed, as damage asks for', async () => {

@@ -250,6 +250,17 @@ describe('a block by hand', () => {
     expect(await rowOf(EVE)).toMatchObject({ site: 'north', listed: true });
   });
 
+  it('says which list has no place for the host', async () => {
+    const targets = [{ name: 'rules', platform: 'nftables' as const }];
+    const { desk } = await serve({
+      config: { block: { mode: 'publish', ipv6: 'prefix' }, acl: { targets } },
+    });
+    expect(await desk.block({ ...ASKED, hosts: ['2001:db8:1:1::/64'] })).toEqual([
+      `2001:db8:1:1::/64 is blocked on port 25 until ${UNTIL}`,
+      '2001:db8:1:1::/64 is left out of the list rules: is not the address of a single host',
+    ]);
+  });
+
   it('has an end that a date can say', async () => {
     const { desk } = await serve();
     await expect(desk.block({ ...ASKED, forMs: 0 })).rejects.toThrow('say for how long');
