@@ -375,7 +375,7 @@ describe('without a running instance', () => {
       group: 'notify',
       unit: 'message',
       onDelivery: async ({ messages }) => {
-        for (const { value } of messages) told.push(...(parseMessage(alertSchema, value)?.reasons ?? []));
+        for (const one of messages) told.push(...(parseMessage(alertSchema, one)?.reasons ?? []));
       },
     });
     await expect
