@@ -232,7 +232,7 @@ describe('a block by hand', () => {
     expect(await rowOf(EVE)).toMatchObject({ listed: false, block: { state: 'observed' } });
     reload({ block: { mode: 'propose' } });
     await expect.poll(() => file()).toContain(EVE);
-    expect(await rowOf(EVE)).toMatchObject({ listed: true, waiting: false });
+    await expect.poll(() => rowOf(EVE)).toMatchObject({ listed: true, waiting: false });
   });
 
   it('names an IPv6 /64 where block.ipv6 allows that, and any single IPv6 host', async () => {
