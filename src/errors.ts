@@ -60,3 +60,27 @@ export function causeOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && 'code' in cause ? String(cause.code) : messageOf(error);
 }
+
+/**
+ * Why a socket could not be opened. `what`: protocol and address; `taken`: how to find who has it, and what helps; `low`: what a
+ * port below 1024 needs.
+ */
+export function describeListenError(
+  what: string,
+  error: unknown,
+  { taken, low }: { readonly taken: string; readonly low: string },
+): string {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${what} is taken by another program (EADDRINUSE); ${taken}`;
+    case 'EACCES':
+      return `${what} may not be opened by this user: ports below 1024 need ${low}`;
+    case 'EADDRNOTAVAIL':
+      return `${what}: no interface of this machine has that address`;
+    case 'EAFNOSUPPORT':
+      return `${what}: this machine has no IPv6`;
+    default:
+      return `${what}: ${messageOf(error)}`;
+  }
+}

@@ -15,7 +15,7 @@ const WITH_PARTS = [
   'test/{deploy,http,push,security,store,stream}/**/*.test.ts',
   'test/acl/{quarantine,second-opinions,validators,validators-*}.test.ts',
   'test/address-lists/{fetcher,names}.test.ts',
-  'test/cli/{acl-desk,acl-push,instance,store-replay}.test.ts',
+  'test/cli/{acl-desk,acl-push,check,instance,store-replay}.test.ts',
   'test/collect/{collector,inherited-sockets-process,listener}.test.ts',
   'test/messages/versions.test.ts',
   'test/publish/{hook,list-push}.test.ts',

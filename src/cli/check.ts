@@ -5,7 +5,6 @@
  * would keep the service from working, 0 with warnings otherwise.
  */
 
-import { createSocket } from 'node:dgram';
 import { constants } from 'node:fs';
 import { access, mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,14 +12,17 @@ import { dirname, join, resolve } from 'node:path';
 import { resolveMissing } from '../address-lists/resolve-missing.ts';
 import type { ListStatus } from '../address-lists/watch.ts';
 import { createListWatch } from '../address-lists/watch.ts';
+import { bindTargets } from '../collect/listen-targets.ts';
+import { createListener } from '../collect/listener.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { exposedSecrets } from '../config/secret-files.ts';
-import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
+import { formatSocketAddress } from '../config/values.ts';
 import { describeMailSight, type MailSight } from '../detect/mail-sight.ts';
 import { type PolicyGap, policyGaps } from '../detect/policy-gaps.ts';
 import { messageOf } from '../errors.ts';
 import { formatPrefix } from '../flow/prefix.ts';
+import { createHttpListener } from '../http/listener.ts';
 import { createLogger } from '../logger.ts';
 import { hostBound, memoryPresent } from '../service/host-bound.ts';
 import { unreadStreams } from '../service/stream-memory.ts';
@@ -73,7 +75,7 @@ export async function checkCommand(
     ...problems.map((text): Finding => ({ level: 'warn', text: `DNS: ${text}` })),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
-    ...(running ? [] : await Promise.all(config.collector.listen.map(udpPort))),
+    ...(running ? [] : await listening(config)),
     clock(),
     ...(await disk(config.data)),
     ...(await setAside(config.data)),
@@ -194,19 +196,44 @@ async function receiveBuffer(asked: number): Promise<Finding> {
   };
 }
 
-function udpPort(address: SocketAddress): Promise<Finding> {
-  const name = `udp ${formatSocketAddress(address)}`;
-  return new Promise((done) => {
-    const socket = createSocket(address.host.includes(':') ? 'udp6' : 'udp4');
-    socket.once('error', (error) => {
-      socket.close();
-      done({ level: 'FAIL', text: `${name}: ${messageOf(error)}` });
-    });
-    socket.bind(address.port, address.host, () => {
-      socket.close();
-      done({ level: 'ok', text: `${name} is free` });
-    });
-  });
+/** Tries all addresses at once, as the service has them, and gives them back. */
+export async function listening({ collector, http, clickhouse }: Config): Promise<Finding[]> {
+  const udp = bindTargets(collector.listen).map((target, i) => ({
+    name: `collector.listen: UDP ${formatSocketAddress(collector.listen[i])}`,
+    listener: createListener(
+      { target, receiveBuffer: 1, reusePort: collector.reuse_port },
+      () => undefined,
+      () => undefined,
+    ),
+  }));
+  const tcp = (
+    [
+      ['http.listen', http.listen],
+      ['clickhouse.listen', clickhouse.listen],
+    ] as const
+  ).flatMap(([key, address]) =>
+    address === undefined
+      ? []
+      : [
+          {
+            name: `${key}: TCP ${formatSocketAddress(address)}`,
+            listener: createHttpListener(key, address, () => new Response(null, { status: 503 })),
+          },
+        ],
+  );
+  const findings: Finding[] = [];
+  const opened: { stop(): Promise<void> }[] = [];
+  for (const { name, listener } of [...udp, ...tcp]) {
+    try {
+      await listener.start();
+      opened.push(listener);
+      findings.push({ level: 'ok', text: `${name} is free` });
+    } catch (error) {
+      findings.push({ level: 'FAIL', text: messageOf(error) });
+    }
+  }
+  await Promise.all(opened.map((listener) => listener.stop()));
+  return findings;
 }
 
 /** Receive times come from this clock; a machine that thinks it is long ago would close every incident at once. */

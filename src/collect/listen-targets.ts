@@ -31,7 +31,7 @@ export async function listenTargets(
 }
 
 /** An IPv6 socket takes IPv4 too, unless another one has the same port on IPv4: both would not open. */
-function bindTargets(listen: readonly SocketAddress[]): ListenTarget[] {
+export function bindTargets(listen: readonly SocketAddress[]): ListenTarget[] {
   return listen.map((address) => ({
     kind: 'bind',
     address,

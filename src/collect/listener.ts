@@ -9,7 +9,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { platform } from 'node:os';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { describeListenError, RogueSmtpError } from '../errors.ts';
 import { socketsOfProcess, type UdpSocketEntry } from './kernel-drops.ts';
 
 export type ListenTarget =
@@ -61,6 +61,11 @@ export interface Listener {
 /** `bytes` is the receiver's to keep. `address` is text as the system gives it, a zone index possibly included. */
 export type OnDatagram = (bytes: Buffer, address: string, port: number) => void;
 
+const BIND_HINTS = {
+  taken: 'ss -lunp shows which. collector.reuse_port shares it between collectors on Node 22.12 and newer',
+  low: 'CAP_NET_BIND_SERVICE or a systemd socket',
+};
+
 /** setsockopt takes a signed 32-bit integer, and the kernel doubles it. */
 const MAX_RECEIVE_BUFFER = 2 ** 30 - 1;
 
@@ -103,7 +108,9 @@ export function createListener(
         await bind(opened, target);
       } catch (error) {
         opened.close();
-        throw new RogueSmtpError('io', bindMessage(name, error), { cause: error });
+        throw new RogueSmtpError('io', describeListenError(`UDP ${name}`, error, BIND_HINTS), {
+          cause: error,
+        });
       }
       socket = opened;
       if (options.reusePort) ownInodes = await socketsOfProcess();
@@ -153,22 +160,6 @@ function bind(socket: Socket, target: ListenTarget): Promise<void> {
     if (target.kind === 'inherited') socket.bind({ fd: target.fd });
     else socket.bind({ address: target.address.host, port: target.address.port, exclusive: true });
   });
-}
-
-function bindMessage(name: string, error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  switch (code) {
-    case 'EADDRINUSE':
-      return `UDP ${name} is taken by another program (ss -lunp shows which); collector.reuse_port shares it between collectors on Node 22.12 and newer`;
-    case 'EACCES':
-      return `UDP ${name} may not be opened by this user: ports below 1024 need CAP_NET_BIND_SERVICE or a systemd socket`;
-    case 'EADDRNOTAVAIL':
-      return `UDP ${name}: no interface of this machine has that address`;
-    case 'EAFNOSUPPORT':
-      return `UDP ${name}: this machine has no IPv6`;
-    default:
-      return `UDP ${name}: ${messageOf(error)}`;
-  }
 }
 
 function askReceiveBuffer(socket: Socket, bytes: number): void {

@@ -43,7 +43,7 @@ function yamlValue(name: string, text: string): unknown {
 function schemaAt(schema: z.ZodType, path: readonly string[]): unknown {
   let at: unknown = schema;
   for (const key of path) {
-    const section = inner(at);
+    const section = writtenForm(at);
     if (!(section instanceof z.ZodObject) || !Object.hasOwn(section.shape, key)) return null;
     at = section.shape[key];
   }
@@ -51,14 +51,14 @@ function schemaAt(schema: z.ZodType, path: readonly string[]): unknown {
 }
 
 function isText(schema: unknown): boolean {
-  const bare = inner(schema);
+  const bare = writtenForm(schema);
   if (bare instanceof z.ZodUnion) return bare.options.every(isText);
   if (bare instanceof z.ZodLiteral) return [...bare.values].every((value) => typeof value === 'string');
   return bare instanceof z.ZodString || bare instanceof z.ZodStringFormat || bare instanceof z.ZodEnum;
 }
 
-/** Without defaults, and as it is written before it is transformed. */
-function inner(schema: unknown): unknown {
+/** A schema without defaults, and as the value is written before it is transformed. */
+export function writtenForm(schema: unknown): unknown {
   let at = schema;
   for (;;) {
     if (at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodOptional)

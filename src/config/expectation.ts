@@ -11,8 +11,31 @@ const EXPECTED: Readonly<Record<string, string>> = {
   boolean: 'expected true or false',
 };
 
-/** Never holds the value itself, which may be a secret. */
-export function expectationOf(issue: z.core.$ZodIssue): string {
+/**
+ * Never holds the value itself, which may be a secret. `root`: what was validated; a key that is missing in it is said to be
+ * missing, and one that stands there with nothing behind it to have no value.
+ */
+export function expectationOf(issue: z.core.$ZodIssue, root: unknown): string {
+  const isAbout =
+    issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'invalid_union';
+  const value = isAbout ? valueAt(root, issue.path) : root;
+  if (value !== undefined && value !== null) return expectation(issue, root);
+  const said = value === null ? 'has no value' : 'is missing';
+  const text =
+    issue.code === 'invalid_type' && issue.expected === 'string' ? 'expected text' : expectation(issue, root);
+  return `${said}; ${text}`;
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+function expectation(issue: z.core.$ZodIssue, root: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
       return EXPECTED[issue.expected] ?? issue.message;
@@ -30,7 +53,9 @@ export function expectationOf(issue: z.core.$ZodIssue): string {
     case 'invalid_union': {
       // Of the forms that a value may have, the one whose shape was met but for something inside it.
       const inside = issue.errors.flat().find(({ path }) => path.length > 0);
-      return inside === undefined ? issue.message : expectationOf(inside);
+      if (inside === undefined) return issue.message;
+      const path = [...issue.path, ...inside.path];
+      return `${inside.path.map(String).join('.')}: ${expectationOf({ ...inside, path }, root)}`;
     }
     default:
       return issue.message;

@@ -16,6 +16,7 @@ import { expectationOf } from './expectation.ts';
 import { type PrefixList, readLists, withLists } from './lists.ts';
 import { type Config, configSchema, httpToken } from './schema.ts';
 import { readSecretLine } from './secret.ts';
+import { suggestedKeys } from './suggestion.ts';
 
 const DEFAULT_CONFIG_FILES = ['rogue-smtp.yaml', '/etc/rogue-smtp/config.yaml'] as const;
 
@@ -74,7 +75,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
 
   const parsed = configSchema.safeParse(merged);
   if (!parsed.success) {
-    const lines = parsed.error.issues.flatMap((issue) => describeIssue(issue, source, origins));
+    const lines = parsed.error.issues.flatMap((issue) => describeIssue(issue, merged, source, origins));
     throw new RogueSmtpError('config', lines.join('\n'));
   }
   const checked = crossCheck(parsed.data);
@@ -191,17 +192,22 @@ function isSaid(path: Path, merged: Record<string, unknown>): boolean {
 
 function describeIssue(
   issue: z.core.$ZodIssue,
+  merged: unknown,
   source: Source | null,
   origins: ReadonlyMap<string, string>,
 ): string[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
-      return `${placeOf(path, source, origins)}: unknown key "${path.map(String).join('.')}"`;
+      const meant = suggestedKeys(configSchema, issue.path, key);
+      const hint = meant.length === 0 ? '' : `; did you mean ${meant.map((one) => `"${one}"`).join(' or ')}?`;
+      return `${placeOf(path, source, origins)}: unknown key "${path.map(String).join('.')}"${hint}`;
     });
   }
   const key = issue.path.map(String).join('.');
-  return [`${placeOf(issue.path, source, origins)}: ${key === '' ? '' : `${key}: `}${expectationOf(issue)}`];
+  return [
+    `${placeOf(issue.path, source, origins)}: ${key === '' ? '' : `${key}: `}${expectationOf(issue, merged)}`,
+  ];
 }
 
 /** `file:line` of the value, or of the nearest thing around it that is written; else the variable or flag. */

@@ -7,8 +7,8 @@
 
 import type { Socket } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
-import type { SocketAddress } from '../config/values.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
+import { describeListenError, RogueSmtpError } from '../errors.ts';
 import { createClientSlots } from './client-slots.ts';
 
 export interface HttpListener {
@@ -24,6 +24,8 @@ const MAX_CONNECTIONS_PER_ADDRESS = 128;
  * A peer that vanished without a word then gives its connection back within half a minute.
  */
 const KEEP_ALIVE_MS = 15_000;
+
+const BIND_HINTS = { taken: 'ss -ltnp shows which', low: 'CAP_NET_BIND_SERVICE' };
 
 /** How long stopping waits for answers under way. */
 export const GOODBYE_MS = 500;
@@ -54,7 +56,8 @@ export function createHttpListener(
         );
         made.on('connection', admit);
         made.once('error', (error: Error) => {
-          reject(new RogueSmtpError('io', `${key}: ${messageOf(error)}`, { cause: error }));
+          const what = `${key}: TCP ${formatSocketAddress(listen)}`;
+          reject(new RogueSmtpError('io', describeListenError(what, error, BIND_HINTS), { cause: error }));
         });
         server = made;
       });

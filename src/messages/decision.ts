@@ -42,6 +42,8 @@ export const decisionSchema = z.object({
   by: decisionAuthor,
   reason: decisionReason,
   decided_at: isoTime,
+  /** Of a release of a host that was released already: when and by whom first. */
+  renews: z.object({ by: decisionAuthor, decided_at: isoTime }).optional(),
 });
 export type Decision = z.infer<typeof decisionSchema>;
 

@@ -201,10 +201,13 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     chosen: readonly Place[],
     { by, reason }: Author,
     until: string | null,
+    renewed: ReadonlyMap<Place, FirstRelease> = new Map(),
   ): Promise<void> {
     const decided_at = new Date(now()).toISOString();
-    const decisions = chosen.map(
-      ({ host, site, incident_id }): Decision => ({
+    const decisions = chosen.map((incident): Decision => {
+      const { host, site, incident_id } = incident;
+      const renews = renewed.get(incident);
+      return {
         schema: 'rogue-smtp.decision',
         schema_version: 1,
         decision_id: randomUUID(),
@@ -216,8 +219,9 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
         by,
         reason,
         decided_at,
-      }),
-    );
+        ...(renews !== undefined && { renews }),
+      };
+    });
     const { dropped } = await stream.publish('decisions', decisions.map(message));
     if (dropped > 0) throw new RogueSmtpError('stream', 'the decision was refused: the spool is full');
     standing.note(decisions);
@@ -292,8 +296,25 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     async release(request) {
       const chosen = request.hosts.flatMap(releasable);
       const until = untilOf(request.forMs);
-      await decide('release', chosen, request, until);
-      return chosen.map((incident) => `${nameAtSite(incident)} is released, and not blocked before ${until}`);
+      const renewed = new Map<Place, FirstRelease>();
+      const longer: Place[] = [];
+      const done = chosen.map((incident) => {
+        const host = nameAtSite(incident);
+        const known = standing.inForce(incident);
+        if (known === null || known.action !== 'release' || known.until === null) {
+          longer.push(incident);
+          return `${host} is released, and not blocked before ${until}`;
+        }
+        const first = known.renews ?? { by: known.by, decided_at: known.decided_at };
+        const already = `${host} was released already at ${first.decided_at} by ${first.by}`;
+        if (Date.parse(known.until) >= Date.parse(until))
+          return `${already}, and is not blocked before ${known.until}: nothing was changed`;
+        renewed.set(incident, first);
+        longer.push(incident);
+        return `${already}; it is not blocked before ${until} now (it was ${known.until})`;
+      });
+      if (longer.length > 0) await decide('release', longer, request, until, renewed);
+      return done;
     },
     async block(request) {
       const { block, senders } = config();
@@ -336,6 +357,8 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
 
 /** Of a block or a release by hand. */
 const LONGEST_MS = 10 * 366 * 86_400_000;
+
+type FirstRelease = NonNullable<Decision['renews']>;
 
 /** A person said no to it, and may think again. */
 const wasRejected = ({ block }: Incident): boolean =>

@@ -18,6 +18,8 @@ export interface StandingDecisions {
   note(decisions: readonly Decision[]): void;
   /** Takes over the newest state of an incident: its host may be held until a person has looked. */
   noteIncident(incident: Incident): void;
+  /** The newest decision about a host, as far as it is in force for this incident of it; null where nothing is. */
+  inForce(place: Pick<Incident, 'host' | 'site' | 'incident_id'>): Decision | null;
   /**
    * Hosts that are released, rejected or held now, at this site or, without one, at any. `but`: a host, by its stream key,
    * whose own decision does not count, since another is about to take its place.
@@ -59,6 +61,11 @@ export function createStandingDecisions(
     ofHost(key) {
       const decision = newest.get(key);
       return decision?.action === 'block' || decision?.action === 'release' ? decision : undefined;
+    },
+    inForce(place) {
+      const decision = newest.get(hostStreamKey(place));
+      if (decision === undefined) return null;
+      return rulingInForce(decision, place.incident_id, now()) === null ? null : decision;
     },
     exempt(site, but) {
       const nowMs = now();

@@ -62,6 +62,46 @@ describe('the configuration', () => {
     expect(text).toContain('c.yaml:8: unknown key "sendrs"');
   });
 
+  it('says that a key is missing, or has no value', () => {
+    const text = mistake(
+      [
+        'senders: [{ hosts: [10.0.0.1] }, { name: mx }]',
+        'expected: [{ name: probe, hosts: [10.0.0.2] }]',
+        'alerts: { groups: [{ name: guests, hosts: [10.0.0.0/8] }] }',
+        'kafka: { sasl: { mechanism: plain } }',
+        'acl: { targets: [{ name: a }, { name: b, platform: }] }',
+        'data:',
+      ].join('\n'),
+    );
+    expect(text.split('\n')).toEqual([
+      'c.yaml:1: senders.0.name: is missing; expected text',
+      'c.yaml:1: senders.1.hosts: is missing; expected a list, such as [one, two]',
+      'c.yaml:2: expected.0.does: is missing; expected check or verify or send',
+      'c.yaml:3: alerts.groups.0.grade: is missing; expected attempted or connected or conversed or bulk',
+      expect.stringMatching(/^c\.yaml:5: acl\.targets\.0\.platform: is missing; expected cisco-ios or/),
+      expect.stringMatching(/^c\.yaml:5: acl\.targets\.1\.platform: has no value; expected cisco-ios or/),
+      'c.yaml:4: kafka.sasl.username: is missing; expected text',
+      'c.yaml:6: data: has no value; expected text',
+    ]);
+    expect(text).not.toMatch(/undefined|null/);
+  });
+
+  it.each([
+    ['sendrs: []', '"sendrs"; did you mean "senders"?'],
+    ['block: { moed: publish }', '"block.moed"; did you mean "mode"?'],
+    ['block: { maxEntries: 5 }', '"block.maxEntries"; did you mean "max_entries"?'],
+    ['senders: [{ name: a, hosts: [10.0.0.1], resaon: x }]', '"senders.0.resaon"; did you mean "reason"?'],
+    ['acl: { targets: [{ name: a, platfrom: junos, platform: junos }] }', 'did you mean "platform"?'],
+    ['kafka: { ssl: { sever_name: a } }', 'did you mean "server_name"?'],
+    ['internal: [10.0.0.0/8]', 'did you mean "networks.internal" or "detection.internal"?'],
+    ['never: [10.0.0.1]', '"never"; did you mean "block.never"?'],
+    ['zzz: 1', 'unknown key "zzz"'],
+  ])('says what an unknown key was to be: %s', (yaml, expected) => {
+    const text = mistake(`${yaml}\n`);
+    expect(text).toContain(expected);
+    if (yaml.startsWith('zzz')) expect(text).not.toContain('did you mean');
+  });
+
   it('names the variable when the mistake came from the environment', () => {
     expect(mistake('', { ROGUE_SMTP__BLOCK__TTL: 'x' })).toContain(
       'environment variable ROGUE_SMTP__BLOCK__TTL: block.ttl:',

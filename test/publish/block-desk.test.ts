@@ -142,6 +142,30 @@ describe('the desk', () => {
     await role.stop();
   });
 
+  it('answers a second release with who made the first, and when; only a longer one changes something', async () => {
+    const { role, stream } = await serve(incidents(1));
+    const hosts = ['10.0.0.100'];
+    const release = (by: string, forMs: number) => role.desk.release({ hosts, forMs, by, reason: 'said so' });
+    const first = new Date(T0 + 300 * SECOND).toISOString();
+    const until = (ms: number) => new Date(T0 + 300 * SECOND + ms).toISOString();
+    expect(await release('ada', 3_600_000)).toEqual([
+      `10.0.0.100 is released, and not blocked before ${until(3_600_000)}`,
+    ]);
+    expect(await release('bob', 3_600_000)).toEqual([
+      `10.0.0.100 was released already at ${first} by ada, and is not blocked before ${until(3_600_000)}: nothing was changed`,
+    ]);
+    expect(await release('bob', 7_200_000)).toEqual([
+      `10.0.0.100 was released already at ${first} by ada; it is not blocked before ${until(7_200_000)} now (it was ${until(3_600_000)})`,
+    ]);
+    expect(await release('eve', 60_000)).toEqual([
+      `10.0.0.100 was released already at ${first} by ada, and is not blocked before ${until(7_200_000)}: nothing was changed`,
+    ]);
+    expect(decisions(stream).map(({ by }) => by)).toEqual(['ada', 'bob']);
+    await role.desk.reject({ hosts, ...ADA });
+    expect((await release('bob', 60_000))[0]).toContain('is released, and not blocked before');
+    await role.stop();
+  });
+
   it('notes no decision that could not be published', async () => {
     const { role, stream } = await serve(incidents(1, 'propose'), { block: { mode: 'propose' } });
     for (const answer of ['fail', 'refuse'] as const) {
