@@ -29,8 +29,8 @@ export interface AclRendering {
 export interface IncidentReport {
   readonly incident: Incident;
   readonly alerts: readonly Alert[];
-  /** When the lists took the host in, and how long after its first record; absent while they have not. */
-  readonly listed?: { readonly at: string; readonly time_to_block_ms: number };
+  /** When the lists took the host in, and how long after its first record (null: a held list names it); absent while none has it. */
+  readonly listed?: { readonly at: string; readonly time_to_block_ms: number | null } | undefined;
   /** The flow records behind it, oldest first, at most a few hundred. */
   readonly evidence: readonly EvidenceRow[];
 }

@@ -32,7 +32,7 @@ export interface LiveSources {
   /** The newest alerts, some of which the store may have yet to take. */
   readonly recentAlerts: () => readonly Alert[];
   /** When the lists took in the host of an incident. */
-  readonly listed: (incident: Incident) => IncidentReport['listed'];
+  readonly listed: (incident: Incident) => Promise<IncidentReport['listed']>;
   /** Brings the account of the exporters in the store up to date. */
   readonly refreshExporters: () => Promise<void>;
 }
@@ -44,7 +44,7 @@ export function createLiveModel(engine: Engine, config: () => Config, live: Live
     ...stored,
     async incident(idOrHost) {
       const report = await stored.incident(idOrHost);
-      const listed = live.listed(report.incident);
+      const listed = await live.listed(report.incident);
       return listed === undefined ? report : { ...report, listed };
     },
     status: async () => live.status(),

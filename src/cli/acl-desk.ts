@@ -79,9 +79,9 @@ function describeOverview({ mode, hosts, targets }: AclOverview): string {
             title: 'IN LISTS',
             value: (row) => (row.listed ? 'yes' : row.held_since === null ? '' : 'held back'),
           },
-          { title: 'UNTIL', value: (row) => (row.block.until === null ? '' : shortTime(row.block.until)) },
+          { title: 'UNTIL', value: untilOf },
           { title: 'AFTER', value: (row) => blockedAfter(row.time_to_block_ms), align: 'right' },
-          { title: 'WHY', value: (row) => row.block.reason },
+          { title: 'WHY', value: whyOf },
           { title: 'EFFECT', value: (row) => row.block.effect?.reason ?? '' },
         ],
         hosts,
@@ -127,6 +127,19 @@ function describeOverview({ mode, hosts, targets }: AclOverview): string {
   }
   if (hosts.length > 0 || targets.length > 0) parts.push(`\nTimes are in ${zoneName(Date.now())}.\n`);
   return parts.join('');
+}
+
+/** The end of the block; a list that is held goes on denying the host until somebody lets it go. */
+function untilOf({ block, listed }: BlockRow): string {
+  if (block.state === 'proposed' || block.state === 'published')
+    return block.until === null ? '' : shortTime(block.until);
+  return listed ? 'rollback ends' : '';
+}
+
+function whyOf({ block, pending }: BlockRow): string {
+  if (pending === null) return block.reason;
+  const why = pending.reason === '' ? '' : `: ${pending.reason}`;
+  return `${block.reason}; pending since ${shortTime(pending.decided_at)}: ${pending.action} by ${pending.by}${why}`;
 }
 
 function blockedAfter(ms: number | null): string {

@@ -368,7 +368,7 @@ export async function incidentCommand(
       ...(report.listed === undefined
         ? []
         : [
-            `  in the lists since ${shortTime(report.listed.at)}, ${(report.listed.time_to_block_ms / 1000).toFixed(1)} s after the first record`,
+            `  in the lists since ${shortTime(report.listed.at)}${report.listed.time_to_block_ms === null ? ', of an earlier revision that is held' : `, ${(report.listed.time_to_block_ms / 1000).toFixed(1)} s after the first record`}`,
           ]),
       `  seen by ${incident.exporters.map(({ address, interface: port }) => `${address} interface ${port}`).join(', ')}`,
       `  policy ${incident.policy_version}`,

@@ -52,7 +52,7 @@ export function suggestedKeys(schema: z.ZodType, path: readonly PropertyKey[], u
 }
 
 /** Letters to add, remove, replace or exchange with their neighbour (optimal string alignment). Texts of a file may be long. */
-export function slipsBetween(a: string, b: string): number {
+function slipsBetween(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > mostSlips(b)) return Number.POSITIVE_INFINITY;
   let twoBefore: number[] = [];
   let before = Array.from({ length: b.length + 1 }, (_, j) => j);

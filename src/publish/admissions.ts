@@ -58,8 +58,11 @@ export interface ListAdmissions {
   restore(): void;
   /** Lets in those that may. Throws RogueSmtpError `io` where that could not be remembered; nobody is let in then. */
   update(): Promise<void>;
-  /** The lists with them are written. Throws RogueSmtpError `io`. */
-  noteListed(): Promise<void>;
+  /**
+   * The lists are written. Notes since when each host is in one, and which are in none although they may be: a list is held, or a
+   * decision stands. `isDenied`: whether a list has the host. Throws RogueSmtpError `io`.
+   */
+  noteListed(isDenied: (host: Pick<Incident, 'host' | 'site'>) => boolean): Promise<void>;
 }
 
 export function createListAdmissions(dependencies: ListAdmissionsDependencies): ListAdmissions {
@@ -183,18 +186,21 @@ export function createListAdmissions(dependencies: ListAdmissionsDependencies): 
       for (const { decision, isListed } of handNews) notices.blockedByHand(decision, isListed);
       if (newlyHeld.length > 0) await notices.heldBack(newlyHeld, maxChange);
     },
-    async noteListed() {
+    async noteListed(isDenied) {
       const at = iso();
       const admitted = new Map(admissions.admitted);
       const seconds: number[] = [];
       let changed = false;
       for (const incident of listed()) {
         const key = hostStreamKey(incident);
-        if (admitted.get(key)?.listed_at !== null) continue;
-        const time_to_block_ms = Math.max(0, now() - Date.parse(incident.first_seen));
-        admitted.set(key, { listed_at: at, time_to_block_ms });
+        const known = admitted.get(key);
+        if (known === undefined || isDenied(incident) === (known.listed_at !== null)) continue;
         changed = true;
-        if (incident.block.approved_by === undefined) seconds.push(time_to_block_ms / 1000);
+        const { time_to_block_ms: before } = known;
+        const time_to_block_ms = before ?? Math.max(0, now() - Date.parse(incident.first_seen));
+        admitted.set(key, { listed_at: known.listed_at === null ? at : null, time_to_block_ms });
+        if (before === null && incident.block.approved_by === undefined)
+          seconds.push(time_to_block_ms / 1000);
       }
       if (!changed) return;
       await remember({ ...admissions, admitted });

@@ -19,6 +19,7 @@ import { nameAtSite, severalSites, splitSite } from '../messages/host-at-site.ts
 import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
+import type { DeniedLists } from './denied-lists.ts';
 import type { AclDesk, Author, BlockRow } from './desk.ts';
 import { type BlockedHost, createHandInterlock } from './hand-blocks.ts';
 import type { ListPublisher } from './list-publisher.ts';
@@ -38,6 +39,9 @@ export interface BlockDeskDependencies {
   readonly probableServer: (host: Uint8Array, site: string) => Promise<string | null>;
 }
 
+/** Begins the reason of a block that a person rejected. */
+const REJECTED = 'rejected by ';
+
 type Known = Incident | BlockedHost;
 /** What a decision is about. */
 type Place = Pick<Incident, 'host' | 'site' | 'incident_id'>;
@@ -50,11 +54,12 @@ const lastSeen = (known: Known): string | null => ('last_seen' in known ? known.
 export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
   const { config, stream, incidents, publisher, decisions: standing, audit, notes, now } = dependencies;
 
-  function row(incident: Known, listed: ReadonlySet<string>): BlockRow {
+  function row(incident: Known, lists: DeniedLists): BlockRow {
     const { host, site, incident_id, grade, block } = incident;
     const key = hostStreamKey(incident);
     const { admitted, held } = publisher.admissions();
-    const admission = admitted.get(key);
+    const listed = publisher.listedSince(incident, lists);
+    const decision = standing.inForce(incident);
     return {
       host,
       site,
@@ -63,12 +68,20 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       last_seen: lastSeen(incident),
       by_hand: isByHand(incident),
       block,
-      // Admitted it is a moment before the lists with it are written.
-      listed: listed.has(key) && admission?.listed_at !== null,
+      listed: listed !== undefined,
+      pending:
+        decision === null || !isPending(decision, incident)
+          ? null
+          : {
+              action: decision.action,
+              by: decision.by,
+              reason: decision.reason,
+              decided_at: decision.decided_at,
+            },
       waiting: isWaiting(incident),
       held_since: held.get(key) ?? null,
-      listed_at: admission?.listed_at ?? null,
-      time_to_block_ms: admission?.time_to_block_ms ?? null,
+      listed_at: listed?.at ?? null,
+      time_to_block_ms: admitted.get(key)?.time_to_block_ms ?? null,
     };
   }
 
@@ -243,7 +256,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
 
   return {
     async overview() {
-      const listed = new Set(publisher.listed().map(hostStreamKey));
+      const lists = await publisher.denied();
       return {
         mode: config().block.mode,
         hosts: publisher
@@ -252,9 +265,11 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
             (known) =>
               isByHand(known) ||
               (known.block.state !== 'none' &&
-                (('state' in known && known.state === 'open') || isStanding(known.block.state))),
+                (('state' in known && known.state === 'open') || isStanding(known.block.state))) ||
+              // What is over may be in a list that is held.
+              publisher.listedSince(known, lists) !== undefined,
           )
-          .map((incident) => ({ incident, shown: row(incident, listed) }))
+          .map((incident) => ({ incident, shown: row(incident, lists) }))
           .sort((a, b) => {
             const waiting = Number(b.shown.waiting) - Number(a.shown.waiting);
             if (waiting !== 0) return waiting;
@@ -358,8 +373,24 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
 /** Of a block or a release by hand. */
 const LONGEST_MS = 10 * 366 * 86_400_000;
 
+/**
+ * No detector has acted on a decision yet, since none runs: it would have changed the block. What was decided holds in the lists
+ * at once all the same, but for an approval.
+ */
+function isPending({ action }: Decision, { block }: Known): boolean {
+  const { state, approved_by, reason } = block;
+  if (action === 'block') return false;
+  if (action === 'release') return isStanding(state) || state === 'held';
+  if (action === 'reject')
+    return state !== 'none' && state !== 'expired' && !(state === 'refused' && reason.startsWith(REJECTED));
+  if (isStanding(state)) return approved_by === undefined;
+  return (
+    state === 'held' || (state === 'refused' && (reason.startsWith(HELD_BACK) || reason.startsWith(REJECTED)))
+  );
+}
+
 type FirstRelease = NonNullable<Decision['renews']>;
 
 /** A person said no to it, and may think again. */
 const wasRejected = ({ block }: Incident): boolean =>
-  block.state === 'refused' && block.reason.startsWith('rejected by ');
+  block.state === 'refused' && block.reason.startsWith(REJECTED);

@@ -8,6 +8,7 @@
 import type { AclFamily } from '../acl/model.ts';
 import type { AclKind, AclPlatform } from '../acl/platforms.ts';
 import type { Incident } from '../messages/alert.ts';
+import type { Decision } from '../messages/decision.ts';
 import type { AclRevision } from './list-files.ts';
 
 /** One list: a target in one family. */
@@ -66,8 +67,15 @@ export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'block'> {
   readonly last_seen: string | null;
   /** A person asked for this block, whatever the evidence (`block`). */
   readonly by_hand: boolean;
-  /** In the lists now. */
+  /** In the lists as they lie there now. */
   readonly listed: boolean;
+  /** A decision that no detector has acted on yet, with the time when it was made. */
+  readonly pending: {
+    readonly action: Decision['action'];
+    readonly by: string;
+    readonly reason: string;
+    readonly decided_at: string;
+  } | null;
   /** Waits for a person: proposed, held, or held back for coming with too many others. */
   readonly waiting: boolean;
   /** Held back from the lists since then, for coming with too many others at once. */

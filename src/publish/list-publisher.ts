@@ -22,6 +22,7 @@ import { namedHosts, requestFor, requestOf } from './acl-request.ts';
 import { fileOf, listName, targetNamed } from './acl-target.ts';
 import type { Admissions } from './admission.ts';
 import { createListAdmissions, lostReason } from './admissions.ts';
+import { type DeniedList, type DeniedLists, listsDenying } from './denied-lists.ts';
 import type { RollbackChoice, TargetState } from './desk.ts';
 import { type BlockedHost, createHandBlocks } from './hand-blocks.ts';
 import type { HookCall } from './hook.ts';
@@ -56,6 +57,12 @@ interface TargetList {
   readonly model: AclModel;
 }
 
+/** `time_to_block_ms`: from the first record of the host; null where only a list that is held names it. */
+interface Listed {
+  readonly at: string;
+  readonly time_to_block_ms: number | null;
+}
+
 export interface ListPublisher {
   /** Reads what is remembered. Before it, nothing is published. Throws RogueSmtpError `io`. */
   open(): Promise<void>;
@@ -67,6 +74,10 @@ export interface ListPublisher {
   known(): readonly (Incident | BlockedHost)[];
   /** The hosts that a list of a family names, in numerical order. */
   hosts(family: AclFamily): readonly string[];
+  /** Whom the lists deny as they lie there. */
+  denied(): Promise<DeniedLists>;
+  /** Since when lists deny the host of an incident; undefined while none does. */
+  listedSince(incident: Pick<Incident, 'host' | 'site'>, denied: DeniedLists): Listed | undefined;
   /** A sentence for each list that is held at an earlier revision, which the plain lists do not follow. */
   heldLists(): readonly string[];
   admissions(): Admissions;
@@ -179,8 +190,9 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
         }
       }
     }
+    const lists = await denied();
     await admissions
-      .noteListed()
+      .noteListed((incident) => listsDenying(lists, incident).length > 0)
       .catch((error: unknown) =>
         log.error({ error: messageOf(error) }, 'the time of a block could not be noted'),
       );
@@ -274,6 +286,25 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     return kept === null || kept.model === null ? null : decodeModel(kept.model);
   }
 
+  async function denied(): Promise<DeniedLists> {
+    const files: DeniedList[] = [];
+    for (const target of config().acl.targets) {
+      if (target.kind !== 'offenders') continue;
+      for (const family of ACL_FAMILIES) {
+        const text = await publishedAcl(fileOf(config(), target, family)).catch(() => null);
+        const model = text === null ? null : await modelOf(target, family, text);
+        if (model === null) continue;
+        const heldSince = pins.of(target, family)?.at ?? null;
+        files.push({ site: target.site, heldSince, hosts: new Set(deniedHosts(model)) });
+      }
+    }
+    const plain = missingListsReason(config()) === null ? ACL_FAMILIES.flatMap(namedNow) : [];
+    return { files, plain: { site: undefined, heldSince: null, hosts: new Set(plain) } };
+  }
+
+  const namedNow = (family: AclFamily) =>
+    namedHosts(config(), admissions.listed(), family, now(), decisions.exempt(undefined));
+
   async function diffOf(target: AclTargetConfig, family: AclFamily): Promise<string> {
     const before = (await publishedAcl(fileOf(config(), target, family))) ?? '';
     const hosts = new Map<string, BlockedHost>(
@@ -310,7 +341,17 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     publish: () => inTurn(publishAll),
     listed: admissions.listed,
     known: () => hand.withHandBlocks(incidents()),
-    hosts: (family) => namedHosts(config(), admissions.listed(), family, now(), decisions.exempt(undefined)),
+    hosts: namedNow,
+    denied,
+    listedSince(incident, lists) {
+      const denying = listsDenying(lists, incident);
+      if (denying.length === 0) return undefined;
+      const admission = admissions.current().admitted.get(hostStreamKey(incident));
+      const [heldSince = null] = denying.map((list) => list.heldSince).filter((at) => at !== null);
+      const at = admission?.listed_at ?? heldSince;
+      // Admitted it is a moment before the lists with it are written.
+      return at === null ? undefined : { at, time_to_block_ms: admission?.time_to_block_ms ?? null };
+    },
     heldLists: () =>
       Object.entries(memory.state().pins).map(
         ([list, { revision }]) => `${list} is held at revision ${revision}`,

@@ -322,7 +322,7 @@ export function createService(
     blocked: serveRole?.blocked ?? noList,
     exempt: serveRole?.exempt ?? noList,
     recentAlerts: () => serveRole?.recentAlerts() ?? [],
-    listed: (incident) => serveRole?.listedSince(incident),
+    listed: async (incident) => serveRole?.listedSince(incident),
     refreshExporters: async () => exporterAccount?.refresh(),
     status: async () => ({
       version,

@@ -48,7 +48,7 @@ export interface ServeRole {
    */
   blocked(): readonly BlockedHost[];
   /** When the lists took in the host of an incident; undefined while they have not. */
-  listedSince(incident: Incident): IncidentReport['listed'];
+  listedSince(incident: Incident): Promise<IncidentReport['listed']>;
   /** The hosts in the lists of a family, after the interlocks. */
   hosts(family: AclFamily): readonly string[];
   /** A sentence for each list that is held at an earlier revision. */
@@ -325,11 +325,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     incidents: () => [...newest.values()],
     recentAlerts: () => recentAlerts,
     blocked: publisher.listed,
-    listedSince(incident) {
-      const admission = publisher.admissions().admitted.get(hostStreamKey(incident));
-      if (admission === undefined || admission.listed_at === null || admission.time_to_block_ms === null)
-        return undefined;
-      return { at: admission.listed_at, time_to_block_ms: admission.time_to_block_ms };
+    async listedSince(incident) {
+      return publisher.listedSince(incident, await publisher.denied());
     },
     hosts: publisher.hosts,
     heldLists: publisher.heldLists,

@@ -334,6 +334,53 @@ describe.each(INSTANCES)('on %s', (instance) => {
     expect(await run(aclRollbackCommand, 'edge', { to: held, family: '4', yes: true })).toEqual(done);
   });
 
+  it('acl list says who is in the lists and until when while one is held, and since when once it is let go', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
+    const rows = async () => {
+      const { stdout } = await run(aclListCommand, { json: true });
+      const { hosts } = JSON.parse(stdout) as {
+        hosts: { host: string; listed: boolean; listed_at: string | null }[];
+      };
+      return new Map(hosts.map((row) => [row.host, row]));
+    };
+    const before = await rows();
+    expect(before.get('10.0.0.67')?.listed).toBe(true);
+    await run(aclRollbackCommand, 'edge', { yes: true });
+    const held = await rows();
+    expect(held.get('10.0.0.67')).toMatchObject({ listed: false, listed_at: null });
+    expect(held.get('10.0.0.66')).toEqual(before.get('10.0.0.66'));
+    await run(aclRollbackCommand, 'edge', { release: true });
+    const after = await rows();
+    expect(after.get('10.0.0.67')?.listed).toBe(true);
+    expect(Date.parse(after.get('10.0.0.67')?.listed_at ?? '')).toBeGreaterThanOrEqual(
+      Date.parse(before.get('10.0.0.67')?.listed_at ?? ''),
+    );
+  });
+
+  it('acl list, log, rollback, its diff and the file show one id of a revision', async () => {
+    const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
+    const shown = async () => {
+      const { stdout } = await run(aclListCommand, { json: true });
+      const { targets } = JSON.parse(stdout) as {
+        targets: { family: string; revisions: { revision: string; current: boolean }[] }[];
+      };
+      return targets.find(({ family }) => family === '4')?.revisions.find(({ current }) => current)?.revision;
+    };
+    expect(await shown()).toBe(statedRevision(file('4')));
+    const { stdout } = await run(aclRollbackCommand, 'edge', { yes: true, family: '4' });
+    const id = statedRevision(file('4'));
+    expect(await shown()).toBe(id);
+    expect(stdout).toContain(`rolled back to ${id}\n`);
+    expect(stdout).toContain(`edge.4 is held at revision ${id}\n`);
+    const log = await run(aclLogCommand, { limit: 10, json: true });
+    const entries = log.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { what: string; revision?: string });
+    expect(entries.filter(({ what }) => what === 'rollback').map(({ revision }) => revision)).toEqual([id]);
+    expect(entries.filter(({ what }) => what === 'publish').at(-1)?.revision).toBe(id);
+  });
+
   it('acl rollback refuses what is not kept, and a target that is none', async () => {
     const { run } = await prepared(instance, []);
     await expect(run(aclRollbackCommand, undefined, { yes: true })).rejects.toThrow(
@@ -384,6 +431,35 @@ describe('without a running instance', () => {
     await subscription.stop();
   });
 
+  it('a decision is pending, with the time when it was made, until a detector has acted on it', async () => {
+    const { run } = await prepared('the data of one that has stopped', [
+      approved('10.0.0.66'),
+      proposed('10.0.0.67'),
+    ]);
+    const start = Date.now();
+    await run(aclReleaseCommand, ['10.0.0.66'], { for: 3_600_000, reason: 'cleaned' });
+    await run(aclApproveCommand, ['10.0.0.67'], {});
+    expect(file('4')).not.toContain('10.0.0.66');
+    const { stdout } = await run(aclListCommand, { json: true });
+    const { hosts } = JSON.parse(stdout) as {
+      hosts: { host: string; pending: { decided_at: string } | null }[];
+    };
+    const of = (host: string) => hosts.find((row) => row.host === host);
+    expect(of('10.0.0.66')).toMatchObject({
+      listed: false,
+      listed_at: null,
+      block: { state: 'published' },
+      pending: { action: 'release', by: ME, reason: 'cleaned' },
+    });
+    expect(of('10.0.0.67')).toMatchObject({ pending: { action: 'approve', by: ME } });
+    expect(Date.parse(of('10.0.0.66')?.pending?.decided_at ?? '')).toBeGreaterThanOrEqual(start - 1000);
+    const table = await run(aclListCommand, {});
+    expect(table.stdout).toMatch(
+      new RegExp(`10\\.0\\.0\\.66 .*; pending since .*: release by ${ME}: cleaned`),
+    );
+    expect(table.stdout).toMatch(/^Mode propose\. 0 host\(s\) in the lists/);
+  });
+
   it('a rollback holds nobody back where the state of the lists was removed, as damage asks for', async () => {
     const hosts = ['10.0.0.66', '10.0.0.67'].map(blocked);
     const { run } = await prepared('the data of one that has stopped', hosts, {
@@ -393,7 +469,8 @@ describe('without a running instance', () => {
     rmSync(join(directory, 'data', 'lists.json'));
     await run(aclRollbackCommand, 'edge', { yes: true });
     const { stdout } = await run(aclListCommand, {});
-    expect(stdout).toMatch(/^Mode publish\. 2 host\(s\) in the lists, 0 waiting for approval\.$/m);
+    // The list that is held has one of them.
+    expect(stdout).toMatch(/^Mode publish\. 1 host\(s\) in the lists, 0 waiting for approval\.$/m);
   });
 
   it('nothing is done where there is no data, and none is made', async () => {

@@ -157,7 +157,7 @@ test('a client of the API that goes away has its statement cancelled', async () 
     blocked: () => [],
     exempt: () => [],
     recentAlerts: () => [],
-    listed: () => undefined,
+    listed: async () => undefined,
     refreshExporters: async () => undefined,
   });
   const http = createHttpServer(
