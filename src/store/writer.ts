@@ -103,13 +103,16 @@ export function createStoreWriter(options: StoreWriterOptions): StoreWriter {
   const heldFor = () => options.heldFor?.() ?? '';
 
   async function storeFlows(delivery: Delivery): Promise<void> {
-    const impossible = delivery.messages.filter((message) => impossibleBlocks(message) !== null);
-    if (impossible.length > 0) {
+    const impossible = new Map<ReceivedMessage, string>();
+    for (const message of delivery.messages) {
+      const why = impossibleBlocks(message);
+      if (why !== null) impossible.set(message, why);
+    }
+    if (impossible.size > 0) {
       // No engine may see them: one that believes what they claim is busy for ever, or takes what follows for their rows.
       for (const message of delivery.messages)
-        if (!impossible.includes(message)) await storeFlows(deliveryOf(delivery, message));
-      for (const message of impossible)
-        await setAside(delivery.stream, delivery, message, impossibleBlocks(message) ?? '');
+        if (!impossible.has(message)) await storeFlows(deliveryOf(delivery, message));
+      for (const [message, why] of impossible) await setAside(delivery.stream, delivery, message, why);
       return;
     }
     const source: BlockSource =
