@@ -132,7 +132,7 @@ function buildPolicy(input: AclInput): Rules {
       inbound.permit(null, orAny(host), 'mail to the authorised senders themselves');
     }
   }
-  if (permitted.size === 0 && !isForNobody(input)) {
+  if (permitted.size === 0 && !isMeantForNobody(input)) {
     const why = input.senders.length === 0 ? 'no sender is configured' : `no IPv${family} sender is in force`;
     throw new RogueSmtpError(
       'refused',
@@ -156,7 +156,7 @@ function buildPolicy(input: AclInput): Rules {
 }
 
 /** Nobody may send, on purpose: an end of the permission of those who could is no such purpose. */
-export function isForNobody(
+export function isMeantForNobody(
   input: Pick<AclInput, 'withoutSenders' | 'senders' | 'family' | 'nowMs'>,
 ): boolean {
   const { withoutSenders, senders, family, nowMs } = input;

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { RogueSmtpError } from '../errors.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../flow/prefix.ts';
 import { type AllowanceLimits, withAllowances } from './allowances.ts';
-import { type AclInput, isForNobody } from './build.ts';
+import { type AclInput, isMeantForNobody } from './build.ts';
 import { assertSafe, createInterlock, createPrefixInterlock, type InterlockInput } from './interlocks.ts';
 import { ACL_FAMILIES, type AclModel, isHost, type LeftOut } from './model.ts';
 import { ACL_KINDS } from './platforms.ts';
@@ -93,7 +93,7 @@ export function recheckModel(
     rules = allowed.rules;
     leftOut.push(...allowed.leftOut);
   } else if (
-    !isForNobody({ ...input, family: model.family }) &&
+    !isMeantForNobody({ ...input, family: model.family }) &&
     !rules.some(({ action, source }) => action === 'permit' && source !== null)
   ) {
     throw new RogueSmtpError('refused', 'the kept policy is refused: it has no sender');

@@ -120,8 +120,9 @@ export function createService(
   const badMessages = createBadMessages({ now: () => performance.now(), note: (text) => damage.note(text) });
   const exporterAccount =
     collector === null || !hasEngine ? null : createExporterAccount(collector, engine, log, now);
-  let detection = detectorOptions(config, stream.partitions('mail'));
   const partitions = stream.partitions('mail');
+  let detection = detectorOptions(config, partitions);
+  const policyVersion = () => detection.policy.version;
   const sight: NetworkSight = {
     ...sightOfOne(),
     // A process that reads a part of the mail may never see the mail of a sender that another one reads.
@@ -140,8 +141,8 @@ export function createService(
         detectors,
         log,
         now,
-        tell: (alert) => teller.tell(alert),
-        policyVersion: () => detection.policy.version,
+        tell: teller.tell,
+        policyVersion,
         badMessages,
         // Without a broker nobody else stamps.
         ...(config.kafka.brokers.length > 0 && {
@@ -183,14 +184,13 @@ export function createService(
         heldFor: storeOpening.heldFor,
       })
     : null;
-  const policyVersion = () => detection.policy.version;
   const setAsideReport =
     writer === null
       ? null
       : createSetAsideReport({
           counters: writer.counters,
           now,
-          tell: (alert) => teller.tell(alert),
+          tell: teller.tell,
           policyVersion,
         });
   const listPush = roles.has('serve')
@@ -246,7 +246,7 @@ export function createService(
     problem: (file) => listFetcher.problem(file),
     apply: async (next) => {
       // Everything that can fail is done before anything changes.
-      detection = detectorOptions(next, stream.partitions('mail'));
+      detection = detectorOptions(next, partitions);
       collector?.reload(next);
       listPush?.reload(next);
       serveRole?.reload(next);
@@ -341,7 +341,7 @@ export function createService(
     }),
   });
   const policyStatus = () => ({
-    version: detection.policy.version,
+    version: policyVersion(),
     ...reloader.state,
     lists: reloader.listStates(),
   });
