@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_EXPORTER_SERIES, registerCollectorMetrics } from '../src/collect/collector-metrics.ts';
 import type { ExporterState } from '../src/decode/types.ts';
-import { parseAddress } from '../src/flow/address.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { registerAlertMetrics } from '../src/service/alert-metrics.ts';
 import { registerDetectorMetrics } from '../src/service/detector-metrics.ts';
 import { registerWriterMetrics } from '../src/store/writer-metrics.ts';
 import { registerStreamMetrics } from '../src/stream/stream-metrics.ts';
+import { exporterState } from './support/fake-collector.ts';
 
 interface Sources {
   readonly collector: Parameters<typeof registerCollectorMetrics>[1];
@@ -15,28 +15,8 @@ interface Sources {
   readonly writer: Parameters<typeof registerWriterMetrics>[1];
 }
 
-function exporter(address: string, domain: number, sequenceLost: number, lastSeenMs: number): ExporterState {
-  return {
-    address: parseAddress(address) ?? new Uint8Array(16),
-    domain,
-    version: 'v9',
-    datagrams: 1,
-    flows: 1,
-    sequenceLost,
-    sequenceReordered: 0,
-    sequenceResets: 0,
-    sequenceUnknown: 0,
-    agent: null,
-    exportProcesses: 1,
-    counting: 'datagrams' as const,
-    sequenceLostBefore: 0,
-    lastSeenMs,
-    clockSkewMs: null,
-    samplingRates: new Set(),
-    templates: 1,
-    templatesRedefined: 0,
-  };
-}
+const exporter = (address: string, domain: number, sequenceLost: number, lastSeenMs: number): ExporterState =>
+  exporterState(address, { domain, sequenceLost, lastSeenMs });
 
 /** Sources whose values a test can change; only what the metrics read is there. */
 function sources(exporters: () => ExporterState[] = () => []) {

@@ -9,7 +9,6 @@ import { parseAddress } from '../../src/flow/address.ts';
 import { createFlowBatch } from '../../src/flow/batch.ts';
 import {
   EXPORT_SECONDS,
-  type Field,
   ipfix,
   ipfixOptionsTemplate,
   set,
@@ -23,14 +22,8 @@ import {
   v9OptionsTemplate,
 } from '../support/datagrams.ts';
 import { collector, LIMITS, NOW } from '../support/decoding.ts';
+import { EXCHANGED, EXCHANGED_RECORD, RECORD, ROGUE } from '../support/exchanged-layout.ts';
 import { flowSample, rawHeader, sflow } from '../support/sflow-datagrams.ts';
-
-/** As TUPLE with source and destination exchanged: records of one layout read with the other accuse the wrong host. */
-const EXCHANGED: readonly Field[] = [[12, 4], [8, 4], ...TUPLE.slice(2)];
-const ROGUE = '10.0.0.66';
-const SERVER = '198.51.100.25';
-const RECORD = tuple(ROGUE, SERVER);
-const EXCHANGED_RECORD = tuple(SERVER, ROGUE);
 
 function fixture() {
   const { decoder, decode, rows } = collector();

@@ -6,24 +6,16 @@
 import { describe, expect, it } from 'vitest';
 import {
   EXPORT_SECONDS,
-  type Field,
   ipfix,
   ipfixOptionsTemplate,
   set,
   TUPLE,
   template,
-  tuple,
   u32,
   v9,
 } from '../support/datagrams.ts';
 import { collector, NOW } from '../support/decoding.ts';
-
-/** As TUPLE with source and destination exchanged. */
-const EXCHANGED: readonly Field[] = [[12, 4], [8, 4], ...TUPLE.slice(2)];
-const ROGUE = '10.0.0.66';
-const SERVER = '198.51.100.25';
-const RECORD = tuple(ROGUE, SERVER);
-const EXCHANGED_RECORD = tuple(SERVER, ROGUE);
+import { EXCHANGED, EXCHANGED_RECORD, RECORD, ROGUE } from '../support/exchanged-layout.ts';
 
 const VERSIONS = [
   ['v9', v9, 0],

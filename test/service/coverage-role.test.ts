@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
-import type { ExporterState } from '../../src/decode/types.ts';
-import { parseAddress } from '../../src/flow/address.ts';
 import { createLogger } from '../../src/logger.ts';
 import { alertSchema } from '../../src/messages/alert.ts';
 import { createCoverageRole } from '../../src/service/coverage-role.ts';
-import { createFakeCollector } from '../support/fake-collector.ts';
+import { createFakeCollector, exporterState } from '../support/fake-collector.ts';
 import { createFakeStream } from '../support/fake-stream.ts';
 
 beforeEach(() => {
@@ -15,26 +13,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const state = (lastSeenMs: number): ExporterState => ({
-  address: parseAddress('192.0.2.1') ?? new Uint8Array(16),
-  domain: 7,
-  version: 'v9',
-  datagrams: 1,
-  flows: 1,
-  sequenceLost: 0,
-  sequenceReordered: 0,
-  sequenceResets: 0,
-  sequenceUnknown: 0,
-  agent: null,
-  exportProcesses: 1,
-  counting: 'datagrams' as const,
-  sequenceLostBefore: 0,
-  lastSeenMs,
-  clockSkewMs: null,
-  samplingRates: new Set(),
-  templates: 1,
-  templatesRedefined: 0,
-});
+const state = (lastSeenMs: number) => exporterState('192.0.2.1', { domain: 7, lastSeenMs });
 
 describe('the coverage role', () => {
   it('publishes a gap on the alerts stream, and keeps it while the stream does not take it', async () => {
