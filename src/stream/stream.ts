@@ -42,7 +42,7 @@ export interface StreamMessage {
   readonly origin?: MessageOrigin | undefined;
 }
 
-/** Who published a message, and as the how-manieth: numbers of a producer grow within a partition. */
+/** Who published a message, and its number: numbers of a producer grow within a partition. */
 export interface MessageOrigin {
   readonly producer: string;
   readonly sequence: number;
