@@ -1,0 +1,96 @@
+/** The commands that tell what is known: offenders, alerts, incidents, and SQL. */
+
+import { type Command, Option } from 'commander';
+import type { AlertsFlags, OffendersFlags } from '../reports.ts';
+import { SORTS, selectionOptions } from '../selection.ts';
+import type { CommandContext } from './context.ts';
+import { count, examples } from './option-values.ts';
+
+export function registerReportCommands(program: Command, { asking }: CommandContext): void {
+  const offenders = program
+    .command('offenders')
+    .description(
+      'hosts that send mail without being allowed to, the worst first; exit code 1 where nothing could be judged',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'offenders',
+        'offenders --grade conversed --since 24h',
+        'offenders --host 10.1.0.0/16 --csv',
+        'offenders --json | jq -r .host',
+      ),
+    )
+    .option('--json', 'NDJSON for scripts')
+    .option('--csv', 'CSV for spreadsheets, all columns, times in UTC')
+    .option('--wide', 'all columns, however wide')
+    .addOption(new Option('--sort <key>', 'what comes first').choices(SORTS).default('grade', 'the worst'));
+  for (const option of selectionOptions('open, closed, or that of the block such as published'))
+    offenders.addOption(option);
+  offenders.action(async (flags: OffendersFlags) => {
+    const { offendersCommand } = await import('../reports.ts');
+    process.exitCode = await offendersCommand(asking(), flags, process);
+  });
+
+  const alerts = program
+    .command('alerts')
+    .description('alerts, newest last')
+    .addHelpText(
+      'after',
+      examples('alerts --limit 20', 'alerts --grade bulk --since 24h --sort grade', 'alerts --follow --json'),
+    )
+    .option('--json', 'NDJSON for scripts')
+    .option('--csv', 'CSV for spreadsheets, times in UTC')
+    .option('--follow', 'keep printing alerts as they come')
+    .addOption(
+      new Option('--sort <key>', 'newest last, or the worst first')
+        .choices(['time', 'grade'])
+        .default('time'),
+    )
+    .option('--limit <n>', 'how many of the newest', count, 100);
+  for (const option of selectionOptions('kind of the alert such as opened, or state of the block'))
+    alerts.addOption(option);
+  alerts.action(async (flags: AlertsFlags) => {
+    const { alertsCommand } = await import('../reports.ts');
+    await alertsCommand(asking(), flags, process);
+  });
+
+  program
+    .command('inventory')
+    .description('who talks SMTP, who is probably a mail server; proposes senders and expected entries')
+    .addHelpText(
+      'after',
+      examples('inventory', 'inventory --json | jq -r "select(.likely_mail_server) | .host"'),
+    )
+    .option('--json', 'NDJSON for scripts')
+    .action(async (flags: { json?: boolean }) => {
+      const { inventoryCommand } = await import('../reports.ts');
+      await inventoryCommand(asking(), flags, process);
+    });
+
+  program
+    .command('incident')
+    .description('one incident with its evidence: alerts and the flow records behind it')
+    .addHelpText('after', examples('incident 192.0.2.55', 'incident 192.0.2.55 --json'))
+    .argument('<id>', 'incident id, or a host (HOST@SITE where several sites use the same addresses)')
+    .option('--json', 'JSON for scripts')
+    .action(async (id: string, flags: { json?: boolean }) => {
+      const { incidentCommand } = await import('../reports.ts');
+      await incidentCommand(asking(), id, flags, process);
+    });
+
+  program
+    .command('query')
+    .description('read-only SQL on the store')
+    .argument('<sql>')
+    .option(
+      '--format <name>',
+      'any ClickHouse format, also binary ones such as Parquet',
+      'PrettyCompactMonoBlock',
+    )
+    .addHelpText('after', examples('query "SELECT * FROM offenders ORDER BY sessions DESC LIMIT 10"'))
+    .action(async (sql: string, flags: { format: string }) => {
+      const { queryCommand } = await import('../reports.ts');
+      await queryCommand(asking(), sql, flags, process);
+    });
+}
