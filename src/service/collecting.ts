@@ -1,0 +1,33 @@
+/** The role `collect`: datagrams to flows on the stream, and what is said about the exporters that send them. */
+
+import { type Collector, createCollector } from '../collect/collector.ts';
+import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
+import { type CoverageRole, createCoverageRole } from './coverage-role.ts';
+import { createExporterAccount, type ExporterAccount } from './exporter-account.ts';
+import type { SharedParts } from './shared-parts.ts';
+
+export interface Collecting {
+  readonly collector: Collector;
+  readonly coverage: CoverageRole;
+  /** Null where no store is at hand. */
+  readonly account: ExporterAccount | null;
+}
+
+export function createCollecting(shared: SharedParts): Collecting {
+  const { config, stream, log, now, policy, damage, engine, metrics } = shared;
+  const collector = createCollector(config, { stream, log, now, onDamage: damage.note });
+  registerCollectorMetrics(metrics, collector);
+  return {
+    collector,
+    coverage: createCoverageRole(config, {
+      collector,
+      stream,
+      get policyVersion() {
+        return policy.version();
+      },
+      log,
+      now,
+    }),
+    account: shared.hasEngine ? createExporterAccount(collector, engine, log, now) : null,
+  };
+}

@@ -1,0 +1,33 @@
+/** The role `serve`: the block lists, and sending them to routers. */
+
+import type { DetectorPartitions } from '../detect/detector-partitions.ts';
+import { createListPush, type ListPush } from '../publish/list-push.ts';
+import { registerPushMetrics } from '../publish/push-metrics.ts';
+import { createProbableServer } from './probable-server.ts';
+import { createServeRole, type ServeRole } from './serve-role.ts';
+import type { SharedParts } from './shared-parts.ts';
+
+export interface Serving {
+  readonly role: ServeRole;
+  readonly push: ListPush;
+}
+
+export function createServing(shared: SharedParts, detectors: Pick<DetectorPartitions, 'assigned'>): Serving {
+  const { config, stream, log, now, policy, teller, metrics } = shared;
+  const push = createListPush(config, { tell: teller.tell, policyVersion: policy.version, log, now });
+  registerPushMetrics(metrics, push);
+  const role = createServeRole(config, {
+    stream,
+    log,
+    now,
+    policyVersion: policy.version,
+    badMessages: shared.badMessages,
+    onText: push.offer,
+    onBlocked: metrics.latency(
+      'time_to_block_seconds',
+      'Time from the first record of a host to the lists that deny it, where no person had to approve',
+    ),
+    probableServer: createProbableServer(() => policy.config, detectors, now),
+  });
+  return { role, push };
+}
