@@ -3,8 +3,9 @@
 import { type Command, Option } from 'commander';
 import type { AlertsFlags, OffendersFlags } from '../reports.ts';
 import { SORTS, selectionOptions } from '../selection.ts';
+import type { TraceFlags } from '../trace.ts';
 import type { CommandContext } from './context.ts';
-import { count, examples } from './option-values.ts';
+import { count, durationOption, examples } from './option-values.ts';
 
 export function registerReportCommands(program: Command, { asking }: CommandContext): void {
   const offenders = program
@@ -92,5 +93,37 @@ export function registerReportCommands(program: Command, { asking }: CommandCont
     .action(async (sql: string, flags: { format: string }) => {
       const { queryCommand } = await import('../reports.ts');
       await queryCommand(asking(), sql, flags, process);
+    });
+
+  program
+    .command('trace')
+    .description(
+      'who was it: from what a complaint or a blocklist tells to the inside hosts; exit code 1 if none is found',
+    )
+    .addHelpText(
+      'after',
+      `${examples(
+        'trace --at "2026-03-01 14:05 UTC" --source 203.0.113.5:51000 --destination 198.51.100.25:25',
+        'trace --at 2026-03-01T14:05:00Z --within 30m --source 203.0.113.5',
+        'trace --report complaint.eml',
+      )}
+A report may be ARF, XARF, CSV, or the text of a blocklist's page. What names no server and no port is taken to be about mail.`,
+    )
+    .option('--at <time>', 'when it happened; without a zone it is UTC')
+    .option(
+      '--within <duration>',
+      'how far off that time may be; default: as the report says, else 5m',
+      durationOption,
+    )
+    .option('--source <address>', 'our public address, with the port if it is known: 203.0.113.5:51000')
+    .option(
+      '--destination <address>',
+      'the server or sinkhole that saw it, with its port; :443 for a port alone',
+    )
+    .option('--report <file>', 'read it from this file; - for stdin')
+    .option('--json', 'NDJSON for scripts, one line a complaint')
+    .action(async (flags: TraceFlags) => {
+      const { traceCommand } = await import('../trace.ts');
+      process.exitCode = await traceCommand(asking(), flags, process);
     });
 }

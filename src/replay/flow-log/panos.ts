@@ -6,7 +6,7 @@
  * firewall: they are taken as UTC. The line at the start of a session is passed over for the one at its end.
  */
 
-import { splitCsv } from './csv.ts';
+import { splitCsv } from '../../files/csv.ts';
 import { type FlowLogFormat, type LineVerdict, LOG_DOMAIN, type LoggedFlow } from './flow-log.ts';
 import { fillSession, hashOf } from './session.ts';
 import { readSeconds, readTime } from './values.ts';

@@ -5,7 +5,7 @@
  * What is in them is read as if it lay in a file of its own; the packaging says nothing about the flow.
  */
 
-import { splitCsv } from './csv.ts';
+import { splitCsv } from '../../files/csv.ts';
 import type { FlowLogFormat, LineVerdict, LoggedFlow } from './flow-log.ts';
 import { isRecord, type JsonRecord, parseJson } from './json.ts';
 
