@@ -15,6 +15,7 @@ const WITH_PARTS = [
   'test/{deploy,http,push,security,store,stream}/**/*.test.ts',
   'test/acl/{quarantine,second-opinions,validators,validators-*}.test.ts',
   'test/address-lists/{fetcher,names}.test.ts',
+  'test/blocklist-watch/watch.test.ts',
   'test/cli/{acl-desk,acl-push,check,instance,store-replay}.test.ts',
   'test/collect/{collector,inherited-sockets-process,listener}.test.ts',
   'test/messages/versions.test.ts',
@@ -32,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          // Nothing in these files changes what modules share, and loading the modules anew for each file took half of the time.
+          // No file changes what modules share, so that they need not be loaded anew for each.
           isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: [...WITH_PARTS, 'test/integration/**', 'test/e2e/**'],

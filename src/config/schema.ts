@@ -338,6 +338,48 @@ const dns = z.strictObject({
   servers: z.array(dnsServer).max(8).prefault([]),
 });
 
+const blocklistZone = z
+  .string()
+  .max(200)
+  .regex(
+    /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]{2,}\.?$/,
+    'expected the name of a list such as zen.spamhaus.org',
+  )
+  .transform((text) => text.toLowerCase().replace(/\.$/, ''));
+
+/** Addresses that are asked for; each list gets a question for each of them. */
+const MAX_WATCHED = 1024;
+
+/** DNS blocklists that are asked whether own public addresses are on them. */
+const blocklists = z.strictObject({
+  /** Public addresses, and prefixes of at most 256 addresses. None: nothing is asked. */
+  addresses: z
+    .array(prefix.refine(({ length }) => length >= 120, 'expected at most 256 addresses, such as a /24'))
+    .refine(
+      (prefixes) => prefixes.reduce((sum, { length }) => sum + 2 ** (128 - length), 0) <= MAX_WATCHED,
+      `expected at most ${MAX_WATCHED} addresses in all`,
+    )
+    .prefault([]),
+  /** Names of lists, each with what its codes mean where that is not known. */
+  zones: z
+    .array(
+      z.union([
+        blocklistZone.transform((zone) => ({ zone, codes: {} })),
+        z.strictObject({
+          zone: blocklistZone,
+          codes: z
+            .record(z.string().regex(/^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/), z.string().max(200))
+            .default({}),
+        }),
+      ]),
+    )
+    .max(32)
+    .prefault([]),
+  /** DNS servers that ask for us. Public resolvers are refused by most lists. Empty: those of the machine (resolv.conf). */
+  servers: z.array(dnsServer).max(8).prefault([]),
+  every: duration.refine((ms) => ms >= 60_000, 'expected at least 1m').prefault('30m'),
+});
+
 /** When a gap in what the collector sees becomes an alert of kind `coverage`. */
 const coverage = z.strictObject({
   /** An exporter that sent for once and then not for so long. Longer than its active timeout and template refresh. */
@@ -559,6 +601,7 @@ export const configSchema = z.strictObject({
   /** Prefixes of their own, one a line, such as what a smarthost provider publishes: from a file or from a URL. */
   lists: z.array(list).max(100).default([]),
   dns: dns.prefault({}),
+  blocklists: blocklists.prefault({}),
   detection: detection.prefault({}),
   alerts: alerts.prefault({}),
   coverage: coverage.prefault({}),

@@ -165,10 +165,18 @@ export const alertSchema = z.object({
     .optional(),
   /**
    * Only of kind `finding`: what the host does that is worth a look, or that a person has blocked it without an incident or that
-   * such a block is over.
+   * such a block is over; or that it is one of our public addresses and got on a blocklist, or off it.
    */
   finding: z
-    .object({ type: z.enum(['open_relay_candidate', 'destination_surge', 'blocked_by_hand']) })
+    .object({
+      type: z.enum([
+        'open_relay_candidate',
+        'destination_surge',
+        'blocked_by_hand',
+        'blocklisted',
+        'delisted',
+      ]),
+    })
     .optional(),
   emitted_at: isoTime,
 });

@@ -147,7 +147,10 @@ export function createService(
     void detectRole?.assigned.then(() => waitingFor.delete('the mail stream'));
     await serving?.push.start();
     await serving?.role.start();
-    void serving?.role.assigned.then(() => waitingFor.delete('the incidents'));
+    void serving?.role.assigned.then(() => {
+      waitingFor.delete('the incidents');
+      return serving.blocklists.start();
+    });
   }
 
   let instanceId: string | null = null;
@@ -200,6 +203,7 @@ export function createService(
       await detecting.mailServers.stop();
       await detectRole?.stop();
       await damage.stop();
+      await serving?.blocklists.stop();
       await serving?.role.stop();
       await serving?.push.stop();
       storing.stopReport();

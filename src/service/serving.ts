@@ -1,5 +1,7 @@
-/** The role `serve`: the block lists, and sending them to routers. */
+/** The role `serve`: the block lists, sending them to routers, and the watch for blocklists of others. */
 
+import { registerBlocklistMetrics } from '../blocklist-watch/metrics.ts';
+import { type BlocklistWatch, createBlocklistWatch } from '../blocklist-watch/watch.ts';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import { createListPush, type ListPush } from '../publish/list-push.ts';
 import { registerPushMetrics } from '../publish/push-metrics.ts';
@@ -10,6 +12,7 @@ import type { SharedParts } from './shared-parts.ts';
 export interface Serving {
   readonly role: ServeRole;
   readonly push: ListPush;
+  readonly blocklists: BlocklistWatch;
 }
 
 export function createServing(shared: SharedParts, detectors: Pick<DetectorPartitions, 'assigned'>): Serving {
@@ -29,5 +32,14 @@ export function createServing(shared: SharedParts, detectors: Pick<DetectorParti
     ),
     probableServer: createProbableServer(() => policy.config, detectors, now),
   });
-  return { role, push };
+  const blocklists = createBlocklistWatch({
+    config,
+    incidents: role.incidents,
+    tell: teller.tell,
+    log,
+    now,
+    policyVersion: policy.version,
+  });
+  registerBlocklistMetrics(metrics, blocklists);
+  return { role, push, blocklists };
 }

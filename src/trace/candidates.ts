@@ -12,7 +12,7 @@ import { type HostMatch, MAX_CANDIDATES, type Searched } from './search.ts';
  * - `likely`: nothing speaks for another host;
  * - `possible`: others match as well.
  */
-export type Sureness = 'certain' | 'likely' | 'possible';
+type Sureness = 'certain' | 'likely' | 'possible';
 
 export interface Candidate {
   readonly host: string;

@@ -33,9 +33,9 @@ export interface ComplaintTexts {
   readonly destinationPort?: string | number | undefined;
 }
 
-export const MAIL_PORT = 25;
+const MAIL_PORT = 25;
 /** Complaints tell the time to the minute, and clocks are off by some. */
-export const DEFAULT_WITHIN_MS = 5 * 60_000;
+const DEFAULT_WITHIN_MS = 5 * 60_000;
 const MAX_WITHIN_MS = 86_400_000;
 
 /** Throws RogueSmtpError `usage` for what cannot be searched for. */

@@ -7,7 +7,7 @@ import type { TraceFlags } from '../trace.ts';
 import type { CommandContext } from './context.ts';
 import { count, durationOption, examples } from './option-values.ts';
 
-export function registerReportCommands(program: Command, { asking }: CommandContext): void {
+export function registerReportCommands(program: Command, { asking, settings }: CommandContext): void {
   const offenders = program
     .command('offenders')
     .description(
@@ -125,5 +125,17 @@ A report may be ARF, XARF, CSV, or the text of a blocklist's page. What names no
     .action(async (flags: TraceFlags) => {
       const { traceCommand } = await import('../trace.ts');
       process.exitCode = await traceCommand(asking(), flags, process);
+    });
+
+  program
+    .command('blocklists')
+    .description(
+      'ask the DNS blocklists of the configuration about own public addresses; exit code 1 if one has any of them',
+    )
+    .addHelpText('after', examples('blocklists', 'blocklists --json'))
+    .option('--json', 'NDJSON for scripts')
+    .action(async (flags: { json?: boolean }) => {
+      const { blocklistsCommand } = await import('../blocklists.ts');
+      process.exitCode = await blocklistsCommand(settings(), flags, process);
     });
 }
