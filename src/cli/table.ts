@@ -5,6 +5,8 @@
  * can move the cursor or recolour the operator's screen.
  */
 
+import { storeTime } from '../store/rows.ts';
+
 export interface TableColumn<Row> {
   readonly title: string;
   readonly value: (row: Row) => string | number;
@@ -71,7 +73,7 @@ export function formatBytes(bytes: number): string {
 
 /** `2026-03-01T10:00:00.123Z` as `2026-03-01 11:00:00` in the zone of this process (UTC with `--utc`). Without a zone it is UTC. */
 export function shortTime(iso: string): string {
-  const ms = Date.parse(/[Zz]|[+-]\d\d:\d\d$/.test(iso) ? iso : `${iso.replace(' ', 'T')}Z`);
+  const ms = storeTime(iso);
   if (Number.isNaN(ms)) return iso;
   const time = new Date(ms);
   const two = (n: number) => String(n).padStart(2, '0');

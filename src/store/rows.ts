@@ -97,3 +97,8 @@ function exactNumber(value: unknown): unknown {
   const number = Number(value);
   return typeof value === 'string' && Number.isSafeInteger(number) ? number : value;
 }
+
+/** Milliseconds of a time in an answer of the store, which is UTC where it names no zone. NaN for what is no time. */
+export function storeTime(text: string): number {
+  return Date.parse(/[Zz]|[+-]\d\d:\d\d$/.test(text) ? text : `${text.replace(' ', 'T')}Z`);
+}

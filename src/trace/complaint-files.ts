@@ -12,7 +12,7 @@ import { parseAddress } from '../flow/address.ts';
 import type { ComplaintTexts } from './complaint.ts';
 
 export const MAX_REPORT_BYTES = 4 << 20;
-export const MAX_COMPLAINTS = 1000;
+const MAX_COMPLAINTS = 1000;
 
 /** `withinMs`, `source`: what the texts of a blocklist often leave to the reader. Throws RogueSmtpError `usage`. */
 export function readComplaints(text: string): readonly ComplaintTexts[] {

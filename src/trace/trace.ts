@@ -1,6 +1,7 @@
 /** Who was it: from a complaint to the inside hosts that it can mean, by the flows that are stored. */
 
 import type { OffenderRow } from '../store/queries.ts';
+import { storeTime } from '../store/rows.ts';
 import type { BytesQuery } from '../store/stored-flows.ts';
 import { answerOf, type KnownIncident, type TraceAnswer } from './candidates.ts';
 import type { Complaint } from './complaint.ts';
@@ -24,11 +25,7 @@ export async function trace(complaint: Complaint, sources: TraceSources): Promis
   const searched = await whatWasSearched(query, complaint);
   const incidents: KnownIncident[] = sources.offenders.filter(
     ({ first_seen, last_seen }) =>
-      timeOf(first_seen) <= complaint.atMs + NEAR_MS && timeOf(last_seen) >= complaint.atMs - NEAR_MS,
+      storeTime(first_seen) <= complaint.atMs + NEAR_MS && storeTime(last_seen) >= complaint.atMs - NEAR_MS,
   );
   return answerOf(complaint, { matches, searched, incidents, onlyMail });
 }
-
-/** Times of the store come with and without their zone, which is UTC. */
-const timeOf = (iso: string) =>
-  Date.parse(/[Zz]$|[+-]\d\d:\d\d$/.test(iso) ? iso : `${iso.replace(' ', 'T')}Z`);

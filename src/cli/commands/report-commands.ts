@@ -1,6 +1,8 @@
 /** The commands that tell what is known: offenders, alerts, incidents, and SQL. */
 
 import { type Command, Option } from 'commander';
+import { LETTERS } from '../incident-letter.ts';
+import type { LetterFlags } from '../letter.ts';
 import type { AlertsFlags, OffendersFlags } from '../reports.ts';
 import { SORTS, selectionOptions } from '../selection.ts';
 import type { TraceFlags } from '../trace.ts';
@@ -137,5 +139,22 @@ A report may be ARF, XARF, CSV, or the text of a blocklist's page. What names no
     .action(async (flags: { json?: boolean }) => {
       const { blocklistsCommand } = await import('../blocklists.ts');
       process.exitCode = await blocklistsCommand(settings(), flags, process);
+    });
+
+  program
+    .command('report')
+    .description(
+      'a text about an incident, for a request to a blocklist or a ticket for the owner of the host; times in UTC',
+    )
+    .argument('<id>', 'incident id, or a host (HOST@SITE where several sites use the same addresses)')
+    .addOption(new Option('--for <reader>', 'who reads it').choices(LETTERS).default('ticket'))
+    .option('--address <address>', 'with --for delisting: the public address that is listed')
+    .addHelpText(
+      'after',
+      examples('report 192.0.2.55', 'report 192.0.2.55 --for delisting --address 203.0.113.5'),
+    )
+    .action(async (id: string, flags: LetterFlags) => {
+      const { letterCommand } = await import('../letter.ts');
+      await letterCommand(asking(), id, flags, process);
     });
 }
