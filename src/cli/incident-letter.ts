@@ -14,9 +14,20 @@ export type Letter = (typeof LETTERS)[number];
 /** Flow records that a ticket quotes. */
 const MAX_RECORDS = 20;
 
-/** `address`: the public address that is listed, for a delisting request. Lines without their ends. */
-export function incidentLetter(report: IncidentReport, letter: Letter, address?: string): string[] {
-  return letter === 'delisting' ? delisting(report, address) : ticket(report);
+export interface LetterDetails {
+  /** The public address that is listed, for a delisting request. */
+  readonly address?: string | undefined;
+  /** Who the host was when its first packet was seen, for a ticket; '' when not known. */
+  readonly name?: string;
+}
+
+/** Lines without their ends. */
+export function incidentLetter(
+  report: IncidentReport,
+  letter: Letter,
+  details: LetterDetails = {},
+): string[] {
+  return letter === 'delisting' ? delisting(report, details.address) : ticket(report, details.name ?? '');
 }
 
 /** Why a request would be too early, in words; empty when nothing speaks against it. */
@@ -49,12 +60,12 @@ function delisting({ incident, listed }: IncidentReport, address: string | undef
   ];
 }
 
-function ticket({ incident, evidence, listed }: IncidentReport): string[] {
+function ticket({ incident, evidence, listed }: IncidentReport, name: string): string[] {
   const { host, site, grade, sessions, attempts, destinations, bytes } = incident;
   return [
     `${site === '' ? host : `${host} at ${site}`} sends mail without permission`,
     '',
-    `Host: ${host}`,
+    `Host: ${host}${name === '' ? '' : `, ${name}`}`,
     `Incident: ${incident.incident_id} (${incident.state}, ${grade})`,
     `First packet: ${utc(incident.first_packet ?? incident.first_seen)}`,
     `Last packet: ${utc(incident.last_packet ?? incident.last_seen)}`,

@@ -3,6 +3,8 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
 import { parseAddress } from '../flow/address.ts';
+import { describeIdentity, readIdentities } from '../identity/identity.ts';
+import { storeTime } from '../store/rows.ts';
 import { incidentLetter, type Letter, whyTooEarly } from './incident-letter.ts';
 import { withModel } from './model.ts';
 import type { ReportStreams } from './reports.ts';
@@ -24,7 +26,12 @@ export async function letterCommand(
     throw new RogueSmtpError('usage', `--address: "${printable(flags.address)}" is no IP address`);
   await withModel(loaded, async (model) => {
     const report = await model.incident(id);
-    const lines = incidentLetter(report, flags.for, flags.address);
+    const identities = readIdentities(loaded.config.identity);
+    for (const problem of identities.problems)
+      streams.stderr.write(`Names are not complete: ${printable(problem)}\n`);
+    const { host, first_packet, first_seen } = report.incident;
+    const name = describeIdentity(identities.at(host, storeTime(first_packet ?? first_seen)));
+    const lines = incidentLetter(report, flags.for, { address: flags.address, name });
     streams.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
     if (flags.for === 'delisting')
       for (const why of whyTooEarly(report)) streams.stderr.write(`Too early: ${printable(why)}\n`);

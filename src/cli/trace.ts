@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { LoadedConfig } from '../config/load.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { describeIdentity, type HostIdentity, readIdentities } from '../identity/identity.ts';
 import type { Candidate, TraceAnswer } from '../trace/candidates.ts';
 import { type Complaint, type ComplaintTexts, complaintOf } from '../trace/complaint.ts';
 import { MAX_REPORT_BYTES, readComplaints } from '../trace/complaint-files.ts';
@@ -20,6 +21,9 @@ export interface TraceFlags {
   readonly json?: boolean;
 }
 
+/** Who the host was at the time of the complaint; null: not known. */
+type Named = Candidate & { readonly identity: HostIdentity | null };
+
 /** Hosts that a terminal shows; JSON has them all. */
 const SHOWN = 10;
 
@@ -30,7 +34,10 @@ export async function traceCommand(
   streams: ReportStreams,
 ): Promise<number> {
   const complaints = complaintsOf(flags);
-  const { networks, collector } = loaded.config;
+  const { networks, collector, identity } = loaded.config;
+  const identities = readIdentities(identity);
+  for (const problem of identities.problems)
+    streams.stderr.write(`Names are not complete: ${printable(problem)}\n`);
   return withModel(loaded, async (model) => {
     const offenders = await model.offenders();
     let unfound = 0;
@@ -42,8 +49,12 @@ export async function traceCommand(
         onlyMail: collector.archive === 'mail',
       });
       if (answer.candidates.length === 0) unfound++;
-      if (flags.json) streams.stdout.write(`${JSON.stringify(answer)}\n`);
-      else streams.stdout.write(`${index === 0 ? '' : '\n'}${shown(answer)}`);
+      const named: Named[] = answer.candidates.map((candidate) => ({
+        ...candidate,
+        identity: identities.at(candidate.host, complaint.atMs),
+      }));
+      if (flags.json) streams.stdout.write(`${JSON.stringify({ ...answer, candidates: named })}\n`);
+      else streams.stdout.write(`${index === 0 ? '' : '\n'}${shown({ ...answer, candidates: named })}`);
     }
     return unfound === 0 ? 0 : 1;
   });
@@ -107,13 +118,20 @@ function endpointTexts(
   };
 }
 
-function shown({ complaint, candidates, missing }: TraceAnswer): string {
+function shown({
+  complaint,
+  candidates,
+  missing,
+}: Omit<TraceAnswer, 'candidates'> & { readonly candidates: readonly Named[] }): string {
   const notes = missing.map((text) => `Not to be had: ${text}\n`).join('');
   if (candidates.length === 0) return printableLines(`${complaint}\nNo inside host was found.\n${notes}`);
   const rows = candidates.slice(0, SHOWN);
-  const table = formatTable<Candidate>(
+  const table = formatTable<Named>(
     [
       { title: 'HOST', value: ({ host }) => host },
+      ...(rows.some(({ identity }) => identity !== null)
+        ? [{ title: 'NAME', value: ({ identity }: Named) => describeIdentity(identity) }]
+        : []),
       { title: 'HOW SURE', value: ({ sure }) => sure },
       { title: 'FIRST PACKET', value: ({ match }) => shortTime(match.first) },
       { title: 'LAST PACKET', value: ({ match }) => shortTime(match.last) },

@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { MAX_OFFENDERS } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } from '../acl/platforms.ts';
+import { LEASE_FORMATS } from '../identity/leases.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import {
   brokerAddress,
@@ -380,6 +381,24 @@ const blocklists = z.strictObject({
   every: duration.refine((ms) => ms >= 60_000, 'expected at least 1m').prefault('30m'),
 });
 
+/** Files that tell who a host was; commands read them when they show hosts. */
+const identity = z.strictObject({
+  /** What DHCP servers write about their leases. */
+  leases: z
+    .array(
+      z.strictObject({
+        file: z.string().min(1),
+        format: z.enum(LEASE_FORMATS),
+        /** Minutes east of UTC of the clock that wrote the file; only Windows writes local times. */
+        zone: z.number().int().min(-720).max(840).default(0),
+      }),
+    )
+    .max(32)
+    .default([]),
+  /** CSV with the columns "prefix" and "owner". */
+  owners: z.string().min(1).optional(),
+});
+
 /** When a gap in what the collector sees becomes an alert of kind `coverage`. */
 const coverage = z.strictObject({
   /** An exporter that sent for once and then not for so long. Longer than its active timeout and template refresh. */
@@ -602,6 +621,7 @@ export const configSchema = z.strictObject({
   lists: z.array(list).max(100).default([]),
   dns: dns.prefault({}),
   blocklists: blocklists.prefault({}),
+  identity: identity.prefault({}),
   detection: detection.prefault({}),
   alerts: alerts.prefault({}),
   coverage: coverage.prefault({}),

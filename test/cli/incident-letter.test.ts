@@ -17,7 +17,9 @@ const report = (given: Partial<Incident> = {}) => ({
 
 describe('a delisting request', () => {
   it('names the listed address, and nothing of the inside', () => {
-    const text = incidentLetter(report({ block: published }), 'delisting', '203.0.113.5').join('\n');
+    const text = incidentLetter(report({ block: published }), 'delisting', { address: '203.0.113.5' }).join(
+      '\n',
+    );
     expect(text).toContain('Request to remove 203.0.113.5 from the list');
     expect(text).toContain('Blocked: TCP port 25 of the host since 2026-03-01 10:05:00 UTC.');
     expect(text).not.toContain('10.0.0.5');
