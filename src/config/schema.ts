@@ -378,7 +378,7 @@ const blocklists = z.strictObject({
     .prefault([]),
   /** DNS servers that ask for us. Public resolvers are refused by most lists. Empty: those of the machine (resolv.conf). */
   servers: z.array(dnsServer).max(8).prefault([]),
-  every: duration.refine((ms) => ms >= 60_000, 'expected at least 1m').prefault('30m'),
+  every: duration.refine((ms) => ms >= 1000, 'expected at least 1s').prefault('30m'),
 });
 
 /** Files that tell who a host was; commands read them when they show hosts. */
