@@ -20,6 +20,7 @@ const WITH_PARTS = [
   'test/collect/{collector,inherited-sockets-process,listener}.test.ts',
   'test/messages/versions.test.ts',
   'test/publish/{hook,list-push}.test.ts',
+  'test/relay-check/*.test.ts',
   'test/replay/flow-log/nfdump-real.test.ts',
   'test/service/{findings-role,heap-growth,store-waits}.test.ts',
 ];

@@ -3,11 +3,12 @@
 import { type Command, Option } from 'commander';
 import { LETTERS } from '../incident-letter.ts';
 import type { LetterFlags } from '../letter.ts';
+import type { RelayCheckFlags } from '../relay-check.ts';
 import type { AlertsFlags, OffendersFlags } from '../reports.ts';
 import { SORTS, selectionOptions } from '../selection.ts';
 import type { TraceFlags } from '../trace.ts';
 import type { CommandContext } from './context.ts';
-import { count, durationOption, examples } from './option-values.ts';
+import { count, durationOption, examples, portNumber } from './option-values.ts';
 
 export function registerReportCommands(program: Command, { asking, settings }: CommandContext): void {
   const offenders = program
@@ -156,5 +157,31 @@ A report may be ARF, XARF, CSV, or the text of a blocklist's page. What names no
     .action(async (id: string, flags: LetterFlags) => {
       const { letterCommand } = await import('../letter.ts');
       await letterCommand(asking(), id, flags, process);
+    });
+
+  program
+    .command('relay-check')
+    .description(
+      'look at an own mail server as a stranger would; sends no message; exit code 1 if something is bad',
+    )
+    .argument('<host>', 'address or name of the server, within the own networks')
+    .option('--port <port>', 'TCP port', portNumber, 25)
+    .option('--recipient <address>', 'an address elsewhere that the server must not take mail for')
+    .option(
+      '--domain <name>',
+      'a domain that the server takes mail for; default: that of its name in the DNS',
+    )
+    .option('--through <proxy>', 'HOST:PORT of a SOCKS 5 proxy outside, such as ssh -D opens')
+    .option('--json', 'NDJSON for scripts')
+    .addHelpText(
+      'after',
+      examples(
+        'relay-check 192.0.2.100 --recipient you@provider.example',
+        'relay-check mail.example.net --through 127.0.0.1:1080',
+      ),
+    )
+    .action(async (host: string, flags: RelayCheckFlags) => {
+      const { relayCheckCommand } = await import('../relay-check.ts');
+      process.exitCode = await relayCheckCommand(settings(), host, flags, process);
     });
 }
