@@ -53,7 +53,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
   const { host, port } = config.http.listen;
   const own = `http://${formatSocketAddress({ host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port })}`;
   const base = instance?.url ?? own;
-  const token = instance === undefined ? config.http.token : instance.token;
+  const token = instance === undefined ? ownToken(config.http) : instance.token;
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
 
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
@@ -210,6 +210,10 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
     },
   };
 }
+
+/** Without the shared token, one that may do everything. */
+const ownToken = ({ token, tokens }: LoadedConfig['config']['http']): string | undefined =>
+  token ?? tokens.find(({ role }) => role === 'admin')?.token;
 
 const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'usage',

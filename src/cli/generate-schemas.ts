@@ -1,8 +1,9 @@
-/** Writes the JSON Schemas in `schemas/` from the zod schemas: `npm run schemas`. CI checks that they are up to date. */
+/** Writes the JSON Schemas and `openapi.json` in `schemas/` from the zod schemas: `npm run schemas`. CI checks that they are up to date. */
 
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { configSchema } from '../config/schema.ts';
+import { openApiDocument } from '../http/api/openapi.ts';
 import { alertSchema, incidentSchema } from '../messages/alert.ts';
 import { decisionSchema } from '../messages/decision.ts';
 
@@ -15,6 +16,11 @@ const SCHEMAS = [
 
 for (const [name, schema, io] of SCHEMAS) {
   const json = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  const file = new URL(`../../schemas/${name}.schema.json`, import.meta.url);
-  writeFileSync(file, `${JSON.stringify({ $id: `${name}.schema.json`, ...json }, null, 2)}\n`);
+  write(`${name}.schema.json`, { $id: `${name}.schema.json`, ...json });
+}
+write('openapi.json', openApiDocument());
+
+function write(name: string, content: object): void {
+  const file = new URL(`../../schemas/${name}`, import.meta.url);
+  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`);
 }

@@ -2,6 +2,7 @@
 
 import { whyNotForm, whyNotOwnTraffic } from '../acl/platforms.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
+import { SHARED_TOKEN } from '../messages/access-role.ts';
 import { MAX_NAMES, namesOf } from './names.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
 import { formatSocketAddress, hostnameOf } from './values.ts';
@@ -25,12 +26,13 @@ export function crossCheck(config: Config): CrossCheck {
   const errors: Mistake[] = [];
   const warnings: string[] = [];
 
-  const hasToken = config.http.token !== undefined || config.http.token_file !== undefined;
+  const { token, token_file, tokens, tls } = config.http;
+  const hasToken = token !== undefined || token_file !== undefined || tokens.length > 0;
   if (!LOOPBACK_HOSTS.has(config.http.listen.host) && !hasToken) {
     errors.push({
       path: ['http', 'listen'],
       message:
-        'listening beyond loopback needs http.token, since whoever reaches the API reads all incidents',
+        'listening beyond loopback needs http.token or http.tokens, since whoever reaches the API reads all incidents',
     });
   }
   if (
@@ -40,7 +42,8 @@ export function crossCheck(config: Config): CrossCheck {
   ) {
     errors.push({
       path: ['clickhouse', 'listen'],
-      message: 'listening beyond loopback needs http.token, since whoever reaches it reads the whole store',
+      message:
+        'listening beyond loopback needs http.token or http.tokens, since whoever reaches it reads the whole store',
     });
   }
   if (config.clickhouse.cluster !== undefined && config.clickhouse.url === '') {
@@ -49,9 +52,21 @@ export function crossCheck(config: Config): CrossCheck {
       message: 'needs clickhouse.url: the embedded engine is no cluster',
     });
   }
-  if (config.http.token !== undefined && config.http.token_file !== undefined) {
+  if (token !== undefined && token_file !== undefined) {
     errors.push({ path: ['http', 'token_file'], message: 'token and token_file exclude each other' });
   }
+  tokens.forEach((entry, i) => {
+    const at = (key: string, message: string) => errors.push({ path: ['http', 'tokens', i, key], message });
+    if ((entry.token === undefined) === (entry.token_file === undefined))
+      at('token', 'needs either token or token_file');
+    if (entry.name === SHARED_TOKEN) at('name', `"${SHARED_TOKEN}" is the name of http.token`);
+    if (tokens.findIndex(({ name }) => name === entry.name) !== i)
+      at('name', `the name "${entry.name}" is used twice`);
+  });
+  if (!LOOPBACK_HOSTS.has(config.http.listen.host) && tls === undefined)
+    warnings.push(
+      'http.listen is reached from other machines without http.tls: tokens cross the network as they are, unless a proxy before it has TLS',
+    );
   checkClickHouse(config, errors);
   if (config.kafka.brokers.length > 0) checkKafka(config, errors, warnings);
   const listens = config.collector.listen.map(formatSocketAddress);

@@ -98,16 +98,28 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
 }
 
 /**
- * With the token of `http.token_file`: the server, its clients and a reload all ask for `http.token`. Throws RogueSmtpError
- * `config`, without what was read.
+ * With the tokens of `http.token_file` and `http.tokens`: the server, its clients and a reload all ask for `http.token`. Throws
+ * RogueSmtpError `config`, without what was read.
  */
 export function withToken(config: Config): Config {
-  const { token_file: file } = config.http;
-  if (file === undefined) return config;
-  const token = httpToken.safeParse(readSecretLine(file, 'http.token_file'));
+  const { http } = config;
+  const tokens = http.tokens.map((entry) =>
+    entry.token_file === undefined
+      ? entry
+      : { ...entry, token: tokenOf(entry.token_file, `http.tokens (${entry.name}): token_file`) },
+  );
+  const twin = tokens.find(({ token }, i) => tokens.findIndex((other) => other.token === token) !== i);
+  if (twin !== undefined)
+    throw new RogueSmtpError('config', `http.tokens: "${twin.name}" has the token of another entry`);
+  const shared = http.token_file === undefined ? {} : { token: tokenOf(http.token_file, 'http.token_file') };
+  return { ...config, http: { ...http, tokens, ...shared } };
+}
+
+function tokenOf(file: string, key: string): string {
+  const token = httpToken.safeParse(readSecretLine(file, key));
   if (!token.success)
-    throw new RogueSmtpError('config', `http.token_file: ${file}: ${token.error.issues[0]?.message ?? ''}`);
-  return { ...config, http: { ...config.http, token: token.data } };
+    throw new RogueSmtpError('config', `${key}: ${file}: ${token.error.issues[0]?.message ?? ''}`);
+  return token.data;
 }
 
 export function findFile(given: string | undefined): string | null {

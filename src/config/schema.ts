@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { MAX_OFFENDERS } from '../acl/model.ts';
 import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } from '../acl/platforms.ts';
 import { LEASE_FORMATS } from '../identity/leases.ts';
+import { ROLES } from '../messages/access-role.ts';
 import { gradeSchema } from '../messages/alert.ts';
 import {
   brokerAddress,
@@ -600,6 +601,25 @@ const http = z.strictObject({
   token: httpToken.optional(),
   /** The file whose only line is the token. */
   token_file: z.string().min(1).optional(),
+  /**
+   * A token for each person or program, beside `token`, which may do everything. The audit log names whose token a decision came
+   * with. `read`: sees everything; `decide`: also decides about blocks; `admin`: also reloads the configuration.
+   */
+  tokens: z
+    .array(
+      z.strictObject({
+        name,
+        role: z.enum(ROLES),
+        token: httpToken.optional(),
+        token_file: z.string().min(1).optional(),
+      }),
+    )
+    .max(1000)
+    .default([]),
+  /** HTTPS with these files in PEM, the certificate with its chain. They are read again when they change. */
+  tls: z.strictObject({ cert_file: z.string().min(1), key_file: z.string().min(1) }).optional(),
+  /** True: the overview and its chart are shown without a token, for a screen on the wall. */
+  kiosk: z.boolean().default(false),
 });
 
 const spool = z.strictObject({

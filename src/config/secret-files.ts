@@ -35,6 +35,11 @@ function ownSecrets({ config, file, placeOf }: LoadedConfig): SecretFile[] {
   if (file === null) return [];
   const candidates: (readonly [readonly string[], string | undefined])[] = [
     [['http', 'token'], config.http.token],
+    // What was read from a file stands there, not here.
+    ...config.http.tokens.map(
+      ({ token, token_file }, i) =>
+        [['http', 'tokens', String(i)], token_file === undefined ? token : undefined] as const,
+    ),
     [['clickhouse', 'password'], config.clickhouse.password],
     [['kafka', 'sasl', 'password'], config.kafka.sasl?.password],
   ];
@@ -51,6 +56,8 @@ function namedFiles({ config }: LoadedConfig): SecretFile[] {
   const { sasl, ssl } = config.kafka;
   const named: (readonly [string, string | undefined])[] = [
     ['http.token_file', config.http.token_file],
+    ...config.http.tokens.map(({ name, token_file }) => [`http.tokens (${name})`, token_file] as const),
+    ['http.tls.key_file', config.http.tls?.key_file],
     ['clickhouse.password_file', config.clickhouse.password_file],
     ['kafka.sasl.password_file', sasl?.password_file],
     ['kafka.ssl.key', typeof ssl === 'object' ? ssl.key : undefined],

@@ -2,96 +2,68 @@
  * The part of the HTTP API where people decide about blocks.
  *
  * Whoever may read may not yet write by accident: what changes something wants a JSON body, which no form of another
- * site can send, and no `Origin` but this server's own. Who did it is noted as the caller says it; with one token for all
- * nobody can prove more.
+ * site can send, and no `Origin` but this server's own. Who did it is the name of the token, with what the caller says of himself
+ * beside it; with one token for all nobody can prove more than that.
  */
 
 import { type Context, Hono } from 'hono';
-import { z } from 'zod';
-import { ACL_FAMILIES } from '../acl/model.ts';
-import { duration } from '../config/values.ts';
-import { decisionAuthor, decisionReason } from '../messages/decision.ts';
+import type { z } from 'zod';
+import { SHARED_TOKEN } from '../messages/access-role.ts';
+import { decisionAuthor } from '../messages/decision.ts';
 import type { AclDesk } from '../publish/desk.ts';
-import { boundedBody, ownRequestsOnly } from './own-requests.ts';
-import { valid } from './valid.ts';
+import { API_BASE, mount, type Route } from './api/route.ts';
+import { ACL_ROUTES as ROUTES } from './api/routes.ts';
+import { principalOf } from './guard.ts';
 
-const MAX_BODY_BYTES = 256 * 1024;
-const DEFAULT_LOG_ENTRIES = 100;
-
-const targetName = z.string().min(1).max(63);
-const author = {
-  by: decisionAuthor.default(''),
-  reason: decisionReason.default(''),
-};
-const hosts = z.array(z.string().max(64)).max(1000);
-const someHosts = hosts.min(1, 'no host is named');
-
-const approveBody = z
-  .strictObject({ hosts: hosts.default([]), all: z.boolean().default(false), ...author })
-  .refine((body) => body.all === (body.hosts.length === 0), 'name hosts, or say "all": true');
-const rejectBody = z.strictObject({ hosts: someHosts, ...author });
-const releaseBody = z.strictObject({ hosts: someHosts, for: duration.prefault('24h'), ...author });
-const blockBody = z.strictObject({
-  hosts: someHosts,
-  for: duration.refine((ms) => ms > 0, 'expected more than nothing'),
-  by: author.by,
-  reason: decisionReason.refine((text) => text.trim() !== '', 'say why'),
-});
-const rollbackChoice = {
-  target: targetName.optional(),
-  family: z.enum(ACL_FAMILIES).optional(),
-  to: z
-    .string()
-    .regex(/^[0-9a-f]{8}$/, 'expected the eight digits of a revision')
-    .optional(),
-};
-const rollbackBody = z.strictObject({ ...rollbackChoice, ...author });
-const rollbackQuery = z.object(rollbackChoice);
-const forgetLostBody = z.strictObject(author);
-const followBody = z.strictObject({ targets: z.array(targetName).max(1000).default([]), ...author });
-const logQuery = z.object({ limit: z.coerce.number().int().min(1).max(10_000).default(DEFAULT_LOG_ENTRIES) });
-const diffQuery = z.object({ target: targetName.optional() });
+const BASE = `${API_BASE}/acl`;
+/** Of an author. */
+const MAX_NAME = 64;
 
 /** Mounted under `/api/v1/acl`, behind the guard. */
 export function createAclRoutes(desk: AclDesk): Hono {
   const app = new Hono();
-  app.get('/', async (context) => context.json(await desk.overview()));
-  app.get('/diff', async (context) =>
-    context.text(await desk.diff(valid(diffQuery, context.req.query()).target)),
-  );
-  app.get('/rollback', async (context) =>
-    context.text(await desk.rollbackDiff(valid(rollbackQuery, context.req.query()))),
-  );
-  app.get('/log', async (context) =>
-    context.json(await desk.log(valid(logQuery, context.req.query()).limit)),
-  );
+  mount(app, ROUTES.acl, () => desk.overview(), BASE);
+  mount(app, ROUTES.diff, ({ query }) => desk.diff(query.target), BASE);
+  mount(app, ROUTES.rollbackDiff, ({ query }) => desk.rollbackDiff(query), BASE);
+  mount(app, ROUTES.log, ({ query }) => desk.log(query.limit), BASE);
 
-  app.use(ownRequestsOnly);
-  app.use(boundedBody(MAX_BODY_BYTES));
   const act = <Body extends { readonly by: string }>(
-    path: string,
-    schema: z.ZodType<Body>,
+    one: Route<z.ZodType, z.ZodType, z.ZodType<Body>, typeof ROUTES.approve.answer>,
     work: (body: Body) => Promise<readonly string[]>,
   ) =>
-    app.post(path, async (context) => {
-      const body = valid(schema, await context.req.json().catch(() => null));
-      return context.json({ done: await work({ ...body, by: authorOf(context, body.by) }) });
-    });
-  act('/approve', approveBody, (body) => desk.approve(body));
-  act('/reject', rejectBody, (body) => desk.reject(body));
-  act('/release', releaseBody, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
-  act('/block', blockBody, ({ for: forMs, ...body }) => desk.block({ ...body, forMs }));
-  act('/rollback', rollbackBody, (body) => desk.rollback(body));
-  act('/forget-lost', forgetLostBody, (body) => desk.forgetLost(body));
-  act('/follow', followBody, (body) => desk.follow(body));
+    mount(
+      app,
+      one,
+      async ({ body, context }) => ({
+        done: await work({ ...body, by: authorOf(context, body.by) }),
+      }),
+      BASE,
+    );
+  act(ROUTES.approve, (body) => desk.approve(body));
+  act(ROUTES.reject, (body) => desk.reject(body));
+  act(ROUTES.release, ({ for: forMs, ...body }) => desk.release({ ...body, forMs }));
+  act(ROUTES.block, ({ for: forMs, ...body }) => desk.block({ ...body, forMs }));
+  act(ROUTES.rollback, (body) => desk.rollback(body));
+  act(ROUTES.forgetLost, (body) => desk.forgetLost(body));
+  act(ROUTES.follow, (body) => desk.follow(body));
   return app;
 }
 
-/** The name of Basic, or what the caller says; a desk without a name is the API itself. */
+/** The name of a token of one's own; else the name of Basic, or what the caller says; a desk without a name is the API itself. */
 function authorOf(context: Context, said: string): string {
+  const claimed = basicName(context) ?? said;
+  const principal = principalOf(context);
+  if (principal !== null && principal.name !== '' && principal.name !== SHARED_TOKEN)
+    return claimed === '' || claimed === principal.name
+      ? principal.name
+      : `${claimed.slice(0, MAX_NAME - principal.name.length - 3)} (${principal.name})`.slice(-MAX_NAME);
+  if (claimed !== '') return claimed;
+  return principal?.by === 'session' ? principal.name : 'api';
+}
+
+function basicName(context: Context): string | null {
   const basic = /^Basic +(\S+)$/i.exec(context.req.header('authorization') ?? '');
   const user = basic === null ? '' : Buffer.from(basic[1], 'base64').toString('utf8').split(':')[0];
   const name = decisionAuthor.safeParse(user);
-  if (name.success && name.data !== '') return name.data;
-  return said === '' ? 'api' : said;
+  return name.success && name.data !== '' ? name.data : null;
 }

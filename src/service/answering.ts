@@ -1,8 +1,11 @@
 /** What a process answers: HTTP for people, scripts and routers, read-only SQL, whether it is ready. */
 
+import { fileURLToPath } from 'node:url';
 import type { Status } from '../api/read-model.ts';
 import { createLiveModel } from '../api/stored-read-model.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { createAccess } from '../http/access/access.ts';
+import { tokensOf } from '../http/access/tokens.ts';
 import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
 import { createHttpListener, type HttpListener } from '../http/listener.ts';
 import { createHttpServer } from '../http/server.ts';
@@ -88,17 +91,22 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
   });
   const onError = (path: string, error: unknown) =>
     log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
+  // One for both listeners: wrong tokens count together.
+  const access = createAccess({ tokens: tokensOf(config.http), kiosk: config.http.kiosk, now: Date.now });
   const clickhouse = createClickHouseEndpoint(
-    { token: config.http.token, database: config.clickhouse.database },
+    { token: undefined, access, database: config.clickhouse.database },
     { query: model.query, onError },
   );
 
   return {
     http: createHttpServer(config.http, {
       model,
-      clickhouse: clickhouse.fetch,
+      access,
+      webDirectory: fileURLToPath(new URL('../../dist/web', import.meta.url)),
+      clickhouse: (request, env) => clickhouse.fetch(request, env as object),
       metrics: shared.metrics.render,
       notReady: health.troubles,
+      recentAlerts: () => serve?.recentAlerts() ?? [],
       onAlert: serve?.onAlert ?? (() => () => undefined),
       blockedHosts: serve?.hosts ?? noList,
       heldLists: serve?.heldLists ?? (() => []),
@@ -114,7 +122,12 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     sql:
       config.clickhouse.listen === undefined
         ? null
-        : createHttpListener('clickhouse.listen', config.clickhouse.listen, clickhouse.fetch),
+        : createHttpListener(
+            'clickhouse.listen',
+            config.clickhouse.listen,
+            clickhouse.fetch,
+            config.http.tls,
+          ),
   };
 }
 

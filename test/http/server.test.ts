@@ -89,11 +89,22 @@ describe('the HTTP server', () => {
     ]);
     expect(await get('/api/v1/incidents/x')).toEqual([
       404,
-      { error: 'there is no incident or host "x"', code: 'not_found' },
+      {
+        type: 'about:blank',
+        title: 'Not found',
+        status: 404,
+        detail: 'there is no incident or host "x"',
+        error: 'there is no incident or host "x"',
+        code: 'not_found',
+      },
     ]);
     expect(await get('/api/v1/acl/render?platform=cisco-ios&kind=all')).toEqual([400, expect.anything()]);
-    expect(await get('/api/v1/status')).toEqual([500, { error: 'internal error, see the log' }]);
-    expect(await get('/nowhere')).toEqual([404, { error: 'there is no /nowhere' }]);
+    expect(await get('/api/v1/status')).toEqual([
+      500,
+      expect.objectContaining({ error: 'internal error, see the log' }),
+    ]);
+    expect(await get('/nowhere')).toEqual([404, expect.objectContaining({ error: 'there is no /nowhere' })]);
+    expect((await fetch(`${base}/nowhere`)).headers.get('content-type')).toBe('application/problem+json');
   });
 
   it('hands all that is under /clickhouse to the endpoint, which asks for the token itself', async () => {

@@ -28,6 +28,7 @@
 import { z } from 'zod';
 import { ACL_FAMILIES } from '../../acl/model.ts';
 import { ACL_KINDS, ACL_PLATFORMS } from '../../acl/platforms.ts';
+import { ROLES } from '../../messages/access-role.ts';
 import { FLAGS, GRADES, incidentSchema } from '../../messages/alert.ts';
 
 const count = z.number().int().nonnegative();
@@ -57,9 +58,6 @@ export const problemSchema = z.object({
 export type Problem = z.infer<typeof problemSchema>;
 
 // ---- sessions
-
-export const ROLES = ['read', 'decide', 'admin'] as const;
-export type AccessRole = (typeof ROLES)[number];
 
 export const sessionRequest = z.strictObject({ token: z.string().min(1).max(512) });
 /** Without any token configured (loopback only) everybody is `local` with the role `admin`, and nobody need log in. */
@@ -139,7 +137,7 @@ export const hostsAnswer = z.object({
 });
 export type HostsAnswer = z.infer<typeof hostsAnswer>;
 
-const evidenceRow = z.object({
+export const evidenceRow = z.object({
   received_at: time,
   exporter: z.string(),
   domain: count,
@@ -171,7 +169,7 @@ const destination = z.object({
   last_seen: nullableTime,
 });
 
-const auditEntry = z.object({
+export const auditEntry = z.object({
   at: z.string(),
   /** A person or the name of a token, or `detector`, `configuration`, `limits`. */
   by: z.string(),
@@ -310,7 +308,7 @@ export type HostAnswer = z.infer<typeof hostAnswer>;
 
 /** `hunk` is a header of a unified diff. */
 const diffLine = z.object({ kind: z.enum(['same', 'added', 'removed', 'hunk']), text: z.string() });
-const listDiff = z.object({
+export const listDiff = z.object({
   added: count,
   removed: count,
   lines: z.array(diffLine),
@@ -409,6 +407,7 @@ export const blocksAnswer = z.object({
 });
 export type BlocksAnswer = z.infer<typeof blocksAnswer>;
 export const listAnswer = listSummary.extend({ text: z.string() });
+export type ListAnswer = z.infer<typeof listAnswer>;
 
 // ---- routers
 
@@ -558,12 +557,28 @@ export type ExploreAnswer = z.infer<typeof exploreAnswer>;
 
 // ---- health
 
-const policyStatus = z.object({
+export const policyStatus = z.object({
   version: z.string(),
   loaded_at: z.string(),
   error: z.string().nullable(),
   need_restart: z.array(z.string()),
-  lists: z.array(z.looseObject({ name: z.string() })),
+  lists: z.array(
+    z.object({
+      name: z.string(),
+      source: z.string(),
+      state: z.enum(['fresh', 'stale', 'missing']),
+      entries: count,
+      written_at: z.string().nullable(),
+      error: z.string().nullable(),
+    }),
+  ),
+});
+/** Since the start of the process. */
+export const lossesSchema = z.object({
+  kernel_drops: count,
+  not_decoded: count,
+  not_kept: count,
+  set_aside: count.optional(),
 });
 export const healthAnswer = z.object({
   version: z.string(),

@@ -14,6 +14,8 @@ import type { SqlRequest } from '../../api/read-model.ts';
 import { readingFor } from '../../store/reader.ts';
 import { settingObjection } from '../../store/readonly-sql/settings.ts';
 import { splitFormat } from '../../store/readonly-sql.ts';
+import { type Access, createAccess } from '../access/access.ts';
+import { tokensOf } from '../access/tokens.ts';
 import { createGuard } from '../guard.ts';
 import { answerException, ClickHouseException, exceptionOf } from './exception.ts';
 import { withRevision } from './native-revision.ts';
@@ -21,6 +23,8 @@ import { type ClickHouseRequest, readRequest } from './request.ts';
 
 export interface ClickHouseEndpointOptions {
   readonly token: string | undefined;
+  /** Who may ask, where it is not `token` alone. */
+  readonly access?: Access;
   /** The only database there is. Clients that name none, or `default`, mean it too. */
   readonly database: string;
 }
@@ -35,6 +39,7 @@ const MAX_BODY_BYTES = 256 * 1024;
 const MAX_UNDER_WAY = 32;
 /** As a ClickHouse server answers it to anyone. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/ping']);
+const STATUS_OF_REFUSAL = { foreign: 403, role: 403, csrf: 403, token: 401, rate: 429 } as const;
 const DEFAULT_FORMAT = 'TabSeparated';
 /** Fast, and most of what there is to win. */
 const GZIP_LEVEL = 3;
@@ -50,13 +55,13 @@ export function createClickHouseEndpoint(
 
   app.use(
     createGuard(
-      options.token,
+      options.access ?? createAccess({ tokens: tokensOf(options), now: Date.now }),
       (context, { why, message }) =>
         answerException(
           context,
-          new ClickHouseException(why === 'foreign' ? 403 : 401, 516, 'AUTHENTICATION_FAILED', message),
+          new ClickHouseException(STATUS_OF_REFUSAL[why], 516, 'AUTHENTICATION_FAILED', message),
         ),
-      OPEN_PATHS,
+      { isOpen: ({ req }) => OPEN_PATHS.has(req.path) },
     ),
   );
   app.use((context, next) => readingFor(context.req.raw.signal, next));

@@ -23,7 +23,7 @@ export class ClickHouseException extends Error {
   }
 }
 
-type Status = 400 | 401 | 403 | 404 | 408 | 413 | 500 | 501 | 503;
+type Status = 400 | 401 | 403 | 404 | 408 | 413 | 429 | 500 | 501 | 503;
 
 /** As in `exceptionCodeToHTTPStatus` of ClickHouse; what is not here is 500. */
 const STATUS_OF_NAME: Readonly<Record<string, Status>> = {

@@ -1,0 +1,120 @@
+/**
+ * Who makes a request: by a token in a header, by the cookie of a session, or anyone where no token is configured.
+ *
+ * It answers with a principal or with why there is none. A request with a cookie that changes something must also carry the CSRF token
+ * of its session, since a browser sends cookies by itself. What a principal may do is decided by the routes.
+ */
+
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
+import { getCookie } from 'hono/cookie';
+import type { Role } from '../../messages/access-role.ts';
+import { createFailures } from './failures.ts';
+import { createSessions, isEqual, type Session, type Sessions } from './sessions.ts';
+import { type AccessToken, createTokenTable } from './tokens.ts';
+
+export interface Principal {
+  /** The name of the token; '' where none is configured or needed. */
+  readonly name: string;
+  readonly role: Role;
+  readonly by: 'session' | 'token' | 'open' | 'kiosk';
+  readonly session: Session | null;
+}
+
+/** `token`: none, or a wrong one. `rate`: too many wrong ones, to be tried again after `waitS` seconds. `csrf`: of another page. */
+export interface NoPrincipal {
+  readonly why: 'token' | 'rate' | 'csrf';
+  readonly message: string;
+  readonly waitS: number;
+}
+
+export interface Access {
+  /** False: no token is configured, and whoever reaches the server may do everything. */
+  readonly isGuarded: boolean;
+  /** `/overview` and `/timeseries` need no token. */
+  readonly kiosk: boolean;
+  readonly sessions: Sessions;
+  identify(context: Context): Principal | NoPrincipal;
+  /** The token that was presented, or why it is not taken; counts failures. */
+  present(context: Context, token: string): AccessToken | NoPrincipal;
+}
+
+export const SESSION_COOKIE = 'rogue_smtp_session';
+export const CSRF_HEADER = 'X-CSRF-Token';
+
+export interface AccessOptions {
+  readonly tokens: readonly AccessToken[];
+  readonly kiosk?: boolean;
+  readonly now: () => number;
+}
+
+export function createAccess({ tokens, kiosk = false, now }: AccessOptions): Access {
+  const tokenOf = createTokenTable(tokens);
+  const sessions = createSessions(tokens, now);
+  const failures = createFailures(now);
+  const isGuarded = tokens.length > 0;
+
+  function present(context: Context, presented: string): AccessToken | NoPrincipal {
+    const address = addressOf(context);
+    const waitS = failures.waitOf(address);
+    if (waitS > 0) {
+      const message = `too many wrong tokens from this address: try again in ${waitS} s`;
+      return { why: 'rate', message, waitS };
+    }
+    const token = tokenOf(presented);
+    if (token !== null) return token;
+    failures.note(address);
+    return missing('the token is wrong');
+  }
+
+  function ofCookie(context: Context, cookie: string): Principal | NoPrincipal | null {
+    const session = sessions.find(cookie);
+    if (session === null) return null;
+    if (!isSafe(context.req.method) && !isEqual(context.req.header(CSRF_HEADER) ?? '', session.csrf)) {
+      const message = `refused: the request lacks the ${CSRF_HEADER} of its session`;
+      return { why: 'csrf', message, waitS: 0 };
+    }
+    return { name: session.token.name, role: session.token.role, by: 'session', session };
+  }
+
+  return {
+    isGuarded,
+    kiosk,
+    sessions,
+    present,
+    identify(context) {
+      if (!isGuarded) return { name: '', role: 'admin', by: 'open', session: null };
+      const presented =
+        context.req.header('x-clickhouse-key') ?? presentedToken(context.req.header('authorization'));
+      if (presented !== null) {
+        const found = present(context, presented);
+        return 'why' in found ? found : { name: found.name, role: found.role, by: 'token', session: null };
+      }
+      const cookie = getCookie(context, SESSION_COOKIE);
+      return (cookie === undefined ? null : ofCookie(context, cookie)) ?? missing('a token is needed');
+    },
+  };
+}
+
+const missing = (what: string): NoPrincipal => ({
+  why: 'token',
+  message: `${what}: Authorization: Bearer <http.token>`,
+  waitS: 0,
+});
+
+export const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
+
+/** Of the connection; '' where there is none, as in a test. */
+function addressOf(context: Context): string {
+  const bindings = context.env as Partial<HttpBindings> | undefined;
+  return bindings?.incoming?.socket.remoteAddress ?? '';
+}
+
+function presentedToken(header: string | undefined): string | null {
+  const match = /^(Bearer|Basic) +(\S+)$/i.exec(header ?? '');
+  if (match === null) return null;
+  if (match[1].toLowerCase() === 'bearer') return match[2];
+  const pair = Buffer.from(match[2], 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon < 0 ? null : pair.slice(colon + 1);
+}

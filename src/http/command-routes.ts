@@ -1,0 +1,35 @@
+/** The routes that the command line asks, from the read model. */
+
+import type { Hono } from 'hono';
+import type { PolicyStatus, ReadModel } from '../api/read-model.ts';
+import type { AclRenderRequest } from '../publish/acl-request.ts';
+import { mount } from './api/route.ts';
+import { COMMAND_ROUTES as ROUTES } from './api/routes.ts';
+
+export interface CommandSources {
+  readonly model: ReadModel;
+  /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
+  readonly reload: (force: boolean) => Promise<PolicyStatus>;
+}
+
+export function mountCommandRoutes(app: Hono, { model, reload }: CommandSources): void {
+  mount(app, ROUTES.status, () => model.status());
+  mount(app, ROUTES.offenders, () => model.offenders());
+  mount(app, ROUTES.inventory, () => model.inventory());
+  mount(app, ROUTES.exporters, () => model.exporters());
+  mount(app, ROUTES.sight, async () => ({ ...(await model.sight()) }));
+  mount(app, ROUTES.alerts, ({ query }) => model.alerts(query));
+  mount(app, ROUTES.incident, ({ params }) => model.incident(params.id));
+  mount(app, ROUTES.render, async ({ query }) => {
+    const { form, interface: lan, site, ...rest } = query;
+    const request: AclRenderRequest = {
+      ...rest,
+      ...(form !== undefined && { form }),
+      ...(lan !== undefined && { interface: lan }),
+      ...(site !== undefined && { site }),
+    };
+    const { text, entries, leftOut } = await model.renderAcl(request);
+    return { text, entries, left_out: leftOut };
+  });
+  mount(app, ROUTES.reload, ({ body }) => reload(body.force));
+}
