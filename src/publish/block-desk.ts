@@ -20,7 +20,7 @@ import type { Stream } from '../stream/stream.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { DecisionNotes } from './decision-notes.ts';
 import type { DeniedLists } from './denied-lists.ts';
-import type { AclDesk, Author, BlockRow } from './desk.ts';
+import type { AclDesk, Author, BlockRow, DecisionRequest, ForeseenDecision } from './desk.ts';
 import { type BlockedHost, createHandInterlock } from './hand-blocks.ts';
 import type { ListPublisher } from './list-publisher.ts';
 import type { StandingDecisions } from './standing-decisions.ts';
@@ -51,7 +51,12 @@ const byEvidence = (a: Known, b: Known): number => rank(b) - rank(a) || b.sessio
 const isByHand = (known: Known): boolean => 'byHand' in known;
 const lastSeen = (known: Known): string | null => ('last_seen' in known ? known.last_seen : null);
 
-export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
+export interface BlockDesk extends AclDesk {
+  /** What would come of a decision, by the checks that it would meet. Throws RogueSmtpError `usage`, `not_found`. */
+  foresee(request: DecisionRequest): Promise<ForeseenDecision>;
+}
+
+export function createBlockDesk(dependencies: BlockDeskDependencies): BlockDesk {
   const { config, stream, incidents, publisher, decisions: standing, audit, notes, now } = dependencies;
 
   function row(incident: Known, lists: DeniedLists): BlockRow {
@@ -254,7 +259,52 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     };
   }
 
+  /** Throws RogueSmtpError `refused`. `what`: approved or blocked. */
+  function assertMayBlock(what: string): void {
+    const { block, senders } = config();
+    if (block.mode === 'observe')
+      throw new RogueSmtpError('refused', `nothing can be ${what}: block.mode is observe`);
+    if (senders.length === 0)
+      throw new RogueSmtpError('refused', `nothing can be ${what}: no senders are configured`);
+  }
+
+  const mayApprove = (incident: Incident): boolean => isWaiting(incident) || wasRejected(incident);
+  const notWaiting = (incident: Incident): string =>
+    `${nameAtSite(incident)} does not wait for approval: its block is ${incident.block.state} (${incident.block.reason})`;
+
+  /** The host that a decision would be about. Throws as the decision itself. */
+  function placeOf(action: DecisionRequest['action'], host: string): Place {
+    if (action === 'block') return blockable(host);
+    return action === 'release' ? releasable(host)[0] : incidentsOf(host)[0];
+  }
+
+  /** Throws RogueSmtpError `refused` for a decision that would not be taken. */
+  async function assertTaken({ action, host }: DecisionRequest, place: Place): Promise<void> {
+    if (action === 'approve') {
+      assertMayBlock('approved');
+      const [incident] = incidentsOf(host);
+      if (!mayApprove(incident)) throw new RogueSmtpError('refused', notWaiting(incident));
+    } else if (action === 'block') {
+      assertMayBlock('blocked');
+      await assertBlockable(place);
+      assertRoom([place]);
+    }
+  }
+
   return {
+    async foresee(request) {
+      const place = placeOf(request.action, request.host);
+      const lasts = request.action === 'block' || request.action === 'release';
+      const until = lasts ? untilOf(request.forMs) : null;
+      const { host, site } = place;
+      try {
+        await assertTaken(request, place);
+        return { host, site, until, refused: null };
+      } catch (error) {
+        if (!(error instanceof RogueSmtpError && error.code === 'refused')) throw error;
+        return { host, site, until, refused: error.message };
+      }
+    },
     async overview() {
       const lists = await publisher.denied();
       return {
@@ -285,22 +335,16 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
     diff: (target) => publisher.diff(target),
     log: (limit) => audit.tail(limit),
     async approve(request) {
-      const { block, senders } = config();
-      if (block.mode === 'observe')
-        throw new RogueSmtpError('refused', 'nothing can be approved: block.mode is observe');
-      if (senders.length === 0)
-        throw new RogueSmtpError('refused', 'nothing can be approved: no senders are configured');
+      assertMayBlock('approved');
       // Who is probably a mail server is blocked only by whoever names it.
       const asked =
         request.hosts.length === 0
           ? incidents().filter((incident) => isWaiting(incident) && incident.block.state !== 'held')
           : request.hosts.flatMap(incidentsOf);
-      const chosen = asked.filter((incident) => isWaiting(incident) || wasRejected(incident));
+      const chosen = asked.filter(mayApprove);
       if (chosen.length > 0) await decide('approve', chosen, request, null);
       return asked.map((incident) =>
-        chosen.includes(incident)
-          ? `${nameAtSite(incident)} is approved`
-          : `${nameAtSite(incident)} does not wait for approval: its block is ${incident.block.state} (${incident.block.reason})`,
+        chosen.includes(incident) ? `${nameAtSite(incident)} is approved` : notWaiting(incident),
       );
     },
     async reject(request) {
@@ -332,11 +376,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): AclDesk {
       return done;
     },
     async block(request) {
-      const { block, senders } = config();
-      if (block.mode === 'observe')
-        throw new RogueSmtpError('refused', 'nothing can be blocked: block.mode is observe');
-      if (senders.length === 0)
-        throw new RogueSmtpError('refused', 'nothing can be blocked: no senders are configured');
+      assertMayBlock('blocked');
       if (request.forMs <= 0) throw new RogueSmtpError('usage', 'say for how long, such as 24h');
       const until = untilOf(request.forMs);
       const chosen = [

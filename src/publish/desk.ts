@@ -100,6 +100,24 @@ interface HostsRequest extends Author {
   readonly hosts: readonly string[];
 }
 
+/** A decision about one host that somebody thinks of. */
+export interface DecisionRequest {
+  readonly action: 'approve' | 'reject' | 'release' | 'block';
+  readonly host: string;
+  /** Of `release` and `block`. */
+  readonly forMs: number;
+}
+
+/** What would come of a decision, without taking it. */
+export interface ForeseenDecision {
+  readonly host: string;
+  readonly site: string;
+  /** Why it would not be taken; null when it would. */
+  readonly refused: string | null;
+  /** Until when a block or a release would last. */
+  readonly until: string | null;
+}
+
 /** Which lists go back, and to what. */
 export interface RollbackChoice {
   /** All targets without it. */

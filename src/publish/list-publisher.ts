@@ -16,6 +16,7 @@ import { unifiedDiff } from '../acl/unified-diff.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { missingListsReason } from '../detect/policy.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { formatPrefix } from '../flow/prefix.ts';
 import type { Incident } from '../messages/alert.ts';
 import { hostStreamKey } from '../messages/decision.ts';
 import { namedHosts, requestFor, requestOf } from './acl-request.ts';
@@ -63,6 +64,26 @@ interface Listed {
   readonly time_to_block_ms: number | null;
 }
 
+/** Which hosts a list is previewed with: the listed ones, those that wait for approval, or others made of them. */
+export interface PreviewChoice {
+  readonly hosts: (listed: readonly BlockedHost[], waiting: readonly BlockedHost[]) => readonly BlockedHost[];
+  /** The stream key of a host that no decision keeps out of the list, and that is not held. */
+  readonly but?: string;
+}
+
+export interface ListPreview {
+  /** '' where there is no file. */
+  readonly before: string;
+  readonly after: string;
+}
+
+/** Everything that waits is approved. */
+export const ALL_APPROVED: PreviewChoice = {
+  hosts: (listed, waiting) => [
+    ...new Map([...listed, ...waiting].map((one) => [hostStreamKey(one), one])).values(),
+  ],
+};
+
 export interface ListPublisher {
   /** Reads what is remembered. Before it, nothing is published. Throws RogueSmtpError `io`. */
   open(): Promise<void>;
@@ -85,6 +106,8 @@ export interface ListPublisher {
   render(target: AclTargetConfig, family: AclFamily): TargetList;
   /** What each list would change to if everything that waits were approved, as unified diffs. */
   diff(name?: string): Promise<string>;
+  /** The text that lies there, and the list of other hosts. Throws as `render` does. */
+  preview(target: AclTargetConfig, family: AclFamily, choice: PreviewChoice): Promise<ListPreview>;
   targets(): Promise<readonly TargetState[]>;
   /**
    * Why lists are not as they should be, in words; empty while they are. A list that an interlock refuses, such as a policy
@@ -149,8 +172,15 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     return builtFor(requestNow(target, family, admissions.listed()));
   }
 
-  function requestNow(target: AclTargetConfig, family: AclFamily, offenders: readonly BlockedHost[]) {
-    const exempt = decisions.exempt(target.site);
+  function requestNow(
+    target: AclTargetConfig,
+    family: AclFamily,
+    offenders: readonly BlockedHost[],
+    but?: string,
+  ) {
+    const exempt = decisions
+      .exempt(target.site, but)
+      .filter(({ prefix }) => but === undefined || !but.endsWith(`|${formatPrefix(prefix)}`));
     return requestFor(config(), offenders, requestOf(target, family), now(), exempt);
   }
 
@@ -305,15 +335,21 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   const namedNow = (family: AclFamily) =>
     namedHosts(config(), admissions.listed(), family, now(), decisions.exempt(undefined));
 
-  async function diffOf(target: AclTargetConfig, family: AclFamily): Promise<string> {
+  async function preview(
+    target: AclTargetConfig,
+    family: AclFamily,
+    { hosts, but }: PreviewChoice,
+  ): Promise<ListPreview> {
     const before = (await publishedAcl(fileOf(config(), target, family))) ?? '';
-    const hosts = new Map<string, BlockedHost>(
-      [...admissions.listed(), ...admissions.waiting()].map((one) => [hostStreamKey(one), one]),
-    );
+    const chosen = hosts(admissions.listed(), admissions.waiting());
+    return { before, after: renderAcl(requestNow(target, family, chosen, but)).text };
+  }
+
+  async function diffOf(target: AclTargetConfig, family: AclFamily): Promise<string> {
     const name = listName(target, family);
     try {
-      const { text } = renderAcl(requestNow(target, family, [...hosts.values()]));
-      return unifiedDiff(before, text, [`${name} published`, `${name} with everything approved`]);
+      const { before, after } = await preview(target, family, ALL_APPROVED);
+      return unifiedDiff(before, after, [`${name} published`, `${name} with everything approved`]);
     } catch (error) {
       if (error instanceof RogueSmtpError && error.code === 'refused') return `# ${name}: ${error.message}\n`;
       throw error;
@@ -358,6 +394,7 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
       ),
     admissions: admissions.current,
     render,
+    preview,
     async diff(name) {
       const targets = name === undefined ? config().acl.targets : [targetNamed(config(), name)];
       const diffs: string[] = [];

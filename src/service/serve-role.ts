@@ -27,6 +27,7 @@ import { createEndingNotices } from '../publish/ending-notices.ts';
 import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
+import { createListReview, type ListReview } from '../publish/list-review.ts';
 import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { type AlertTeller, createAlertTeller } from './alert-teller.ts';
@@ -59,6 +60,8 @@ export interface ServeRole {
   targetText(name: string, family: AclFamily, revision?: string): Promise<string>;
   /** Where people decide about blocks. */
   readonly desk: AclDesk;
+  /** What the lists say, and what decisions would change in them. */
+  readonly review: ListReview;
   /** What keeps the lists from being brought up to date, in words; empty while nothing does. */
   troubles(): readonly string[];
   /** Alerts of its own: notices about lists. */
@@ -140,6 +143,13 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     notes,
     now,
     probableServer: dependencies.probableServer ?? createProbableServer(() => config, { assigned: [] }, now),
+  });
+  const review = createListReview({
+    config: () => config,
+    publisher,
+    desk,
+    incidentOf: (key) => newest.get(key),
+    now,
   });
   const endings = createEndingNotices({
     config: () => config,
@@ -274,6 +284,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     assigned,
     counters: teller.counters,
     desk,
+    review,
     troubles: publisher.problems,
     async start() {
       // Without what is remembered nothing is published, and files stay as they are.
