@@ -25,7 +25,8 @@ type Evidence = Pick<OffenderRow, 'host' | 'site' | 'grade' | 'first_seen' | 'la
 const RANKS: ReadonlyMap<string, number> = new Map(GRADES.map((grade, rank) => [grade, rank]));
 const rankOf = (grade: string | null) => RANKS.get(grade ?? '') ?? -1;
 
-function isSelected(row: Evidence, states: readonly string[], wanted: Selection): boolean {
+/** `states`: all that the host may be called by, such as the state of its incident and of its block. */
+export function isSelected(row: Evidence, states: readonly string[], wanted: Selection): boolean {
   const { grade, site, state, host, since, until } = wanted;
   if (grade !== undefined && rankOf(row.grade) < rankOf(grade)) return false;
   if (site !== undefined && row.site !== site) return false;
@@ -89,6 +90,8 @@ const worst = (a: OffenderRow, b: OffenderRow) =>
   Number(b.sessions) - Number(a.sessions) ||
   compareText(b.last_seen, a.last_seen) ||
   compareHosts(a, b);
+
+export const orderOf = (sort: Sort): ((a: OffenderRow, b: OffenderRow) => number) => ORDERS[sort];
 
 const ORDERS: Readonly<Record<Sort, (a: OffenderRow, b: OffenderRow) => number>> = {
   grade: worst,

@@ -8,7 +8,9 @@ import { createAccess } from '../http/access/access.ts';
 import { tokensOf } from '../http/access/tokens.ts';
 import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
 import { createHttpListener, type HttpListener } from '../http/listener.ts';
+import { createPageModel } from '../http/page/page-model.ts';
 import { createHttpServer } from '../http/server.ts';
+import { newestIncidents } from '../store/queries.ts';
 import type { Collecting } from './collecting.ts';
 import { createHealth } from './health.ts';
 import { lossesOf, NOTHING_LOST } from './losses.ts';
@@ -89,6 +91,25 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     refreshExporters: async () => collecting?.account?.refresh(),
     status,
   });
+  const page = createPageModel({
+    engine,
+    model,
+    config: () => reloader.config,
+    incidents: async () => serve?.allIncidents() ?? newestIncidents(engine),
+    desk: serve?.desk ?? null,
+    review: serve?.review ?? null,
+    listTroubles: () => serve?.troubles() ?? [],
+    traffic: collecting?.traffic ?? null,
+    troubles: health.troubles,
+    spool: () => ({
+      waitingBytes: stream.counters.spoolBytes,
+      dropped: Object.values(stream.counters.dropped).reduce((sum, rows) => sum + rows, 0),
+    }),
+    store: hasEngine ? (onServer ? 'server' : 'embedded') : 'none',
+    version: shared.version,
+    startedAt: shared.startedAt,
+    now: shared.now,
+  });
   const onError = (path: string, error: unknown) =>
     log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
   // One for both listeners: wrong tokens count together.
@@ -102,6 +123,7 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     http: createHttpServer(config.http, {
       model,
       access,
+      page,
       webDirectory: fileURLToPath(new URL('../../dist/web', import.meta.url)),
       clickhouse: (request, env) => clickhouse.fetch(request, env as object),
       metrics: shared.metrics.render,

@@ -5,10 +5,12 @@ import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
 import { type CoverageRole, createCoverageRole } from './coverage-role.ts';
 import { createExporterAccount, type ExporterAccount } from './exporter-account.ts';
 import type { SharedParts } from './shared-parts.ts';
+import { createTrafficHistory, type TrafficHistory } from './traffic-history.ts';
 
 export interface Collecting {
   readonly collector: Collector;
   readonly coverage: CoverageRole;
+  readonly traffic: TrafficHistory;
   /** Null where no store is at hand. */
   readonly account: ExporterAccount | null;
 }
@@ -28,6 +30,7 @@ export function createCollecting(shared: SharedParts): Collecting {
       log,
       now,
     }),
+    traffic: createTrafficHistory(collector, () => performance.now()),
     account: shared.hasEngine ? createExporterAccount(collector, engine, log, now) : null,
   };
 }

@@ -174,6 +174,7 @@ export function createService(
       const udpAddresses = (await collecting?.collector.start()) ?? [];
       if (sql !== null) log.info(await sql.start(), 'read-only SQL over HTTP');
       collecting?.coverage.start();
+      collecting?.traffic.start();
       storing.start();
       reloader.start();
       listFetcher.start();
@@ -198,6 +199,7 @@ export function createService(
       await reloader.stop();
       await collecting?.collector.stop();
       await collecting?.coverage.stop();
+      collecting?.traffic.stop();
       await opened.catch(() => undefined);
       await storing.stopFindings();
       await detecting.mailServers.stop();

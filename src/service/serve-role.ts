@@ -41,6 +41,8 @@ export interface ServeRole {
   readonly assigned: Promise<void>;
   /** Newest state of each host's incident, open and closed. */
   incidents(): readonly Incident[];
+  /** The same. Throws RogueSmtpError `unavailable` until all are known. */
+  allIncidents(): readonly Incident[];
   /** The newest alerts since the start, oldest first; a few hundred. */
   recentAlerts(): readonly Alert[];
   /**
@@ -334,6 +336,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       await teller.settled();
     },
     incidents: () => [...newest.values()],
+    allIncidents,
     recentAlerts: () => recentAlerts,
     blocked: publisher.listed,
     async listedSince(incident) {

@@ -135,17 +135,9 @@ const FLOWS: Shape = {
 
 /** Throws RogueSmtpError of the store. A page is read anew from its key, so that rows that come meanwhile move nothing. */
 export async function explore(engine: Engine, query: ExploreQuery): Promise<ExplorePage> {
-  const shape = query.table === 'sessions' ? SESSIONS : FLOWS;
+  const shape = shapeOf(query);
   const names = Object.keys(shape.columns);
-  const after = query.after === undefined ? null : afterKey(shape, query.after);
-  const from = shape.from(query);
-  const glue = query.table === 'flows' ? 'AND' : 'WHERE';
-  const sql = [
-    `SELECT ${names.map((name) => `\`${name}\``).join(', ')}`,
-    `FROM ${from}${after === null ? '' : `\n${glue} ${after}`}`,
-    `ORDER BY ${shape.keys.map((key) => `${key} DESC`).join(', ')}`,
-    `LIMIT ${Math.trunc(query.limit)}`,
-  ].join('\n');
+  const sql = exploreSql(query);
   const found = await engine.query<Record<string, unknown>>(sql, { readonly: true, timeoutMs: TIMEOUT_MS });
   const rows = found.map((row) => names.map((name) => cellOf(row[name], shape.columns[name])));
   const last = found.length < query.limit ? null : found.at(-1);
@@ -155,6 +147,23 @@ export async function explore(engine: Engine, query: ExploreQuery): Promise<Expl
     last: last === null || last === undefined ? null : shape.keys.map((key) => keyText(last[key])),
     sql,
   };
+}
+
+const shapeOf = ({ table }: Pick<ExploreQuery, 'table'>): Shape => (table === 'sessions' ? SESSIONS : FLOWS);
+
+/** The statement of a page, for a console too. */
+export function exploreSql(query: ExploreQuery): string {
+  const shape = shapeOf(query);
+  const after = query.after === undefined ? null : afterKey(shape, query.after);
+  const glue = query.table === 'flows' ? 'AND' : 'WHERE';
+  return [
+    `SELECT ${Object.keys(shape.columns)
+      .map((name) => `\`${name}\``)
+      .join(', ')}`,
+    `FROM ${shape.from(query)}${after === null ? '' : `\n${glue} ${after}`}`,
+    `ORDER BY ${shape.keys.map((key) => `${key} DESC`).join(', ')}`,
+    `LIMIT ${Math.trunc(query.limit)}`,
+  ].join('\n');
 }
 
 const moment = (ms: number): string => `fromUnixTimestamp64Milli(toInt64(${Math.trunc(ms)}), 'UTC')`;
