@@ -44,11 +44,11 @@ const NOTHING: Count = { flows: 0, datagrams: 0, lost: 0 };
 
 /** `monotonicMs`: a clock that is never set. */
 export function createTrafficHistory(collector: WatchedCollector, monotonicMs: () => number): TrafficHistory {
-  let samples: Sample[] = [take()];
-  let timer: NodeJS.Timeout | null = null;
-
   const drops = (): number =>
     collector.counters.listeners.reduce((sum, { kernelDrops }) => sum + kernelDrops, 0);
+
+  let samples: Sample[] = [take()];
+  let timer: NodeJS.Timeout | null = null;
 
   function take(): Sample {
     const exporters = new Map<string, Count>();

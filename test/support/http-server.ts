@@ -3,7 +3,11 @@
 import type { ReadModel } from '../../src/api/read-model.ts';
 import { RogueSmtpError } from '../../src/errors.ts';
 import type { HttpListener } from '../../src/http/listener.ts';
-import { createHttpServer, type HttpServerDependencies } from '../../src/http/server.ts';
+import {
+  createHttpServer,
+  type HttpServerDependencies,
+  type HttpServerOptions,
+} from '../../src/http/server.ts';
 
 export const EMPTY_MODEL: ReadModel = {
   status: async () => {
@@ -23,29 +27,32 @@ export const EMPTY_MODEL: ReadModel = {
 
 const servers: HttpListener[] = [];
 
+/** What a test does not hand over. */
+export const HTTP_DEPENDENCIES: HttpServerDependencies = {
+  model: EMPTY_MODEL,
+  metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain' }),
+  notReady: () => [],
+  onAlert: () => () => undefined,
+  blockedHosts: (family) => (family === '4' ? ['192.0.2.55'] : ['2001:db8:1::55']),
+  heldLists: () => [],
+  aclTarget: async () => 'permit ip any any\n',
+  desk: null,
+  reload: async () => {
+    throw new RogueSmtpError('refused', 'nothing to reload');
+  },
+  clickhouse: (request) => new Response(`asked ${new URL(request.url).pathname}`),
+  onError: () => undefined,
+};
+
 /** Its base URL. */
 export async function startHttpServer(
   token?: string,
   overrides: Partial<HttpServerDependencies> = {},
+  options: Partial<HttpServerOptions> = {},
 ): Promise<string> {
   const server = createHttpServer(
-    { listen: { host: '127.0.0.1', port: 0 }, token },
-    {
-      model: EMPTY_MODEL,
-      metrics: async () => ({ text: 'up 1\n', contentType: 'text/plain' }),
-      notReady: () => [],
-      onAlert: () => () => undefined,
-      blockedHosts: (family) => (family === '4' ? ['192.0.2.55'] : ['2001:db8:1::55']),
-      heldLists: () => [],
-      aclTarget: async () => 'permit ip any any\n',
-      desk: null,
-      reload: async () => {
-        throw new RogueSmtpError('refused', 'nothing to reload');
-      },
-      clickhouse: (request) => new Response(`asked ${new URL(request.url).pathname}`),
-      onError: () => undefined,
-      ...overrides,
-    },
+    { listen: { host: '127.0.0.1', port: 0 }, token, ...options },
+    { ...HTTP_DEPENDENCIES, ...overrides },
   );
   servers.push(server);
   const { port } = await server.start();
