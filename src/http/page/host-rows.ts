@@ -39,7 +39,8 @@ export function hostRow(incident: Incident, block: BlockRow | undefined): HostRo
     bytes: incident.bytes,
     ports: incident.ports,
     recurrence: incident.recurrence,
-    reason: incident.reasons[0] ?? '',
+    // The first say whose host it is and count; what the evidence proves comes after them.
+    reason: incident.reasons[2] ?? incident.reasons.at(-1) ?? '',
     block: block?.block ?? incident.block,
     listed_at: block?.listed_at ?? null,
     held_since: block?.held_since ?? null,
