@@ -51,7 +51,7 @@ interface WireRendering {
 /** Asks the instance of the configuration, or the one that was chosen by `--url`. */
 export function createClient({ config, instance }: Pick<LoadedConfig, 'config' | 'instance'>): Client {
   const { host, port } = config.http.listen;
-  const own = `http://${formatSocketAddress({ host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port })}`;
+  const own = `${config.http.tls === undefined ? 'http' : 'https'}://${formatSocketAddress({ host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port })}`;
   const base = instance?.url ?? own;
   const token = instance === undefined ? ownToken(config.http) : instance.token;
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };

@@ -17,7 +17,7 @@ import { type HttpTokens, tokensOf } from './access/tokens.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { API_BASE, conditionalBody } from './api/route.ts';
-import { isKioskRoute, isOpenRoute, roleFor } from './api/route-access.ts';
+import { isKioskRoute, isOpenRoute, otherMethods, roleFor } from './api/route-access.ts';
 import { type CommandSources, mountCommandRoutes } from './command-routes.ts';
 import { createEventsRoute } from './events.ts';
 import { createGuard, type Refusal } from './guard.ts';
@@ -120,7 +120,12 @@ export function createHttpServer(
   if (web === null) app.get('/', (context) => context.text(INDEX));
   else app.get('*', (context, next) => (web.has(context.req.path) ? web.answer(context) : next()));
 
-  app.notFound((context) => problem(context, 404, 'not_found', `there is no ${context.req.path}`));
+  app.notFound((context) => {
+    const methods = otherMethods(context);
+    if (methods === null) return problem(context, 404, 'not_found', `there is no ${context.req.path}`);
+    context.header('Allow', methods.join(', '));
+    return problem(context, 405, 'usage', `${context.req.path} takes ${methods.join(' and ')}`);
+  });
   app.onError((error, context) => {
     if (error instanceof RogueSmtpError) return problemOf(context, error);
     dependencies.onError(context.req.path, error);

@@ -57,12 +57,15 @@ export function createAccess({ tokens, kiosk = false, now }: AccessOptions): Acc
   function present(context: Context, presented: string): AccessToken | NoPrincipal {
     const address = addressOf(context);
     const waitS = failures.waitOf(address);
-    if (waitS > 0) {
+    const token = tokenOf(presented);
+    if (waitS > 0 && (token === null || !failures.wasRight(address, token.name))) {
       const message = `too many wrong tokens from this address: try again in ${waitS} s`;
       return { why: 'rate', message, waitS };
     }
-    const token = tokenOf(presented);
-    if (token !== null) return token;
+    if (token !== null) {
+      failures.noteRight(address, token.name);
+      return token;
+    }
     failures.note(address);
     return missing('the token is wrong');
   }

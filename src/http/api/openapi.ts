@@ -22,6 +22,7 @@ export function openApiDocument(): Json {
     uri: (id) => `#/components/schemas/${id}`,
     unrepresentable: 'any',
     io: 'output',
+    override: describeText,
   });
   const nameOf = (schema: z.ZodType): string => registry.get(schema)?.id ?? '';
 
@@ -66,7 +67,6 @@ function operation(one: Route, answer: string): Json {
     summary: one.summary,
     description: `Takes the role ${one.role}${one.open === 'kiosk' ? ', or none in a kiosk (http.kiosk)' : ''}.`,
     ...(one.open === 'nobody' ? { security: [] } : {}),
-    ...(one.method === 'get' ? {} : {}),
     parameters: [...parameters(one.params, 'path'), ...parameters(one.query, 'query')],
     ...(hasBody(one)
       ? { requestBody: { required: true, content: { 'application/json': { schema: input(one.body) } } } }
@@ -128,7 +128,10 @@ function parameters(schema: z.ZodType, place: 'path' | 'query'): readonly Json[]
 const input = (schema: z.ZodType): Json =>
   bare(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', override: describeText }) as Json);
 
-/** A number in a query travels as text, and zod calls what it coerces from unknown. */
+/**
+ * A number in a query travels as text, and zod calls what it coerces from unknown. Classes of Unicode are written out, for readers
+ * of patterns that do not know them. What a time looks like is said by its format.
+ */
 function describeText({
   zodSchema,
   jsonSchema,
@@ -137,6 +140,9 @@ function describeText({
   jsonSchema: z.core.JSONSchema.BaseSchema;
 }): void {
   if (zodSchema._zod.def.type === 'number' && jsonSchema.type === undefined) jsonSchema.type = 'integer';
+  if (jsonSchema.format === 'date-time') delete jsonSchema.pattern;
+  if (jsonSchema.pattern?.includes('\\p{Cc}') === true)
+    jsonSchema.pattern = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$';
 }
 
 function bare(schema: object): Json {

@@ -24,3 +24,10 @@ export function roleFor(context: Context): Role {
 
 export const isOpenRoute = (context: Context): boolean => routeOf(context)?.open === 'nobody';
 export const isKioskRoute = (context: Context): boolean => routeOf(context)?.open === 'kiosk';
+
+/** Methods of a path that has routes, where the request's is none of them; null otherwise. */
+export function otherMethods({ req }: Context): readonly string[] | null {
+  if (req.method === 'HEAD' || req.method === 'OPTIONS') return null;
+  const known = PATTERNS.filter(({ pattern }) => pattern.test(req.path)).map(({ method }) => method);
+  return known.length === 0 || known.includes(req.method) ? null : known;
+}

@@ -229,7 +229,7 @@ export const PAGE_ROUTES = {
     role: 'read',
     query: page.hostsQuery,
     answer: page.hostsAnswer,
-    refusals: [503],
+    refusals: [404, 503],
   }),
   host: route({
     method: 'get',
@@ -261,7 +261,7 @@ export const PAGE_ROUTES = {
     query: page.exploreQuery,
     answer: page.exploreAnswer,
     mediaTypes: ['application/json', 'text/csv'],
-    refusals: [503],
+    refusals: [404, 503],
   }),
   blocks: route({
     method: 'get',

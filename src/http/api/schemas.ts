@@ -38,9 +38,14 @@ export const gradeName = z.enum(GRADES);
 const grade = gradeName;
 /** A host, a prefix or an incident, in a path or a query. */
 export const hostText = z.string().min(1).max(128);
+/** An address or a prefix; bits behind the length of a prefix are passed over. */
+const addressText = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'expected an address or a prefix');
 const siteText = z.string().max(63);
 /** Opaque: what the answer before gave as `next_cursor`. */
-const cursor = z.string().max(1024);
+const cursor = z
+  .string()
+  .max(1024)
+  .regex(/^[A-Za-z0-9_-]*$/);
 const limitUpTo = (most: number, usual: number) => z.coerce.number().int().min(1).max(most).default(usual);
 
 /** RFC 9457. `error` and `code` are what clients of earlier versions read. */
@@ -115,7 +120,7 @@ export type HostRow = z.infer<typeof hostRow>;
 export const HOST_SORTS = ['grade', 'last', 'first', 'sessions', 'sent', 'host'] as const;
 export const hostsQuery = z.strictObject({
   /** An address or a prefix: only hosts in it. */
-  host: z.string().max(64).optional(),
+  host: addressText.optional(),
   /** At least this grade. */
   grade: grade.optional(),
   site: siteText.optional(),
@@ -125,7 +130,7 @@ export const hostsQuery = z.strictObject({
   since: time.optional(),
   until: time.optional(),
   sort: z.enum(HOST_SORTS).default('grade'),
-  spark: z.stringbool().default(true),
+  spark: z.enum(['true', 'false']).default('true'),
   limit: limitUpTo(1000, 100),
   cursor: cursor.optional(),
 });
@@ -243,11 +248,11 @@ export type SeriesAnswer = z.infer<typeof seriesAnswer>;
 export const RANGES = ['1h', '6h', '24h', '7d'] as const;
 export const seriesQuery = z.strictObject({
   range: z.enum(RANGES).default('24h'),
-  /** Instead of `range` (both, at most 92 days apart). */
+  /** Instead of `range`, at most 92 days apart; without `to` until now. */
   from: time.optional(),
   to: time.optional(),
   /** An address or a prefix. */
-  host: z.string().max(64).optional(),
+  host: addressText.optional(),
 });
 
 export const hostAnswer = z.object({
@@ -321,7 +326,10 @@ export const WHAT_IF_ACTIONS = ['block', 'approve', 'reject', 'release'] as cons
 export const whatIfQuery = z.strictObject({
   action: z.enum(WHAT_IF_ACTIONS),
   /** Of `block` and `release`: such as 24h. */
-  for: z.string().max(16).default('24h'),
+  for: z
+    .string()
+    .regex(/^[1-9][0-9]{0,2}[smhd]$/, 'expected a time such as 30m, 24h or 7d')
+    .default('24h'),
 });
 export const whatIfAnswer = z.object({
   host: z.string(),
@@ -532,12 +540,12 @@ export const exploreQuery = z.strictObject({
   from: time.optional(),
   to: time.optional(),
   /** An address or prefix on either side; as the client, as the server. */
-  host: z.string().max(64).optional(),
-  client: z.string().max(64).optional(),
-  server: z.string().max(64).optional(),
+  host: addressText.optional(),
+  client: addressText.optional(),
+  server: addressText.optional(),
   /** On the server's side (sessions) or either side (flows). */
   port: z.coerce.number().int().min(0).max(65535).optional(),
-  exporter: z.string().max(64).optional(),
+  exporter: addressText.optional(),
   limit: limitUpTo(10_000, 200),
   cursor: cursor.optional(),
   format: z.enum(['json', 'csv']).default('json'),

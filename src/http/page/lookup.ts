@@ -1,13 +1,23 @@
 /** Hosts as they are named in paths and queries, and answers that several clients ask for at once. */
 
 import { RogueSmtpError } from '../../errors.ts';
+import { formatAddress, isIPv4, parseAddress } from '../../flow/address.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../../flow/prefix.ts';
 
-/** Throws RogueSmtpError `usage` for what is neither an address nor a prefix. */
+/** Throws RogueSmtpError `usage` for what is neither an address nor a prefix. Host bits of a prefix are passed over. */
 export function prefixOf(text: string): Prefix {
-  const parsed = parsePrefix(text);
+  const parsed = parsePrefix(network(text));
   if (!parsed.ok) throw new RogueSmtpError('usage', parsed.reason);
   return parsed.prefix;
+}
+
+function network(text: string): string {
+  const [, address, length] = /^(.*)\/(\d{1,3})$/.exec(text) ?? [];
+  const bytes = address === undefined ? null : parseAddress(address);
+  if (bytes === null) return text;
+  const kept = Number(length) + (isIPv4(bytes) ? 96 : 0);
+  const masked = bytes.map((byte, i) => byte & (0xff << Math.min(8, Math.max(0, 8 * (i + 1) - kept))));
+  return `${formatAddress(masked)}/${length}`;
 }
 
 export const optionalPrefix = (text: string | undefined): Prefix | undefined =>
@@ -39,7 +49,7 @@ const MAX_CURSOR = 1024;
 export const cursorOf = (values: readonly (string | number)[]): string =>
   Buffer.from(JSON.stringify(values)).toString('base64url');
 
-/** Throws RogueSmtpError `usage`. */
+/** Throws RogueSmtpError `not_found`. */
 export function readCursor(cursor: string): readonly (string | number)[] {
   try {
     const values: unknown = JSON.parse(
@@ -50,5 +60,5 @@ export function readCursor(cursor: string): readonly (string | number)[] {
   } catch {
     // Said below.
   }
-  throw new RogueSmtpError('usage', 'cursor: it is none that was given out here');
+  throw new RogueSmtpError('not_found', 'there is no page at this cursor');
 }

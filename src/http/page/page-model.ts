@@ -10,7 +10,7 @@ import { describeMailSight } from '../../detect/mail-sight.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import { parsePrefix } from '../../flow/prefix.ts';
 import { GRADES } from '../../messages/alert.ts';
-import { nameAtSite } from '../../messages/host-at-site.ts';
+import { nameAtSite, splitSite } from '../../messages/host-at-site.ts';
 import type { BlockRow } from '../../publish/desk.ts';
 import type { ListReview } from '../../publish/list-review.ts';
 import { explore } from '../../store/explore.ts';
@@ -90,7 +90,10 @@ export function createPageModel(sources: PageSources): PageModel {
   /** Decisions are about hosts; a page may name the incident. */
   async function addressOf(name: string): Promise<string> {
     const incident = (await sources.incidents()).find(({ incident_id }) => incident_id === name);
-    return incident === undefined ? name : nameAtSite(incident);
+    if (incident !== undefined) return nameAtSite(incident);
+    if (!parsePrefix(splitSite(name).host).ok)
+      throw new RogueSmtpError('not_found', `there is no incident or host "${name.slice(0, 64)}"`);
+    return name;
   }
 
   return {
@@ -159,9 +162,10 @@ export function createPageModel(sources: PageSources): PageModel {
       const after = cursor === undefined ? undefined : readCursor(cursor);
       const page = pageOf(await rows(), wanted, sort, limit, after);
       // A list without sparks is better than none while the store is away.
-      const sparks = spark
-        ? await sparksOf(engine, sources.config(), sparkable(page.rows), now()).catch(() => new Map())
-        : new Map();
+      const sparks =
+        spark === 'true'
+          ? await sparksOf(engine, sources.config(), sparkable(page.rows), now()).catch(() => new Map())
+          : new Map();
       return {
         hosts: page.rows.map((row) => ({ ...row, spark: [...(sparks.get(row.host) ?? [])] })),
         total: page.total,

@@ -34,7 +34,6 @@ export function windowOf(
   { range, from, to }: { range: keyof typeof RANGES_MS; from?: string | undefined; to?: string | undefined },
   nowMs: number,
 ): SeriesWindow {
-  if ((from === undefined) !== (to === undefined)) throw new RogueSmtpError('usage', 'give both from and to');
   const toMs = to === undefined ? nowMs : Date.parse(to);
   const fromMs = from === undefined ? toMs - RANGES_MS[range] : Date.parse(from);
   if (!(fromMs < toMs)) throw new RogueSmtpError('usage', 'from: expected a time before to');
