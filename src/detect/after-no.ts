@@ -18,10 +18,9 @@ const SESSIONS_OF_GOING_ON = 2;
 const LEAST_BEFORE = 10;
 const TIMES_WORSE = 10;
 
-/** Begin the reasons of decisions by which a host is not blocked. */
-const NO = /^(released|rejected) by /;
-
-export const isNo = (reason: string): boolean => NO.test(reason);
+/** The reason is that of a decision by which a host is not blocked. Asked of each new block: no regular expression. */
+export const isNo = (reason: string): boolean =>
+  reason.startsWith('released by ') || reason.startsWith('rejected by ');
 
 /** Sessions since the decision from which on a step is reached: 1 when the host goes on, then each time it is ten times worse. */
 function sessionsOfStep(before: number, step: number): number {

@@ -98,13 +98,17 @@ export function createBlocks(
       hasSenders: state.policy.hasSenders(eventMs, host.siteNumber),
       missingLists: state.policy.missingLists,
       ruling,
-      hold: () => holdReason(state, host, eventMs),
-      counts: () => ({
-        ...ledger.count(host.slot, eventMs, host.reporter, strengthOf(host), (exporter) =>
-          standing.isNewcomer(exporter, eventMs),
-        ),
-        othersReport: vantagePoints.addresses > 1,
-      }),
+      hold() {
+        return holdReason(state, host, eventMs);
+      },
+      counts() {
+        return {
+          ...ledger.count(host.slot, eventMs, host.reporter, strengthOf(host), (exporter) =>
+            standing.isNewcomer(exporter, eventMs),
+          ),
+          othersReport: vantagePoints.addresses > 1,
+        };
+      },
     });
     // An ended block stays an ended block until there is a reason for another.
     if (block.state === 'expired' && (decision.state === 'none' || ruling?.action === 'release'))
@@ -194,7 +198,8 @@ export function createBlocks(
     const dated = standing || decision.state === 'expired';
     const published = decision.state === 'published';
     file.block = {
-      ...decision,
+      state: decision.state,
+      reason: decision.reason,
       sinceMs: dated ? sinceMs : null,
       untilMs: dated ? untilMs : null,
       approvedBy: standing ? old.approvedBy : '',

@@ -72,6 +72,9 @@ const SUBMISSION_FAN = 1 << 23;
 const BULK_BY_FAN = 1 << 24;
 const UNTOLD = 1 << 25;
 
+/** One id at a time, between its text and its words. */
+const idBytes = Buffer.alloc(12);
+
 export interface SeenInterface {
   readonly address: string;
   readonly domain: number;
@@ -124,13 +127,12 @@ export class CaseFile {
   }
   /** 24 hex digits. */
   get id(): string {
-    let text = '';
-    for (let i = 0; i < 3; i++) text += this.words[this.word + ID + i].toString(16).padStart(8, '0');
-    return text;
+    for (let i = 0; i < 3; i++) idBytes.writeUInt32BE(this.words[this.word + ID + i], 4 * i);
+    return idBytes.toString('hex');
   }
   set id(value: string) {
-    for (let i = 0; i < 3; i++)
-      this.words[this.word + ID + i] = Number.parseInt(value.slice(8 * i, 8 * i + 8), 16);
+    idBytes.write(value, 'hex');
+    for (let i = 0; i < 3; i++) this.words[this.word + ID + i] = idBytes.readUInt32BE(4 * i);
   }
   get recurrence(): number {
     return this.words[this.word + RECURRENCE];
@@ -399,10 +401,10 @@ export class CaseFile {
     return this.tables.lists.toArray(this.words[this.word + SAMPLING], (rate) => rate);
   }
   get interfaces(): SeenInterface[] {
-    return this.tables.lists.toArray(this.words[this.word + INTERFACES], (observer, index) => ({
-      ...this.tables.vantagePoints.observer(observer),
-      interface: index,
-    }));
+    return this.tables.lists.toArray(this.words[this.word + INTERFACES], (observer, index) => {
+      const { address, domain } = this.tables.vantagePoints.observer(observer);
+      return { address, domain, interface: index };
+    });
   }
   /** Evidence for a block, since the last one ended: see BlockInput. */
   get solidGrade(): number {

@@ -17,8 +17,10 @@ import {
   SAMPLING,
   SOLID_WINDOW,
   SOLID_WINDOW_COUNT,
+  SOLID_WINDOW_OLDEST,
   WINDOW,
   WINDOW_COUNT,
+  WINDOW_OLDEST,
 } from './case-layout.ts';
 
 export const BULK = 4;
@@ -84,25 +86,32 @@ export function noteSession(file: CaseFile, solid: boolean, config: DetectionCon
 }
 
 /**
- * Notes a time in a ring of the newest `most`; `field`: its newest cell, with the number of cells behind it. What lies before
- * `sinceMs` is dropped: it can never count again.
+ * Notes a time in a ring of the newest `most`; `field`: its newest cell, behind that the number of cells and the oldest one. What
+ * lies before `sinceMs` is dropped: it can never count again. A full ring takes one load from memory, of its oldest cell.
  */
 export function noteTime(file: CaseFile, field: number, most: number, sinceMs: number, atMs: number): void {
   const { lists } = file.tables;
-  let ring = file.readWord(field);
+  let newest = file.readWord(field);
   let count = file.readWord(field + 1);
-  while (count > 0 && (count > most || lists.oldestMs(ring) < sinceMs)) {
-    ring = lists.dropOldest(ring);
+  let oldest = file.readWord(field + 2);
+  while (count > 0 && (count > most || lists.timeOf(oldest) < sinceMs)) {
+    const next = lists.cellAfter(oldest);
+    newest = lists.dropOldest(newest);
+    oldest = newest === 0 ? 0 : next;
     count--;
   }
   if (count === most) {
-    ring = lists.replaceOldest(ring, atMs);
+    newest = oldest;
+    oldest = lists.cellAfter(oldest);
+    lists.setTime(newest, atMs);
   } else {
-    ring = lists.push(ring, atMs);
+    newest = lists.push(newest, atMs);
+    if (count === 0) oldest = newest;
     count++;
   }
-  file.writeWord(field, ring);
+  file.writeWord(field, newest);
   file.writeWord(field + 1, count);
+  file.writeWord(field + 2, oldest);
 }
 
 /** True when the last `bulk.sessions` sessions, or sessions to `bulk.destinations` destinations, lie in the window. */
@@ -110,9 +119,9 @@ export function isBulk(file: CaseFile, config: DetectionConfig, solid: boolean, 
   const { bulk } = config;
   const { lists, destinations } = file.tables;
   const since = nowMs - bulk.window;
-  const ring = file.readWord(solid ? SOLID_WINDOW : WINDOW);
+  const oldest = file.readWord(solid ? SOLID_WINDOW_OLDEST : WINDOW_OLDEST);
   const count = file.readWord(solid ? SOLID_WINDOW_COUNT : WINDOW_COUNT);
-  if (count >= bulk.sessions && lists.oldestMs(ring) >= since) return true;
+  if (count >= bulk.sessions && lists.timeOf(oldest) >= since) return true;
   if (count < Math.min(bulk.destinations, bulk.sessions)) return false;
   return destinations.countSince(file.slot, solid, since) >= bulk.destinations;
 }

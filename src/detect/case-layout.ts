@@ -33,59 +33,65 @@ export const RESTORED_OFFSET = 21;
 export const RESTORED_CLOCK_MS = 22;
 export const DIRTY_SINCE_MS = 23;
 
-/** Words of the host. The key is four words of the address and one of the site. */
+/**
+ * Words of the host. The key is four words of the address and one of the site. All that links hosts with each other is together: to
+ * move a host to the end of a list writes to its neighbours, and one load from memory for each is enough.
+ */
 export const HOST_KEY = 48;
 export const SITE = 52;
 export const HASH = 53;
 export const OLDER = 54;
 export const NEWER = 55;
-export const DIRTY_BEFORE = 56;
-export const DIRTY_AFTER = 57;
-export const PARTITION = 58;
+/** Who reported it first, and its place among the hosts of that exporter. */
+export const REPORTER = 56;
+export const REPORTER_OLDER = 57;
+export const REPORTER_NEWER = 58;
+export const DIRTY_BEFORE = 59;
+export const DIRTY_AFTER = 60;
+export const PARTITION = 61;
 /** Plus one; 0 when nothing was restored. */
-export const RESTORED_PARTITION = 59;
+export const RESTORED_PARTITION = 62;
+export const PREFIX_BEFORE = 63;
+export const PREFIX_AFTER = 64;
 /** Words of the case file: from here to `CASE_END`. */
-export const CASE_WORDS = 60;
+export const CASE_WORDS = 65;
 /** Three words: the 24 hex digits of the incident's id. */
-export const ID = 60;
-export const RECURRENCE = 63;
-export const VERDICT = 64;
-export const BLOCK = 65;
-export const STATE = 66;
+export const ID = 65;
+export const RECURRENCE = 68;
+export const VERDICT = 69;
+export const BLOCK = 70;
+export const STATE = 71;
 /** The destinations: how many, then the first and last of those that were reached, and of those that were not. */
-export const DESTINATION_COUNT = 67;
-export const REACHED_FIRST = 68;
-export const REACHED_LAST = 69;
-export const UNREACHED_FIRST = 70;
-export const UNREACHED_LAST = 82;
-/** Lists, see cell-lists.ts. */
-export const PORTS = 71;
-export const SAMPLING = 72;
-export const INTERFACES = 73;
-/** Rings: the newest cell, and behind it the number of cells. */
-export const WINDOW = 74;
-export const WINDOW_COUNT = 75;
-export const SOLID_WINDOW = 76;
-export const SOLID_WINDOW_COUNT = 77;
-export const SCORE = 78;
-export const TRIALS = 79;
-export const SAMPLED_PAYLOAD = 80;
+export const DESTINATION_COUNT = 72;
+export const REACHED_FIRST = 73;
+export const REACHED_LAST = 74;
+export const UNREACHED_FIRST = 75;
+export const UNREACHED_LAST = 76;
 /** 1 when a destination found no room. */
-export const DESTINATIONS_CUT = 81;
+export const DESTINATIONS_CUT = 77;
+/** Lists, see cell-lists.ts. */
+export const PORTS = 78;
+export const SAMPLING = 79;
+export const INTERFACES = 80;
+/** Rings: the newest cell, behind it the number of cells, and the oldest cell. */
+export const WINDOW = 81;
+export const WINDOW_COUNT = 82;
+export const WINDOW_OLDEST = 83;
+export const SOLID_WINDOW = 84;
+export const SOLID_WINDOW_COUNT = 85;
+export const SOLID_WINDOW_OLDEST = 86;
+export const SCORE = 87;
+export const TRIALS = 88;
+export const SAMPLED_PAYLOAD = 89;
 /** The test over likely messages: its score as a signed word, and how many sessions were likely, and unclear. */
-export const MESSAGE_SCORE = 83;
-export const LIKELY_MESSAGES = 84;
-export const UNCLEAR_MESSAGES = 85;
+export const MESSAGE_SCORE = 90;
+export const LIKELY_MESSAGES = 91;
+export const UNCLEAR_MESSAGES = 92;
 /** Low word of the hash of the first datagram behind `scanning`. */
-export const SCAN_DATAGRAM = 86;
+export const SCAN_DATAGRAM = 93;
 /** At most so many destinations were told addresses within the window, and were probed. */
-export const ASKED_BOUND = 87;
-export const PROBED_BOUND = 88;
-/** Words of the case file end here. What follows is of the host again: who reported it first, and its place in two lists. */
-export const CASE_END = 90;
-export const REPORTER = 90;
-export const REPORTER_OLDER = 91;
-export const REPORTER_NEWER = 92;
-export const PREFIX_BEFORE = 93;
-export const PREFIX_AFTER = 94;
+export const ASKED_BOUND = 94;
+export const PROBED_BOUND = 95;
+/** The case file ends with the record. */
+export const CASE_END = 96;
 export const HOST_WORDS = 96;

@@ -85,8 +85,8 @@ class Texts {
 class Blocks {
   private readonly blocks: CaseBlock[] = [NO_BLOCK];
   private readonly free: number[] = [];
-  /** Numbers of the undated ones, by what they say. */
-  private readonly shared = new Map([[' ', 0]]);
+  /** Numbers of the undated ones, by state and reason. */
+  private readonly shared = new Map([[NO_BLOCK.state, new Map([[NO_BLOCK.reason, 0]])]]);
 
   get(number: number): CaseBlock {
     return this.blocks[number];
@@ -101,11 +101,15 @@ class Blocks {
       this.blocks[at] = block;
       return at;
     }
-    const key = block.state === 'none' && block.reason === '' ? ' ' : `${block.state} ${block.reason}`;
-    let known = this.shared.get(key);
+    let ofState = this.shared.get(block.state);
+    if (ofState === undefined) {
+      ofState = new Map();
+      this.shared.set(block.state, ofState);
+    }
+    let known = ofState.get(block.reason);
     if (known === undefined) {
       known = this.blocks.push(block) - 1;
-      this.shared.set(key, known);
+      ofState.set(block.reason, known);
     }
     return known;
   }

@@ -67,17 +67,18 @@ export class CellLists {
 
   // A ring is known by its newest cell, whose `next` is the oldest.
 
-  private time(cell: number): number {
+  /** The time in a cell of a ring. */
+  timeOf(cell: number): number {
     return this.cells.words64(cell - 1)[this.cells.wide(cell - 1)];
   }
 
-  private setTime(cell: number, atMs: number): void {
+  setTime(cell: number, atMs: number): void {
     this.cells.words64(cell - 1)[this.cells.wide(cell - 1)] = atMs;
   }
 
-  /** The oldest time of a ring that is not empty. */
-  oldestMs(newest: number): number {
-    return this.time(this.cells.get(newest - 1, NEXT));
+  /** The cell of a ring that came after; after the newest comes the oldest. */
+  cellAfter(cell: number): number {
+    return this.cells.get(cell - 1, NEXT);
   }
 
   /** Adds a time behind the newest; returns the new head. */
@@ -92,13 +93,6 @@ export class CellLists {
       cells.set(newest - 1, NEXT, made);
     }
     return made;
-  }
-
-  /** Puts a time into the place of the oldest; returns the new head. */
-  replaceOldest(newest: number, atMs: number): number {
-    const oldest = this.cells.get(newest - 1, NEXT);
-    this.setTime(oldest, atMs);
-    return oldest;
   }
 
   /** Takes the oldest out; returns the head, 0 when the ring is empty now. */

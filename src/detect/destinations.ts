@@ -212,8 +212,10 @@ export class Destinations {
   /** Adds to the figures of an entry; they stay natural numbers. */
   add(slot: number, sessions: number, packets: number, bytes: number): void {
     if (sessions !== 0) this.addSessions(slot, sessions);
-    this.setWide(slot, PACKETS, natural(this.wide(slot, PACKETS) + packets));
-    this.setWide(slot, BYTES, natural(this.wide(slot, BYTES) + bytes));
+    const wides = this.store.words64(slot);
+    const at = this.store.wide(slot);
+    wides[at + PACKETS] = natural(wides[at + PACKETS] + packets);
+    wides[at + BYTES] = natural(wides[at + BYTES] + bytes);
   }
 
   private addSessions(slot: number, step: number): void {
@@ -322,16 +324,23 @@ export class Destinations {
     return rows;
   }
 
-  /** The first `most` by sessions, then by bytes, then by address, each without its sizes. */
+  /**
+   * The first `most` by sessions, then by bytes, then by address, each without its sizes. Most destinations end at the first
+   * comparison: with the sessions of the last one that is in so far.
+   */
   top(host: number, most: number): DestinationRow[] {
     const top: number[] = [];
+    let least = -1;
     for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
+      const sessions = this.store.words64(slot)[this.store.wide(slot) + SESSIONS];
+      if (sessions < least) continue;
       let at = top.length;
       while (at > 0 && this.isBefore(slot, top[at - 1])) at--;
       if (at >= most) continue;
       if (top.length < most) top.push(slot);
       top.copyWithin(at + 1, at, top.length - 1);
       top[at] = slot;
+      if (top.length === most) least = this.wide(top[most - 1], SESSIONS);
     }
     return top.map((slot) => this.row(slot));
   }
@@ -339,21 +348,19 @@ export class Destinations {
   private row(slot: number): DestinationRow {
     const { bytes } = this;
     for (let i = 0; i < 4; i++) writeWord(bytes, 4 * i, this.store.get(slot, KEY + i));
-    return [
-      formatAddress(bytes),
-      this.wide(slot, SESSIONS),
-      this.wide(slot, PACKETS),
-      this.wide(slot, BYTES),
-    ];
+    const wides = this.store.words64(slot);
+    const at = this.store.wide(slot);
+    return [formatAddress(bytes), wides[at + SESSIONS], wides[at + PACKETS], wides[at + BYTES]];
   }
 
   private isBefore(a: number, b: number): boolean {
-    const sessions = this.wide(a, SESSIONS) - this.wide(b, SESSIONS);
-    if (sessions !== 0) return sessions > 0;
-    const bytes = this.wide(a, BYTES) - this.wide(b, BYTES);
-    if (bytes !== 0) return bytes > 0;
+    const { store } = this;
+    const [ofA, ofB] = [store.words64(a), store.words64(b)];
+    const [wideA, wideB] = [store.wide(a), store.wide(b)];
+    if (ofA[wideA + SESSIONS] !== ofB[wideB + SESSIONS]) return ofA[wideA + SESSIONS] > ofB[wideB + SESSIONS];
+    if (ofA[wideA + BYTES] !== ofB[wideB + BYTES]) return ofA[wideA + BYTES] > ofB[wideB + BYTES];
     for (let i = KEY; i < KEY + 4; i++) {
-      const [wordA, wordB] = [this.store.get(a, i), this.store.get(b, i)];
+      const [wordA, wordB] = [store.get(a, i), store.get(b, i)];
       if (wordA !== wordB) return wordA < wordB;
     }
     return false;

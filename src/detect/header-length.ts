@@ -164,17 +164,14 @@ function vote(known: RepeatedSizes, session: ComparedSession): boolean {
   const replyMore = reply ? replyPackets - known.replyPackets : 0;
   const forwardOctets = forward ? session.forwardBytes - known.forwardBytes : 0;
   const replyOctets = reply ? session.replyBytes - known.replyBytes : 0;
-  const explains = (header: number): boolean =>
-    forwardOctets === header * forwardMore && replyOctets === header * replyMore;
-  const isClose = (header: number): boolean =>
-    Math.abs(forwardOctets - header * forwardMore) <= SENT_TWICE &&
-    Math.abs(replyOctets - header * replyMore) <= SENT_TWICE;
   const more = ipv6 ? V6_MORE : 0;
-  const isTimed = explains(TIMED + more);
-  const isBare = explains(BARE + more);
+  const isTimed = isHeader(TIMED + more, forwardMore, forwardOctets, replyMore, replyOctets);
+  const isBare = isHeader(BARE + more, forwardMore, forwardOctets, replyMore, replyOctets);
   if (isTimed && isBare) return true;
   if (!isTimed && !(isBare && forward && reply)) {
-    if (isClose(TIMED + more) || isClose(BARE + more)) known.disturbed = true;
+    known.disturbed =
+      isNearly(TIMED + more, forwardMore, forwardOctets, replyMore, replyOctets) ||
+      isNearly(BARE + more, forwardMore, forwardOctets, replyMore, replyOctets);
     return false;
   }
   if (forwardPackets === known.votedForward && replyPackets === known.votedReply) return true;
@@ -184,6 +181,31 @@ function vote(known: RepeatedSizes, session: ComparedSession): boolean {
   known.score += isTimed ? weight : -weight;
   known.score = Math.max(PROVES_BARE, Math.min(PROVES_TIMED, known.score));
   return true;
+}
+
+/** Headers of this length explain all octets that two sessions differ by, given the packets that their halves differ by. */
+function isHeader(
+  header: number,
+  forwardMore: number,
+  forwardOctets: number,
+  replyMore: number,
+  replyOctets: number,
+): boolean {
+  return forwardOctets === header * forwardMore && replyOctets === header * replyMore;
+}
+
+/** The same but for what was sent twice. */
+function isNearly(
+  header: number,
+  forwardMore: number,
+  forwardOctets: number,
+  replyMore: number,
+  replyOctets: number,
+): boolean {
+  return (
+    Math.abs(forwardOctets - header * forwardMore) <= SENT_TWICE &&
+    Math.abs(replyOctets - header * replyMore) <= SENT_TWICE
+  );
 }
 
 const isReset = (flags: number): boolean => (flags & TCP.RST) !== 0;

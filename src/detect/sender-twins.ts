@@ -41,13 +41,15 @@ class NewestSessions {
   readonly keys = new Int32Array(PLACES);
   readonly rest: Int32Array;
   private readonly words: number;
+  private readonly places: PlaceHash;
   /** Receive time of the newest of all. */
   private newestMs = Number.NEGATIVE_INFINITY;
 
   /** `words`: how many are kept of a session beside its key. */
-  constructor(words: number) {
+  constructor(words: number, places: PlaceHash) {
     this.rest = new Int32Array(PLACES * words);
     this.words = words;
+    this.places = places;
   }
 
   /** Where the rest of what has this key begins. */
@@ -60,7 +62,7 @@ class NewestSessions {
     const at = this.place(key);
     this.keys[key & (PLACES - 1)] = key;
     rest[at + PORT] = s.clientPort;
-    rest[at + SEEN_AT] = placeOf(s, columns);
+    rest[at + SEEN_AT] = this.places.of(s, columns);
     rest[at + RECEIVED] = s.receivedMs;
     rest[at + BEGAN] = beganMs(s, columns);
     if (s.receivedMs > this.newestMs) this.newestMs = s.receivedMs;
@@ -78,7 +80,7 @@ class NewestSessions {
     if (this.keys[key & (PLACES - 1)] !== key) return null;
     const at = this.place(key);
     if (apart(s.receivedMs, rest[at + RECEIVED]) > APART_MS) return null;
-    if (rest[at + SEEN_AT] === placeOf(s, columns)) return null;
+    if (rest[at + SEEN_AT] === this.places.of(s, columns)) return null;
     const samePort = rest[at + PORT] === s.clientPort;
     return samePort || apart(beganMs(s, columns), rest[at + BEGAN]) <= BEGIN_APART_MS
       ? { key, samePort }
@@ -89,11 +91,40 @@ class NewestSessions {
 /** Of a time and a stored one. */
 const apart = (ms: number, stored: number): number => Math.abs((ms - stored) | 0);
 
-/** Exporter, domain and interface. */
-function placeOf(s: Sighting, columns: FlowColumns): number {
-  let hash = mix(columns.domain[s.row], columns.in_if[s.row]);
-  for (let i = 0; i < 16; i += 4) hash = mix(hash, readWord(columns.exporter, 16 * s.row + i));
-  return finish(hash) | 0;
+/** Hashes of exporter, domain and interface. Records of one place come in a row, so the newest hash is kept. */
+class PlaceHash {
+  private readonly exporter = new Int32Array(4);
+  private domain = -1;
+  private interface = -1;
+  private hash = 0;
+
+  of({ row }: Sighting, { exporter, domain, in_if }: FlowColumns): number {
+    const kept = this.exporter;
+    const at = 16 * row;
+    const a = readWord(exporter, at);
+    const b = readWord(exporter, at + 4);
+    const c = readWord(exporter, at + 8);
+    const d = readWord(exporter, at + 12);
+    if (
+      this.domain === domain[row] &&
+      this.interface === in_if[row] &&
+      kept[3] === d &&
+      kept[2] === c &&
+      kept[1] === b &&
+      kept[0] === a
+    )
+      return this.hash;
+    this.domain = domain[row];
+    this.interface = in_if[row];
+    kept[0] = a;
+    kept[1] = b;
+    kept[2] = c;
+    kept[3] = d;
+    let hash = mix(this.domain, this.interface);
+    for (const word of kept) hash = mix(hash, word);
+    this.hash = finish(hash) | 0;
+    return this.hash;
+  }
 }
 
 const beganMs = ({ row, receivedMs }: Sighting, columns: FlowColumns): number =>
@@ -107,8 +138,9 @@ export interface SenderTwins {
 }
 
 export function createSenderTwins(): SenderTwins {
-  const senders = new NewestSessions(ADDRESS);
-  const others = new NewestSessions(ADDRESS + 4);
+  const places = new PlaceHash();
+  const senders = new NewestSessions(ADDRESS, places);
+  const others = new NewestSessions(ADDRESS + 4, places);
 
   /** 0 for a record that may be like any other: nothing but headers. */
   function keyOf(s: Sighting, columns: FlowColumns): number {

@@ -9,7 +9,7 @@
 
 import { BULK, noteSources, noteTime } from './case-file.ts';
 import type { CaseFile } from './case-file-record.ts';
-import { WINDOW, WINDOW_COUNT } from './case-layout.ts';
+import { WINDOW, WINDOW_COUNT, WINDOW_OLDEST } from './case-layout.ts';
 import { createCaseTables } from './case-tables.ts';
 import { type DetectorState, mostHosts } from './detector-state.ts';
 import { SESSION_GRADE } from './evidence.ts';
@@ -88,8 +88,8 @@ export function createSubmissionFans(state: DetectorState): SubmissionFans {
   }
 
   function judge({ file }: Host, servers: number, sessions: number, sinceMs: number): number {
-    const ring = file.readWord(WINDOW);
-    if (file.readWord(WINDOW_COUNT) >= sessions && lists.oldestMs(ring) >= sinceMs) return FAN.connections;
+    const oldest = file.readWord(WINDOW_OLDEST);
+    if (file.readWord(WINDOW_COUNT) >= sessions && lists.timeOf(oldest) >= sinceMs) return FAN.connections;
     if (destinations.count(file.slot) < servers) return FAN.none;
     const reached = destinations.countAskedSince(file.slot, sinceMs);
     if (reached >= servers) return FAN.connections;

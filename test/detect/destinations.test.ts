@@ -135,11 +135,14 @@ describe('cells', () => {
             model.push(atMs);
           } else if (model.length > 0) {
             model.shift();
-            if (step === 'replace') model.push(atMs);
-            ring = step === 'replace' ? lists.replaceOldest(ring, atMs) : lists.dropOldest(ring);
+            if (step === 'replace') {
+              model.push(atMs);
+              ring = lists.cellAfter(ring);
+              lists.setTime(ring, atMs);
+            } else ring = lists.dropOldest(ring);
           }
           expect(ring === 0).toBe(model.length === 0);
-          if (ring !== 0) expect(lists.oldestMs(ring)).toBe(model[0]);
+          if (ring !== 0) expect(lists.timeOf(lists.cellAfter(ring))).toBe(model[0]);
         }
       }),
     );
