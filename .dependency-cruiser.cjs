@@ -81,7 +81,7 @@ module.exports = {
     {
       name: 'koffi-in-one-place',
       severity: 'error',
-      from: { pathNot: '^src/store/embedded/confine' },
+      from: { pathNot: '^src/native\\.ts$' },
       to: { path: 'node_modules/(koffi|@koromix)' },
     },
     {

@@ -291,8 +291,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   }
 
   function pollDrops(): Promise<void> {
+    const others = listeners.filter((listener) => !listener.readDrops());
+    if (others.length === 0) return Promise.resolve();
     polling ??= readUdpSockets().then((sockets) => {
-      for (const listener of listeners) listener.noteDrops(sockets);
+      for (const listener of others) listener.noteDrops(sockets);
       polling = null;
     });
     return polling;
@@ -331,6 +333,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     const untilMs = performance.now() + DRAIN_MS;
     for (let before = -1; before !== counters.datagrams && performance.now() < untilMs; ) {
       before = counters.datagrams;
+      for (const listener of listeners) listener.drain();
       await turn();
       await turn();
     }
@@ -358,7 +361,12 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       );
       listeners = targets.map((target) =>
         createListener(
-          { target, receiveBuffer: settings.receive_buffer, reusePort: settings.reuse_port },
+          {
+            target,
+            receiveBuffer: settings.receive_buffer,
+            reusePort: settings.reuse_port,
+            receiver: settings.receiver,
+          },
           onDatagram,
           (error) => log.error({ error: error.message }, 'a UDP socket reports an error'),
         ),

@@ -9,7 +9,22 @@ import type { Logger } from 'pino';
 import type { SocketAddress } from '../config/values.ts';
 import { inheritedSockets } from './inherited-sockets.ts';
 import { readUdpSockets, socketInode } from './kernel-drops.ts';
-import type { ListenTarget } from './listener.ts';
+
+export type ListenTarget =
+  | {
+      readonly kind: 'bind';
+      readonly address: SocketAddress;
+      /** An IPv6 socket takes IPv4 too, unless another listener has the same port on IPv4. */
+      readonly ipv6Only: boolean;
+    }
+  /** A socket that systemd opened. */
+  | {
+      readonly kind: 'inherited';
+      readonly fd: number;
+      readonly name: string;
+      readonly inode: number;
+      readonly family: 4 | 6;
+    };
 
 export async function listenTargets(
   listen: readonly SocketAddress[],

@@ -5,36 +5,21 @@
  * moments in which it is busy, so what the kernel really gave is read back and told.
  */
 
-import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { platform } from 'node:os';
 import { formatSocketAddress, type SocketAddress } from '../config/values.ts';
 import { describeListenError, RogueSmtpError } from '../errors.ts';
+import { openBatchReceiver } from './batch-receiver.ts';
 import { socketsOfProcess, type UdpSocketEntry } from './kernel-drops.ts';
+import { openNodeReceiver } from './node-receiver.ts';
+import { MAX_RECEIVE_BUFFER, type Receiver, type ReceiverEvents, type ReceiverOptions } from './receiver.ts';
+import { loadUdpCalls } from './udp-socket.ts';
 
-export type ListenTarget =
-  | {
-      readonly kind: 'bind';
-      readonly address: SocketAddress;
-      /** An IPv6 socket takes IPv4 too, unless another listener has the same port on IPv4. */
-      readonly ipv6Only: boolean;
-    }
-  /** A socket that systemd opened. */
-  | {
-      readonly kind: 'inherited';
-      readonly fd: number;
-      readonly name: string;
-      readonly inode: number;
-      readonly family: 4 | 6;
-    };
-
-export interface ListenerOptions {
-  readonly target: ListenTarget;
-  /** Bytes asked of the kernel. */
-  readonly receiveBuffer: number;
-  /** Other processes may listen on the same port. */
-  readonly reusePort: boolean;
+export interface ListenerOptions extends ReceiverOptions {
+  /** `auto`, the default: many datagrams a call where that can be had. `node`: by node:dgram. */
+  readonly receiver?: ReceiverChoice | undefined;
 }
+
+export type ReceiverChoice = 'auto' | 'node';
 
 export interface ListenerCounters {
   /** Address and port, or the name that systemd gave. */
@@ -43,6 +28,8 @@ export interface ListenerCounters {
   bytes: number;
   /** Datagrams that the kernel threw away because the receive buffer was full, over the life of the socket. */
   kernelDrops: number;
+  /** Datagrams whose end was lost because they were longer than the room for one. */
+  cut: number;
   /** Errors of the socket after it was opened. */
   errors: number;
 }
@@ -51,14 +38,21 @@ export interface Listener {
   /** Resolves with the address bound. Throws RogueSmtpError `io` when the address cannot be had. */
   start(): Promise<SocketAddress>;
   stop(): Promise<void>;
+  /** Hands on what waits in the socket now, where that can be done at once. */
+  drain(): void;
   /** Bytes of receive buffer that the kernel gave, as it counts them when asked for so many; 0 before the start. */
   receiveBuffer(): number;
+  /** Asks the socket itself for its drops; false when it does not tell, and `noteDrops` is needed. */
+  readDrops(): boolean;
   /** Takes the drops of this socket out of all UDP sockets of the system. */
   noteDrops(sockets: readonly UdpSocketEntry[]): void;
   readonly counters: ListenerCounters;
 }
 
-/** `bytes` is the receiver's to keep. `address` is text as the system gives it, a zone index possibly included. */
+/**
+ * `bytes` are overwritten after the call: what is kept of them must be copied. `address` is text as the system gives it, a
+ * zone index possibly included.
+ */
 export type OnDatagram = (bytes: Buffer, address: string, port: number) => void;
 
 const BIND_HINTS = {
@@ -66,112 +60,86 @@ const BIND_HINTS = {
   low: 'CAP_NET_BIND_SERVICE or a systemd socket',
 };
 
-/** setsockopt takes a signed 32-bit integer, and the kernel doubles it. */
-const MAX_RECEIVE_BUFFER = 2 ** 30 - 1;
-
 export function createListener(
   options: ListenerOptions,
   onDatagram: OnDatagram,
   onError: (error: Error) => void,
 ): Listener {
-  const { target } = options;
-  const asked = Math.min(options.receiveBuffer, MAX_RECEIVE_BUFFER);
+  const { target, reusePort } = options;
+  const receiveBuffer = Math.min(options.receiveBuffer, MAX_RECEIVE_BUFFER);
   const name = target.kind === 'bind' ? formatSocketAddress(target.address) : target.name;
-  const counters: ListenerCounters = { name, datagrams: 0, bytes: 0, kernelDrops: 0, errors: 0 };
-  let socket: Socket | null = null;
+  const counters: ListenerCounters = { name, datagrams: 0, bytes: 0, kernelDrops: 0, cut: 0, errors: 0 };
+  const events: ReceiverEvents = {
+    onDatagram(bytes, address, port, isCut) {
+      counters.datagrams++;
+      counters.bytes += bytes.length;
+      if (isCut) counters.cut++;
+      onDatagram(bytes, address, port);
+    },
+    onError(error) {
+      counters.errors++;
+      onError(error);
+    },
+  };
+  let receiver: Receiver | null = null;
   let granted = 0;
-  let bound: SocketAddress = { host: '', port: 0 };
   let lastDrops = 0;
   /** Where others may have the port too: what tells this process' sockets from theirs. */
   let ownInodes: ReadonlySet<number> | null = null;
 
-  function isIPv6Target(): boolean {
-    return target.kind === 'bind' ? isIPv6(target.address.host) : target.family === 6;
+  async function open(): Promise<Receiver> {
+    const calls = options.receiver === 'node' ? '' : await loadUdpCalls();
+    if (typeof calls !== 'string')
+      return openBatchReceiver(calls, { target, receiveBuffer, reusePort }, events);
+    const opened = await openNodeReceiver({ target, receiveBuffer, reusePort }, events);
+    if (reusePort) ownInodes = await socketsOfProcess();
+    return opened;
+  }
+
+  /** The kernel counts in 32 bits. */
+  function takeDrops(drops: number): void {
+    counters.kernelDrops += (drops - lastDrops) >>> 0;
+    lastDrops = drops;
   }
 
   return {
     counters,
     receiveBuffer: () => granted,
     async start() {
-      const opened = createSocket({
-        type: isIPv6Target() ? 'udp6' : 'udp4',
-        ...(target.kind === 'bind' && isIPv6Target() && { ipv6Only: target.ipv6Only }),
-        // Unknown to Node 20, which then refuses the second socket.
-        ...(options.reusePort && { reusePort: true }),
-      });
-      opened.on('message', (bytes, from) => {
-        counters.datagrams++;
-        counters.bytes += bytes.length;
-        onDatagram(bytes, from.address, from.port);
-      });
       try {
-        await bind(opened, target);
+        receiver = await open();
       } catch (error) {
-        opened.close();
         throw new RogueSmtpError('io', describeListenError(`UDP ${name}`, error, BIND_HINTS), {
           cause: error,
         });
       }
-      socket = opened;
-      if (options.reusePort) ownInodes = await socketsOfProcess();
-      opened.on('error', (error) => {
-        counters.errors++;
-        onError(error);
-      });
-      // A passed socket has what its unit says (ReceiveBuffer=), which may be more than we could ask for.
-      if (target.kind === 'bind') askReceiveBuffer(opened, asked);
-      granted = grantedReceiveBuffer(opened);
-      const address = opened.address();
-      bound = { host: address.address, port: address.port };
-      return bound;
+      granted = receiver.receiveBuffer;
+      return receiver.address;
     },
     async stop() {
-      const closing = socket;
-      if (closing === null) return;
-      socket = null;
-      await new Promise<void>((resolve) => closing.close(() => resolve()));
+      const closing = receiver;
+      receiver = null;
+      await closing?.close();
+    },
+    drain: () => receiver?.drain(),
+    readDrops() {
+      const drops = receiver?.drops() ?? null;
+      if (drops !== null) takeDrops(drops);
+      return drops !== null;
     },
     noteDrops(sockets) {
-      if (socket === null) return;
-      const family = isIPv6Target() ? 6 : 4;
+      if (receiver === null) return;
+      const { host, port } = receiver.address;
+      const family = target.kind === 'inherited' || isIPv6(target.address.host) ? 6 : 4;
       const own = sockets.find((entry) =>
         target.kind === 'inherited'
           ? entry.inode === target.inode
           : entry.family === family &&
-            entry.port === bound.port &&
-            entry.address === bound.host &&
+            entry.port === port &&
+            entry.address === host &&
             (ownInodes?.has(entry.inode) ?? true),
       );
-      if (own === undefined) return;
-      // The kernel counts in 32 bits.
-      counters.kernelDrops += (own.drops - lastDrops) >>> 0;
-      lastDrops = own.drops;
+      if (own !== undefined) takeDrops(own.drops);
     },
   };
-}
-
-function bind(socket: Socket, target: ListenTarget): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject);
-    socket.once('listening', () => {
-      socket.off('error', reject);
-      resolve();
-    });
-    if (target.kind === 'inherited') socket.bind({ fd: target.fd });
-    else socket.bind({ address: target.address.host, port: target.address.port, exclusive: true });
-  });
-}
-
-function askReceiveBuffer(socket: Socket, bytes: number): void {
-  try {
-    socket.setRecvBufferSize(bytes);
-  } catch {
-    // BSD and macOS refuse what is over kern.ipc.maxsockbuf instead of giving that much.
-  }
-}
-
-/** Linux answers with twice of what it was asked for, the other half being for its own book-keeping (socket(7)). */
-function grantedReceiveBuffer(socket: Socket): number {
-  const got = socket.getRecvBufferSize();
-  return platform() === 'linux' ? got / 2 : got;
 }

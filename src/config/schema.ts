@@ -47,6 +47,11 @@ const collector = z.strictObject({
    * exporter's socket at one of them. Needs Node 22.12 or newer, and Linux.
    */
   reuse_port: z.boolean().default(false),
+  /**
+   * `auto`: many datagrams in one call (Linux with the optional npm package koffi), which costs the least; elsewhere, and with
+   * `node`, one by one through Node.
+   */
+  receiver: z.enum(['auto', 'node']).default('auto'),
   /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
   archive: z.enum(['all', 'mail']).default('all'),
   /**

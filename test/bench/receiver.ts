@@ -1,7 +1,8 @@
 /**
  * The collector by itself, on a stream that takes everything and keeps nothing; the benchmark measures this process.
  *
- * Arguments: data directory, UDP port, receive buffer in bytes, and what of the flows goes out (`all` or `mail`).
+ * Arguments: data directory, UDP port, receive buffer in bytes, what of the flows goes out (`all` or `mail`), and how it
+ * receives (`auto` or `node`).
  */
 
 import pino from 'pino';
@@ -10,10 +11,10 @@ import { configSchema } from '../../src/config/schema.ts';
 import { allowHeapGrowth } from '../../src/service/heap-growth.ts';
 import { createFakeStream } from '../support/fake-stream.ts';
 
-const [directory, port, receiveBuffer, archive] = process.argv.slice(2);
+const [directory, port, receiveBuffer, archive, receiver] = process.argv.slice(2);
 const config = configSchema.parse({
   data: directory,
-  collector: { listen: [`127.0.0.1:${port}`], receive_buffer: `${receiveBuffer}B`, archive },
+  collector: { listen: [`127.0.0.1:${port}`], receive_buffer: `${receiveBuffer}B`, archive, receiver },
 });
 // As the service does.
 allowHeapGrowth();

@@ -61,14 +61,21 @@ export function receiverKinds(goflow2: Goflow2): readonly ReceiverKind[] {
       missing: null,
       versions: [...FLOW_VERSIONS, 'sflow'],
       command: async ({ directory, port, receiveBuffer }) =>
-        node('receiver.ts', directory, port, receiveBuffer, 'mail'),
+        node('receiver.ts', directory, port, receiveBuffer, 'mail', 'auto'),
+    },
+    {
+      name: 'rogue-smtp, archive: mail, receiver: node',
+      missing: null,
+      versions: [...FLOW_VERSIONS, 'sflow'],
+      command: async ({ directory, port, receiveBuffer }) =>
+        node('receiver.ts', directory, port, receiveBuffer, 'mail', 'node'),
     },
     {
       name: 'rogue-smtp, archive: all',
       missing: null,
       versions: [...FLOW_VERSIONS, 'sflow'],
       command: async ({ directory, port, receiveBuffer }) =>
-        node('receiver.ts', directory, port, receiveBuffer, 'all'),
+        node('receiver.ts', directory, port, receiveBuffer, 'all', 'auto'),
     },
     {
       name: 'nfcapd',

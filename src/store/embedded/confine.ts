@@ -3,11 +3,12 @@
  *
  * Landlock (kernel 5.13 and later) and seccomp bind the thread that asks for them and what it starts later, and need no root. Node and the engine
  * have many threads, so the launcher confines its own first thread and then replaces itself by the engine's process
- * (`execve`), which inherits both with all threads to come. This is the only module that calls into the C library (koffi, optional).
+ * (`execve`), which inherits both with all threads to come.
  * Sources: linux/landlock.h, linux/seccomp.h, linux/filter.h, linux/audit.h; numbers of calls from asm/unistd_64.h and asm-generic/unistd.h.
  */
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
+import { loadNative, type NativeLibrary } from '../../native.ts';
 
 export interface Confinement {
   /** Only the listed files can be opened. */
@@ -25,8 +26,6 @@ export interface AllowedPaths {
   /** Directories in which everything is allowed but to start programs. */
   readonly write: readonly string[];
 }
-
-type Koffi = typeof import('koffi');
 
 /** The same on all machines. */
 const LANDLOCK_CREATE_RULESET = 444;
@@ -65,20 +64,11 @@ const MACHINES: Readonly<Record<string, { readonly audit: number; readonly socke
   arm64: { audit: 0xc00000b7, socket: 198 },
 };
 
-async function loadKoffi(): Promise<Koffi | string> {
-  if (process.platform !== 'linux') return `${process.platform} has no Landlock`;
-  try {
-    return (await import('koffi')).default as unknown as Koffi;
-  } catch {
-    return 'the optional npm package koffi is not installed';
-  }
-}
-
 /** What this kernel can do, without doing it. */
 export async function probeConfinement(): Promise<Confinement> {
-  const koffi = await loadKoffi();
-  if (typeof koffi === 'string') return { files: false, network: false, missing: koffi };
-  const files = landlockVersion(libc(koffi)) > 0;
+  const native = await loadNative();
+  if (typeof native === 'string') return { files: false, network: false, missing: native };
+  const files = landlockVersion(libc(native)) > 0;
   const network = MACHINES[process.arch] !== undefined;
   return { files, network, missing: missingParts(files, network) };
 }
@@ -92,18 +82,17 @@ function missingParts(files: boolean, network: boolean): string {
 
 type Libc = ReturnType<typeof libc>;
 
-function libc(koffi: Koffi) {
-  const library = koffi.load('libc.so.6');
+function libc(native: NativeLibrary) {
   return {
-    koffi,
-    landlock: library.func('long syscall(long number, void *a, size_t b, size_t c)'),
-    addRule: library.func('long syscall(long number, int ruleset, int type, void *rule, int flags)'),
-    restrict: library.func('long syscall(long number, int ruleset, int flags)'),
-    open: library.func('int open(const char *path, int flags)'),
-    close: library.func('int close(int fd)'),
-    fcntl: library.func('int fcntl(int fd, int command, int value)'),
-    prctl: library.func('int prctl(int option, long a, void *b, long c, long d)'),
-    execve: library.func('int execve(const char *path, const char **argv, const char **envp)'),
+    native,
+    landlock: native.func('long syscall(long number, void *a, size_t b, size_t c)'),
+    addRule: native.func('long syscall(long number, int ruleset, int type, void *rule, int flags)'),
+    restrict: native.func('long syscall(long number, int ruleset, int flags)'),
+    open: native.func('int open(const char *path, int flags)'),
+    close: native.func('int close(int fd)'),
+    fcntl: native.func('int fcntl(int fd, int command, int value)'),
+    prctl: native.func('int prctl(int option, long a, void *b, long c, long d)'),
+    execve: native.func('int execve(const char *path, const char **argv, const char **envp)'),
   };
 }
 
@@ -120,9 +109,9 @@ export async function confineAndReplace(
   program: { readonly path: string; readonly argv: readonly string[]; readonly keep: number },
   environment: (confinement: Confinement) => NodeJS.ProcessEnv,
 ): Promise<Confinement> {
-  const koffi = await loadKoffi();
-  if (typeof koffi === 'string') return { files: false, network: false, missing: koffi };
-  const c = libc(koffi);
+  const native = await loadNative();
+  if (typeof native === 'string') return { files: false, network: false, missing: native };
+  const c = libc(native);
   if (c.prctl(PR_SET_NO_NEW_PRIVS, 1, null, 0, 0) !== 0)
     return { files: false, network: false, missing: 'the kernel refuses to give up privileges' };
   const files = restrictFiles(c, allowed);
@@ -135,7 +124,7 @@ export async function confineAndReplace(
     value === undefined ? [] : [`${name}=${value}`],
   );
   c.execve(program.path, [program.path, ...program.argv, null], [...env, null]);
-  throw new Error(`the confined process cannot start ${program.path}: error ${c.koffi.errno()}`);
+  throw new Error(`the confined process cannot start ${program.path}: error ${c.native.errno()}`);
 }
 
 function restrictFiles(c: Libc, allowed: AllowedPaths): boolean {
@@ -206,6 +195,6 @@ function refuseSockets(c: Libc): boolean {
   });
   const head = Buffer.alloc(16);
   head.writeUInt16LE(program.length, 0);
-  head.writeBigUInt64LE(c.koffi.address(filter), 8);
+  head.writeBigUInt64LE(c.native.address(filter), 8);
   return c.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, head, 0, 0) === 0;
 }
