@@ -87,6 +87,7 @@ export function createBatchReceiver(
   return {
     address,
     receiveBuffer: calls.receiveBuffer(descriptor),
+    oneByOne: null,
     drain: take,
     drops: () => calls.drops(descriptor),
     async close() {

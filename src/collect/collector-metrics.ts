@@ -25,6 +25,12 @@ export function registerCollectorMetrics(
     'listener',
     () => counters.listeners.map(({ name, kernelDrops }) => [name, kernelDrops]),
   );
+  metrics.counter(
+    'datagrams_cut_total',
+    'Datagrams whose end was lost because they were longer than 65,536 bytes',
+    'listener',
+    () => counters.listeners.map(({ name, cut }) => [name, cut]),
+  );
   metrics.counter('flows_decoded_total', 'Flow records decoded', 'version', () =>
     Object.entries(counters.decoder.flows),
   );

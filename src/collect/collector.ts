@@ -383,7 +383,11 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       reportedAtMs = now();
       housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS);
       housekeeping.unref();
-      log.info({ listen: addresses.map(formatSocketAddress) }, 'receiving flow exports');
+      const oneByOne = listeners[0].oneByOne();
+      log.info(
+        { listen: addresses.map(formatSocketAddress), ...(oneByOne !== null && { oneByOne }) },
+        'receiving flow exports',
+      );
       return addresses;
     },
     async stop() {

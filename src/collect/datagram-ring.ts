@@ -22,7 +22,7 @@ const IOVEC_BYTES = 16;
 const MSG_TRUNC = 0x20;
 
 /** Longer than any UDP datagram but an IPv6 jumbogram (RFC 2675). */
-export const MAX_DATAGRAM_BYTES = 65_536;
+const MAX_DATAGRAM_BYTES = 65_536;
 /** Slots lie apart by this much more than they hold, so that their first bytes do not compete for the same cache lines. */
 const SLOT_GAP = 17 * 64;
 

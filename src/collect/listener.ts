@@ -12,7 +12,7 @@ import { openBatchReceiver } from './batch-receiver.ts';
 import { socketsOfProcess, type UdpSocketEntry } from './kernel-drops.ts';
 import { openNodeReceiver } from './node-receiver.ts';
 import { MAX_RECEIVE_BUFFER, type Receiver, type ReceiverEvents, type ReceiverOptions } from './receiver.ts';
-import { loadUdpCalls } from './udp-socket.ts';
+import { loadUdpCalls, type UdpCalls } from './udp-socket.ts';
 
 export interface ListenerOptions extends ReceiverOptions {
   /** `auto`, the default: many datagrams a call where that can be had. `node`: by node:dgram. */
@@ -20,6 +20,17 @@ export interface ListenerOptions extends ReceiverOptions {
 }
 
 export type ReceiverChoice = 'auto' | 'node';
+
+/** The calls that receive many datagrams at once; else, in plain words, why they are not used. */
+async function batchCalls(choice: ReceiverChoice = 'auto'): Promise<UdpCalls | string> {
+  return choice === 'node' ? 'collector.receiver is set to node' : loadUdpCalls();
+}
+
+/** Why datagrams are received one by one here, in plain words; null where they are not. */
+export async function whyOneByOne(choice: ReceiverChoice): Promise<string | null> {
+  const calls = await batchCalls(choice);
+  return typeof calls === 'string' ? calls : null;
+}
 
 export interface ListenerCounters {
   /** Address and port, or the name that systemd gave. */
@@ -42,6 +53,8 @@ export interface Listener {
   drain(): void;
   /** Bytes of receive buffer that the kernel gave, as it counts them when asked for so many; 0 before the start. */
   receiveBuffer(): number;
+  /** Why datagrams are received one by one, in plain words; null where many are received in a call. Known once started. */
+  oneByOne(): string | null;
   /** Asks the socket itself for its drops; false when it does not tell, and `noteDrops` is needed. */
   readDrops(): boolean;
   /** Takes the drops of this socket out of all UDP sockets of the system. */
@@ -56,7 +69,7 @@ export interface Listener {
 export type OnDatagram = (bytes: Buffer, address: string, port: number) => void;
 
 const BIND_HINTS = {
-  taken: 'ss -lunp shows which. collector.reuse_port shares it between collectors on Node 22.12 and newer',
+  taken: 'ss -lunp shows which. collector.reuse_port shares it between collectors',
   low: 'CAP_NET_BIND_SERVICE or a systemd socket',
 };
 
@@ -88,10 +101,10 @@ export function createListener(
   let ownInodes: ReadonlySet<number> | null = null;
 
   async function open(): Promise<Receiver> {
-    const calls = options.receiver === 'node' ? '' : await loadUdpCalls();
+    const calls = await batchCalls(options.receiver);
     if (typeof calls !== 'string')
       return openBatchReceiver(calls, { target, receiveBuffer, reusePort }, events);
-    const opened = await openNodeReceiver({ target, receiveBuffer, reusePort }, events);
+    const opened = await openNodeReceiver({ target, receiveBuffer, reusePort }, events, calls);
     if (reusePort) ownInodes = await socketsOfProcess();
     return opened;
   }
@@ -105,6 +118,7 @@ export function createListener(
   return {
     counters,
     receiveBuffer: () => granted,
+    oneByOne: () => receiver?.oneByOne ?? null,
     async start() {
       try {
         receiver = await open();

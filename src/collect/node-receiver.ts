@@ -6,10 +6,11 @@ import { platform } from 'node:os';
 import type { ListenTarget } from './listen-targets.ts';
 import type { Receiver, ReceiverEvents, ReceiverOptions } from './receiver.ts';
 
-/** Throws what Node throws when the address cannot be had. */
+/** `reason`: why not in batches. Throws what Node throws when the address cannot be had. */
 export async function openNodeReceiver(
   { target, receiveBuffer, reusePort }: ReceiverOptions,
   { onDatagram, onError }: ReceiverEvents,
+  reason: string,
 ): Promise<Receiver> {
   const isIPv6Target = target.kind === 'bind' ? isIPv6(target.address.host) : target.family === 6;
   const socket = createSocket({
@@ -32,6 +33,7 @@ export async function openNodeReceiver(
   return {
     address: { host: address, port },
     receiveBuffer: grantedReceiveBuffer(socket),
+    oneByOne: reason,
     // Node reads when the event loop comes to it.
     drain: () => undefined,
     drops: () => null,

@@ -7,6 +7,8 @@ export interface Receiver {
   readonly address: SocketAddress;
   /** Bytes of receive buffer that the kernel gave, as it counts them when asked for so many. */
   readonly receiveBuffer: number;
+  /** Why it takes one datagram a call, in plain words; null where it takes many. */
+  readonly oneByOne: string | null;
   /** Hands on what waits in the socket now, where that can be done at once. */
   drain(): void;
   /** What the kernel dropped since the socket was opened, modulo 2^32; null where only /proc tells. */

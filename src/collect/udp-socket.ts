@@ -70,7 +70,7 @@ export interface UdpCalls {
   watch(descriptor: number, onReadable: () => void): DescriptorWatch;
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly ipv6Only: boolean;
   readonly reusePort: boolean;
 }

@@ -40,16 +40,16 @@ const collector = z.strictObject({
   listen: z.array(socketAddress).min(1).prefault(['0.0.0.0:2055', '0.0.0.0:4739', '0.0.0.0:6343']),
   /** Prefixes whose datagrams are taken. Empty: everyone's, which is safe only on a management network. */
   exporters: z.array(prefix).prefault([]),
-  /** Asked of the kernel for each socket; it gives at most net.core.rmem_max. */
+  /** Asked of the kernel for each socket; it gives at most net.core.rmem_max, unless this process has CAP_NET_ADMIN. */
   receive_buffer: size.prefault('64MiB'),
   /**
    * Several collectors share the ports of `listen`, each a process with a data directory of its own; the kernel keeps an
-   * exporter's socket at one of them. Needs Node 22.12 or newer, and Linux.
+   * exporter's socket at one of them. Needs Linux; with `receiver: node` Node 22.12 or newer.
    */
   reuse_port: z.boolean().default(false),
   /**
-   * `auto`: many datagrams in one call (Linux with the optional npm package koffi), which costs the least; elsewhere, and with
-   * `node`, one by one through Node.
+   * `auto`: many datagrams in one call, where Linux and the optional npm package koffi allow it, else one by one. `node`: one
+   * by one through Node's own sockets, which takes more CPU.
    */
   receiver: z.enum(['auto', 'node']).default('auto'),
   /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
