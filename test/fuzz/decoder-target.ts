@@ -13,6 +13,7 @@ import { clearFlowBatch, createFlowBatch } from '../../src/flow/batch.ts';
 import { ipfix, set, TUPLE, template, tuple, v5, v9 } from '../support/datagrams.ts';
 import { type DecoderInput, Finding } from './finding.ts';
 import type { Random } from './random.ts';
+import { createSlots } from './slots.ts';
 
 /** CPU time, so that other work on the machine is no finding. Generous: a slow datagram takes a millisecond. */
 const MAX_DATAGRAM_MS = 250;
@@ -56,13 +57,14 @@ export function randomOptions(random: Random): DecoderOptions {
 
 /**
  * `seed` is that of the round, for the report. `capacity` is that of the sink's batch in rows. `create` is another
- * decoder than the real one only to see that its faults are found.
+ * decoder than the real one only to see that its faults are found. `place` puts each datagram where the decoder meets it.
  */
 export function createDecoderTarget(
   options: DecoderOptions,
   capacity: number,
   seed: number,
   create = createDecoder,
+  place: (datagram: Buffer) => Buffer = createSlots(),
 ): DecoderTarget {
   let stored = 0;
   const sink = {
@@ -99,7 +101,7 @@ export function createDecoderTarget(
     recent.push(input);
     if (recent.length > 2 * KEPT_INPUTS) recent = recent.slice(-KEPT_INPUTS);
     newestMs = Math.max(newestMs, input.at_ms);
-    const bytes = Buffer.from(input.hex, 'hex');
+    const bytes = place(Buffer.from(input.hex, 'hex'));
     const before = account();
     const from = performance.now();
     const cpu = process.cpuUsage();

@@ -9,7 +9,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { formatMark } from '../../src/collect/sequence-file.ts';
+import { createDecoder } from '../../src/decode/decoder.ts';
 import { corpusDatagrams, corpusFiles } from './corpus.ts';
 import { createDecoderTarget, FIRST_MS, randomOptions } from './decoder-target.ts';
 import {
@@ -21,6 +23,7 @@ import {
   trySequences,
   trySnapshot,
 } from './file-targets.ts';
+import { type DecoderInput, Finding } from './finding.ts';
 import { flowLog } from './flow-log-grammar.ts';
 import { createGrammar, type Grammar } from './grammar.ts';
 import { mutate } from './mutate.ts';
@@ -119,7 +122,12 @@ interface Kept {
 }
 
 function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], figures: FuzzFigures): Kept {
-  const target = createDecoderTarget(randomOptions(random), random.pick([1, 2, 7, 64, 1024]), seed);
+  const options = randomOptions(random);
+  const capacity = random.pick([1, 2, 7, 64, 1024]);
+  const target = createDecoderTarget(options, capacity, seed);
+  // Of each datagram in memory of its own, which costs half as much again.
+  const apart =
+    seed % 8 === 0 ? createDecoderTarget(options, capacity, seed, createDecoder, (own) => own) : null;
   const grammar = createGrammar(random);
   const exporters = random.pick([2, 6, 300]);
   let nowMs = FIRST_MS;
@@ -128,9 +136,13 @@ function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], f
     const exporter = 2 + random.below(random.oneIn(10) ? exporters : Math.min(4, exporters));
     const bytes = oneDatagram(random, grammar, corpus, exporter);
     const port = random.oneIn(4) ? 1024 + random.below(3) : 2055;
-    target.feed({ exporter, port, at_ms: nowMs, hex: bytes.toString('hex') });
+    const input = { exporter, port, at_ms: nowMs, hex: bytes.toString('hex') };
+    const outcome = target.feed(input);
+    if (apart !== null) expectSame(outcome, apart.feed(input), seed, input);
   }
   target.finish();
+  apart?.finish();
+  if (apart !== null) expectSame(target.decoder.snapshot(), apart.decoder.snapshot(), seed);
   const { counters } = target.decoder;
   figures.datagrams += counters.datagrams;
   for (const flows of Object.values(counters.flows)) figures.flows += flows;
@@ -143,6 +155,13 @@ function decoderRound(seed: number, random: Random, corpus: readonly Buffer[], f
     snapshot: Buffer.from(JSON.stringify(target.decoder.snapshot())),
     sequences: Buffer.from(target.decoder.takeSequenceMarks().map(formatMark).join('')),
   };
+}
+
+/** What comes of datagrams side by side must be what comes of each in memory of its own. */
+function expectSame(shared: unknown, apart: unknown, seed: number, ...inputs: DecoderInput[]): void {
+  if (isDeepStrictEqual(shared, apart)) return;
+  const reason = 'a datagram is read otherwise beside others, or something of it was kept without a copy';
+  throw new Finding({ target: 'decoder', reason, seed, inputs });
 }
 
 function step(random: Random): number {
