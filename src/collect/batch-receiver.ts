@@ -36,7 +36,7 @@ export function openBatchReceiver(
 export function createBatchReceiver(
   calls: UdpCalls,
   descriptor: number,
-  { onDatagram, onError }: ReceiverEvents,
+  { onDatagram, onError, onWait }: ReceiverEvents,
   ring = new DatagramRing(calls, SLOTS),
 ): Receiver {
   let isClosed = false;
@@ -45,6 +45,7 @@ export function createBatchReceiver(
   let immediate: NodeJS.Immediate | null = null;
   let hasFailed = false;
   const address = calls.boundAddress(descriptor);
+  if (onWait !== undefined) calls.stampArrivals(descriptor);
   const watch = calls.watch(descriptor, onReadable);
 
   /** The callback of the watch is not a turn of its own; what follows in this very turn of the event loop is. */
@@ -65,6 +66,8 @@ export function createBatchReceiver(
         if (hasFailed) onError(new SocketCallError('recvmmsg', -count));
         break;
       }
+      const arrivedMs = onWait === undefined ? null : ring.oldestArrivalMs();
+      if (arrivedMs !== null) onWait?.(Date.now() - arrivedMs);
       for (let slot = 0; slot < count; slot++)
         onDatagram(ring.bytes(slot), ring.source(slot), ring.sourcePort(slot), ring.isCut(slot));
       taken += count;

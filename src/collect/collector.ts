@@ -39,6 +39,8 @@ export interface CollectorDependencies {
   readonly createDecoder?: (options: DecoderOptions, sink: FlowSink) => Decoder;
   /** Called with what was found damaged in the data directory, in words. */
   readonly onDamage?: (text: string) => void;
+  /** How long datagrams were in a socket, in seconds: the oldest of each batch, where the kernel tells. */
+  readonly onSocketWait?: (seconds: number) => void;
   /** Where sockets of systemd are looked for; default: the environment of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
@@ -72,7 +74,7 @@ const SEQUENCE_FILE = 'sequences.ndjson';
 
 /** Inert until `start`. */
 export function createCollector(config: Config, dependencies: CollectorDependencies): Collector {
-  const { stream, log, now } = dependencies;
+  const { stream, log, now, onSocketWait } = dependencies;
   const { collector: settings } = config;
   const templateFile = join(config.data, TEMPLATE_FILE);
   const access = createExporterAccess(settings.exporters);
@@ -369,6 +371,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
           },
           onDatagram,
           (error) => log.error({ error: error.message }, 'a UDP socket reports an error'),
+          onSocketWait && ((ms) => onSocketWait(ms / 1000)),
         ),
       );
       const addresses: SocketAddress[] = [];

@@ -7,7 +7,7 @@
  */
 
 import { SourceNames } from './source-names.ts';
-import { SOCKADDR_BYTES, sockaddrPort, type UdpCalls } from './udp-socket.ts';
+import { SO_TIMESTAMPNS, SOCKADDR_BYTES, SOL_SOCKET, sockaddrPort, type UdpCalls } from './udp-socket.ts';
 
 /** struct mmsghdr on machines of 64 bits: a struct msghdr of 56 bytes, then the length received. */
 const HEADER_BYTES = 64;
@@ -15,11 +15,19 @@ const NAME_AT = 0;
 const NAME_LENGTH_AT = 8;
 const IOVEC_AT = 16;
 const IOVEC_COUNT_AT = 24;
+const CONTROL_AT = 32;
+const CONTROL_LENGTH_AT = 40;
 const FLAGS_AT = 48;
 const LENGTH_AT = 56;
 /** struct iovec: where, and how many bytes. */
 const IOVEC_BYTES = 16;
 const MSG_TRUNC = 0x20;
+/** struct cmsghdr (length, level, type), then the two numbers of a time. */
+const STAMP_BYTES = 32;
+const STAMP_LEVEL_AT = 8;
+const STAMP_TYPE_AT = 12;
+const STAMP_SECONDS_AT = 16;
+const STAMP_NANOSECONDS_AT = 24;
 
 /** Longer than any UDP datagram but an IPv6 jumbogram (RFC 2675). */
 const MAX_DATAGRAM_BYTES = 65_536;
@@ -38,6 +46,8 @@ export class DatagramRing {
   readonly #words: Int32Array;
   /** Referenced only by address. */
   readonly #vectors: Buffer;
+  /** When the datagram in the first slot, which is the oldest, arrived. */
+  readonly #stamp: Buffer;
   readonly #sources: SourceNames;
   /** The last view of each slot: most datagrams of an exporter have one length. */
   readonly #views: Buffer[];
@@ -53,6 +63,7 @@ export class DatagramRing {
     this.#headers = ownBuffer(slots * HEADER_BYTES);
     this.#words = new Int32Array(this.#headers.buffer);
     this.#vectors = ownBuffer(slots * IOVEC_BYTES);
+    this.#stamp = ownBuffer(STAMP_BYTES);
     this.#sources = new SourceNames(this.#names);
     this.#views = Array.from({ length: slots }, (_, slot) => this.#view(slot, 0));
     this.#writeHeaders();
@@ -71,6 +82,7 @@ export class DatagramRing {
       this.#headers.writeBigUInt64LE(vectors + BigInt(vector), header + IOVEC_AT);
       this.#headers.writeBigUInt64LE(1n, header + IOVEC_COUNT_AT);
     }
+    this.#headers.writeBigUInt64LE(this.#calls.address(this.#stamp), CONTROL_AT);
   }
 
   #view(slot: number, length: number): Buffer {
@@ -84,7 +96,8 @@ export class DatagramRing {
    */
   receive(descriptor: number): number {
     const words = this.#words;
-    // The kernel leaves the length of each address here.
+    // The kernel leaves here how much of each it has written.
+    words[CONTROL_LENGTH_AT / 4] = STAMP_BYTES;
     for (let at = NAME_LENGTH_AT / 4; at < words.length; at += HEADER_BYTES / 4) words[at] = SOCKADDR_BYTES;
     return this.#calls.receive(descriptor, this.#headers, this.slots);
   }
@@ -108,6 +121,19 @@ export class DatagramRing {
   /** Whether the datagram was longer than its slot, and its end is lost. */
   isCut(slot: number): boolean {
     return (this.#words[(slot * HEADER_BYTES + FLAGS_AT) / 4] & MSG_TRUNC) !== 0;
+  }
+
+  /** When the kernel took the datagram in the first slot, in ms since 1970; null where it does not tell. */
+  oldestArrivalMs(): number | null {
+    const stamp = this.#stamp;
+    if (this.#words[CONTROL_LENGTH_AT / 4] < STAMP_BYTES) return null;
+    if (
+      stamp.readInt32LE(STAMP_LEVEL_AT) !== SOL_SOCKET ||
+      stamp.readInt32LE(STAMP_TYPE_AT) !== SO_TIMESTAMPNS
+    )
+      return null;
+    const seconds = stamp.readUInt32LE(STAMP_SECONDS_AT) + 2 ** 32 * stamp.readInt32LE(STAMP_SECONDS_AT + 4);
+    return 1000 * seconds + stamp.readUInt32LE(STAMP_NANOSECONDS_AT) / 1e6;
   }
 
   /** Text of the address that the datagram came from. */

@@ -77,6 +77,7 @@ export function createListener(
   options: ListenerOptions,
   onDatagram: OnDatagram,
   onError: (error: Error) => void,
+  onWait?: (ms: number) => void,
 ): Listener {
   const { target, reusePort } = options;
   const receiveBuffer = Math.min(options.receiveBuffer, MAX_RECEIVE_BUFFER);
@@ -93,6 +94,7 @@ export function createListener(
       counters.errors++;
       onError(error);
     },
+    onWait,
   };
   let receiver: Receiver | null = null;
   let granted = 0;

@@ -31,6 +31,8 @@ export interface ReceiverEvents {
    */
   readonly onDatagram: (bytes: Buffer, host: string, port: number, isCut: boolean) => void;
   readonly onError: (error: Error) => void;
+  /** How long the oldest datagram of a batch was in the socket, in ms, where the kernel tells; one call a batch. */
+  readonly onWait?: ((ms: number) => void) | undefined;
 }
 
 /** setsockopt takes a signed 32-bit integer, and the kernel doubles it. */

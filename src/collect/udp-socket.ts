@@ -16,10 +16,12 @@ const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 /** Not handed on to programs that this process starts, and never waited for. */
 const SOCK_CLOEXEC_NONBLOCK = 0x80000 | 0x800;
-const SOL_SOCKET = 1;
+export const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
 const SO_RCVBUFFORCE = 33;
+/** Also the type of the control message (SCM_TIMESTAMPNS), which holds seconds and nanoseconds of 64 bits each. */
+export const SO_TIMESTAMPNS = 35;
 const SO_MEMINFO = 55;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -56,6 +58,8 @@ export interface UdpCalls {
   boundAddress(descriptor: number): SocketAddress;
   /** Asks for so many bytes of receive buffer, past net.core.rmem_max where this process may (CAP_NET_ADMIN). */
   askReceiveBuffer(descriptor: number, bytes: number): void;
+  /** Has the kernel note when each datagram arrives; no effect where it cannot. */
+  stampArrivals(descriptor: number): void;
   /** Bytes of receive buffer, as they are asked for: the kernel takes twice as many, for its own book-keeping. */
   receiveBuffer(descriptor: number): number;
   /** Datagrams dropped since the socket was opened, modulo 2^32; null when the kernel does not tell (before 4.12). */
@@ -147,6 +151,9 @@ async function load(): Promise<UdpCalls | string> {
     askReceiveBuffer(descriptor, bytes) {
       setOption(descriptor, SOL_SOCKET, SO_RCVBUF, bytes);
       if (receiveBuffer(descriptor) < bytes) setOption(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+    },
+    stampArrivals(descriptor) {
+      setOption(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     },
     receiveBuffer,
     drops(descriptor) {

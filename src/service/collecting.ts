@@ -17,7 +17,16 @@ export interface Collecting {
 
 export function createCollecting(shared: SharedParts): Collecting {
   const { config, stream, log, now, policy, damage, engine, metrics } = shared;
-  const collector = createCollector(config, { stream, log, now, onDamage: damage.note });
+  const collector = createCollector(config, {
+    stream,
+    log,
+    now,
+    onDamage: damage.note,
+    onSocketWait: metrics.latency(
+      'socket_wait_seconds',
+      'Time that the oldest datagram of each batch waited in its socket (receiving in batches only)',
+    ),
+  });
   registerCollectorMetrics(metrics, collector);
   return {
     collector,

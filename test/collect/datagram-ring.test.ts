@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DatagramRing } from '../../src/collect/datagram-ring.ts';
@@ -100,6 +101,26 @@ describe.skipIf(batchObstacle !== null)(`a ring (skipped: ${batchObstacle ?? 'no
       ),
       { numRuns: 60 },
     );
+  });
+
+  test('the arrival of the oldest datagram is told where it was asked for', async () => {
+    const ring = new DatagramRing(udpCalls(), 4);
+    await send([filled(1, 1)]);
+    take(ring, () => expect(ring.oldestArrivalMs()).toBeNull());
+    udpCalls().stampArrivals(descriptor);
+    // The first sockets that ask switch it on for packets to come, a moment later.
+    await sleep(50);
+    const fromMs = Date.now();
+    await send([filled(1, 1), filled(70, 2)]);
+    await sleep(30);
+    let taken = 0;
+    take(ring, () => {
+      taken++;
+      const arrivedMs = ring.oldestArrivalMs() ?? 0;
+      expect(arrivedMs).toBeGreaterThan(fromMs - 5);
+      expect(arrivedMs).toBeLessThan(Date.now() - 10);
+    });
+    expect(taken).toBe(2);
   });
 
   test('one call takes as many as there are slots', async () => {
