@@ -9,6 +9,7 @@ import { createDecoder } from '../decode/decoder.ts';
 import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
+import type { FlowFilter } from '../flow/flow-filter.ts';
 import { recordOf } from '../flow/record.ts';
 import { openByteWindow } from '../replay/capture/byte-window.ts';
 import { type CaptureCounters, createCaptureCounters } from '../replay/capture/capture.ts';
@@ -57,9 +58,15 @@ interface Totals {
  */
 export async function decodeCommand(
   files: readonly string[],
-  flags: { readonly options?: boolean; readonly packets?: PacketFlowTimes },
+  flags: {
+    readonly options?: boolean;
+    readonly packets?: PacketFlowTimes;
+    /** Only these flows are printed; all are counted. */
+    readonly filter?: FlowFilter;
+  },
   streams: DecodeStreams,
 ): Promise<void> {
+  const { filter } = flags;
   const output = createOutput(streams.stdout);
   const totals: Totals = { packets: 0, datagrams: 0, skipped: {} };
   const inputs: ReadInput[] = [];
@@ -77,7 +84,8 @@ export async function decodeCommand(
   );
 
   function printRows(): void {
-    for (let row = 0; row < batch.length; row++) output.line(recordOf(batch, row));
+    for (let row = 0; row < batch.length; row++)
+      if (filter === undefined || filter(batch, row)) output.line(recordOf(batch, row));
     clearFlowBatch(batch);
   }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeCommand } from '../../src/cli/decode.ts';
+import { parseFlowFilter } from '../../src/flow/flow-filter.ts';
 import { ethernet, pcap, udp4 } from '../support/capture-builder.ts';
 import { collected } from '../support/collected.ts';
 import {
@@ -45,7 +46,7 @@ function collect() {
   };
 }
 
-async function decode(paths: readonly string[], flags: { options?: boolean } = {}) {
+async function decode(paths: readonly string[], flags: Parameters<typeof decodeCommand>[1] = {}) {
   const stdout = collect();
   const stderr = collect();
   let error: unknown = null;
@@ -67,6 +68,16 @@ test('each flow record is one object a line, and the summary counts them', async
   expect(summary).toContain('2 packets: 2 datagrams');
   expect(summary).toContain('2 flows: v5 2');
   expect(summary).toContain('not_an_export 1');
+});
+
+test('a filter chooses what is printed, not what is counted', async () => {
+  const path = await captureOf(v5([{}, { dstPort: 443 }]));
+  const parsed = parseFlowFilter('dst port 443');
+  if (!parsed.ok) throw new Error(parsed.reason);
+  const { records, summary, error } = await decode([path], { filter: parsed.filter });
+  expect(records.map((record) => record.dst_port)).toEqual([443]);
+  expect(summary).toContain('2 flows: v5 2');
+  expect(error).toBeNull();
 });
 
 const SAMPLER: readonly Field[] = [[34, 4]];

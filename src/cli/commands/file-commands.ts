@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { RogueSmtpError } from '../../errors.ts';
+import { type FlowFilter, parseFlowFilter } from '../../flow/flow-filter.ts';
 import { PACKET_FLOW_DEFAULTS } from '../../replay/capture/packet-flow-defaults.ts';
 import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../../replay/flow-log/choose-format.ts';
 import type { CommandContext } from './context.ts';
@@ -53,6 +54,12 @@ function logFormat(text: string): LogOptions {
   return options;
 }
 
+function flowFilter(text: string): FlowFilter {
+  const parsed = parseFlowFilter(text);
+  if (!parsed.ok) throw new InvalidArgumentError(`${parsed.reason}.`);
+  return parsed.filter;
+}
+
 export function registerFileCommands(program: Command, { judgingSettings }: CommandContext): void {
   program
     .command('decode')
@@ -61,16 +68,31 @@ export function registerFileCommands(program: Command, { judgingSettings }: Comm
     )
     .argument('<file...>')
     .option('--options', 'print options data too')
+    .addOption(
+      new Option(
+        '--filter <text>',
+        'print only these flows: host, net, port (each with src or dst before it), exporter, proto, tcp, udp, icmp, ipv4, ipv6, flags, in if, out if, vrf, packets, bytes, with and, or, not and ( )',
+      ).argParser(flowFilter),
+    )
     .option('--packets', PACKETS_HELP)
     .addOption(activeTimeout())
     .addOption(inactiveTimeout())
     .addHelpText(
       'after',
-      examples('decode exports.pcap | jq "select(.dst_port == 25)"', 'decode --packets traffic.pcap'),
+      examples(
+        'decode exports.pcap --filter "dst port 25 and src net 10.0.0.0/8"',
+        'decode exports.pcap | jq "select(.dst_port == 25)"',
+        'decode --packets traffic.pcap',
+      ),
     )
-    .action(async (files: string[], flags: FileFlags & { options?: boolean }) => {
+    .action(async (files: string[], flags: FileFlags & { options?: boolean; filter?: FlowFilter }) => {
       const { decodeCommand } = await import('../decode.ts');
-      await decodeCommand(files, { options: flags.options ?? false, ...packetsOf(flags) }, process);
+      const { options = false, filter } = flags;
+      await decodeCommand(
+        files,
+        { options, ...(filter !== undefined && { filter }), ...packetsOf(flags) },
+        process,
+      );
     });
 
   program
