@@ -1,5 +1,5 @@
 /**
- * `rogue-smtp decode`: the flow records of captures as NDJSON, one object a record.
+ * `rogue-smtp decode`: the flow records of captures as NDJSON or CSV, one line a record.
  *
  * What is printed is exactly what the running service would take out of the same datagrams. Several captures are read
  * as one, in the order given, so that templates of the first serve the second. Output waits for whoever reads it.
@@ -7,10 +7,11 @@
 
 import { createDecoder } from '../decode/decoder.ts';
 import type { Decoder, DecoderOptions, ExporterState, OptionsRecord } from '../decode/types.ts';
+import { RogueSmtpError } from '../errors.ts';
 import { formatAddress } from '../flow/address.ts';
 import { clearFlowBatch, createFlowBatch } from '../flow/batch.ts';
 import type { FlowFilter } from '../flow/flow-filter.ts';
-import { recordOf } from '../flow/record.ts';
+import { RECORD_CSV_HEADER, recordCsv, recordJson } from '../flow/record.ts';
 import { openByteWindow } from '../replay/capture/byte-window.ts';
 import { type CaptureCounters, createCaptureCounters } from '../replay/capture/capture.ts';
 import type { PacketFlowTimes } from '../replay/capture/packet-flow-defaults.ts';
@@ -26,6 +27,8 @@ import {
   unreadPackets,
 } from '../replay/unread.ts';
 import { printable } from './table.ts';
+
+export type DecodeFormat = 'ndjson' | 'csv';
 
 export interface DecodeStreams {
   readonly stdout: NodeJS.WritableStream;
@@ -63,11 +66,20 @@ export async function decodeCommand(
     readonly packets?: PacketFlowTimes;
     /** Only these flows are printed; all are counted. */
     readonly filter?: FlowFilter;
+    /** `csv` has a line of names first, and no options data. */
+    readonly format?: DecodeFormat;
   },
   streams: DecodeStreams,
 ): Promise<void> {
-  const { filter } = flags;
+  const { filter, format = 'ndjson' } = flags;
+  const textOf = format === 'csv' ? recordCsv : recordJson;
+  if (format === 'csv' && flags.options)
+    throw new RogueSmtpError(
+      'usage',
+      '--options and --format csv do not go together: options data has no columns',
+    );
   const output = createOutput(streams.stdout);
+  if (format === 'csv') output.line(RECORD_CSV_HEADER);
   const totals: Totals = { packets: 0, datagrams: 0, skipped: {} };
   const inputs: ReadInput[] = [];
   const hints: string[] = [];
@@ -85,13 +97,13 @@ export async function decodeCommand(
 
   function printRows(): void {
     for (let row = 0; row < batch.length; row++)
-      if (filter === undefined || filter(batch, row)) output.line(recordOf(batch, row));
+      if (filter === undefined || filter(batch, row)) output.line(textOf(batch, row));
     clearFlowBatch(batch);
   }
 
   function printOptions(record: OptionsRecord): void {
     const { version, domain, templateId, fields } = record;
-    output.line({ kind: 'options', version, domain, template: templateId, fields });
+    output.line(JSON.stringify({ kind: 'options', version, domain, template: templateId, fields }));
   }
 
   async function decodePackets(file: string, limits: PacketFlowTimes): Promise<void> {
@@ -201,7 +213,7 @@ function addCounts(into: Record<string, number>, counts: Readonly<Record<string,
 }
 
 interface Output {
-  line(value: object): void;
+  line(line: string): void;
   /** Waits until whoever reads can take more. Throws what the stream failed with, but for a closed pipe. */
   drained(): Promise<void>;
   /** True when nobody reads any more. */
@@ -250,8 +262,8 @@ function createOutput(stream: NodeJS.WritableStream): Output {
   }
 
   return {
-    line(value) {
-      text += `${JSON.stringify(value)}\n`;
+    line(line) {
+      text += `${line}\n`;
       if (text.length >= WRITE_BYTES) write();
     },
     drained,

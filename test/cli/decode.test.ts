@@ -80,6 +80,16 @@ test('a filter chooses what is printed, not what is counted', async () => {
   expect(error).toBeNull();
 });
 
+test('CSV has a line of names and then one a record', async () => {
+  const path = await captureOf(v5([{}, { dstPort: 443 }]));
+  const stdout = collect();
+  await decodeCommand([path], { format: 'csv' }, { stdout: stdout.stream, stderr: collect().stream });
+  const [names, ...lines] = stdout.text().trimEnd().split('\n');
+  const at = names.split(',').indexOf('dst_port');
+  expect(lines.map((line) => line.split(',')[at])).toEqual(['25', '443']);
+  expect((await decode([path], { format: 'csv', options: true })).error).toMatchObject({ code: 'usage' });
+});
+
 const SAMPLER: readonly Field[] = [[34, 4]];
 
 test('options records are printed only when asked for', async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createFlowBatch, writeWide } from '../../src/flow/batch.ts';
 import { FLOW_COLUMN_NAMES, FLOW_VERSION, PRESENT } from '../../src/flow/columns.ts';
-import { recordOf } from '../../src/flow/record.ts';
+import { RECORD_CSV_HEADER, recordCsv, recordOf } from '../../src/flow/record.ts';
 import { batchOf, T0 } from '../support/flows.ts';
 
 test('a full record has every field, under the names of the contract', () => {
@@ -109,5 +109,44 @@ test('any row gives a record that is JSON', () => {
       const record = recordOf(batch, 0);
       expect(JSON.parse(JSON.stringify(record))).toEqual(record);
     }),
+  );
+});
+
+test('a time is that of Date, to the millisecond and to the end of what it can hold', () => {
+  const batch = createFlowBatch(1);
+  batch.length = 1;
+  const edges = fc.constantFrom(0, 999, 1000, T0 - 1, T0, 8.64e15 - 1, 8.64e15, 8.64e15 + 1, 2 ** 53);
+  fc.assert(
+    fc.property(fc.oneof(edges, fc.nat(2 ** 31), fc.maxSafeNat()), (ms) => {
+      writeWide(batch.columns.received_at, 0, ms);
+      expect(recordOf(batch, 0).received_at).toBe(ms <= 8.64e15 ? new Date(ms).toISOString() : null);
+    }),
+  );
+});
+
+test('a line of CSV has the fields of the JSON object, in its order, and nothing that would need quotes', () => {
+  const names = RECORD_CSV_HEADER.split(',');
+  fc.assert(
+    fc.property(fc.infiniteStream(fc.nat(0xffff_ffff)), fc.nat(2 ** 18 - 1), (values, present) => {
+      const batch = createFlowBatch(1);
+      batch.length = 1;
+      for (const name of FLOW_COLUMN_NAMES) {
+        const column = batch.columns[name];
+        for (let i = 0; i < column.length; i++) column[i] = Number(values.next().value);
+      }
+      batch.columns.present[0] = present;
+      const cells = recordCsv(batch, 0).split(',');
+      expect(cells.length).toBe(names.length);
+      const record: Record<string, unknown> = { ...recordOf(batch, 0) };
+      expect(Object.keys(record)).toEqual(names.filter((name) => name in record));
+      for (const [i, name] of names.entries()) {
+        const value = record[name] ?? '';
+        expect(typeof value === 'number' ? Number(cells[i]) : cells[i], name).toBe(
+          typeof value === 'number' ? value : String(value),
+        );
+        expect(cells[i]).toMatch(/^[\w.:+-]*$/);
+      }
+    }),
+    { numRuns: 50 },
   );
 });

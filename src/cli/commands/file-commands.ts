@@ -5,10 +5,12 @@ import { RogueSmtpError } from '../../errors.ts';
 import { type FlowFilter, parseFlowFilter } from '../../flow/flow-filter.ts';
 import { PACKET_FLOW_DEFAULTS } from '../../replay/capture/packet-flow-defaults.ts';
 import { FLOW_LOG_FORMATS, type LogOptions, parseFormatOption } from '../../replay/flow-log/choose-format.ts';
+import type { DecodeFormat } from '../decode.ts';
 import type { CommandContext } from './context.ts';
 import { durationOption, examples } from './option-values.ts';
 
-interface ReplayFlags extends FileFlags {
+interface ReplayFlags extends PacketFlags {
+  readonly format?: LogOptions;
   readonly data?: string;
   readonly out?: string;
   readonly fromStore?: boolean;
@@ -18,12 +20,17 @@ interface ReplayFlags extends FileFlags {
   readonly json?: boolean;
 }
 
+interface DecodeFlags extends PacketFlags {
+  readonly options?: boolean;
+  readonly filter?: FlowFilter;
+  readonly format: DecodeFormat;
+}
+
 /** Of `decode` and `replay`. */
-interface FileFlags {
+interface PacketFlags {
   readonly packets?: boolean;
   readonly activeTimeout: number;
   readonly inactiveTimeout: number;
-  readonly format?: LogOptions;
 }
 
 const PACKETS_HELP = 'the captures are of traffic, not of flow exports: group their packets into flows';
@@ -39,7 +46,7 @@ const inactiveTimeout = () =>
     .argParser(durationOption)
     .default(PACKET_FLOW_DEFAULTS.inactiveMs, '15s');
 
-function packetsOf({ packets, activeTimeout: activeMs, inactiveTimeout: inactiveMs }: FileFlags) {
+function packetsOf({ packets, activeTimeout: activeMs, inactiveTimeout: inactiveMs }: PacketFlags) {
   return packets ? { packets: { ...PACKET_FLOW_DEFAULTS, activeMs, inactiveMs } } : {};
 }
 
@@ -64,7 +71,7 @@ export function registerFileCommands(program: Command, { judgingSettings }: Comm
   program
     .command('decode')
     .description(
-      'flow records of captures (pcap, pcapng, .ipfix, also compressed) as NDJSON on stdout; flow logs: see replay',
+      'flow records of captures (pcap, pcapng, .ipfix, also compressed) as NDJSON or CSV on stdout; flow logs: see replay',
     )
     .argument('<file...>')
     .option('--options', 'print options data too')
@@ -73,6 +80,9 @@ export function registerFileCommands(program: Command, { judgingSettings }: Comm
         '--filter <text>',
         'print only these flows: host, net, port (each with src or dst before it), exporter, proto, tcp, udp, icmp, ipv4, ipv6, flags, in if, out if, vrf, packets, bytes, with and, or, not and ( )',
       ).argParser(flowFilter),
+    )
+    .addOption(
+      new Option('--format <name>', 'how they are printed').choices(['ndjson', 'csv']).default('ndjson'),
     )
     .option('--packets', PACKETS_HELP)
     .addOption(activeTimeout())
@@ -85,12 +95,12 @@ export function registerFileCommands(program: Command, { judgingSettings }: Comm
         'decode --packets traffic.pcap',
       ),
     )
-    .action(async (files: string[], flags: FileFlags & { options?: boolean; filter?: FlowFilter }) => {
+    .action(async (files: string[], flags: DecodeFlags) => {
       const { decodeCommand } = await import('../decode.ts');
-      const { options = false, filter } = flags;
+      const { options = false, filter, format } = flags;
       await decodeCommand(
         files,
-        { options, ...(filter !== undefined && { filter }), ...packetsOf(flags) },
+        { options, format, ...(filter !== undefined && { filter }), ...packetsOf(flags) },
         process,
       );
     });
