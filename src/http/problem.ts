@@ -22,7 +22,7 @@ const TITLES: Readonly<Record<number, string>> = {
   503: 'Not available now',
 };
 
-export const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 | 409>>> = {
+const STATUS_OF_CODE: Readonly<Partial<Record<RogueSmtpError['code'], 400 | 404 | 409>>> = {
   usage: 400,
   config: 400,
   not_found: 404,

@@ -12,7 +12,7 @@ import { INSTANCE_HEADER } from '../files/instance-id.ts';
 import type { Alert } from '../messages/alert.ts';
 import type { AclDesk } from '../publish/desk.ts';
 import { readingFor } from '../store/reader.ts';
-import { type Access, createAccess } from './access/access.ts';
+import { type Access, createAccess, isSafe } from './access/access.ts';
 import { type HttpTokens, tokensOf } from './access/tokens.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { openApiDocument } from './api/openapi.ts';
@@ -143,8 +143,6 @@ export function createHttpServer(
 }
 
 const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
-
-const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD';
 
 /** What an answer has unless it says otherwise: no other page may frame it, read it or take it for something else. */
 const SAFE_HEADERS = [

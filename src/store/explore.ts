@@ -25,8 +25,8 @@ export interface ExploreQuery {
   readonly after?: readonly (string | number)[] | undefined;
 }
 
-export type ColumnType = 'time' | 'address' | 'number' | 'text' | 'list';
-export type Cell = string | number | null | readonly string[];
+type ColumnType = 'time' | 'address' | 'number' | 'text' | 'list';
+type Cell = string | number | null | readonly string[];
 
 export interface ExplorePage {
   readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];

@@ -40,7 +40,7 @@ export interface Access {
 }
 
 export const SESSION_COOKIE = 'rogue_smtp_session';
-export const CSRF_HEADER = 'X-CSRF-Token';
+const CSRF_HEADER = 'X-CSRF-Token';
 
 export interface AccessOptions {
   readonly tokens: readonly AccessToken[];

@@ -312,6 +312,7 @@ export const NAMED_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   BlockRow: page.blockRow,
   ExporterLine: page.exporterLine,
   Series: page.seriesAnswer,
+  Mark: page.mark,
   TargetState: page.targetState,
   ListDiff: page.listDiff,
   AuditEntry: page.auditEntry,

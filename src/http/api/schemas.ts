@@ -34,8 +34,7 @@ import { FLAGS, GRADES, incidentSchema } from '../../messages/alert.ts';
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
 const nullableTime = time.nullable();
-export const gradeName = z.enum(GRADES);
-const grade = gradeName;
+const grade = z.enum(GRADES);
 /** A host, a prefix or an incident, in a path or a query. */
 export const hostText = z.string().min(1).max(128);
 /** An address or a prefix; bits behind the length of a prefix are passed over. */
@@ -81,7 +80,7 @@ export type SessionAnswer = z.infer<typeof sessionAnswer>;
 // ---- hosts
 
 /** `passing`: blocked, and packets still get through. `watching`: an open incident that is neither blocked nor waits. */
-export const HOST_STANDINGS = ['passing', 'waiting', 'watching', 'blocked', 'closed'] as const;
+const HOST_STANDINGS = ['passing', 'waiting', 'watching', 'blocked', 'closed'] as const;
 
 const blockSchema = incidentSchema.shape.block;
 
@@ -117,7 +116,7 @@ export const hostRow = z.object({
 });
 export type HostRow = z.infer<typeof hostRow>;
 
-export const HOST_SORTS = ['grade', 'last', 'first', 'sessions', 'sent', 'host'] as const;
+const HOST_SORTS = ['grade', 'last', 'first', 'sessions', 'sent', 'host'] as const;
 export const hostsQuery = z.strictObject({
   /** An address or a prefix: only hosts in it. */
   host: addressText.optional(),
@@ -245,7 +244,7 @@ export const seriesAnswer = z.object({
   marks: z.array(mark),
 });
 export type SeriesAnswer = z.infer<typeof seriesAnswer>;
-export const RANGES = ['1h', '6h', '24h', '7d'] as const;
+const RANGES = ['1h', '6h', '24h', '7d'] as const;
 export const seriesQuery = z.strictObject({
   range: z.enum(RANGES).default('24h'),
   /** Instead of `range`, at most 92 days apart; without `to` until now. */
@@ -322,7 +321,7 @@ export const listDiff = z.object({
 });
 export type ListDiff = z.infer<typeof listDiff>;
 
-export const WHAT_IF_ACTIONS = ['block', 'approve', 'reject', 'release'] as const;
+const WHAT_IF_ACTIONS = ['block', 'approve', 'reject', 'release'] as const;
 export const whatIfQuery = z.strictObject({
   action: z.enum(WHAT_IF_ACTIONS),
   /** Of `block` and `release`: such as 24h. */
@@ -419,7 +418,7 @@ export type ListAnswer = z.infer<typeof listAnswer>;
 
 // ---- routers
 
-export const EXPORTER_STATES = ['ok', 'lossy', 'silent', 'unread'] as const;
+const EXPORTER_STATES = ['ok', 'lossy', 'silent', 'unread'] as const;
 export const exporterLine = z.object({
   exporter: z.string(),
   domain: count,
@@ -533,7 +532,7 @@ export type OverviewAnswer = z.infer<typeof overviewAnswer>;
 
 // ---- explore
 
-export const EXPLORE_TABLES = ['sessions', 'flows'] as const;
+const EXPLORE_TABLES = ['sessions', 'flows'] as const;
 export const exploreQuery = z.strictObject({
   table: z.enum(EXPLORE_TABLES).default('sessions'),
   /** Default: the last hour. */

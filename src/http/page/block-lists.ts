@@ -10,7 +10,7 @@ const MAX_DIFF_LINES = 2000;
 
 const KINDS = { '+': 'added', '-': 'removed', ' ': 'same', '@': 'hunk' } as const;
 
-export function listDiff(previewed: Previewed): ListDiff {
+function listDiff(previewed: Previewed): ListDiff {
   if ('refused' in previewed) return { added: 0, removed: 0, lines: [], refused: previewed.refused };
   const text = unifiedDiff(previewed.before, previewed.after, ['', '']);
   const lines = text

@@ -30,7 +30,7 @@ const MARGIN_MS = 60_000;
 const MAX_ALERTS = 200;
 const MAX_DECISIONS = 1000;
 
-export interface NamedHost {
+interface NamedHost {
   readonly host: string;
   readonly site: string;
   readonly incident: Incident | null;
@@ -40,7 +40,7 @@ export interface NamedHost {
  * By address, prefix, `HOST@SITE` or incident. Throws RogueSmtpError `usage` where several sites have the address, `not_found` for
  * what is neither an address nor a known incident.
  */
-export async function namedHost(sources: PageSources, name: string): Promise<NamedHost> {
+async function namedHost(sources: PageSources, name: string): Promise<NamedHost> {
   const incidents = await sources.incidents();
   const byId = incidents.find(({ incident_id }) => incident_id === name);
   if (byId !== undefined) return { host: byId.host, site: byId.site, incident: byId };

@@ -48,7 +48,7 @@ export const mailPortsOf = ({ detection }: Config): readonly number[] => [
 ];
 
 /** Prefixes of the senders in force. */
-export const sendersInForce = ({ senders }: Config, nowMs: number): readonly Prefix[] =>
+const sendersInForce = ({ senders }: Config, nowMs: number): readonly Prefix[] =>
   senders
     .filter(({ until }) => until === undefined || nowMs < Date.parse(until))
     .flatMap(({ hosts }) => hosts);
