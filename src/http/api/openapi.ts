@@ -60,7 +60,7 @@ export function openApiDocument(): Json {
 const answerName = (id: string): string => `${id.slice(0, 1).toUpperCase()}${id.slice(1)}Answer`;
 
 function operation(one: Route, answer: string): Json {
-  const refusals = [400, ...(one.open === undefined ? [401, 403] : [403, 401]), ...one.refusals, 500];
+  const refusals = [400, 401, 403, 429, ...one.refusals, 500];
   if (hasBody(one)) refusals.push(413);
   return {
     operationId: one.id,
