@@ -33,8 +33,21 @@ module.exports = {
     {
       name: 'only-service-and-cli-import-http',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(service|cli|http)/' },
+      from: { path: '^src/', pathNot: '^src/(service|cli|http|web)/' },
       to: { path: '^src/http/' },
+    },
+    {
+      name: 'the-page-takes-types-only',
+      comment: 'the page runs in a browser: of the service it knows the types of answers, and no code',
+      severity: 'error',
+      from: { path: '^src/web/' },
+      to: { path: '^src/', pathNot: '^src/web/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'nobody-imports-the-page',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/web/' },
+      to: { path: '^src/web/' },
     },
     {
       name: 'publish-collect-and-store-meet-in-the-stream',

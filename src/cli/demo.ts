@@ -98,7 +98,8 @@ export async function demoCommand(flags: { readonly once?: boolean }, streams: D
       `The rogue host ${STORY.rogue} was found and is denied; the mail server ${STORY.mailServer} was left alone.`,
     );
     if (flags.once !== true) {
-      say('The service stays up for a look. Ctrl-C ends it.');
+      say('The service stays up for a look. Ctrl-C ends it. See it all on its page:');
+      say(`   http://127.0.0.1:${httpPort}/`);
       await firstOf(settled<void>(service.exited), settled(interrupted()));
     }
     return 0;
