@@ -37,13 +37,15 @@ export interface ServiceSettings {
   readonly name?: string;
   /** Where it receives; a free port otherwise. */
   readonly udpPort?: number;
+  /** Where it serves; a free port otherwise. */
+  readonly httpPort?: number;
   /** Variables of the environment besides ours. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startService(settings: ServiceSettings): Promise<RunningService> {
   const udpPort = settings.udpPort ?? (await freeUdpPort());
-  const httpPort = await freeTcpPort();
+  const httpPort = settings.httpPort ?? (await freeTcpPort());
   const { command = 'run', name = 'data', env = {} } = settings;
   const configFile = join(settings.directory, name === 'data' ? 'rogue-smtp.yaml' : `${name}.yaml`);
   writeFileSync(
