@@ -61,6 +61,8 @@ export interface Status {
   readonly flows: number;
   readonly lost: Losses;
   readonly policy: PolicyStatus;
+  /** Absent without brokers: what is wrong with them or their topics now, and what differs from the configuration. */
+  readonly kafka?: { readonly troubles: readonly string[]; readonly differences: readonly string[] };
 }
 
 /** The policy in force, and whether it is what the file says. */

@@ -322,9 +322,14 @@ async function topics({ kafka: config, data }: Config): Promise<Finding[]> {
     await kafka.start();
     try {
       const { checked, unchecked } = await kafka.checkTopics(false);
+      await kafka.look();
+      const troubles = kafka.troubles?.() ?? [];
+      const differences = (kafka.differences?.() ?? []).filter((text) => !troubles.includes(text));
       return [
         { level: 'ok', text: `Kafka: topics ${checked.join(' ')}` },
         ...unchecked.map((text): Finding => ({ level: 'warn', text: `Kafka: not looked at: ${text}` })),
+        ...troubles.map((text): Finding => ({ level: 'FAIL', text: `Kafka: ${text}` })),
+        ...differences.map((text): Finding => ({ level: 'warn', text: `Kafka: ${text}` })),
         ...left,
       ];
     } finally {

@@ -19,9 +19,10 @@ export async function migrateCommand(
     const kafka = createKafkaStream({ config: config.kafka, log });
     await kafka.start();
     try {
-      const { created, checked, unchecked } = await kafka.checkTopics(true);
+      const { created, checked, unchecked, differences } = await kafka.checkTopics(true);
       for (const topic of created) streams.stdout.write(`created  topic ${topic}\n`);
       for (const topic of checked) streams.stdout.write(`ok       topic ${topic}\n`);
+      for (const { text } of differences) streams.stdout.write(`differs  ${text}\n`);
       for (const text of unchecked) streams.stdout.write(`unknown  ${text}\n`);
     } finally {
       await kafka.stop();

@@ -82,6 +82,9 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
       ...(counters === null ? NOTHING_LOST : lossesOf(counters)),
       set_aside: await storing.rowsSetAside(),
     },
+    ...(shared.checkTopics !== null && {
+      kafka: { troubles: stream.troubles?.() ?? [], differences: stream.differences?.() ?? [] },
+    }),
   });
   const model = createLiveModel(engine, () => reloader.config, {
     blocked: serve?.blocked ?? noList,

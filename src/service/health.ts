@@ -45,7 +45,10 @@ export function createHealth(sources: HealthSources): Health {
     async troubles() {
       const ask = sources.askStore();
       const found = await Promise.all([disk.look(lookAtDisk), ask === null ? null : store.look(ask)]);
-      return [...sources.parts.flatMap((part) => part()), ...found.filter((one) => one !== null)];
+      // Parts that use the same brokers may say the same of them.
+      return [
+        ...new Set([...sources.parts.flatMap((part) => part()), ...found.filter((one) => one !== null)]),
+      ];
     },
   };
 }

@@ -144,6 +144,7 @@ export function createSpooledStream(options: SpooledStreamOptions): SpooledStrea
     gaps: () => remote.gaps?.() ?? [],
     identity: async (stream) => remote.identity?.(stream) ?? null,
     troubles: () => [...(spool.troubles?.() ?? []), ...(remote.troubles?.() ?? [])],
+    differences: () => remote.differences?.() ?? [],
     partitions: remote.partitions,
     subscribe: remote.subscribe,
     latest: remote.latest,

@@ -130,6 +130,8 @@ export interface Subscription {
   lag(): number;
   /** This consumer reads the partition, and everything that was published there has been handed over. */
   isUpToDate(stream: StreamName, partition: number): boolean;
+  /** Why nothing can be read at present, in words; null or absent while it can. */
+  trouble?(): string | null;
   /** Resolves when partitions are assigned for the first time. */
   readonly assigned: Promise<void>;
   /** Waits for the delivery under way, then stops. */
@@ -181,6 +183,8 @@ export interface Stream {
   identity?(stream: StreamName): Promise<string | null>;
   /** What keeps messages from being taken or read at present, in words; empty while all is well. */
   troubles?(): readonly string[];
+  /** What is kept otherwise than the configuration says, in words, though it can be used. */
+  differences?(): readonly string[];
   /** What was found damaged or gone since the start, in words. It only grows. */
   damages?(): readonly string[];
   /** What was published and will never be read, or is read again, as found since the start. It only grows. */

@@ -5,7 +5,7 @@
  */
 
 import type { Admin, Kafka } from 'kafkajs';
-import { kafkaError } from './client.ts';
+import { kafkaError, rightsToRead } from './client.ts';
 import { createClusterQuestions } from './cluster-questions.ts';
 import { createLink } from './link.ts';
 import type { ClusterFacts } from './raw-requests.ts';
@@ -19,6 +19,10 @@ export interface BrokerAdmin {
   facts(topics: readonly string[]): Promise<ClusterFacts>;
   /** The offset behind the last record of a leader epoch, null where that is not known. */
   epochEnd(topic: string, partition: number, epoch: number): Promise<number | null>;
+  /** Milliseconds since 1970 by the brokers' clock, null where they do not tell it. */
+  time(): Promise<number | null>;
+  /** Rejects with the reason where the group has no coordinator. */
+  coordinator(groupId: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -49,6 +53,11 @@ export function createBrokerAdmin(kafka: Kafka): BrokerAdmin {
     facts: (topics) => asking('the topics cannot be looked at', questions.facts(topics)),
     epochEnd: (topic, partition, epoch) =>
       asking(`the end of an epoch of ${topic} cannot be had`, questions.epochEnd(topic, partition, epoch)),
+    time: () => asking('the time of the brokers cannot be asked', questions.time()),
+    coordinator: (groupId) =>
+      questions.coordinator(groupId).catch((error: unknown) => {
+        throw kafkaError(`group ${groupId} cannot be used`, error, rightsToRead([], groupId));
+      }),
     async stop() {
       await Promise.all([link.close(), questions.stop()]);
     },

@@ -97,15 +97,25 @@ function logTo(
   };
 }
 
+/** The rights that something needs, by what they are on, as `READ on topic x`. */
+export interface NeededRights {
+  readonly topic?: string;
+  readonly group?: string;
+}
+
+export function rightsToRead(topics: readonly string[], groupId: string): NeededRights {
+  return { topic: `READ on topic ${topics.join(' or ')}`, group: `READ on group ${groupId}` };
+}
+
 /**
  * What anything of the library threw, as ours, with what a person can do about it. Trying again may help, unless the library
  * says that it cannot.
  */
-export function kafkaError(what: string, error: unknown): RogueSmtpError {
+export function kafkaError(what: string, error: unknown, rights: NeededRights = {}): RogueSmtpError {
   if (error instanceof RogueSmtpError) return error;
   const hopeless =
     error instanceof Error && /SASLAuthenticationError|KafkaJSServerDoesNotSupportApiKey/.test(error.name);
-  const advice = adviceOn(error);
+  const advice = adviceOn(error, rights);
   const text = advice === null ? messageOf(error) : `${advice} (${messageOf(error)})`;
   return new RogueSmtpError('stream', `${what}: ${text}`, { cause: error, transient: !hopeless });
 }
@@ -125,15 +135,34 @@ const ADVICE: Readonly<Record<string, string>> = {
   INVALID_TIMESTAMP:
     'the broker refuses the time of the records: the clock of this machine or its own is wrong',
   MESSAGE_TOO_LARGE: 'a message is larger than the topic takes: raise its max.message.bytes',
+  KAFKA_STORAGE_ERROR: 'the disk of a broker is full or broken',
+  LEADER_NOT_AVAILABLE: 'a partition has no leader: the brokers that hold it are away',
   KafkaJSConnectionError: 'no broker answers',
   KafkaJSBrokerNotFound: 'no broker answers',
 };
 
-/** Of an error or what caused it; null where nothing better is known than what it says itself. */
-function adviceOn(error: unknown): string | null {
+/** Of an error, what caused it, or one of several; null where nothing better is known than what it says itself. */
+function adviceOn(error: unknown, rights: NeededRights): string | null {
   if (!(error instanceof Error)) return null;
+  const inner = [error.cause, ...('errors' in error && Array.isArray(error.errors) ? error.errors : [])];
   const type = 'type' in error ? String(error.type) : '';
-  return ADVICE[type] ?? adviceOn(error.cause) ?? ADVICE[error.name] ?? null;
+  return (
+    missingRight(type, rights) ??
+    ADVICE[type] ??
+    inner.map((one) => adviceOn(one, rights)).find((advice) => advice !== null) ??
+    ADVICE[error.name] ??
+    null
+  );
+}
+
+function missingRight(type: string, { topic, group }: NeededRights): string | null {
+  const lacks = (right: string) => `the user of kafka.sasl lacks the right ${right}`;
+  if (type === 'GROUP_AUTHORIZATION_FAILED' && group !== undefined) return lacks(group);
+  if (type === 'TOPIC_AUTHORIZATION_FAILED' && topic !== undefined) return lacks(topic);
+  // Who asks for a number as a producer needs WRITE on any topic; before 2.8, IDEMPOTENT_WRITE.
+  if (type === 'CLUSTER_AUTHORIZATION_FAILED' && topic !== undefined)
+    return `${lacks(topic)} (brokers before 2.8 ask for IDEMPOTENT_WRITE on the cluster, too)`;
+  return null;
 }
 
 /** The brokers answer, and refuse what was asked for want of a right. */

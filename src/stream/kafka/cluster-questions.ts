@@ -1,5 +1,6 @@
 /**
- * Asks the brokers what kafkajs cannot ask: which topic a name stands for, and where the records of a leader end.
+ * Asks the brokers what kafkajs cannot ask: which topic a name stands for, where the records of a leader end, and
+ * what time it is.
  *
  * The requests of raw-requests.ts go over the library's own connections, with its TLS and SASL. Where the library is built
  * otherwise, or a broker is older than 2.8, the answer is that nothing is known: whoever asks must then go by offsets.
@@ -15,6 +16,9 @@ import {
   METADATA,
   metadataRequest,
   metadataResponse,
+  QUORUM,
+  quorumRequest,
+  quorumResponse,
 } from './raw-requests.ts';
 
 export interface ClusterQuestions {
@@ -22,6 +26,13 @@ export interface ClusterQuestions {
   facts(topics: readonly string[]): Promise<ClusterFacts>;
   /** See `epochEndResponse`; null also where it cannot be asked. Rejects when the leader does not answer. */
   epochEnd(topic: string, partition: number, epoch: number): Promise<number | null>;
+  /** Milliseconds since 1970 by the brokers' clock, null where it cannot be asked. Rejects when no broker answers. */
+  time(): Promise<number | null>;
+  /**
+   * Asks for the coordinator of a group, and rejects with what the broker answers where it gives none: a consumer only says
+   * that there is none, also where a right is missing.
+   */
+  coordinator(groupId: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -29,6 +40,7 @@ interface InternalBroker {
   /** By API key; null before it was asked. */
   readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null;
   readonly connectionPool: { send(protocol: object): Promise<unknown> };
+  findGroupCoordinator(of: { readonly groupId: string; readonly coordinatorType: 0 }): Promise<unknown>;
 }
 
 /** As far as it is used here, of kafkajs 2.2.4 (src/cluster/index.js). */
@@ -54,6 +66,8 @@ export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
     return {
       facts: async () => NOTHING_KNOWN,
       epochEnd: async () => null,
+      time: async () => null,
+      coordinator: async () => undefined,
       stop: async () => undefined,
     };
   }
@@ -82,6 +96,16 @@ export function createClusterQuestions(kafka: Kafka): ClusterQuestions {
         await cluster.addMultipleTargetTopics([topic]);
         const broker = await cluster.findBroker({ nodeId: leader });
         return send(broker, EPOCH_END, epochEndRequest(topic, partition, epoch), epochEndResponse);
+      }),
+    time: () =>
+      ask(async (cluster) => {
+        const broker = await cluster.brokerPool.findConnectedBroker();
+        return send(broker, QUORUM, quorumRequest(), quorumResponse);
+      }),
+    coordinator: (groupId) =>
+      ask(async (cluster) => {
+        const broker = await cluster.brokerPool.findConnectedBroker();
+        await broker.findGroupCoordinator({ groupId, coordinatorType: 0 });
       }),
     async stop() {
       await turn;

@@ -12,6 +12,7 @@ import type { Consumer, ConsumerGroupJoinEvent, EachBatchHandler, Kafka } from '
 import { messageOf } from '../../errors.ts';
 import { aborted } from '../../waiting.ts';
 import type { StreamLogger } from '../local/settings.ts';
+import { kafkaError, rightsToRead } from './client.ts';
 
 export interface ConsumerOptions {
   readonly kafka: Kafka;
@@ -26,12 +27,16 @@ export interface ConsumerOptions {
   readonly onLeave: () => void;
   /** Something is being worked on: silence is then no sign of trouble. */
   readonly isBusy: () => boolean;
+  /** Rejects with the reason where the group has no coordinator, which the library does not tell. */
+  readonly askCoordinator: () => Promise<void>;
   readonly log: StreamLogger;
 }
 
 export interface RunningConsumer {
   /** The consumer, while it can commit. */
   current(): Consumer | null;
+  /** Why it ended last, in words; null once it has read something again. */
+  trouble(): string | null;
   stop(): Promise<void>;
 }
 
@@ -62,6 +67,9 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
   const { kafka, groupId, topics, log } = options;
   const stopping = new AbortController();
   let live: Consumer | null = null;
+  let trouble: string | null = null;
+  const told = (error: unknown) =>
+    kafkaError(`${topics.join(' and ')} cannot be read`, error, rightsToRead(topics, groupId)).message;
 
   /** Resolves with the reason when the consumer ended. */
   async function runOne(): Promise<string> {
@@ -84,7 +92,7 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
     const ended = new Promise<string>((resolve) => {
       consumer.on(events.CRASH, ({ payload }) => {
         live = null;
-        resolve(messageOf(payload.error));
+        resolve(told(payload.error));
       });
       stopListening = aborted(stopping.signal, 'stopped')(resolve, () => undefined);
       watchdog = setInterval(() => {
@@ -97,6 +105,9 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
         heardAt = performance.now();
       });
     }
+    consumer.on(events.FETCH, () => {
+      trouble = null;
+    });
     consumer.on(events.REBALANCING, options.onLeave);
     consumer.on(events.GROUP_JOIN, ({ payload }) => options.onJoin(payload, consumer));
     try {
@@ -111,7 +122,7 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
       });
       return await ended;
     } catch (error) {
-      return messageOf(error);
+      return told(error);
     } finally {
       if (watchdog !== null) clearInterval(watchdog);
       stopListening();
@@ -125,9 +136,13 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
     let pauseMs = FIRST_PAUSE_MS;
     while (!stopping.signal.aborted) {
       const from = performance.now();
-      const reason = await runOne();
+      const ended = await runOne();
+      const reason = /find group coordinator/.test(ended)
+        ? await options.askCoordinator().then(() => ended, messageOf)
+        : ended;
       if (stopping.signal.aborted) return;
       if (performance.now() - from > SILENCE_MS) pauseMs = FIRST_PAUSE_MS;
+      trouble = reason;
       log.warn({ groupId, reason, pauseMs }, 'the consumer ended and is made anew');
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
@@ -137,6 +152,7 @@ export function startConsumer(options: ConsumerOptions): RunningConsumer {
   const running = keepRunning();
   return {
     current: () => live,
+    trouble: () => trouble,
     async stop() {
       stopping.abort();
       await running;

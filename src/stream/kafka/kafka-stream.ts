@@ -12,6 +12,7 @@ import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
 import {
+  isCompacted,
   perStream,
   STREAM_NAMES,
   type Stream,
@@ -22,7 +23,9 @@ import {
   type Subscription,
 } from '../stream.ts';
 import { createBrokerAdmin } from './broker-admin.ts';
+import { createBrokerWatch } from './broker-watch.ts';
 import { createKafkaClient } from './client.ts';
+import { createEarlyRemoval } from './early-removal.ts';
 import { createKafkaSubscription, type SubscriptionCounters } from './kafka-subscription.ts';
 import { readLatest } from './latest.ts';
 import { divideBlocks, toRecord } from './messages.ts';
@@ -41,6 +44,8 @@ export interface KafkaStream extends Stream {
    * RogueSmtpError `stream`: transient when no broker answers.
    */
   checkTopics(create: boolean): Promise<TopicReport>;
+  /** Looks once at everything that `troubles` and `differences` speak of. Never rejects. */
+  look(): Promise<void>;
 }
 
 /** Inert until `start`, which itself needs no broker. Throws RogueSmtpError `config` for secrets that cannot be read. */
@@ -50,11 +55,19 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
   const topicOf = (stream: StreamName) => topicName(config, stream);
   const partitions = (stream: StreamName) => partitionCount(config, stream);
   // One each, so that mail never waits behind flows.
+  const removals = perStream((stream) =>
+    createEarlyRemoval(
+      topicOf(stream),
+      isCompacted(stream) ? Number.POSITIVE_INFINITY : config.topics[stream].retention,
+      () => performance.now(),
+    ),
+  );
   const producers = perStream((stream) =>
     createRecordProducer({
       kafka,
       compression: config.compression,
       guarantee: stream === 'flows' || stream === 'mail' ? { acks: config.acks } : 'exact',
+      ...(!isCompacted(stream) && { onAnswer: removals[stream].note }),
     }),
   );
   const byKey = kafkajs.Partitioners.DefaultPartitioner();
@@ -80,6 +93,19 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
   const subscriptions = new Set<Subscription>();
   let state: 'new' | 'running' | 'stopped' = 'new';
 
+  const checkTopics = (create: boolean) =>
+    admin.ask('the topics cannot be looked at', (client) => ensureTopics(client, config, create));
+  // With connections of its own: a look that hangs or fails must not hold up or break the questions of others.
+  const watching = createBrokerAdmin(kafka);
+  const watch = createBrokerWatch({
+    facts: () => watching.facts(STREAM_NAMES.map(topicOf)),
+    time: watching.time,
+    settings: () =>
+      watching.ask('the topics cannot be looked at', (client) => ensureTopics(client, config, false)),
+    now: Date.now,
+    log,
+  });
+
   function mustRun(): void {
     if (state !== 'running') throw new RogueSmtpError('stream', `the stream is ${state}, not running`);
   }
@@ -95,11 +121,24 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
         ? null
         : `${topicOf(stream)} ${id} of cluster ${clusterId}`;
     },
-    checkTopics: (create) =>
-      admin.ask('the topics cannot be looked at', (client) => ensureTopics(client, config, create)),
+    checkTopics,
+    look: watch.look,
+    differences: watch.differences,
+    troubles: () => [
+      ...watch.troubles(),
+      // Those would say the same, each for its topic.
+      ...(watch.areAway()
+        ? []
+        : [
+            ...STREAM_NAMES.map((stream) => producers[stream].trouble()),
+            ...[...subscriptions].map((subscription) => subscription.trouble?.() ?? null),
+          ].filter((text) => text !== null)),
+      ...STREAM_NAMES.flatMap((stream) => removals[stream].trouble() ?? []),
+    ],
     async start() {
       if (state !== 'new') throw new RogueSmtpError('stream', `the stream is ${state}, not new`);
       state = 'running';
+      watch.start();
     },
     async publish(stream, messages) {
       mustRun();
@@ -151,8 +190,11 @@ export function createKafkaStream({ config, log }: KafkaStreamOptions): KafkaStr
     async stop() {
       if (state !== 'running') return;
       state = 'stopped';
+      const watched = watch.stop();
       await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
       await Promise.all(STREAM_NAMES.map((stream) => producers[stream].stop()));
+      await watched;
+      await watching.stop();
       await admin.stop();
     },
   };

@@ -651,6 +651,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     onJoin,
     onLeave,
     isBusy: () => working > 0,
+    askCoordinator: () => admin.coordinator(groupId),
     log,
   });
   const refresher = setInterval(() => {
@@ -662,6 +663,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
   return {
     commit,
     lag,
+    trouble: running.trouble,
     assigned,
     isUpToDate(stream, partition) {
       const place = generation?.places.get(keyOf(stream, partition));

@@ -11,7 +11,7 @@ import kafkajs, { type Kafka, type PartitionAssigner } from 'kafkajs';
 import { RogueSmtpError } from '../../errors.ts';
 import type { ReceivedMessage } from '../stream.ts';
 import type { BrokerAdmin } from './broker-admin.ts';
-import { kafkaError } from './client.ts';
+import { kafkaError, rightsToRead } from './client.ts';
 import { fromRecord } from './messages.ts';
 
 /** Without any progress for so long it is given up, to be tried again by the caller. */
@@ -74,7 +74,7 @@ export async function readLatest(
         .catch(reject);
     });
   } catch (error) {
-    throw kafkaError(`topic ${topic} cannot be read`, error);
+    throw kafkaError(`topic ${topic} cannot be read`, error, rightsToRead([topic], `${topic}.latest.*`));
   } finally {
     if (watchdog !== null) clearInterval(watchdog);
     await consumer.disconnect().catch(() => undefined);

@@ -17,7 +17,7 @@ import kafkajs, {
   type RecordMetadata,
 } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
-import { RogueSmtpError } from '../../errors.ts';
+import { messageOf, RogueSmtpError } from '../../errors.ts';
 import { kafkaError } from './client.ts';
 
 /**
@@ -42,6 +42,8 @@ type Divide = (record: PlacedRecord) => readonly PlacedRecord[] | null;
 export interface RecordProducer {
   /** Resolves when all are acknowledged. Rejects with RogueSmtpError `stream` when some may not be. */
   send(topic: string, records: readonly PlacedRecord[], divide?: Divide): Promise<void>;
+  /** Why the newest publication failed, in words, for a minute: whoever has something to say tries again sooner. */
+  trouble(): string | null;
   stop(): Promise<void>;
 }
 
@@ -53,7 +55,11 @@ export interface RecordProducerOptions {
    * under way (kafkajs #598), and a producer that has failed once has to be made anew.
    */
   readonly guarantee: 'exact' | { readonly acks: KafkaConfig['acks'] };
+  /** A partition has answered with the offset that the records begin at, and the one where its log begins now. */
+  readonly onAnswer?: (partition: number, base: number, start: number) => void;
 }
+
+const TROUBLE_MS = 60_000;
 
 export function createRecordProducer(options: RecordProducerOptions): RecordProducer {
   const { kafka, guarantee } = options;
@@ -62,6 +68,7 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
   const compression = compressionType(options.compression);
   let producer: Producer | null = null;
   let turn: Promise<void> = Promise.resolve();
+  let failure: { readonly text: string; readonly atMs: number } | null = null;
 
   async function connected(): Promise<Producer> {
     if (producer !== null) return producer;
@@ -95,6 +102,9 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
     let left = [...records];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const answers = await sender.send({ topic, acks, compression, messages: left });
+      for (const { partition, baseOffset, logStartOffset } of answers)
+        if (baseOffset !== undefined && logStartOffset !== undefined)
+          options.onAnswer?.(partition, Number(baseOffset), Number(logStartOffset));
       left = unanswered(left, answers);
       if (left.length === 0) return;
     }
@@ -125,9 +135,14 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
         await (divide === undefined || exact
           ? sendRequest(sender, topic, request)
           : sendFitting(sender, topic, request, divide));
+      failure = null;
     } catch (error) {
       await discard();
-      throw kafkaError(`topic ${topic} cannot be written`, error);
+      const told = kafkaError(`topic ${topic} cannot be written`, error, {
+        topic: `WRITE on topic ${topic}`,
+      });
+      failure = { text: messageOf(told), atMs: performance.now() };
+      throw told;
     }
   }
 
@@ -137,6 +152,7 @@ export function createRecordProducer(options: RecordProducerOptions): RecordProd
       turn = sent.catch(() => undefined);
       return sent;
     },
+    trouble: () => (failure === null || performance.now() - failure.atMs > TROUBLE_MS ? null : failure.text),
     async stop() {
       await turn;
       await discard();

@@ -1,15 +1,20 @@
 /**
- * Two requests of Kafka's protocol that kafkajs 2.2.4 does not know, as bytes.
+ * Three requests of Kafka's protocol that kafkajs 2.2.4 does not know, as bytes.
  *
  * Metadata version 10 (KIP-516) says the id of a topic, which is another one when the topic was deleted and made anew, and
- * the leader epoch of each partition. OffsetForLeaderEpoch version 3 (KIP-320) says where the records of a leader end: a
- * log that ends before a place that was read was cut back. All numbers are big endian. Nothing here talks to anybody.
+ * the leader epoch and the replicas of each partition. OffsetForLeaderEpoch version 3 (KIP-320) says where the records of a
+ * leader end: a log that ends before a place that was read was cut back. DescribeQuorum version 1 (KIP-836) says when each
+ * controller had caught up, by the clock of the leading one: for the leader itself that is now. No other answer of a broker
+ * tells its time. All numbers are big endian. Nothing here talks to anybody.
  */
 
 interface PartitionFacts {
   readonly leader: number;
   /** -1 where it is not known. */
   readonly leaderEpoch: number;
+  /** Copies that there should be, and those that have everything. */
+  readonly replicas: number;
+  readonly inSync: number;
 }
 
 interface TopicFacts {
@@ -26,6 +31,7 @@ export interface ClusterFacts {
 }
 
 export const METADATA = { apiKey: 3, apiVersion: 10, apiName: 'Metadata' } as const;
+export const QUORUM = { apiKey: 55, apiVersion: 1, apiName: 'DescribeQuorum' } as const;
 export const EPOCH_END = { apiKey: 23, apiVersion: 3, apiName: 'OffsetForLeaderEpoch' } as const;
 
 const ID_BYTES = 16;
@@ -69,8 +75,13 @@ export function metadataResponse(bytes: Buffer): ClusterFacts {
     reader.array(() => {
       reader.skip(2);
       const partition = reader.int32();
-      partitions.set(partition, { leader: reader.int32(), leaderEpoch: reader.int32() });
-      for (let list = 0; list < 3; list++) reader.array(() => reader.skip(4));
+      const leader = reader.int32();
+      const leaderEpoch = reader.int32();
+      const replicas = reader.array(() => reader.skip(4));
+      const inSync = reader.array(() => reader.skip(4));
+      // Copies on brokers that are away.
+      reader.array(() => reader.skip(4));
+      partitions.set(partition, { leader, leaderEpoch, replicas, inSync });
       reader.skipTags();
     });
     reader.skip(4);
@@ -110,6 +121,60 @@ export function epochEndResponse(bytes: Buffer): number | null {
   return error === 0 && end >= 0 ? end : null;
 }
 
+const METADATA_LOG = '__cluster_metadata';
+
+/** What follows the header of version 1. */
+export function quorumRequest(): Buffer {
+  const name = Buffer.from(METADATA_LOG);
+  return Buffer.concat([
+    NO_TAGS,
+    unsignedVarint(2),
+    unsignedVarint(name.length + 1),
+    name,
+    unsignedVarint(2),
+    Buffer.alloc(4),
+    NO_TAGS,
+    NO_TAGS,
+    NO_TAGS,
+  ]);
+}
+
+/**
+ * Milliseconds since 1970 by the clock of the leading controller; null when it does not say, as for want of the right
+ * DESCRIBE on the cluster. Throws RangeError for bytes that are cut.
+ */
+export function quorumResponse(bytes: Buffer): number | null {
+  const reader = new Reader(bytes);
+  reader.skipTags();
+  if (reader.int16() !== 0) return null;
+  let time: number | null = null;
+  reader.array(() => {
+    reader.text();
+    reader.array(() => {
+      reader.skip(4);
+      reader.skip(2);
+      const leader = reader.int32();
+      // Its epoch, and the end of the log.
+      reader.skip(4 + 8);
+      reader.array(() => {
+        const voter = reader.int32();
+        // The end of its log, and when it asked last.
+        reader.skip(8 + 8);
+        const caughtUp = reader.int64();
+        if (voter === leader && caughtUp > 0) time = caughtUp;
+        reader.skipTags();
+      });
+      reader.array(() => {
+        reader.skip(4 + 8 + 8 + 8);
+        reader.skipTags();
+      });
+      reader.skipTags();
+    });
+    reader.skipTags();
+  });
+  return time;
+}
+
 function unsignedVarint(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value;
@@ -145,6 +210,10 @@ class Reader {
     return this.take(4).readInt32BE();
   }
 
+  int64(): number {
+    return Number(this.take(8).readBigInt64BE());
+  }
+
   varint(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
@@ -155,9 +224,11 @@ class Reader {
     return value;
   }
 
-  /** Of an array or text that may be null, one more than its length is written. */
-  array(read: () => void): void {
-    for (let left = this.varint() - 1; left > 0; left--) read();
+  /** Of an array or text that may be null, one more than its length is written. Returns how many there were. */
+  array(read: () => void): number {
+    const length = Math.max(0, this.varint() - 1);
+    for (let left = length; left > 0; left--) read();
+    return length;
   }
 
   text(): string | null {

@@ -10,13 +10,11 @@ import kafkajs, { type Admin } from 'kafkajs';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { RogueSmtpError } from '../../errors.ts';
 import { isCompacted, STREAM_NAMES, type StreamName } from '../stream.ts';
-import { isForbidden } from './client.ts';
+import { isForbidden, kafkaError } from './client.ts';
+import { leastInSync, replicationOf, type TopicDifference, topicDifferences } from './topic-differences.ts';
 
 /** A batch of flows that does not compress still has to pass: 32768 rows of 171 bytes, and room. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
-/** Replicas that a write waits for where there are three, so that one may be away. */
-const IN_SYNC_OF_THREE = 2;
-const DEFAULT_REPLICATION = 3;
 
 export function topicName(config: KafkaConfig, stream: StreamName): string {
   return config.topics[stream].name ?? `${config.topic_prefix}.${stream}`;
@@ -50,6 +48,10 @@ export interface TopicReport {
   readonly checked: readonly string[];
   /** What could not be looked at, in words; empty when everything could. */
   readonly unchecked: readonly string[];
+  /** Existing topics that are not as `create` would make them, though they can be used. */
+  readonly differences: readonly TopicDifference[];
+  /** `min.insync.replicas` by topic, where it could be looked at. */
+  readonly leastInSync: ReadonlyMap<string, number>;
 }
 
 /** Creates what is missing where `create` is set. Throws RogueSmtpError `stream` for what is missing or differs. */
@@ -57,7 +59,7 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
   const existing = new Set(await admin.listTopics());
   const missing = STREAM_NAMES.filter((stream) => !existing.has(topicName(config, stream)));
   const present = STREAM_NAMES.filter((stream) => existing.has(topicName(config, stream)));
-  const { problems, unchecked } = await objections(admin, config, present);
+  const { problems, ...looked } = await lookAtTopics(admin, config, present);
   if (!create) {
     for (const stream of missing) {
       problems.push(
@@ -67,22 +69,30 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
   }
   if (problems.length > 0) throw new RogueSmtpError('stream', problems.join('\n'));
   if (missing.length > 0) {
-    const brokers = (await admin.describeCluster()).brokers.length;
-    const replicationFactor = config.replication ?? Math.min(DEFAULT_REPLICATION, brokers);
+    const replicationFactor = replicationOf(config, await brokersOf(admin));
+    const inSync = leastInSync(replicationFactor);
+    // One is what brokers take by themselves.
     const durable: Readonly<Record<string, string>> =
-      replicationFactor >= DEFAULT_REPLICATION ? { 'min.insync.replicas': String(IN_SYNC_OF_THREE) } : {};
-    await admin.createTopics({
-      waitForLeaders: false,
-      topics: missing.map((stream) => ({
-        topic: topicName(config, stream),
-        numPartitions: partitionCount(config, stream),
-        replicationFactor,
-        configEntries: Object.entries({ ...settingsOf(config, stream), ...durable }).map(([name, value]) => ({
-          name,
-          value,
+      inSync > 1 ? { 'min.insync.replicas': String(inSync) } : {};
+    await admin
+      .createTopics({
+        waitForLeaders: false,
+        topics: missing.map((stream) => ({
+          topic: topicName(config, stream),
+          numPartitions: partitionCount(config, stream),
+          replicationFactor,
+          configEntries: Object.entries({ ...settingsOf(config, stream), ...durable }).map(
+            ([name, value]) => ({
+              name,
+              value,
+            }),
+          ),
         })),
-      })),
-    });
+      })
+      .catch((error: unknown) => {
+        const right = `CREATE on the topics ${missing.map((stream) => topicName(config, stream)).join(' ')}`;
+        throw kafkaError('the topics cannot be made', error, { topic: right });
+      });
     await partitionsOf(
       admin,
       missing.map((stream) => topicName(config, stream)),
@@ -91,24 +101,42 @@ export async function ensureTopics(admin: Admin, config: KafkaConfig, create: bo
   return {
     created: missing.map((stream) => topicName(config, stream)),
     checked: present.map((stream) => topicName(config, stream)),
-    unchecked,
+    ...looked,
   };
+}
+
+async function brokersOf(admin: Admin): Promise<number> {
+  return (await admin.describeCluster()).brokers.length;
 }
 
 /** So long a new topic may take to be known to the broker that is asked. */
 const SPREAD_MS = 30_000;
 const SPREAD_LOOK_MS = 100;
 
+interface Layout {
+  readonly partitions: number;
+  /** Of the partition that has the fewest. */
+  readonly replicas: number;
+}
+
 /**
- * Numbers of partitions of topics that exist, once each has a leader. A broker that has not heard of a topic yet is asked
+ * The partitions of topics that exist, once each has a leader. A broker that has not heard of a topic yet is asked
  * again, which kafkajs itself does only for one without a leader.
  */
-async function partitionsOf(admin: Admin, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+async function partitionsOf(admin: Admin, topics: readonly string[]): Promise<ReadonlyMap<string, Layout>> {
   const deadline = performance.now() + SPREAD_MS;
   for (;;) {
     try {
       const metadata = await admin.fetchTopicMetadata({ topics: [...topics] });
-      return new Map(metadata.topics.map(({ name, partitions }) => [name, partitions.length]));
+      return new Map(
+        metadata.topics.map(({ name, partitions }) => [
+          name,
+          {
+            partitions: partitions.length,
+            replicas: Math.min(...partitions.map(({ replicas }) => replicas?.length ?? 0)),
+          },
+        ]),
+      );
     } catch (error) {
       if (!isStillSpreading(error) || performance.now() > deadline) throw error;
       await sleep(SPREAD_LOOK_MS);
@@ -120,29 +148,38 @@ function isStillSpreading(error: unknown): boolean {
   return error instanceof kafkajs.KafkaJSProtocolError && error.type === 'UNKNOWN_TOPIC_OR_PARTITION';
 }
 
-/** Why existing topics cannot be used, in words. */
-async function objections(
+interface Looked extends Pick<TopicReport, 'unchecked' | 'differences' | 'leastInSync'> {
+  /** Why existing topics cannot be used, in words. */
+  readonly problems: string[];
+}
+
+async function lookAtTopics(
   admin: Admin,
   config: KafkaConfig,
   streams: readonly StreamName[],
-): Promise<{ readonly problems: string[]; readonly unchecked: readonly string[] }> {
-  if (streams.length === 0) return { problems: [], unchecked: [] };
-  const topics = streams.map((stream) => topicName(config, stream));
-  const partitionsOfTopic = await partitionsOf(admin, topics);
-  const described = await settingsFound(admin, topics);
+): Promise<Looked> {
   const problems: string[] = [];
+  const differences: TopicDifference[] = [];
+  const inSync = new Map<string, number>();
+  if (streams.length === 0) return { problems, unchecked: [], differences, leastInSync: inSync };
+  const topics = streams.map((stream) => topicName(config, stream));
+  const layouts = await partitionsOf(admin, topics);
+  const described = await settingsFound(admin, topics);
+  const brokers = await brokersOf(admin);
   for (const stream of streams) {
     const topic = topicName(config, stream);
-    const partitions = partitionsOfTopic.get(topic) ?? 0;
+    const { partitions, replicas } = layouts.get(topic) ?? { partitions: 0, replicas: 0 };
     const wanted = partitionCount(config, stream);
     if (partitions !== wanted) {
       problems.push(
         `topic ${topic} has ${partitions} partitions, not ${wanted} (kafka.topics.${isCompacted(stream) ? 'mail' : stream}.partitions)`,
       );
     }
-    if (described === null) continue;
-    const entries = described.resources.find(({ resourceName }) => resourceName === topic)?.configEntries;
+    const entries = described?.resources.find(({ resourceName }) => resourceName === topic)?.configEntries;
     const setting = (name: string) => entries?.find(({ configName }) => configName === name)?.configValue;
+    differences.push(...topicDifferences(config, stream, brokers, { topic, replicas, setting }));
+    if (entries === undefined) continue;
+    inSync.set(topic, Number(setting('min.insync.replicas') ?? 1));
     const policy = setting('cleanup.policy') ?? '';
     const compacts = policy.includes('compact');
     if (compacts !== isCompacted(stream) || (compacts && policy.includes('delete'))) {
@@ -159,7 +196,7 @@ async function objections(
     described === null
       ? ['the settings of the topics: the user of kafka.sasl lacks the right DESCRIBE_CONFIGS on them']
       : [];
-  return { problems, unchecked };
+  return { problems, unchecked, differences, leastInSync: inSync };
 }
 
 /** Null where the brokers do not let us look: topics that others made are used as they are. */

@@ -112,8 +112,12 @@ export interface SecureAccess {
   readonly password: string;
 }
 
-/** Starts so many brokers and waits until they answer. */
-export async function startCluster(nodes: number, secure?: SecureAccess): Promise<Cluster> {
+/** Starts so many brokers and waits until they answer. `more`: settings of theirs. */
+export async function startCluster(
+  nodes: number,
+  secure?: SecureAccess,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
   const given = process.env.KAFKA_BROKERS;
   if (given !== undefined) {
     const refuse = () => Promise.reject(new Error('these brokers are not ours'));
@@ -158,6 +162,7 @@ export async function startCluster(nodes: number, secure?: SecureAccess): Promis
       'share.coordinator.state.topic.replication.factor': String(Math.min(3, nodes)),
       'group.initial.rebalance.delay.ms': '0',
       'auto.create.topics.enable': 'false',
+      ...more,
     };
     const users: string[] = [];
     if (secure !== undefined) {

@@ -18,13 +18,17 @@ export interface OneBroker {
 }
 
 /** A broker and a directory for all tests of a file; nothing where there is a reason why not. */
-export function oneBroker(reason: string | null, secure?: SecureAccess): OneBroker {
+export function oneBroker(
+  reason: string | null,
+  secure?: SecureAccess,
+  more?: Readonly<Record<string, string>>,
+): OneBroker {
   let cluster: Cluster | null = null;
   let directory: string | null = null;
   beforeAll(async () => {
     if (reason !== null) return;
     directory = mkdtempSync(join(tmpdir(), 'rogue-smtp-kafka-test-'));
-    cluster = await startCluster(1, secure);
+    cluster = await startCluster(1, secure, more);
   }, 120_000);
   afterAll(async () => {
     await cluster?.stop();

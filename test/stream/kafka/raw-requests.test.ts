@@ -23,7 +23,12 @@ describe('requests that the library does not know', () => {
     ).toBe(true);
     expect(metadataResponse(METADATA)).toEqual({
       clusterId: 'cluster',
-      topics: new Map([['mail', { id: ID, partitions: new Map([[0, { leader: 1, leaderEpoch: 7 }]]) }]]),
+      topics: new Map([
+        [
+          'mail',
+          { id: ID, partitions: new Map([[0, { leader: 1, leaderEpoch: 7, replicas: 1, inSync: 1 }]]) },
+        ],
+      ]),
     });
   });
 
