@@ -15,7 +15,15 @@ const SCHEMAS = [
 ] as const;
 
 for (const [name, schema, io] of SCHEMAS) {
-  const json = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const json = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    // Fields may be added to messages within a version: who validates them must not refuse those of a later release.
+    override: ({ jsonSchema }) => {
+      if (io === 'output' && jsonSchema.additionalProperties === false)
+        delete jsonSchema.additionalProperties;
+    },
+  });
   write(`${name}.schema.json`, { $id: `${name}.schema.json`, ...json });
 }
 write('openapi.json', openApiDocument());

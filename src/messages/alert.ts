@@ -179,6 +179,12 @@ export const alertSchema = z.object({
     })
     .optional(),
   emitted_at: isoTime,
+  /**
+   * When it was given to the stream, by the wall clock of the process that found it; `emitted_at` is by the clock of the records,
+   * which lags behind while a backlog is worked off. The same alert may come twice with two such times. Of a replay it is
+   * `emitted_at`. Absent: written by an earlier version.
+   */
+  published_at: isoTime.optional(),
 });
 export type Alert = z.infer<typeof alertSchema>;
 

@@ -11,9 +11,13 @@ export interface EncodedMessage {
   readonly rows: 1;
 }
 
-/** Keyed by the host. */
-export function alertMessage(alert: Alert): EncodedMessage {
-  return { key: alert.host, id: alert.alert_id, value: Buffer.from(JSON.stringify(alert)), rows: 1 };
+/** Keyed by the host. `publishedMs`: now by the wall clock; without it, as in a replay, the time of the records. */
+export function alertMessage(
+  alert: Alert,
+  publishedMs: number = Date.parse(alert.emitted_at),
+): EncodedMessage {
+  const published: Alert = { ...alert, published_at: new Date(publishedMs).toISOString() };
+  return { key: alert.host, id: alert.alert_id, value: Buffer.from(JSON.stringify(published)), rows: 1 };
 }
 
 /** Keyed by site and host, as the compacted stream keeps them. */

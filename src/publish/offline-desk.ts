@@ -87,7 +87,11 @@ export async function withOfflineDesk<Result>(
       }),
     );
     // That a host was blocked others are to hear of when the service runs.
-    if (findings.length > 0) await stream.publish('alerts', findings.map(alertMessage));
+    if (findings.length > 0)
+      await stream.publish(
+        'alerts',
+        findings.map((alert) => alertMessage(alert)),
+      );
     return result;
   } finally {
     await stream.stop();

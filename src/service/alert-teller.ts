@@ -9,7 +9,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Alert } from '../messages/alert.ts';
-import { alertMessage } from '../messages/encode.ts';
+import { alertMessage, type EncodedMessage } from '../messages/encode.ts';
 import { type HostlessKind, isHostless } from '../messages/hostless-alert.ts';
 import type { Stream } from '../stream/stream.ts';
 
@@ -26,7 +26,7 @@ const MAX_WAITING = 1000;
 
 export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger): AlertTeller {
   const counters = { coverage: 0, delivery: 0, finding: 0 };
-  const waiting: Alert[] = [];
+  const waiting: { readonly message: EncodedMessage; readonly reasons: readonly string[] }[] = [];
   let timer: NodeJS.Timeout | null = null;
   let working: Promise<void> = Promise.resolve();
   let complained = false;
@@ -35,7 +35,10 @@ export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger):
     if (waiting.length === 0) return;
     const sent = [...waiting];
     try {
-      const { dropped } = await stream.publish('alerts', sent.map(alertMessage));
+      const { dropped } = await stream.publish(
+        'alerts',
+        sent.map(({ message }) => message),
+      );
       if (dropped > 0) throw new RogueSmtpError('stream', 'the stream does not take it');
     } catch (error) {
       if (!complained)
@@ -50,7 +53,7 @@ export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger):
     complained = false;
     // Others may have come, and the oldest given way, while these were written.
     const done = new Set(sent);
-    waiting.splice(0, waiting.length, ...waiting.filter((alert) => !done.has(alert)));
+    waiting.splice(0, waiting.length, ...waiting.filter((told) => !done.has(told)));
   }
 
   function work(): void {
@@ -67,7 +70,8 @@ export function createAlertTeller(stream: Pick<Stream, 'publish'>, log: Logger):
     },
     tell(alert) {
       if (isHostless(alert.kind)) counters[alert.kind]++;
-      waiting.push(alert);
+      // Once: what waits is tried again and again, with the time at which it was told.
+      waiting.push({ message: alertMessage(alert, Date.now()), reasons: alert.reasons });
       if (waiting.length > MAX_WAITING)
         log.error({ reasons: waiting.shift()?.reasons }, 'an alert about no host is lost: too many wait');
       work();

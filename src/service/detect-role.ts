@@ -263,7 +263,11 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     pending.alerts.push(...outcome.alerts);
     pending.incidents.push(...outcome.incidents);
     // Alerts first: a crash in between repeats them under the same ids, the other order would lose them.
-    await publishAll('alerts', pending.alerts.map(alertMessage));
+    const wallMs = Date.now();
+    await publishAll(
+      'alerts',
+      pending.alerts.map((alert) => alertMessage(alert, wallMs)),
+    );
     await publishAll(
       'incidents',
       pending.incidents.map((incident) => ({ ...incidentMessage(incident), partition })),

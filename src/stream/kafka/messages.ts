@@ -103,12 +103,18 @@ export function fromRecord(
     id: text(headers, 'id'),
     rows: count(headers, 'rows') ?? 1,
     value,
-    ...(version !== '' && version !== SCHEMA_VERSION && { foreignVersion: version }),
+    ...(!isKnownVersion(version) && { foreignVersion: version }),
     ...(producer !== '' &&
       sequence !== null && {
         origin: { producer, sequence, ...(rowsBefore !== null && { rowsBefore }) },
       }),
   };
+}
+
+/** `1` or what is compatible with it, as `1.4`; none is that of a stranger, who sends what everybody can read. */
+function isKnownVersion(version: string): boolean {
+  const [major] = version.split('.', 1);
+  return version === '' || (/^[0-9]+(\.[0-9]+)*$/.test(version) && major === SCHEMA_VERSION);
 }
 
 /** Under which leader a record was written; null when the library does not say. */

@@ -61,6 +61,26 @@ describe('messages of Kafka', () => {
     expect(fromRecord(later)).toMatchObject({ foreignVersion: '2' });
   });
 
+  it.each([
+    ['', undefined],
+    ['1', undefined],
+    ['1.7', undefined],
+    ['2.0', '2.0'],
+    ['10', '10'],
+    ['1x', '1x'],
+  ])(
+    'of version "%s" are set aside when a reader of this one would misunderstand them',
+    (version, foreign) => {
+      const record = {
+        key: null,
+        value: Buffer.from('x'),
+        offset: '1',
+        headers: { schema_version: version },
+      };
+      expect(fromRecord(record)?.foreignVersion).toBe(foreign);
+    },
+  );
+
   it('of blocks are divided by rows until nothing is left to divide, with all rows in their order', () => {
     const batch = batchOf([1, 2, 3, 4, 5].map((at) => ({ ...flow, at })));
     const two = Buffer.concat([encodeNative(batch), encodeNative(batch)]);
