@@ -9,6 +9,7 @@ import type { Alert, Incident } from '../messages/alert.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
+import type { Collection } from './collection.ts';
 
 export interface AlertsRequest {
   /** The newest so many, oldest of them first. */
@@ -63,6 +64,8 @@ export interface Status {
   readonly policy: PolicyStatus;
   /** Absent without brokers: what is wrong with them or their topics now, and what differs from the configuration. */
   readonly kafka?: { readonly troubles: readonly string[]; readonly differences: readonly string[] };
+  /** Of a process that collects; absent in answers of others and of earlier versions. */
+  readonly collection?: Collection;
 }
 
 /** The policy in force, and whether it is what the file says. */

@@ -12,6 +12,7 @@ import { registerAclCommands } from './commands/acl-commands.ts';
 import { registerConfigurationCommands } from './commands/configuration-commands.ts';
 import { createCommandContext, describe, type GlobalFlags } from './commands/context.ts';
 import { registerFileCommands } from './commands/file-commands.ts';
+import { registerObserveCommands } from './commands/observe-commands.ts';
 import { instanceUrl } from './commands/option-values.ts';
 import { registerReportCommands } from './commands/report-commands.ts';
 import { registerServiceCommands } from './commands/service-commands.ts';
@@ -57,6 +58,7 @@ for (const register of [
   registerServiceCommands,
   registerFileCommands,
   registerReportCommands,
+  registerObserveCommands,
   registerAclCommands,
   registerConfigurationCommands,
 ])

@@ -417,7 +417,8 @@ export async function queryCommand(
   });
 }
 
-function writeJson(streams: ReportStreams, rows: readonly unknown[]): void {
+/** NDJSON. */
+export function writeJson(streams: ReportStreams, rows: readonly unknown[]): void {
   for (const row of rows) streams.stdout.write(`${JSON.stringify(row)}\n`);
 }
 

@@ -78,6 +78,7 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     datagrams: counters?.datagrams ?? 0,
     flows: counters?.flows ?? 0,
     policy: policyStatus(),
+    ...(collecting !== null && { collection: collecting.view.current() }),
     lost: {
       ...(counters === null ? NOTHING_LOST : lossesOf(counters)),
       set_aside: await storing.rowsSetAside(),

@@ -2,6 +2,7 @@
 
 import { type Collector, createCollector } from '../collect/collector.ts';
 import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
+import { type CollectionView, createCollectionView } from './collection-view.ts';
 import { type CoverageRole, createCoverageRole } from './coverage-role.ts';
 import { createExporterAccount, type ExporterAccount } from './exporter-account.ts';
 import type { SharedParts } from './shared-parts.ts';
@@ -11,6 +12,7 @@ export interface Collecting {
   readonly collector: Collector;
   readonly coverage: CoverageRole;
   readonly traffic: TrafficHistory;
+  readonly view: CollectionView;
   /** Null where no store is at hand. */
   readonly account: ExporterAccount | null;
 }
@@ -40,6 +42,10 @@ export function createCollecting(shared: SharedParts): Collecting {
       now,
     }),
     traffic: createTrafficHistory(collector, () => performance.now()),
+    view: createCollectionView(collector, config.coverage.silent_after, {
+      now,
+      monotonicMs: () => performance.now(),
+    }),
     account: shared.hasEngine ? createExporterAccount(collector, engine, log, now) : null,
   };
 }

@@ -175,6 +175,7 @@ export function createService(
       if (sql !== null) log.info(await sql.start(), 'read-only SQL over HTTP');
       collecting?.coverage.start();
       collecting?.traffic.start();
+      collecting?.view.start();
       storing.start();
       reloader.start();
       listFetcher.start();
@@ -198,6 +199,7 @@ export function createService(
       await listFetcher.stop();
       await reloader.stop();
       await collecting?.collector.stop();
+      collecting?.view.stop();
       await collecting?.coverage.stop();
       collecting?.traffic.stop();
       await opened.catch(() => undefined);

@@ -1,0 +1,48 @@
+/** The commands that tell whether it works: status, exporters, top. */
+
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { CommandContext } from './context.ts';
+import { durationOption, examples } from './option-values.ts';
+
+export function registerObserveCommands(program: Command, { asking }: CommandContext): void {
+  program
+    .command('status')
+    .description(
+      'is it working: what the running instance receives, loses and finds; exit code 1 if something is wrong',
+    )
+    .option('--json', 'JSON for scripts')
+    .addHelpText(
+      'after',
+      examples('status', 'status --json | jq -r .state', '--url https://flows.example.net status'),
+    )
+    .action(async (flags: { json?: boolean }) => {
+      const { statusCommand } = await import('../status.ts');
+      process.exitCode = await statusCommand(asking(), flags, process);
+    });
+
+  program
+    .command('exporters')
+    .description(
+      'who exports: rates, losses, sampling, templates, last seen, clock, and why nothing is decoded',
+    )
+    .option('--json', 'NDJSON for scripts')
+    .option('--wide', 'all columns, however wide')
+    .addHelpText('after', examples('exporters --wide', 'exporters --json | jq "select(.troubles != [])"'))
+    .action(async (flags: { json?: boolean; wide?: boolean }) => {
+      const { exportersCommand } = await import('../exporters.ts');
+      process.exitCode = await exportersCommand(asking(), flags, process);
+    });
+
+  program
+    .command('top')
+    .description('status, exporters and open incidents, live; q ends it. Without a terminal: once')
+    .addOption(
+      new Option('--interval <time>', 'how often to ask').argParser(durationOption).default(2000, '2s'),
+    )
+    .addHelpText('after', examples('top', 'top --interval 5s', 'top | cat'))
+    .action(async (flags: { interval: number }) => {
+      const { topCommand } = await import('../top.ts');
+      await topCommand(asking(), { interval: Math.max(200, flags.interval) }, process);
+    });
+}
