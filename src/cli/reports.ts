@@ -18,10 +18,10 @@ import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage, isBlind } from './coverage.ts';
 import { atSite, describeExpected, proposeExpected } from './expected-proposals.ts';
+import { followAlerts } from './follow-alerts.ts';
 import { withModel } from './model.ts';
 import {
   csv,
-  isSelectedAlert,
   type Selection,
   type Sort,
   selectAlerts,
@@ -223,16 +223,17 @@ export async function alertsCommand(
         'unavailable',
         'no running instance answers: --follow needs one; start it with: rogue-smtp run',
       );
-    // Subscribed before the past is read, so that no alert falls in between; ids tell what was shown already.
-    const live = await client.follow(new AbortController().signal);
-    const shown = new Set<string>();
-    for (const alert of selectAlerts(await model.alerts({ limit: asked }), flags).slice(-flags.limit)) {
-      shown.add(alert.alert_id);
-      show(alert);
-    }
-    for await (const alert of live)
-      if (!shown.has(alert.alert_id) && isSelectedAlert(alert, flags)) show(alert);
-    throw new RogueSmtpError('unavailable', 'the service has ended');
+    const { signal } = new AbortController();
+    await followAlerts({
+      client,
+      limit: asked,
+      show: (alerts, isNew) => {
+        const selected = selectAlerts(alerts, flags);
+        for (const alert of isNew ? selected : selected.slice(-flags.limit)) show(alert);
+      },
+      say: (text) => streams.stderr.write(`${printable(text)}\n`),
+      signal,
+    });
   });
 }
 

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Closes stdout after its first bytes, as `head` does. */
   readonly closeStdout?: boolean;
+  /** Ends the command when stderr has this in it. */
+  readonly endAt?: RegExp;
 }
 
 export function runCommandLine(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
@@ -31,6 +33,7 @@ export function runCommandLine(args: readonly string[], options: CommandOptions)
   });
   child.stderr.on('data', (chunk) => {
     stderr += String(chunk);
+    if (options.endAt?.test(stderr)) child.kill();
   });
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
 }
