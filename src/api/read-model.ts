@@ -10,6 +10,7 @@ import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
 import type { Collection } from './collection.ts';
+import type { Explanation } from './explain.ts';
 
 export interface AlertsRequest {
   /** The newest so many, oldest of them first. */
@@ -93,6 +94,8 @@ export interface ReadModel {
   alerts(request: AlertsRequest): Promise<readonly Alert[]>;
   /** By incident id, or the newest of a host. Throws RogueSmtpError `not_found`. */
   incident(idOrHost: string): Promise<IncidentReport>;
+  /** Why a host, as `HOST` or `HOST@SITE`, is graded and blocked or not. Throws RogueSmtpError `usage`. */
+  explain(host: string): Promise<Explanation>;
   inventory(): Promise<readonly InventoryRow[]>;
   exporters(): Promise<readonly ExporterRow[]>;
   /** How much of the mail of the newest day could be judged. */

@@ -6,14 +6,18 @@
 
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { Config } from '../config/schema.ts';
-import { RogueSmtpError } from '../errors.ts';
-import { formatAddress, parseAddress } from '../flow/address.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
+import { type AddressBytes, formatAddress, isIPv4, parseAddress } from '../flow/address.ts';
+import { formatPrefix } from '../flow/prefix.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
-import { renderFor } from '../publish/acl-request.ts';
+import { splitSite } from '../messages/host-at-site.ts';
+import { renderFor, requestOf } from '../publish/acl-request.ts';
+import type { AclOverview } from '../publish/desk.ts';
 import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { mailSight } from '../store/mail-sight.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
+import { type ExplainedHost, type Explanation, explainedAddress, explainHost } from './explain.ts';
 import { withNews } from './inventory-news.ts';
 import type { AlertsRequest, IncidentReport, ReadModel, Status } from './read-model.ts';
 
@@ -35,13 +39,36 @@ export interface LiveSources {
   readonly listed: (incident: Incident) => Promise<IncidentReport['listed']>;
   /** Brings the account of the exporters in the store up to date. */
   readonly refreshExporters: () => Promise<void>;
+  /** Who is blocked and who waits; null where this process has no lists, or does not know all incidents yet. */
+  readonly blocks: () => Promise<AclOverview | null>;
 }
 
 /** The model of a running instance: what is in memory is told from there. */
 export function createLiveModel(engine: Engine, config: () => Config, live: LiveSources): ReadModel {
   const stored = createStoredModel(engine, config);
+  const renderAcl: ReadModel['renderAcl'] = async (request) =>
+    renderFor(
+      config(),
+      request.kind === 'policy' ? [] : live.blocked(),
+      request,
+      Date.now(),
+      live.exempt(request.site),
+    );
   return {
     ...stored,
+    renderAcl,
+    explain: async (asked) => {
+      const overview = await live.blocks();
+      return explained(engine, config(), asked, renderAcl, (incident) =>
+        overview === null
+          ? undefined
+          : (overview.hosts.find(
+              ({ host, site }) =>
+                host === (incident?.host ?? formatAddress(explainedAddress(asked))) &&
+                site === (incident?.site ?? splitSite(asked).site ?? ''),
+            ) ?? null),
+      );
+    },
     async incident(idOrHost) {
       const report = await stored.incident(idOrHost);
       const listed = await live.listed(report.incident);
@@ -54,19 +81,47 @@ export function createLiveModel(engine: Engine, config: () => Config, live: Live
       await live.refreshExporters();
       return queries.exporters(engine);
     },
-    renderAcl: async (request) =>
-      renderFor(
-        config(),
-        request.kind === 'policy' ? [] : live.blocked(),
-        request,
-        Date.now(),
-        live.exempt(request.site),
-      ),
   };
+}
+
+/** Why a host is graded and blocked or not. `rowOf`: its row among the blocks, once its incident is known. */
+async function explained(
+  engine: Engine,
+  config: Config,
+  asked: string,
+  renderAcl: ReadModel['renderAcl'],
+  rowOf: (incident: Incident | null) => ExplainedHost['row'],
+): Promise<Explanation> {
+  const address = explainedAddress(asked);
+  const group = config.detection.ipv6_group === 64 && !isIPv4(address) ? networkOf64(address, asked) : null;
+  const incident =
+    (await queries.incident(engine, asked)) ??
+    (group === null ? null : await queries.incident(engine, group));
+  const host = incident?.host ?? formatAddress(address);
+  const family = isIPv4(address) ? '4' : '6';
+  const site = incident?.site ?? splitSite(asked).site;
+  const lists = config.acl.targets
+    .filter((target) => target.kind === 'offenders' && (target.site === undefined || target.site === site))
+    .map(async (target) => {
+      const list = `${target.name}.${family}`;
+      try {
+        const { leftOut } = await renderAcl(requestOf(target, family));
+        return { list, leftOut: leftOut.find((one) => one.host === host)?.reason ?? null };
+      } catch (error) {
+        return { list, leftOut: messageOf(error) };
+      }
+    });
+  return explainHost(
+    config,
+    { asked, incident, row: rowOf(incident), lists: await Promise.all(lists) },
+    Date.now(),
+  );
 }
 
 /** The model of a store that no service runs on. */
 export function createStoredModel(engine: Engine, config: () => Config): ReadModel {
+  const renderAcl: ReadModel['renderAcl'] = async (request) =>
+    renderFor(config(), await queries.newestIncidents(engine), request, Date.now());
   return {
     status: async () => {
       throw new RogueSmtpError('unavailable', 'no running instance');
@@ -86,8 +141,8 @@ export function createStoredModel(engine: Engine, config: () => Config): ReadMod
         timeoutMs: Math.min(timeoutMs, QUERY_TIMEOUT_MS),
         ...(request === undefined ? {} : { request }),
       }),
-    renderAcl: async (request) =>
-      renderFor(config(), await queries.newestIncidents(engine), request, Date.now()),
+    renderAcl,
+    explain: (asked) => explained(engine, config(), asked, renderAcl, () => undefined),
     async incident(idOrHost) {
       const incident = await queries.incident(engine, idOrHost);
       if (incident === null)
@@ -142,4 +197,11 @@ function canonical(host: string): string {
 /** As much of what was asked for as fits a message. */
 function shortened(text: string): string {
   return text.length <= 64 ? text : `${text.slice(0, 64)}...`;
+}
+
+/** The /64 of an address, at the site that was asked for: with `detection.ipv6_group: 64` incidents are of those. */
+function networkOf64(address: AddressBytes, asked: string): string {
+  const { site } = splitSite(asked);
+  const network = formatPrefix({ bytes: Uint8Array.from(address).fill(0, 8), length: 64 });
+  return site === undefined ? network : `${network}@${site}`;
 }

@@ -6,6 +6,7 @@
 
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Explanation } from '../api/explain.ts';
 import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
@@ -161,6 +162,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
     sight: () => get<MailSight>('/api/v1/sight'),
     alerts: (asked) => get<Alert[]>('/api/v1/alerts', { ...asked }),
     incident: (id) => get<IncidentReport>(`/api/v1/incidents/${encodeURIComponent(id)}`),
+    explain: (host) => get<Explanation>(`/api/v1/explain/${encodeURIComponent(host)}`),
     async renderAcl(asked) {
       const { text, entries, left_out } = await get<WireRendering>('/api/v1/acl/render', { ...asked });
       return { text, entries, leftOut: left_out };

@@ -93,6 +93,8 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     recentAlerts: () => serve?.recentAlerts() ?? [],
     listed: async (incident) => serve?.listedSince(incident),
     refreshExporters: async () => collecting?.account?.refresh(),
+    // Null until all incidents are known.
+    blocks: async () => serve?.desk.overview().catch(() => null) ?? null,
     status,
   });
   const page = createPageModel({

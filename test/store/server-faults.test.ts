@@ -159,6 +159,7 @@ test('a client of the API that goes away has its statement cancelled', async () 
     recentAlerts: () => [],
     listed: async () => undefined,
     refreshExporters: async () => undefined,
+    blocks: async () => null,
   });
   const http = createHttpServer(
     { listen: { host: '127.0.0.1', port: 0 } },

@@ -18,6 +18,9 @@ export const EMPTY_MODEL: ReadModel = {
   incident: async (id) => {
     throw new RogueSmtpError('not_found', `there is no incident or host "${id}"`);
   },
+  explain: async () => {
+    throw new RogueSmtpError('not_found', 'nothing is known');
+  },
   inventory: async () => [],
   sight: async () => ({ flows: 0, ignored: {}, strangers: [] }),
   exporters: async () => [],

@@ -1,4 +1,4 @@
-/** The commands that tell whether it works: status, exporters, top. */
+/** The commands that tell whether it works: status, exporters, top, explain. */
 
 import type { Command } from 'commander';
 import { Option } from 'commander';
@@ -44,5 +44,18 @@ export function registerObserveCommands(program: Command, { asking }: CommandCon
     .action(async (flags: { interval: number }) => {
       const { topCommand } = await import('../top.ts');
       await topCommand(asking(), { interval: Math.max(200, flags.interval) }, process);
+    });
+
+  program
+    .command('explain')
+    .description(
+      'why a host is graded and blocked or not: the policy, the evidence, what is missing, which lists have it',
+    )
+    .argument('<host>', 'address (HOST@SITE where several sites use the same addresses)')
+    .option('--json', 'JSON for scripts')
+    .addHelpText('after', examples('explain 192.0.2.55', 'explain 10.0.0.5@branch --json'))
+    .action(async (host: string, flags: { json?: boolean }) => {
+      const { explainCommand } = await import('../explain.ts');
+      await explainCommand(asking(), host, flags, process);
     });
 }
