@@ -24,7 +24,7 @@ const WITH_PARTS = [
   'test/publish/{hook,list-push}.test.ts',
   'test/relay-check/*.test.ts',
   'test/replay/flow-log/nfdump-real.test.ts',
-  'test/service/{findings-role,heap-growth,store-waits}.test.ts',
+  'test/service/{canary,findings-role,heap-growth,store-waits}.test.ts',
 ];
 
 export default defineConfig({

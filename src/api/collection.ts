@@ -47,6 +47,8 @@ export interface Collection {
   readonly datagrams_per_second: number;
   readonly flows_per_second: number;
   readonly listeners: readonly LiveListener[];
+  /** Datagrams that the instance sent to itself, as `canary` does; the listeners count them too. */
+  readonly canaries: number;
   /** Datagrams, sets and records that were not decoded, by reason; reasons without any are absent. */
   readonly not_decoded: Readonly<Record<string, number>>;
   /** Flows on mail ports. */
@@ -115,7 +117,7 @@ export function exporterTroubles(
 export function collectionTroubles(collection: Collection, upMs: number): string[] {
   const { listeners, exporters, not_decoded: counts, refused } = collection;
   const ports = listeners.map(({ name }) => name).join(' ');
-  const received = listeners.reduce((sum, { datagrams }) => sum + datagrams, 0);
+  const received = listeners.reduce((sum, { datagrams }) => sum + datagrams, 0) - collection.canaries;
   const drops = listeners.reduce((sum, listener) => sum + listener.kernel_drops, 0);
   if (received === 0)
     return upMs < FIRST_DATAGRAM_MS

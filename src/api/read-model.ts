@@ -80,6 +80,16 @@ export interface PolicyStatus {
   readonly lists: readonly ListStatus[];
 }
 
+/** What came of a canary: a flow that the instance sent to its own listener. */
+export interface CanaryResult {
+  readonly alerted: boolean;
+  /** From the datagram to the alert; null when none came within `timeout_ms`. */
+  readonly latency_ms: number | null;
+  readonly timeout_ms: number;
+  readonly sent_at: string;
+  readonly listener: string;
+}
+
 export interface SqlRequest {
   readonly sql: string;
   readonly format: string;

@@ -7,7 +7,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Explanation } from '../api/explain.ts';
-import type { IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
+import type { CanaryResult, IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
@@ -22,6 +22,8 @@ export interface Client extends ReadModel {
   readonly acl: AclDesk;
   /** Has the instance read its configuration again; `force`: what the file loses is meant. */
   reload(force: boolean): Promise<PolicyStatus>;
+  /** Has the instance send a canary. Throws RogueSmtpError `refused` where it cannot. */
+  canary(): Promise<CanaryResult>;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
   /** What keeps it from being ready, in its words; null when nothing does. */
@@ -155,6 +157,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
   return {
     acl,
     reload: (force) => post<PolicyStatus>('/api/v1/reload', { force }),
+    canary: () => post<CanaryResult>('/api/v1/canary', {}),
     status: () => get<Status>('/api/v1/status'),
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),

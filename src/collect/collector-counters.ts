@@ -33,5 +33,7 @@ export interface CollectorCounters {
   };
   /** Flows that are neither published nor dropped yet: in the batch being filled, or handed to the stream. */
   readonly pending: Readonly<Record<'flows' | 'mail', number>>;
+  /** Datagrams of canaries, which are in no other count but those of the listeners. */
+  readonly canaries: number;
   readonly listeners: readonly Readonly<ListenerCounters>[];
 }

@@ -18,6 +18,7 @@ import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.t
 import type { Stream } from '../stream/stream.ts';
 import { elapsed, firstOf, settled } from '../waiting.ts';
 import { createBatchPublisher } from './batch-publisher.ts';
+import { createCanaryLane } from './canary-lane.ts';
 import type { CollectorCounters } from './collector-counters.ts';
 import { decoderOptions, mailPorts } from './decoder-options.ts';
 import { createExporterAccess, type RefusedExporter } from './exporter-access.ts';
@@ -100,6 +101,8 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     });
   const flows = publisher('flows');
   const mail = publisher('mail');
+  /** With an account of its own: what is counted of mail is what was decoded. */
+  const canaryMail = publisher('mail');
   const mailBatch = createFlowBatch(batchRows);
   const dividerFor = ({ networks }: Pick<Config, 'networks'>) =>
     createMailDivider(networks.internal, stream.partitions('mail'), batchRows, {
@@ -145,7 +148,15 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   let saving: Promise<void> = Promise.resolve();
   let polling: Promise<void> | null = null;
 
+  const canaries = createCanaryLane(
+    decoderOptions(settings),
+    new Set(settings.listen.map(({ host }) => host)),
+    now,
+    (batch) => void canaryMail.send(batch, 0),
+  );
+
   function onDatagram(bytes: Buffer, address: string, port: number): void {
+    if (canaries.take(bytes, address, port)) return;
     const exporter = access.admit(address);
     if (exporter === null) return;
     const nowMs = now();
@@ -261,6 +272,9 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     },
     get pending() {
       return { flows: flows.counters.inFlight + sink.batch.length, mail: mail.counters.inFlight };
+    },
+    get canaries() {
+      return canaries.counters.taken;
     },
     get listeners() {
       return listeners.map((listener) => listener.counters);

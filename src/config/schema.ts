@@ -627,6 +627,14 @@ const http = z.strictObject({
   kiosk: z.boolean().default(false),
 });
 
+/** A flow that the service sends to its own listener, to see whether its alert comes. It gets into no list and no archive. */
+const canary = z.strictObject({
+  /** How often. Absent: only by `rogue-smtp canary`. */
+  every: duration.refine((ms) => ms >= 10_000, 'expected at least 10s').optional(),
+  /** An alert that takes longer counts as missing, which is an alert of kind `coverage`. */
+  timeout: duration.refine((ms) => ms >= 1000 && ms <= 300_000, 'expected 1s to 5m').prefault('30s'),
+});
+
 const spool = z.strictObject({
   /** Bound of what waits on disk for the store or the broker, per stream. What is over it is counted as dropped. */
   max_bytes: size.prefault('4GiB'),
@@ -655,6 +663,7 @@ export const configSchema = z.strictObject({
   kafka: kafka.prefault({}),
   clickhouse: clickhouse.prefault({}),
   http: http.prefault({}),
+  canary: canary.prefault({}),
   spool: spool.prefault({}),
   log: log.prefault({}),
   /** Everything that is kept lies here. */

@@ -116,6 +116,7 @@ export const ALERT_KINDS = [
   'coverage',
   'delivery',
   'finding',
+  'canary',
 ] as const;
 
 const COVERAGE_CAUSES = [
@@ -136,6 +137,8 @@ const COVERAGE_CAUSES = [
   'data_damaged',
   'rows_set_aside',
   'clock_stepped',
+  'canary_missing',
+  'canary_returned',
 ] as const;
 
 export const alertSchema = z.object({
@@ -146,7 +149,7 @@ export const alertSchema = z.object({
   kind: z.enum(ALERT_KINDS),
   ...evidenceFields,
   /**
-   * Null for what is no incident: `coverage` and `delivery` are about no host either, that is '' then; a `finding` has
+   * Of kind `canary` it is that of a flow which this program sent itself: no host did anything. Null for what is no incident: `coverage` and `delivery` are about no host either, that is '' then; a `finding` has
    * the host, and never a block of its own.
    */
   grade: gradeSchema.nullable(),

@@ -11,6 +11,7 @@ import { createHttpListener, type HttpListener } from '../http/listener.ts';
 import { createPageModel } from '../http/page/page-model.ts';
 import { createHttpServer } from '../http/server.ts';
 import { newestIncidents } from '../store/queries.ts';
+import type { Canary } from './canary.ts';
 import type { Collecting } from './collecting.ts';
 import { createHealth } from './health.ts';
 import { lossesOf, NOTHING_LOST } from './losses.ts';
@@ -29,6 +30,8 @@ export interface AnsweringSources {
   readonly storing: Storing;
   readonly serving: Serving | null;
   readonly reloader: Reloader;
+  /** Null where this process does not both collect and serve. */
+  readonly canary: Canary | null;
   /** Why the topics cannot be used, as of the newest look; null when they can. */
   readonly kafkaTrouble: () => string | null;
   /** Which data this process works on; null until it is known. */
@@ -43,7 +46,7 @@ export interface Answering {
 
 export function createAnswering(shared: SharedParts, sources: AnsweringSources): Answering {
   const { config, loaded, log, stream, engine, hasEngine, onServer, waitingFor, policy } = shared;
-  const { collecting, storing, reloader } = sources;
+  const { collecting, storing, reloader, canary } = sources;
   const counters = collecting?.collector.counters ?? null;
   const serve = sources.serving?.role ?? null;
 
@@ -55,6 +58,7 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
       storing.troubles,
       () => [sources.kafkaTrouble() ?? []].flat(),
       () => serve?.troubles() ?? [],
+      () => canary?.troubles() ?? [],
     ],
     askStore: () =>
       !hasEngine || waitingFor.has('the store')
@@ -140,6 +144,7 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
       heldLists: serve?.heldLists ?? (() => []),
       instanceId: sources.instanceId,
       desk: serve?.desk ?? null,
+      ...(canary !== null && { canary: canary.send }),
       reload: async (force) => {
         await reloader.reload({ force });
         return policyStatus();

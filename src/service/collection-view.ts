@@ -37,7 +37,7 @@ const MAX_REFUSED = 10;
 export type ViewedCollector = Pick<Collector, 'exporters' | 'refusedExporters'> & {
   readonly counters: Pick<
     Collector['counters'],
-    'datagrams' | 'flows' | 'mailFlows' | 'listeners' | 'recordsDropped'
+    'canaries' | 'datagrams' | 'flows' | 'mailFlows' | 'listeners' | 'recordsDropped'
   >;
 };
 
@@ -102,6 +102,7 @@ export function createCollectionView(
           datagrams,
           kernel_drops: kernelDrops,
         })),
+        canaries: counters.canaries,
         not_decoded: Object.fromEntries(dropped),
         mail_flows: counters.mailFlows,
         refused: [...collector.refusedExporters()]

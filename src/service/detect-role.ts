@@ -11,6 +11,7 @@ import type { Detector } from '../detect/detector.ts';
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import type { DetectorOptions } from '../detect/detector-state.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
+import { isCanaryBatch } from '../flow/canary.ts';
 import { hostPartition } from '../flow/host-partition.ts';
 import { decodeNative } from '../flow/native.ts';
 import { parsePrefix } from '../flow/prefix.ts';
@@ -31,6 +32,7 @@ import type {
   Subscription,
 } from '../stream/stream.ts';
 import type { BadMessages } from './bad-messages.ts';
+import { canaryAlerts } from './canary-detector.ts';
 import type { CollectorClocks } from './collector-clocks.ts';
 import { createEvictionNotice } from './eviction-notice.ts';
 
@@ -244,6 +246,11 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
         // A message that comes again must not be taken for a clock that was set back.
         if (message.origin !== undefined && message.offset >= part.newestOffset)
           collectorClocks?.correct(block.batch, collectorOf(message.origin.producer), delivery.partition);
+        if (isCanaryBatch(block.batch)) {
+          part.pending.alerts.push(...canaryAlerts(block.batch, now()));
+          // The message counts as read; what is in it is no news of any host.
+          block.batch.length = 0;
+        }
         detector.observe(block.batch, position);
         at = block.next;
       }
@@ -274,6 +281,7 @@ export function createDetectRole(dependencies: DetectRoleDependencies): DetectRo
     );
     pending.incidents.length = 0;
     for (const alert of pending.alerts.splice(0)) {
+      if (alert.kind === 'canary') continue;
       log.info(
         {
           kind: alert.kind,

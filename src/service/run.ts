@@ -16,6 +16,8 @@ import type { Logger } from '../logger.ts';
 import { registerStreamMetrics } from '../stream/stream-metrics.ts';
 import { registerAlertMetrics } from './alert-metrics.ts';
 import { createAnswering } from './answering.ts';
+import { createCanary } from './canary.ts';
+import { registerCanaryMetrics } from './canary-metrics.ts';
 import { createCollecting } from './collecting.ts';
 import { createDetecting } from './detecting.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
@@ -83,7 +85,20 @@ export function createService(
     log,
     now: Date.now,
   });
+  const canary =
+    collecting === null || serving === null
+      ? null
+      : createCanary({
+          config: config.canary,
+          onCanary: serving.role.onCanary,
+          tell: teller.tell,
+          policyVersion: policy.version,
+          log,
+          now: shared.now,
+        });
+  if (canary !== null) registerCanaryMetrics(metrics, canary);
   const { http, sql } = createAnswering(shared, {
+    canary,
     collecting,
     storing,
     serving,
@@ -173,6 +188,7 @@ export function createService(
       const httpAddress = await http.start();
       const udpAddresses = (await collecting?.collector.start()) ?? [];
       if (sql !== null) log.info(await sql.start(), 'read-only SQL over HTTP');
+      canary?.start(udpAddresses);
       collecting?.coverage.start();
       collecting?.traffic.start();
       collecting?.view.start();
@@ -199,6 +215,7 @@ export function createService(
       await listFetcher.stop();
       await reloader.stop();
       await collecting?.collector.stop();
+      canary?.stop();
       collecting?.view.stop();
       await collecting?.coverage.stop();
       collecting?.traffic.stop();

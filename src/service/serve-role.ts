@@ -72,6 +72,8 @@ export interface ServeRole {
   reload(config: Config): void;
   /** Calls back with every alert from now on, until the returned function is called. */
   onAlert(listener: (alert: Alert) => void): () => void;
+  /** The same with those of canaries, which nobody else hears of. */
+  onCanary(listener: (alert: Alert) => void): () => void;
 }
 
 export interface ServeRoleDependencies {
@@ -102,6 +104,7 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
   /** By host and site, closed ones too: a host that comes back replaces its old incident. */
   const newest = new Map<string, Incident>();
   const listeners = new Set<(alert: Alert) => void>();
+  const canaryListeners = new Set<(alert: Alert) => void>();
   /** Ids of the newest alerts. */
   const told = new Set<string>();
   let firstAssigned: () => void = () => undefined;
@@ -230,6 +233,10 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       }
       const alert = judged.content;
       if (!isNew(alert)) continue;
+      if (alert.kind === 'canary') {
+        for (const listener of canaryListeners) listener(alert);
+        continue;
+      }
       recentAlerts.push(alert);
       for (const listener of listeners) listener(alert);
     }
@@ -362,6 +369,10 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
       }
       config = next;
       publishInTurn();
+    },
+    onCanary(listener) {
+      canaryListeners.add(listener);
+      return () => canaryListeners.delete(listener);
     },
     onAlert(listener) {
       listeners.add(listener);

@@ -20,6 +20,13 @@ describe('what is said about a collector', () => {
       exporters: [],
     };
     expect(troubles(silent)[0]).toMatch(/^No datagram has arrived on UDP \[::\]:4739\..*udp port 4739/);
+    // What the instance sends to itself is no export.
+    const canaries = {
+      listeners: [{ name: '[::]:4739', datagrams: 5, kernel_drops: 0 }],
+      canaries: 5,
+      exporters: [],
+    };
+    expect(troubles(canaries)[0]).toMatch(/^No datagram has arrived/);
     expect(troubles(silent, 5000)).toEqual([
       'No datagram has arrived yet on UDP [::]:4739; the instance started 5 s ago.',
     ]);

@@ -10,6 +10,7 @@ function viewed(states: ExporterState[]) {
     datagrams: 0,
     flows: 0,
     mailFlows: 0,
+    canaries: 0,
     listeners: [{ name: '0.0.0.0:2055', datagrams: 0, bytes: 0, kernelDrops: 3, errors: 0 }],
     recordsDropped: { truncated: 0, no_template: 2 },
   };

@@ -37,6 +37,7 @@ export function collectionOf(given: Partial<Collection> = {}): Collection {
     datagrams_per_second: 1,
     flows_per_second: 30,
     listeners: [{ name: '0.0.0.0:2055', datagrams: 100, kernel_drops: 0 }],
+    canaries: 0,
     not_decoded: {},
     mail_flows: 10,
     refused: [],

@@ -1,4 +1,4 @@
-/** The commands that tell whether it works: status, exporters, top, explain. */
+/** The commands that tell whether it works: status, exporters, top, canary, explain. */
 
 import type { Command } from 'commander';
 import { Option } from 'commander';
@@ -44,6 +44,21 @@ export function registerObserveCommands(program: Command, { asking }: CommandCon
     .action(async (flags: { interval: number }) => {
       const { topCommand } = await import('../top.ts');
       await topCommand(asking(), { interval: Math.max(200, flags.interval) }, process);
+    });
+
+  program
+    .command('canary')
+    .description(
+      'send a flow that must be found to the own listener; says after which time its alert came, exit code 1 if none does',
+    )
+    .option('--json', 'JSON for scripts')
+    .addHelpText(
+      'after',
+      `${examples('canary')}\nOn a timer, with an alert of its own: canary: { every: 5m } in the configuration`,
+    )
+    .action(async (flags: { json?: boolean }) => {
+      const { canaryCommand } = await import('../canary.ts');
+      process.exitCode = await canaryCommand(asking(), flags, process);
     });
 
   program
