@@ -7,6 +7,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { wordsFor } from '../config/reference.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { parsePrefix } from '../flow/prefix.ts';
 
@@ -93,10 +94,7 @@ async function askPrefixes(
 function renderConfig(internal: readonly string[], senders: readonly SenderProposal[]): string {
   const senderLines =
     senders.length === 0
-      ? [
-          'senders: []',
-          '#  - { name: mx1, hosts: [192.0.2.25], to: any, owner: "postmaster", reason: "our mail server" }',
-        ]
+      ? ['senders: []', `# senders: ${wordsFor('senders').example ?? ''}`]
       : [
           'senders:',
           ...senders.map(
@@ -104,56 +102,91 @@ function renderConfig(internal: readonly string[], senders: readonly SenderPropo
               `  - { name: mail-${i + 1}, hosts: [${JSON.stringify(host)}], reason: ${JSON.stringify(reason.slice(0, 200))} }`,
           ),
         ];
-  return `# Configuration of rogue-smtp. Every key that is left out has a default; "rogue-smtp check" explains mistakes.
-# Environment variables go over it: ROGUE_SMTP__BLOCK__MODE=publish is block.mode.
+  return `# Configuration of rogue-smtp. Every key that is left out has a default: docs/configuration.md has them all, and
+# "rogue-smtp check" explains mistakes. Environment variables go over it: ROGUE_SMTP__BLOCK__MODE=publish is block.mode.
 
 collector:
-  # Point routers here, any version on any port.
+${comment('collector.listen')}
   listen: ["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"]
-  # Take exports only from these addresses. Flow export is unauthenticated UDP: set this before you publish blocks.
+${comment('collector.exporters')}
   exporters: []
 
 networks:
-  # Whose port-25 sessions are judged. Add your public prefixes.
+${comment('networks.internal')}
   internal: ${JSON.stringify(internal)}
-  # Addresses that many hosts share: alerts, never a block.
-  # nat: [192.0.2.128/28]
+${comment('networks.nat')}
+${example('networks.nat')}
 
-# Who may send mail. A sender with "to: [smarthost]" may use that destination only.
+${comment('senders')}
 ${senderLines.join('\n')}
-# Hosts that talk SMTP but send no mail of their own, such as monitors: reported once, then only when they do more.
-# expected: [{ name: monitor, hosts: [192.0.2.9], does: check, owner: "netops", reason: "watches our mail servers" }]
-# Addresses that a provider publishes, for to_lists of a sender or block.never_lists; from a file (file: provider.txt) too.
-# lists: [{ name: provider, url: "https://provider.example/ranges.txt", interval: 1h }]
+${comment('expected')}
+${example('expected')}
+${comment('lists')}
+${example('lists')}
 
 detection:
+${comment('detection.ports')}
   ports: [25]
   # Companions, off by default; they raise alerts and never lead to a block:
-  # submission: { alert: true }   # hosts that use submission ports (465, 587, 2525) like a bot: 20 servers in an hour
-  # internal: { alert: true }     # port 25 between internal hosts, to no authorised sender
+${comment('detection.submission')}
+  # submission: { alert: true }
+${comment('detection.internal')}
+  # internal: { alert: true }
 
-# Incidents below a grade raise no alert, here those of a guest network; they are shown and blocked all the same.
-# alerts: { groups: [{ name: guests, hosts: [10.20.0.0/16], grade: bulk }] }
+${comment('alerts')}
+# alerts: { groups: ${wordsFor('alerts.groups').example} }
 
-# A gap in what is seen is an alert of its own: a silent exporter, losses, a full spool.
+${comment('coverage')}
 # coverage: { silent_after: 10m, loss: 0.01, interval: 5m }
 
 block:
-  # observe: alerts only. propose: blocks wait for approval. publish: offenders go into the ACLs by themselves.
+${comment('block.mode')}
   mode: observe
+${comment('block.grade')}
   grade: conversed
+${comment('block.ttl')}
   ttl: 24h
-  # Never blocked, whatever they do: gateways, NAT pools, this collector.
+${comment('block.never')}
   never: []
 
 acl:
+${comment('acl.targets')}
   targets: []
-  #  - { name: edge1, platform: cisco-ios, kind: offenders, interface: GigabitEthernet0/1 }
+${example('acl.targets')}
 
 http:
-  # API, metrics and block lists. To listen beyond loopback, set a token_file (or ROGUE_SMTP__HTTP__TOKEN).
+${comment('http.listen')}
   listen: "127.0.0.1:9025"
+${comment('http.token_file')}
+${example('http.token_file')}
 
+${comment('canary')}
+# canary: { every: 5m }
+
+${comment('data')}
 data: ./data
 `;
+}
+
+const indentOf = (path: string) => '  '.repeat(path.split('.').length - 1);
+/** Columns of a comment. */
+const WIDTH = 100;
+
+/** What a key means, as comment lines at its place. */
+function comment(path: string): string {
+  const lines: string[] = [];
+  let line = `${indentOf(path)}#`;
+  for (const word of wordsFor(path).text.split(' ')) {
+    if (line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = `${indentOf(path)}#`;
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
+/** The key with its example, commented out. */
+function example(path: string): string {
+  return `${indentOf(path)}# ${/[^.]+$/.exec(path)?.[0] ?? path}: ${wordsFor(path).example ?? ''}`;
 }
