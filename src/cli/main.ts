@@ -16,6 +16,7 @@ import { registerObserveCommands } from './commands/observe-commands.ts';
 import { instanceUrl } from './commands/option-values.ts';
 import { registerReportCommands } from './commands/report-commands.ts';
 import { registerServiceCommands } from './commands/service-commands.ts';
+import { registerShellCommands } from './commands/shell-commands.ts';
 
 const version: string = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -61,6 +62,7 @@ for (const register of [
   registerObserveCommands,
   registerAclCommands,
   registerConfigurationCommands,
+  registerShellCommands,
 ])
   register(program, context);
 
