@@ -43,6 +43,10 @@ const ROWS: Readonly<Record<string, Row>> = {
     'Several collectors share the ports of `listen`, each a process with a data directory of its own. Needs Linux and Node 22.12 or newer.',
     'true',
   ],
+  'collector.receiver': [
+    '`auto`: many datagrams in one call, where Linux and the optional package koffi allow it. `node`: one by one, which takes more CPU.',
+    'node',
+  ],
   'collector.archive': ['`all`: every flow goes to the store. `mail`: only flows on mail ports.', 'mail'],
   'collector.tunnels': [
     'Which header of a tunnelled packet (GRE, IP in IP, VXLAN, GENEVE, GTP-U) makes the row. With `outer` mail inside of tunnels is not seen.',
@@ -169,6 +173,40 @@ const ROWS: Readonly<Record<string, Row>> = {
     '[192.0.2.53]',
     'addresses',
   ],
+
+  blocklists: ['DNS blocklists that are asked whether own public addresses are on them.'],
+  'blocklists.addresses': [
+    'Public addresses, and prefixes of at most 256 addresses. Empty: nothing is asked.',
+    '[203.0.113.5, 203.0.113.16/28]',
+    PREFIXES,
+  ],
+  'blocklists.zones': [
+    'Names of lists; with `codes` where it is not known what their answers mean.',
+    '[zen.spamhaus.org]',
+    'DNS names',
+  ],
+  'blocklists.zones[].zone': ['Name of the list.', 'bl.example.org'],
+  'blocklists.zones[].codes': ['What each answer means.', '{ 127.0.0.2: "sends spam" }'],
+  'blocklists.servers': [
+    'DNS servers that ask for us. Most lists refuse public resolvers. Empty: those of the machine (resolv.conf).',
+    '[192.0.2.53]',
+    'addresses',
+  ],
+  'blocklists.every': ['How often the lists are asked.', '1h', DURATION],
+
+  identity: ['Files that tell who a host was; commands read them when they show hosts.'],
+  'identity.leases': [
+    'Files that DHCP servers write about their leases.',
+    '[{ file: /var/lib/kea/dhcp4.leases, format: kea }]',
+  ],
+  'identity.leases[].file': ['The file.', '/var/lib/dhcp/dhcpd.leases'],
+  'identity.leases[].format': ['Which server writes it.', 'kea'],
+  'identity.leases[].zone': [
+    'Clock that wrote the file, minutes east of UTC. Only Windows writes local times.',
+    '60',
+    'minutes',
+  ],
+  'identity.owners': ['CSV file with the columns "prefix" and "owner".', '/etc/rogue-smtp/owners.csv'],
 
   detection: ['What counts as sending mail. The defaults are measured; see docs/grades.md.'],
   'detection.ports': ['TCP ports that carry mail between servers.', '[25]', 'ports'],

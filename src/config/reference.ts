@@ -29,6 +29,7 @@ interface JsonNode {
   readonly required?: readonly string[];
   readonly items?: JsonNode;
   readonly anyOf?: readonly JsonNode[];
+  readonly oneOf?: readonly JsonNode[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly default?: unknown;
@@ -56,14 +57,21 @@ export function configJsonSchema(): Record<string, unknown> {
 /** All keys, sections before what is in them, in the order of the schema. */
 export function configReference(): KeyReference[] {
   const json = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any', reused: 'inline' });
-  return [...keysOf(json as JsonNode)].map(({ node, path, required }) => ({
-    path,
-    words: wordsOf(node, path),
-    default: node.default === undefined || isSection(node) ? null : yamlOf(node.default),
-    required,
-    type: typeOf(node),
-    isSection: isSection(node),
-  }));
+  const keys = new Map<string, KeyReference>();
+  for (const { node, path, required } of keysOf(json as JsonNode)) {
+    const type = typeOf(node);
+    // Entries of several types share keys, whose values may differ.
+    const known = keys.get(path);
+    keys.set(path, {
+      path,
+      words: wordsOf(node, path),
+      default: node.default === undefined || isSection(node) ? null : yamlOf(node.default),
+      required: required && known?.required !== false,
+      type: known === undefined || known.type === type ? type : `${known.type} or ${type}`,
+      isSection: isSection(node),
+    });
+  }
+  return [...keys.values()];
 }
 
 /** What a key means, for a comment. Throws for a key that is not there: a comment must not outlive its key. */
@@ -96,13 +104,16 @@ function* keysOf(object: JsonNode, before = ''): Generator<FoundKey> {
     if (node.not !== undefined) continue;
     const path = before === '' ? key : `${before}.${key}`;
     yield { node, path, required: object.required?.includes(key) ?? false };
-    for (const form of [node, ...(node.anyOf ?? [])]) {
+    for (const form of formsOf(node)) {
       if (form.properties !== undefined) yield* keysOf(form, path);
-      for (const entry of form.items === undefined ? [] : [form.items, ...(form.items.anyOf ?? [])])
+      for (const entry of form.items === undefined ? [] : formsOf(form.items))
         if (entry.properties !== undefined) yield* keysOf(entry, `${path}[]`);
     }
   }
 }
+
+/** The value itself, or each of the forms that it may have. */
+const formsOf = (node: JsonNode): readonly JsonNode[] => [node, ...(node.anyOf ?? []), ...(node.oneOf ?? [])];
 
 const isSection = (node: JsonNode) => node.type === 'object' && node.properties !== undefined;
 
