@@ -31,6 +31,20 @@ export function readEnvironment(
   });
 }
 
+/**
+ * Variables that look like ours and are not read, such as `ROGUE_SMTP_BLOCK_MODE` with single underscores: a sentence each,
+ * without the value.
+ */
+export function unreadVariables(environment: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(environment).flatMap(([name, text]) => {
+    if (text === undefined || !/^ROGUE_?SMTP_/i.test(name) || name.startsWith(PREFIX)) return [];
+    const rest = name.replace(/^ROGUE_?SMTP_+/i, '').toUpperCase();
+    return [
+      `environment variable ${name} is not read: names begin with ${PREFIX} and have two underscores between section and key, such as ${PREFIX}${rest.replace(/_+/, '__')}`,
+    ];
+  });
+}
+
 function yamlValue(name: string, text: string): unknown {
   try {
     return parse(text);

@@ -11,7 +11,7 @@ import { isCollection, isMap, isPair, isScalar, LineCounter, type Node, parseDoc
 import type { z } from 'zod';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { crossCheck } from './cross-check.ts';
-import { readEnvironment } from './environment.ts';
+import { readEnvironment, unreadVariables } from './environment.ts';
 import { expectationOf } from './expectation.ts';
 import { type PrefixList, readLists, withLists } from './lists.ts';
 import { type Config, configSchema, httpToken } from './schema.ts';
@@ -90,7 +90,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     text: source?.text ?? null,
     lists,
     withLists: loadedWith,
-    warnings: checked.warnings,
+    warnings: [...checked.warnings, ...unreadVariables(options.environment ?? {})],
     placeOf: (path) => (isSaid(path, merged) ? placeOf(path, source, origins) : 'by default'),
     again: () => loadConfig({ ...options, file: file ?? undefined }),
   });
@@ -222,12 +222,21 @@ function describeIssue(
   ];
 }
 
+/** Whether the file has the key itself, with or without a value. */
+function isWritten(path: Path, source: Source | null): boolean {
+  return path.length > 0 && isCollection(source?.root) && source.root.hasIn(path);
+}
+
 /** `file:line` of the value, or of the nearest thing around it that is written; else the variable or flag. */
 function placeOf(path: Path, source: Source | null, origins: ReadonlyMap<string, string>): string {
   for (let length = path.length; length > 0; length--) {
     const origin = origins.get(path.slice(0, length).map(String).join('.'));
     if (origin !== undefined) return origin;
   }
+  // A section that only variables or flags have: the mistake is theirs, also where the file stands beside them.
+  const inside = `${path.map(String).join('.')}.`;
+  const below = [...origins].find(([key]) => key.startsWith(inside));
+  if (below !== undefined && !isWritten(path, source)) return below[1];
   if (source === null) return 'configuration';
   let node: unknown = source.root;
   let offset = source.root?.range?.[0] ?? 0;

@@ -111,6 +111,32 @@ describe('the configuration', () => {
     );
   });
 
+  it('names the variable of a section that does not exist, beside a file too', () => {
+    expect(mistake('', { ROGUE_SMTP__BLOK__MODE: 'publish' })).toBe(
+      'environment variable ROGUE_SMTP__BLOK__MODE: unknown key "blok"; did you mean "block"?',
+    );
+    expect(mistake('block: { mode: observe }\n', { ROGUE_SMTP__BLOCKS__MODE: 'publish' })).toMatch(
+      /^environment variable ROGUE_SMTP__BLOCKS__MODE: unknown key "blocks"/,
+    );
+    // What the file says wrongly is the file's mistake.
+    expect(mistake('blok: { ttl: 1h }\n', { ROGUE_SMTP__BLOK__MODE: 'publish' })).toMatch(
+      /c?.*:1: unknown key "blok"/,
+    );
+  });
+
+  it('warns of variables that look like ours and are not read, without their value', () => {
+    const { warnings } = load('', {
+      ROGUE_SMTP_BLOCK_MODE: 'secret-value',
+      ROGUESMTP__LOG__LEVEL: 'debug',
+      OTHER: '1',
+    });
+    const unread = warnings.filter((text) => text.startsWith('environment variable'));
+    expect(unread).toEqual([
+      'environment variable ROGUE_SMTP_BLOCK_MODE is not read: names begin with ROGUE_SMTP__ and have two underscores between section and key, such as ROGUE_SMTP__BLOCK__MODE',
+      'environment variable ROGUESMTP__LOG__LEVEL is not read: names begin with ROGUE_SMTP__ and have two underscores between section and key, such as ROGUE_SMTP__LOG__LEVEL',
+    ]);
+  });
+
   it('takes text from the environment as it stands, whatever YAML would make of it', () => {
     for (const token of [
       '1234567890123456',
