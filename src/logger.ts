@@ -11,7 +11,8 @@ export function createLogger(level: Config['log']['level']): Logger {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { log: bounded },
+    // Names instead of pino's numbers: people and log systems filter by them.
+    formatters: { level: (label: string) => ({ level: label }), log: bounded },
   };
   if (!process.stderr.isTTY) {
     const destination = pino.destination({ dest: 2, sync: true });
