@@ -12,6 +12,8 @@ import { dirname, join, resolve } from 'node:path';
 import { resolveMissing } from '../address-lists/resolve-missing.ts';
 import type { ListStatus } from '../address-lists/watch.ts';
 import { createListWatch } from '../address-lists/watch.ts';
+import { collectionTroubles } from '../api/collection.ts';
+import type { Status } from '../api/read-model.ts';
 import { bindTargets } from '../collect/listen-targets.ts';
 import { createListener, whyOneByOne } from '../collect/listener.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -21,6 +23,7 @@ import { formatSocketAddress } from '../config/values.ts';
 import { describeMailSight, type MailSight } from '../detect/mail-sight.ts';
 import { type PolicyGap, policyGaps } from '../detect/policy-gaps.ts';
 import { messageOf } from '../errors.ts';
+import { isIPv4 } from '../flow/address.ts';
 import { formatPrefix } from '../flow/prefix.ts';
 import { createHttpListener } from '../http/listener.ts';
 import { createLogger } from '../logger.ts';
@@ -43,9 +46,9 @@ interface Finding {
 export async function checkCommand(
   asWritten: LoadedConfig,
   streams: { readonly stdout: NodeJS.WritableStream },
-  flags: { readonly data?: boolean } = {},
+  flags: { readonly data?: boolean; readonly json?: boolean } = {},
 ): Promise<number> {
-  if (flags.data === true) return print(await dataFindings(asWritten), streams);
+  if (flags.data === true) return print(await dataFindings(asWritten), streams, flags.json);
   // Before an instance has run nobody has resolved the DNS names.
   const { loaded, problems } = await resolveMissing(asWritten, Date.now());
   const { config } = loaded;
@@ -71,7 +74,7 @@ export async function checkCommand(
     ),
     ...expectedStates(config, Date.now()),
     ...(stranger.text === null ? [] : [{ level: 'FAIL', text: stranger.text } as const]),
-    ...(running ? await instance(client) : listStates(loaded)),
+    ...(running ? await instance(client, config) : listStates(loaded)),
     ...problems.map((text): Finding => ({ level: 'warn', text: `DNS: ${text}` })),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
@@ -84,7 +87,7 @@ export async function checkCommand(
     // The embedded store belongs to the instance; a server can be asked by anyone.
     ...(running && config.clickhouse.url === '' ? [] : await store(loaded)),
   ];
-  return print(findings, streams);
+  return print(findings, streams, flags.json);
 }
 
 /** What can never do what the configuration asks for is a failure; what does less is a warning. */
@@ -93,9 +96,17 @@ function levelOf(kind: PolicyGap['kind'], mode: Config['block']['mode']): Findin
 }
 
 /** Exit code: 1 when something failed. */
-function print(findings: readonly Finding[], streams: { readonly stdout: NodeJS.WritableStream }): number {
+function print(
+  findings: readonly Finding[],
+  streams: { readonly stdout: NodeJS.WritableStream },
+  json = false,
+): number {
   for (const { level, text } of findings)
-    streams.stdout.write(printable(`${level.padEnd(4)}  ${text}`).concat('\n'));
+    streams.stdout.write(
+      json
+        ? `${JSON.stringify({ level: level.toLowerCase(), text })}\n`
+        : `${printable(`${level.padEnd(4)}  ${text}`)}\n`,
+    );
   return findings.some(({ level }) => level === 'FAIL') ? 1 : 0;
 }
 
@@ -116,9 +127,10 @@ async function dataFindings(loaded: LoadedConfig): Promise<Finding[]> {
   );
 }
 
-async function instance(client: Client): Promise<Finding[]> {
+async function instance(client: Client, config: Config): Promise<Finding[]> {
   try {
-    const { version, started_at, policy } = await client.status();
+    const status = await client.status();
+    const { version, started_at, policy } = status;
     const notReady = await client.notReady();
     const { lines, isBlind } = describeMailSight(await client.sight().catch(() => NOTHING_SEEN));
     return [
@@ -127,11 +139,44 @@ async function instance(client: Client): Promise<Finding[]> {
       ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
       ...lines.map((text): Finding => ({ level: isBlind ? 'FAIL' : 'warn', text })),
       ...policy.lists.map(listFinding),
+      ...receiving(status, config).map((text): Finding => ({ level: 'warn', text })),
     ];
   } catch (error) {
     return [{ level: 'FAIL', text: messageOf(error) }];
   }
 }
+
+/** What the exporters of a running instance keep from being seen. */
+export function receiving(
+  { collection, started_at }: Status,
+  { networks }: Pick<Config, 'networks'>,
+): string[] {
+  if (collection === undefined) return [];
+  const { exporters, at } = collection;
+  const troubles = collectionTroubles(collection, Date.parse(at) - Date.parse(started_at));
+  const heard = exporters.filter(({ flows }) => flows > 0);
+  const unsampled = [
+    ...new Set(
+      heard.filter(({ sampling_rates }) => sampling_rates.length === 0).map(({ exporter }) => exporter),
+    ),
+  ];
+  const hasIPv6 = networks.internal.some(({ bytes, length }) => length < 96 || !isIPv4(bytes));
+  return [
+    ...troubles,
+    ...(unsampled.length === 0
+      ? []
+      : [
+          `the sampling rate of ${unsampled.join(', ')} is not known: if they sample, hosts that send little are missed without a word (export the sampler options)`,
+        ]),
+    ...(hasIPv6 && heard.length > 0 && heard.every(({ version: one }) => WITHOUT_IPV6.includes(one))
+      ? [
+          'networks.internal has IPv6 networks, but all exporters send versions that carry IPv4 only (v1, v5, v7): use v9, IPFIX or sFlow',
+        ]
+      : []),
+  ];
+}
+
+const WITHOUT_IPV6 = ['v1', 'v5', 'v7'];
 
 /** An instance without a store knows nothing about it. */
 const NOTHING_SEEN: MailSight = { flows: 0, ignored: {}, strangers: [] };

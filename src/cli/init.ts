@@ -5,7 +5,8 @@
  * senders that a running instance has seen. It never overwrites a file.
  */
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { wordsFor } from '../config/reference.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
@@ -20,6 +21,11 @@ export interface InitOptions {
   readonly file: string;
   readonly interactive: boolean;
   readonly proposals: readonly SenderProposal[];
+  /** Absent, each: the default. */
+  readonly internal?: readonly string[];
+  readonly exporters?: readonly string[];
+  readonly mode?: string;
+  readonly data?: string;
 }
 
 export interface InitStreams {
@@ -27,11 +33,11 @@ export interface InitStreams {
   readonly output: NodeJS.WritableStream;
 }
 
-const DEFAULT_INTERNAL = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'];
+export const DEFAULT_INTERNAL = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'];
 
 /** Writes the file and returns what is still to be done, in words. */
 export async function initCommand(options: InitOptions, streams: InitStreams): Promise<string> {
-  let internal = DEFAULT_INTERNAL;
+  let internal: readonly string[] = options.internal ?? DEFAULT_INTERNAL;
   let senders = options.proposals;
   if (options.interactive) {
     const prompt = createInterface({ input: streams.input, output: streams.output });
@@ -65,7 +71,8 @@ export async function initCommand(options: InitOptions, streams: InitStreams): P
     }
   }
   try {
-    await writeFile(options.file, renderConfig(internal, senders), { flag: 'wx', mode: 0o640 });
+    await mkdir(dirname(options.file), { recursive: true, mode: 0o750 });
+    await writeFile(options.file, renderConfig(internal, senders, options), { flag: 'wx', mode: 0o640 });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
       throw new RogueSmtpError('refused', `${options.file} exists and is left as it is`);
@@ -91,7 +98,11 @@ async function askPrefixes(
   }
 }
 
-function renderConfig(internal: readonly string[], senders: readonly SenderProposal[]): string {
+function renderConfig(
+  internal: readonly string[],
+  senders: readonly SenderProposal[],
+  { exporters = [], mode = 'observe', data = './data' }: InitOptions,
+): string {
   const senderLines =
     senders.length === 0
       ? ['senders: []', `# senders: ${wordsFor('senders').example ?? ''}`]
@@ -109,7 +120,7 @@ collector:
 ${comment('collector.listen')}
   listen: ["0.0.0.0:2055", "0.0.0.0:4739", "0.0.0.0:6343"]
 ${comment('collector.exporters')}
-  exporters: []
+  exporters: ${JSON.stringify(exporters)}
 
 networks:
 ${comment('networks.internal')}
@@ -141,7 +152,7 @@ ${comment('coverage')}
 
 block:
 ${comment('block.mode')}
-  mode: observe
+  mode: ${mode}
 ${comment('block.grade')}
   grade: conversed
 ${comment('block.ttl')}
@@ -164,7 +175,7 @@ ${comment('canary')}
 # canary: { every: 5m }
 
 ${comment('data')}
-data: ./data
+data: ${JSON.stringify(data)}
 `;
 }
 
