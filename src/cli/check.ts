@@ -139,7 +139,7 @@ async function instance(client: Client, config: Config): Promise<Finding[]> {
       ...(policy.error === null ? [] : [{ level: 'warn', text: policy.error } as const]),
       ...lines.map((text): Finding => ({ level: isBlind ? 'FAIL' : 'warn', text })),
       ...policy.lists.map(listFinding),
-      ...receiving(status, config).map((text): Finding => ({ level: 'warn', text })),
+      ...hiddenByExporters(status, config).map((text): Finding => ({ level: 'warn', text })),
     ];
   } catch (error) {
     return [{ level: 'FAIL', text: messageOf(error) }];
@@ -147,7 +147,7 @@ async function instance(client: Client, config: Config): Promise<Finding[]> {
 }
 
 /** What the exporters of a running instance keep from being seen. */
-export function receiving(
+export function hiddenByExporters(
   { collection, started_at }: Status,
   { networks }: Pick<Config, 'networks'>,
 ): string[] {

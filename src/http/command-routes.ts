@@ -1,18 +1,21 @@
 /** The routes that the command line asks, from the read model. */
 
 import type { Hono } from 'hono';
-import type { PolicyStatus, ReadModel } from '../api/read-model.ts';
+import type { CanaryResult, PolicyStatus, ReadModel } from '../api/read-model.ts';
+import { RogueSmtpError } from '../errors.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import { mount } from './api/route.ts';
 import { COMMAND_ROUTES as ROUTES } from './api/routes.ts';
 
 export interface CommandSources {
   readonly model: ReadModel;
+  /** Sends a canary; absent where this process cannot. */
+  readonly canary?: () => Promise<CanaryResult>;
   /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
   readonly reload: (force: boolean) => Promise<PolicyStatus>;
 }
 
-export function mountCommandRoutes(app: Hono, { model, reload }: CommandSources): void {
+export function mountCommandRoutes(app: Hono, { model, reload, canary }: CommandSources): void {
   mount(app, ROUTES.status, () => model.status());
   mount(app, ROUTES.offenders, () => model.offenders());
   mount(app, ROUTES.inventory, () => model.inventory());
@@ -30,6 +33,15 @@ export function mountCommandRoutes(app: Hono, { model, reload }: CommandSources)
     };
     const { text, entries, leftOut } = await model.renderAcl(request);
     return { text, entries, left_out: leftOut };
+  });
+  mount(app, ROUTES.explain, ({ params }) => model.explain(params.id));
+  mount(app, ROUTES.canary, () => {
+    if (canary === undefined)
+      throw new RogueSmtpError(
+        'refused',
+        'this process sends no canary: ask one that runs the roles collect and serve',
+      );
+    return canary();
   });
   mount(app, ROUTES.reload, ({ body }) => reload(body.force));
 }

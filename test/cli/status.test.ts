@@ -2,7 +2,7 @@
 
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
-import { receiving } from '../../src/cli/check.ts';
+import { hiddenByExporters } from '../../src/cli/check.ts';
 import { exporterLines, exportersCommand, exportersTable } from '../../src/cli/exporters.ts';
 import { describeStatus, statusCommand, statusReport } from '../../src/cli/status.ts';
 import { topCommand, topLines } from '../../src/cli/top.ts';
@@ -107,21 +107,21 @@ describe('check, of a running instance', () => {
   it('finds silence, unknown sampling, and IPv6 networks that only v5 looks at', () => {
     const { networks } = configSchema.parse({});
     const v5 = liveExporter({ version: 'v5', templates: null, sampling_rates: [] });
-    const found = receiving(statusOf(collectionOf({ exporters: [v5] })), { networks });
+    const found = hiddenByExporters(statusOf(collectionOf({ exporters: [v5] })), { networks });
     expect(found.join('\n')).toMatch(
       /sampling rate of 192\.0\.2\.1 is not known[\s\S]*versions that carry IPv4 only/,
     );
     const fine = liveExporter({ sampling_rates: [1] });
-    expect(receiving(statusOf(collectionOf({ exporters: [v5, fine] })), { networks }).join()).not.toContain(
+    expect(hiddenByExporters(statusOf(collectionOf({ exporters: [v5, fine] })), { networks }).join()).not.toContain(
       'IPv4 only',
     );
-    expect(receiving(statusOf(collectionOf({ exporters: [fine] })), { networks })).toEqual([]);
+    expect(hiddenByExporters(statusOf(collectionOf({ exporters: [fine] })), { networks })).toEqual([]);
     const silent = collectionOf({
       exporters: [],
       listeners: [{ name: '0.0.0.0:2055', datagrams: 0, kernel_drops: 0 }],
     });
-    expect(receiving(statusOf(silent), { networks })[0]).toMatch(/^No datagram has arrived/);
-    expect(receiving(statusOf(undefined), { networks })).toEqual([]);
+    expect(hiddenByExporters(statusOf(silent), { networks })[0]).toMatch(/^No datagram has arrived/);
+    expect(hiddenByExporters(statusOf(undefined), { networks })).toEqual([]);
   });
 });
 

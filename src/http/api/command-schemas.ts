@@ -15,6 +15,39 @@ import { auditEntry, blockRow, evidenceRow, lossesSchema, policyStatus, targetSt
 const wide = z.union([z.number(), z.string()]);
 const text = z.string();
 
+const liveExporter = z.object({
+  exporter: text,
+  domain: z.number(),
+  version: text,
+  agent: text.nullable(),
+  datagrams: z.number(),
+  flows: z.number(),
+  datagrams_per_second: z.number(),
+  flows_per_second: z.number(),
+  lost: z.number(),
+  counting: text.nullable(),
+  sampling_rates: z.array(z.number()),
+  templates: z.number().nullable(),
+  last_seen: text,
+  clock_skew_ms: z.number().nullable(),
+  unread: z.record(text, z.number()),
+});
+
+const collectionSchema = z.object({
+  at: text,
+  silent_after_ms: z.number(),
+  rate_seconds: z.number(),
+  datagrams_per_second: z.number(),
+  flows_per_second: z.number(),
+  listeners: z.array(z.object({ name: text, datagrams: z.number(), kernel_drops: z.number() })),
+  canaries: z.number(),
+  not_decoded: z.record(text, z.number()),
+  mail_flows: z.number(),
+  refused: z.array(z.object({ exporter: text, datagrams: z.number() })),
+  exporters: z.array(liveExporter),
+  exporters_known: z.number(),
+});
+
 export const statusAnswer = z.object({
   version: text,
   started_at: text,
@@ -26,6 +59,7 @@ export const statusAnswer = z.object({
   flows: z.number(),
   lost: lossesSchema,
   policy: policyStatus,
+  collection: collectionSchema.optional(),
 });
 
 export const offenderRow = z.object({
@@ -115,6 +149,38 @@ export const incidentAnswer = z.object({
   evidence: z.array(evidenceRow.extend({ packets: wide, bytes: wide })),
 });
 
+export const explainAnswer = z.object({
+  host: text,
+  site: text,
+  summary: text,
+  policy: z.array(z.object({ text, key: text })),
+  incident: incidentSchema
+    .pick({
+      incident_id: true,
+      state: true,
+      grade: true,
+      flags: true,
+      reasons: true,
+      missing: true,
+      sessions: true,
+      attempts: true,
+      last_seen: true,
+    })
+    .nullable(),
+  block: incidentSchema.shape.block.nullable(),
+  lacks: z.array(text),
+  lists: z.array(z.object({ list: text, has: z.boolean(), reason: text })),
+  next: z.array(text),
+});
+
+export const canaryAnswer = z.object({
+  alerted: z.boolean(),
+  latency_ms: z.number().nullable(),
+  timeout_ms: z.number(),
+  sent_at: text,
+  listener: text,
+});
+
 export const renderQuery = z.strictObject({
   platform: z.enum(ACL_PLATFORMS),
   form: z.enum(ACL_FORMS).optional(),
@@ -131,6 +197,7 @@ export const renderAnswer = z.object({
   left_out: z.array(z.object({ host: text, reason: text })),
 });
 
+export const canaryBody = z.strictObject({});
 export const reloadBody = z.strictObject({ force: z.boolean().default(false) });
 
 // ---- decisions
