@@ -523,6 +523,118 @@ const ROWS: Readonly<Record<string, Row>> = {
   ],
   'http.token_file': ['File whose only line is the token.', '/etc/rogue-smtp/token'],
 
+  'http.tokens': [
+    'A token for each person or program, beside `token`, which may do everything. The audit log names whose token it was.',
+    '[{ name: grafana, role: read, token_file: /etc/rogue-smtp/grafana.token }]',
+  ],
+  'http.tokens[].name': ['Whose token it is.', 'grafana'],
+  'http.tokens[].role': [
+    '`read`: sees everything. `decide`: also decides about blocks. `admin`: also reloads the configuration.',
+    'read',
+  ],
+  'http.tokens[].token': [
+    'The token, at least 16 characters; better in `token_file`.',
+    'use-a-long-random-text',
+  ],
+  'http.tokens[].token_file': ['File whose only line is the token.', '/etc/rogue-smtp/grafana.token'],
+  'http.tls': ['HTTPS with these files. They are read again when they change.'],
+  'http.tls.cert_file': ['Certificate with its chain, in PEM.', '/etc/rogue-smtp/cert.pem'],
+  'http.tls.key_file': ['Private key, in PEM.', '/etc/rogue-smtp/key.pem'],
+  'http.kiosk': ['Show the overview and its chart without a token, for a screen on the wall.', 'true'],
+
+  notify: [
+    'Who is told of alerts, how, and of which.',
+    '[{ type: webhook, name: chat, form: slack, url_file: /etc/rogue-smtp/slack.url }]',
+  ],
+  'notify[].type': ['How messages are sent.', 'webhook'],
+  'notify[].name': ['Name of the target.', 'chat'],
+  'notify[].kinds': ['Kinds of alerts that are sent.', '[opened, escalated, coverage]'],
+  'notify[].grade': ['Alerts about incidents are sent from this grade on.', 'conversed'],
+  'notify[].sites': ['Only alerts about hosts of these sites. Absent: all alerts.', '[branch]'],
+  'notify[].groups': ['Only alerts about hosts of these `alerts.groups`. Absent: all alerts.', '[guests]'],
+  'notify[].ports': [
+    'Only alerts about hosts that used one of these TCP ports. Absent: all alerts.',
+    '[25]',
+    'ports',
+  ],
+  'notify[].digest': ['Collect alerts and send them as one message. Absent: each by itself.'],
+  'notify[].digest.every': ['How long after the first alert that waits.', '1h', DURATION],
+  'notify[].digest.except_grade': ['Alerts of this grade or higher are sent at once all the same.', 'bulk'],
+  'notify[].outbreak': [
+    'Many new hosts within a short time are one message, which is sent again with the new count.',
+  ],
+  'notify[].outbreak.hosts': ['So many incidents opened within `window` are an outbreak.', '10', COUNT],
+  'notify[].outbreak.window': ['The outbreak is over when no host was added for so long.', '10m', DURATION],
+  'notify[].outbreak.update': ['A new count is sent at most so often.', '15m', DURATION],
+  'notify[].quiet_hours': ['Nothing is sent within these hours; one summary follows. Absent: none.'],
+  'notify[].quiet_hours.from': ['Begin, a time of day in quotes.', '"22:00"', 'time of day'],
+  'notify[].quiet_hours.to': ['End; before `from`: of the next day.', '"06:00"', 'time of day'],
+  'notify[].quiet_hours.time_zone': ['Time zone of both.', 'Europe/Berlin'],
+  'notify[].quiet_hours.except_grade': ['Alerts of this grade or higher are sent all the same.', 'bulk'],
+  'notify[].repeat': [
+    'Send an incident again until somebody acknowledges it, decides about it, or it closes. Absent: never.',
+  ],
+  'notify[].repeat.every': ['How often.', '1h', DURATION],
+  'notify[].repeat.grade': ['Of incidents of this grade or higher.', 'bulk'],
+  'notify[].repeat.most': ['At most so many times.', '20', COUNT],
+  'notify[].queue': [
+    'Messages that wait on disk at most; then the oldest is dropped and reported.',
+    '1000',
+    COUNT,
+  ],
+  'notify[].max_age': ['A message that waited for so long is dropped and reported.', '3d', DURATION],
+  'notify[].report_after': [
+    'A target that has failed for so long is reported through the other targets.',
+    '5m',
+    DURATION,
+  ],
+  'notify[].timeout': ['For one attempt to send.', '10s', DURATION],
+  'notify[].url': [
+    'Of `webhook`: where messages are posted. Either this or `url_file`.',
+    '"https://ntfy.example.net/mail"',
+  ],
+  'notify[].url_file': ['Of `webhook`: file whose only line is the URL.', '/etc/rogue-smtp/slack.url'],
+  'notify[].form': ['What the receiver understands.', 'slack'],
+  'notify[].secret_file': [
+    'Of `webhook`: file whose only line is the key that signs each request (HMAC-SHA256).',
+    '/etc/rogue-smtp/webhook.key',
+  ],
+  'notify[].token_file': [
+    'Of `webhook`: file whose only line is a token, sent as `Authorization: Bearer`.',
+    '/etc/rogue-smtp/webhook.token',
+  ],
+  'notify[].routing_key_file': [
+    'Of `webhook` with `form: pagerduty`: file whose only line is the integration key.',
+    '/etc/rogue-smtp/pagerduty.key',
+  ],
+  'notify[].ca_file': [
+    'Authorities of the receiver, in PEM. Absent: those of the system.',
+    '/etc/rogue-smtp/ca.pem',
+  ],
+  'notify[].host': ['Of `mail` and `syslog`: the server.', 'mail.example.org'],
+  'notify[].port': [
+    'Of `mail` and `syslog`: its port. Absent: 587, or 465 with `tls: implicit`; of syslog 514, or 6514 with TLS.',
+    '587',
+    'port',
+  ],
+  'notify[].tls': [
+    'Of `mail`. `starttls`: refuse a server without it. `opportunistic`: use it where the server has it. `implicit`: TLS from the start.',
+    'implicit',
+  ],
+  'notify[].username': ['Of `mail`: user on the server.', 'rogue-smtp'],
+  'notify[].password_file': [
+    'Of `mail`: file whose only line is the password.',
+    '/etc/rogue-smtp/mail.password',
+  ],
+  'notify[].from': ['Of `mail`: sender.', 'rogue-smtp@example.org'],
+  'notify[].to': ['Of `mail`: recipients.', '[noc@example.org]', 'mail addresses'],
+  'notify[].transport': ['Of `syslog`.', 'tls'],
+  'notify[].facility': ['Of `syslog`: number of the facility; 16 is local0.', '16', COUNT],
+  'notify[].command': [
+    'Of `exec`: a program and its arguments, run without a shell, with the message as JSON on its standard input.',
+    '[/usr/local/bin/page-me]',
+  ],
+
   canary: [
     'A flow that the service sends to its own listener, to see whether its alert comes (docs/commands.md).',
   ],
