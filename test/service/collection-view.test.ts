@@ -11,7 +11,7 @@ function viewed(states: ExporterState[]) {
     flows: 0,
     mailFlows: 0,
     canaries: 0,
-    listeners: [{ name: '0.0.0.0:2055', datagrams: 0, bytes: 0, kernelDrops: 3, errors: 0 }],
+    listeners: [{ name: '0.0.0.0:2055', datagrams: 0, bytes: 0, kernelDrops: 3, errors: 0, cut: 0 }],
     recordsDropped: { truncated: 0, no_template: 2 },
   };
   const collector: ViewedCollector = {
