@@ -185,7 +185,7 @@ function buildOffenders(input: AclInput): Rules {
   const leftOut: LeftOut[] = [];
   const worst = new Map<string, Candidate>();
   const refusal = createInterlock(input);
-  const prefixRefusal = createPrefixInterlock(input);
+  const prefixRefusal = createPrefixInterlock(input, refusal);
 
   function consider(prefix: Prefix, incident: Offender): void {
     const { bytes, length } = prefix;

@@ -8,7 +8,14 @@
 
 import { RogueSmtpError } from '../errors.ts';
 import type { AddressBytes } from '../flow/address.ts';
-import { createPrefixTable, formatPrefix, type Prefix, parsePrefix, prefixContains } from '../flow/prefix.ts';
+import {
+  createPrefixTable,
+  formatPrefix,
+  type Prefix,
+  type PrefixTable,
+  parsePrefix,
+  prefixContains,
+} from '../flow/prefix.ts';
 import { permits } from './evaluate.ts';
 import { type AclModel, BLOCKED_PORT, disjoint, inFamily, isHost, isWithin, prefixFamily } from './model.ts';
 
@@ -80,20 +87,46 @@ export function isInForce(sender: AclSender, nowMs: number): boolean {
   return sender.until === undefined || nowMs < Date.parse(sender.until);
 }
 
+/** Up to so many prefixes are asked one by one: each list of each target asks a few hosts, and a table takes longer to make. */
+const FEW = 16;
+const tables = new WeakMap<readonly Prefix[], PrefixTable>();
+
+/** The lists of a configuration never change after they were read, so that a table of a long one is made once for all lists. */
+function tableOf(prefixes: readonly Prefix[]): PrefixTable {
+  if (prefixes.length <= FEW) return { lookup: (host, offset) => longestMatch(prefixes, host, offset) };
+  const known = tables.get(prefixes);
+  if (known !== undefined) return known;
+  const made = createPrefixTable(prefixes);
+  tables.set(prefixes, made);
+  return made;
+}
+
+/** As a table: of equal prefixes the last one. */
+function longestMatch(prefixes: readonly Prefix[], host: Uint8Array, offset?: number): number {
+  let found = -1;
+  for (let i = 0; i < prefixes.length; i++)
+    if (
+      (found < 0 || prefixes[i].length >= prefixes[found].length) &&
+      prefixContains(prefixes[i], host, offset)
+    )
+      found = i;
+  return found;
+}
+
 /** Why a host must not be denied, or null. */
 export function createInterlock(input: InterlockInput): (host: AddressBytes) => string | null {
-  const internal = createPrefixTable(input.internal);
-  const never = createPrefixTable(input.never);
-  const nat = createPrefixTable(input.nat ?? []);
-  const own = createPrefixTable(input.own ?? []);
+  const internal = tableOf(input.internal);
+  const never = tableOf(input.never);
+  const nat = tableOf(input.nat ?? []);
+  const own = tableOf(input.own ?? []);
   const { exempt = [] } = input;
-  const exempted = createPrefixTable(exempt.map(({ prefix }) => prefix));
+  const exempted = tableOf(exempt.map(({ prefix }) => prefix));
   const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
   // A sender with `to` can be denied everything else: allowances.ts keeps its destinations open.
   const sources = inForce.flatMap(({ name, hosts, to }) =>
     to === 'any' ? hosts.map((host) => ({ host, name })) : [],
   );
-  const senders = createPrefixTable(sources.map((source) => source.host));
+  const senders = tableOf(sources.map((source) => source.host));
   return (host) => {
     const special = specialAddress(host);
     if (special !== null) return `is a ${special} address`;
@@ -112,10 +145,12 @@ export function createInterlock(input: InterlockInput): (host: AddressBytes) => 
 
 /**
  * Why an IPv6 prefix must not be denied as a whole, or null. Besides what holds for a host: nothing that may send or is
- * never blocked may lie in it, and all of it must be internal.
+ * never blocked may lie in it, and all of it must be internal. `host`: the interlock of hosts by the same input.
  */
-export function createPrefixInterlock(input: InterlockInput): (prefix: Prefix) => string | null {
-  const host = createInterlock(input);
+export function createPrefixInterlock(
+  input: InterlockInput,
+  host: (host: AddressBytes) => string | null,
+): (prefix: Prefix) => string | null {
   const inForce = input.senders.filter((sender) => isInForce(sender, input.nowMs));
   return (prefix) => {
     if (prefix.length < WIDEST_DENIED) return `is wider than a /${WIDEST_DENIED}`;
@@ -146,7 +181,7 @@ export function assertSafe(model: AclModel, input: InterlockInput): void {
     const exempt = (input.exempt ?? []).map(({ prefix }) => prefix);
     const free = allowed.filter(({ to }) => to === everywhere).map(({ prefix }) => prefix);
     const spared = [...free, ...(input.nat ?? []), ...exempt];
-    const table = createPrefixTable([...spared, ...(input.own ?? [])]);
+    const table = tableOf([...spared, ...(input.own ?? [])]);
     for (const { action, source } of model.rules) {
       if (source === null || source.length < WIDEST_DENIED || prefixFamily(source) !== model.family)
         throw unsafe(source);

@@ -79,7 +79,7 @@ export function recheckModel(
   let { rules } = model;
   if (model.kind === 'offenders') {
     const refusal = createInterlock(input);
-    const prefixRefusal = createPrefixInterlock(input);
+    const prefixRefusal = createPrefixInterlock(input, refusal);
     // Who may send where is for today's senders to say, so the permits of that time are made anew.
     const denials = rules.filter(({ action, source }) => {
       if (action === 'permit') return false;

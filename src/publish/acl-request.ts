@@ -14,6 +14,7 @@ import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { ownHosts } from '../detect/own-hosts.ts';
 import { missingListsReason } from '../detect/policy.ts';
 import { RogueSmtpError } from '../errors.ts';
+import type { Prefix } from '../flow/prefix.ts';
 import type { Incident } from '../messages/alert.ts';
 
 /** One list, as a target of the configuration or a person asks for it. */
@@ -135,6 +136,15 @@ function ofSite<Host extends OfSite>(incidents: readonly Host[], site: string | 
   return site === undefined ? incidents : incidents.filter((incident) => incident.site === site);
 }
 
+const own = new WeakMap<Config, readonly Prefix[]>();
+
+/** They follow from the configuration alone, and are asked for each list. */
+function ownHostsOf(config: Config): readonly Prefix[] {
+  const known = own.get(config) ?? ownHosts(config);
+  own.set(config, known);
+  return known;
+}
+
 /**
  * These offenders, and the interlocks that no list may pass by. Throws RogueSmtpError `refused` while a list of prefixes
  * that is used is missing: whom it protects is not known then.
@@ -153,7 +163,7 @@ export function aclInputOf(
     senders: config.senders,
     never: config.block.never,
     nat: config.networks.nat,
-    own: ownHosts(config),
+    own: ownHostsOf(config),
     exempt,
     maxEntries: config.block.max_entries,
     ipv6: config.block.ipv6,

@@ -23,6 +23,7 @@ import type { DeniedLists } from './denied-lists.ts';
 import type { AclDesk, Author, BlockRow, DecisionRequest, ForeseenDecision } from './desk.ts';
 import { type BlockedHost, createHandInterlock } from './hand-blocks.ts';
 import type { ListPublisher } from './list-publisher.ts';
+import { pendingOf, REJECTED } from './pending-decision.ts';
 import type { StandingDecisions } from './standing-decisions.ts';
 
 export interface BlockDeskDependencies {
@@ -38,9 +39,6 @@ export interface BlockDeskDependencies {
   /** Why a host, which need not have an incident, is probably a mail server, or null: a sentence part. */
   readonly probableServer: (host: Uint8Array, site: string) => Promise<string | null>;
 }
-
-/** Begins the reason of a block that a person rejected. */
-const REJECTED = 'rejected by ';
 
 type Known = Incident | BlockedHost;
 /** What a decision is about. */
@@ -64,7 +62,6 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): BlockDesk 
     const key = hostStreamKey(incident);
     const { admitted, held } = publisher.admissions();
     const listed = publisher.listedSince(incident, lists);
-    const decision = standing.inForce(incident);
     return {
       host,
       site,
@@ -74,15 +71,7 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): BlockDesk 
       by_hand: isByHand(incident),
       block,
       listed: listed !== undefined,
-      pending:
-        decision === null || !isPending(decision, incident)
-          ? null
-          : {
-              action: decision.action,
-              by: decision.by,
-              reason: decision.reason,
-              decided_at: decision.decided_at,
-            },
+      pending: pendingOf(standing, incident),
       waiting: isWaiting(incident),
       held_since: held.get(key) ?? null,
       listed_at: listed?.at ?? null,
@@ -412,22 +401,6 @@ export function createBlockDesk(dependencies: BlockDeskDependencies): BlockDesk 
 
 /** Of a block or a release by hand. */
 const LONGEST_MS = 10 * 366 * 86_400_000;
-
-/**
- * No detector has acted on a decision yet, since none runs: it would have changed the block. What was decided holds in the lists
- * at once all the same, but for an approval.
- */
-function isPending({ action }: Decision, { block }: Known): boolean {
-  const { state, approved_by, reason } = block;
-  if (action === 'block') return false;
-  if (action === 'release') return isStanding(state) || state === 'held';
-  if (action === 'reject')
-    return state !== 'none' && state !== 'expired' && !(state === 'refused' && reason.startsWith(REJECTED));
-  if (isStanding(state)) return approved_by === undefined;
-  return (
-    state === 'held' || (state === 'refused' && (reason.startsWith(HELD_BACK) || reason.startsWith(REJECTED)))
-  );
-}
 
 type FirstRelease = NonNullable<Decision['renews']>;
 

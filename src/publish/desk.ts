@@ -59,6 +59,9 @@ export interface AuditEntry {
   readonly removed?: readonly string[];
 }
 
+/** A decision that no detector has acted on yet, with the time when it was made. */
+export interface PendingDecision extends Pick<Decision, 'action' | 'by' | 'reason' | 'decided_at'> {}
+
 /** A host with a block, or that was to have one. */
 export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'block'> {
   /** Null of a host without an incident, which a person wants blocked. */
@@ -69,13 +72,7 @@ export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'block'> {
   readonly by_hand: boolean;
   /** In the lists as they lie there now. */
   readonly listed: boolean;
-  /** A decision that no detector has acted on yet, with the time when it was made. */
-  readonly pending: {
-    readonly action: Decision['action'];
-    readonly by: string;
-    readonly reason: string;
-    readonly decided_at: string;
-  } | null;
+  readonly pending: PendingDecision | null;
   /** Waits for a person: proposed, held, or held back for coming with too many others. */
   readonly waiting: boolean;
   /** Held back from the lists since then, for coming with too many others at once. */

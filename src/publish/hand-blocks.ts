@@ -36,7 +36,7 @@ export function createHandInterlock(
   if (config.senders.length === 0) return () => 'might be a mail server: no senders are configured';
   const input = requestFor(config, [], { kind: 'offenders', family: '4', site }, nowMs, exempt);
   const ofHost = createInterlock(input);
-  const ofPrefix = createPrefixInterlock(input);
+  const ofPrefix = createPrefixInterlock(input, ofHost);
   return (host, incident) => {
     if (incident?.flags.includes('expected') === true)
       return 'does what is declared of it (expected), and nothing else';
@@ -108,15 +108,21 @@ export function createHandBlocks(dependencies: HandBlocksDependencies): HandBloc
     return { state: 'published', reason, since: decided_at, until, approved_by: by };
   }
 
-  /** What the detector has written already is newer: the host may have gone on, and its block may last longer. */
+  /**
+   * What the detector has written already is newer: the host may have gone on, and its block may last longer. But a block that
+   * nobody has approved is none in mode `propose`.
+   */
   function hostOf(decision: Decision, incident: Incident | undefined, block: Incident['block']): BlockedHost {
     const { host, site, decided_at } = decision;
     if (incident === undefined) {
       const first_seen = decided_at;
       return { host, site, incident_id: '', grade: null, sessions: 0, first_seen, byHand: true, block };
     }
+    // What a person has to decide is said by the incident.
+    if (block.state === 'refused' && incident.block.state === 'held') return { ...incident, byHand: true };
+    const isEnough = incident.block.approved_by !== undefined || config().block.mode !== 'propose';
     const isWritten =
-      incident.block.state === block.state && (incident.block.until ?? '') >= (block.until ?? '');
+      isEnough && incident.block.state === block.state && (incident.block.until ?? '') >= (block.until ?? '');
     return { ...incident, byHand: true, block: isWritten ? incident.block : block };
   }
 
@@ -130,14 +136,19 @@ export function createHandBlocks(dependencies: HandBlocksDependencies): HandBloc
     published: () => [...all().values()].filter(({ block }) => block.state === 'published'),
     ended(site) {
       const nowMs = now();
-      return decisions.handBlocks().flatMap((decision) => {
+      return decisions.ofHosts().flatMap((decision) => {
         if (site !== undefined && decision.site !== site) return [];
         if (rulingInForce(decision, '', nowMs) !== null) return [];
-        const block = incidentOf(hostStreamKey(decision))?.block;
-        const goesOn = block?.state === 'published' && Date.parse(block.until ?? '') > nowMs;
-        const parsed = parsePrefix(decision.host);
+        const { action, until, host } = decision;
+        const incident = incidentOf(hostStreamKey(decision));
+        // Of a host that was released and has an incident an earlier list may speak again.
+        if (action === 'release' && incident !== undefined) return [];
+        const goesOn =
+          incident?.block.state === 'published' && Date.parse(incident.block.until ?? '') > nowMs;
+        const parsed = parsePrefix(host);
         if (goesOn || !parsed.ok) return [];
-        return [{ prefix: parsed.prefix, reason: `was blocked by hand until ${decision.until}` }];
+        const words = action === 'block' ? `blocked by hand until ${until}` : 'blocked by hand, and released';
+        return [{ prefix: parsed.prefix, reason: `was ${words}` }];
       });
     },
   };

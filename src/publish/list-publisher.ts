@@ -145,6 +145,8 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
   const troubles = new Map<string, string>();
   /** Lists whose file could not be written, those of `troubles` that nobody wanted. */
   const failed = new Set<string>();
+  /** Whom the text of a list denies that lay there when it was read last, by its name. */
+  const read = new Map<string, { readonly text: string; readonly hosts: ReadonlySet<string> }>();
   /** Why no list is brought up to date, or null. */
   let stuck: string | null = null;
   let toldStuck: string | null = null;
@@ -316,16 +318,32 @@ export function createListPublisher(dependencies: ListPublisherDependencies): Li
     return kept === null || kept.model === null ? null : decodeModel(kept.model);
   }
 
+  /** Asked for each incident that somebody looks at, while the file changes seldom. */
+  async function hostsOf(
+    target: AclTargetConfig,
+    family: AclFamily,
+    text: string,
+  ): Promise<ReadonlySet<string> | null> {
+    const list = listName(target, family);
+    const known = read.get(list);
+    if (known?.text === text) return known.hosts;
+    const model = await modelOf(target, family, text);
+    if (model === null) return null;
+    const hosts = new Set(deniedHosts(model));
+    read.set(list, { text, hosts });
+    return hosts;
+  }
+
   async function denied(): Promise<DeniedLists> {
     const files: DeniedList[] = [];
     for (const target of config().acl.targets) {
       if (target.kind !== 'offenders') continue;
       for (const family of ACL_FAMILIES) {
         const text = await publishedAcl(fileOf(config(), target, family)).catch(() => null);
-        const model = text === null ? null : await modelOf(target, family, text);
-        if (model === null) continue;
+        const hosts = text === null ? null : await hostsOf(target, family, text);
+        if (hosts === null) continue;
         const heldSince = pins.of(target, family)?.at ?? null;
-        files.push({ site: target.site, heldSince, hosts: new Set(deniedHosts(model)) });
+        files.push({ site: target.site, heldSince, hosts });
       }
     }
     const plain = missingListsReason(config()) === null ? ACL_FAMILIES.flatMap(namedNow) : [];

@@ -27,9 +27,13 @@ export interface StandingDecisions {
   exempt(site: string | undefined, but?: string): readonly ExemptHost[];
   /** The newest decisions about hosts that were blocked by hand, those among them that are over. */
   handBlocks(): readonly Decision[];
+  /** The newest decisions of the kinds that need no incident, blocks and releases, those among them that are over. */
+  ofHosts(): readonly Decision[];
   /** The newest decision about a host, by its stream key, if it is one that needs no incident. */
   ofHost(key: string): Decision | undefined;
 }
+
+const needsNoIncident = ({ action }: Decision): boolean => action === 'block' || action === 'release';
 
 /**
  * `newestIncident`: that of a host, by its stream key; a rejection stands as long as its incident is the newest. Lists are
@@ -58,9 +62,10 @@ export function createStandingDecisions(
       else if (state !== 'none') held.delete(hostStreamKey(incident));
     },
     handBlocks: () => [...newest.values()].filter(({ action }) => action === 'block'),
+    ofHosts: () => [...newest.values()].filter(needsNoIncident),
     ofHost(key) {
       const decision = newest.get(key);
-      return decision?.action === 'block' || decision?.action === 'release' ? decision : undefined;
+      return decision !== undefined && needsNoIncident(decision) ? decision : undefined;
     },
     inForce(place) {
       const decision = newest.get(hostStreamKey(place));
