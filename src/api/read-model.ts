@@ -7,7 +7,13 @@ import type { ListStatus } from '../address-lists/watch.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
-import type { EvidenceRow, ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+import type { DecisionInForce, PendingDecision } from '../publish/desk.ts';
+import type {
+  EvidenceRow,
+  ExporterRow,
+  InventoryRow,
+  OffenderRow as StoredOffender,
+} from '../store/queries.ts';
 import type { QueryOptions } from '../store/store.ts';
 import type { Collection } from './collection.ts';
 import type { Explanation } from './explain.ts';
@@ -28,11 +34,23 @@ export interface AclRendering {
   readonly leftOut: readonly { readonly host: string; readonly reason: string }[];
 }
 
+/** The block as the lists have it; what they say is absent where that is not known. */
+export interface OffenderRow extends StoredOffender {
+  /** In the lists as they lie there now. */
+  readonly listed?: boolean;
+  /** A decision that no detector has acted on yet; null for none. */
+  readonly pending?: PendingDecision | null;
+}
+
 export interface IncidentReport {
   readonly incident: Incident;
   readonly alerts: readonly Alert[];
   /** When the lists took the host in, and how long after its first record (null: a held list names it); absent while none has it. */
   readonly listed?: { readonly at: string; readonly time_to_block_ms: number | null } | undefined;
+  /** What a person decided about the host, while it is in force; absent where nothing is, or where decisions are not known. */
+  readonly decision?: DecisionInForce | undefined;
+  /** A decision that no detector has acted on yet: the block is not what it says. */
+  readonly pending?: PendingDecision | undefined;
   /** The flow records behind it, oldest first, at most a few hundred. */
   readonly evidence: readonly EvidenceRow[];
 }

@@ -5,21 +5,23 @@
  */
 
 import type { ExemptHost } from '../acl/interlocks.ts';
+import type { RenderedAcl } from '../acl/render.ts';
 import type { Config } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { type AddressBytes, formatAddress, isIPv4, parseAddress } from '../flow/address.ts';
 import { formatPrefix } from '../flow/prefix.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
 import { splitSite } from '../messages/host-at-site.ts';
-import { renderFor, requestOf } from '../publish/acl-request.ts';
-import type { AclOverview } from '../publish/desk.ts';
+import { type AclRenderRequest, renderFor, requestOf } from '../publish/acl-request.ts';
+import type { BlockRow, DecisionInForce } from '../publish/desk.ts';
 import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { mailSight } from '../store/mail-sight.ts';
 import * as queries from '../store/queries.ts';
 import type { Engine } from '../store/store.ts';
 import { type ExplainedHost, type Explanation, explainedAddress, explainHost } from './explain.ts';
 import { withNews } from './inventory-news.ts';
-import type { AlertsRequest, IncidentReport, ReadModel, Status } from './read-model.ts';
+import type { AlertsRequest, ReadModel, Status } from './read-model.ts';
+import { incidentAsListed, offendersAsListed } from './said-of-blocks.ts';
 
 /** How many flow records an incident shows. */
 const EVIDENCE_ROWS = 200;
@@ -27,53 +29,30 @@ const EVIDENCE_ROWS = 200;
 const EVIDENCE_MARGIN_MS = 60_000;
 const QUERY_TIMEOUT_MS = 30_000;
 
-export interface LiveSources {
-  readonly status: () => Status | Promise<Status>;
+/** Who is in the lists, and what people decided: of a running instance, or of the data directory of one that is stopped. */
+export interface ListSources {
   /** Incidents whose host the lists may name: what waits for approval is not among them. */
   readonly blocked: () => readonly BlockedHost[];
   /** Hosts that a standing decision keeps out of the lists of a site. */
   readonly exempt: (site: string | undefined) => readonly ExemptHost[];
+  /** The rows of `acl list`; null where this process makes no lists, or does not know all incidents yet. */
+  readonly blocks: () => Promise<readonly BlockRow[] | null>;
+  /** What a person decided about the host of an incident, while it is in force. */
+  readonly decisionAbout: (incident: Incident) => DecisionInForce | null;
+}
+
+export interface LiveSources extends ListSources {
+  readonly status: () => Status | Promise<Status>;
   /** The newest alerts, some of which the store may have yet to take. */
   readonly recentAlerts: () => readonly Alert[];
-  /** When the lists took in the host of an incident. */
-  readonly listed: (incident: Incident) => Promise<IncidentReport['listed']>;
   /** Brings the account of the exporters in the store up to date. */
   readonly refreshExporters: () => Promise<void>;
-  /** Who is blocked and who waits; null where this process has no lists, or does not know all incidents yet. */
-  readonly blocks: () => Promise<AclOverview | null>;
 }
 
 /** The model of a running instance: what is in memory is told from there. */
 export function createLiveModel(engine: Engine, config: () => Config, live: LiveSources): ReadModel {
-  const stored = createStoredModel(engine, config);
-  const renderAcl: ReadModel['renderAcl'] = async (request) =>
-    renderFor(
-      config(),
-      request.kind === 'policy' ? [] : live.blocked(),
-      request,
-      Date.now(),
-      live.exempt(request.site),
-    );
   return {
-    ...stored,
-    renderAcl,
-    explain: async (asked) => {
-      const overview = await live.blocks();
-      return explained(engine, config(), asked, renderAcl, (incident) =>
-        overview === null
-          ? undefined
-          : (overview.hosts.find(
-              ({ host, site }) =>
-                host === (incident?.host ?? formatAddress(explainedAddress(asked))) &&
-                site === (incident?.site ?? splitSite(asked).site ?? ''),
-            ) ?? null),
-      );
-    },
-    async incident(idOrHost) {
-      const report = await stored.incident(idOrHost);
-      const listed = await live.listed(report.incident);
-      return listed === undefined ? report : { ...report, listed };
-    },
+    ...createListedModel(engine, config, live),
     status: async () => live.status(),
     alerts: async (request) =>
       withRecent(await queries.alerts(engine, request), live.recentAlerts(), request),
@@ -118,7 +97,50 @@ async function explained(
   );
 }
 
-/** The model of a store that no service runs on. */
+/** The model of a store beside what is known of the lists. */
+export function createListedModel(engine: Engine, config: () => Config, lists: ListSources): ReadModel {
+  const stored = createStoredModel(engine, config);
+  const renderAcl: ReadModel['renderAcl'] = async (request) => renderListed(config(), lists, request);
+  return {
+    ...stored,
+    async offenders() {
+      const [rows, blocks] = [await queries.offenders(engine), await lists.blocks()];
+      return blocks === null ? rows : offendersAsListed(rows, blocks);
+    },
+    async incident(idOrHost) {
+      const report = await stored.incident(idOrHost);
+      const blocks = await lists.blocks();
+      return blocks === null
+        ? report
+        : incidentAsListed(report, blocks, lists.decisionAbout(report.incident));
+    },
+    renderAcl,
+    explain: async (asked) => {
+      const blocks = await lists.blocks();
+      return explained(engine, config(), asked, renderAcl, (incident) =>
+        blocks === null
+          ? undefined
+          : (blocks.find(
+              ({ host, site }) =>
+                host === (incident?.host ?? formatAddress(explainedAddress(asked))) &&
+                site === (incident?.site ?? splitSite(asked).site ?? ''),
+            ) ?? null),
+      );
+    },
+  };
+}
+
+/** A list of those who are in the lists. Throws RogueSmtpError as `renderFor` does. */
+export function renderListed(
+  config: Config,
+  lists: Pick<ListSources, 'blocked' | 'exempt'>,
+  request: AclRenderRequest,
+): RenderedAcl {
+  const blocked = request.kind === 'policy' ? [] : lists.blocked();
+  return renderFor(config, blocked, request, Date.now(), lists.exempt(request.site));
+}
+
+/** The model of a store of which no lists and no decisions are known, as `replay --data` leaves one. */
 export function createStoredModel(engine: Engine, config: () => Config): ReadModel {
   const renderAcl: ReadModel['renderAcl'] = async (request) =>
     renderFor(config(), await queries.newestIncidents(engine), request, Date.now());

@@ -7,7 +7,14 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Explanation } from '../api/explain.ts';
-import type { CanaryResult, IncidentReport, PolicyStatus, ReadModel, Status } from '../api/read-model.ts';
+import type {
+  CanaryResult,
+  IncidentReport,
+  OffenderRow,
+  PolicyStatus,
+  ReadModel,
+  Status,
+} from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { formatSocketAddress } from '../config/values.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
@@ -15,7 +22,7 @@ import { causeOf, type ErrorCode, messageOf, RogueSmtpError } from '../errors.ts
 import { INSTANCE_HEADER, readInstanceId } from '../files/instance-id.ts';
 import { type Alert, alertSchema } from '../messages/alert.ts';
 import type { AclDesk, AclOverview, AuditEntry } from '../publish/desk.ts';
-import type { ExporterRow, InventoryRow, OffenderRow } from '../store/queries.ts';
+import type { ExporterRow, InventoryRow } from '../store/queries.ts';
 import { firstOf, settled } from '../waiting.ts';
 
 export interface Client extends ReadModel {

@@ -4,10 +4,11 @@
  */
 
 import type { ReadModel } from '../api/read-model.ts';
-import { createStoredModel } from '../api/stored-read-model.ts';
+import { createListedModel, createStoredModel } from '../api/stored-read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { RogueSmtpError } from '../errors.ts';
+import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createLogger } from '../logger.ts';
+import { type ListsAtRest, readListsAtRest } from '../publish/offline-desk.ts';
 import { migrate } from '../store/migrate.ts';
 import { createEngine, storeExists } from '../store/open-engine.ts';
 import { type Client, createClient } from './client.ts';
@@ -30,11 +31,37 @@ export async function withModel<Result>(
     await engine.start();
     // Data that an earlier version left, or that nothing was ever written to, has its tables to come.
     if (loaded.config.clickhouse.url === '') await migrate(engine, loaded.config.clickhouse);
-    return await use(
-      createStoredModel(engine, () => loaded.config),
-      null,
-    );
+    const lists = await listsOrNote(loaded);
+    const config = () => loaded.config;
+    const model =
+      lists === null
+        ? createStoredModel(engine, config)
+        : createListedModel(engine, config, {
+            blocked: () => lists.blocked,
+            exempt: lists.exempt,
+            blocks: async () => lists.rows,
+            decisionAbout: lists.decisionAbout,
+          });
+    return await use(model, null);
   } finally {
     await engine.stop();
+  }
+}
+
+/** What is in the store can be shown without it. With a broker that would take long where it does not answer. */
+async function listsOrNote(loaded: LoadedConfig): Promise<ListsAtRest | null> {
+  const note = (why: string) =>
+    void process.stderr.write(
+      `The lists and decisions that no detector has taken yet are not shown: ${why}\n`,
+    );
+  if (loaded.config.kafka.brokers.length > 0) {
+    note('no running instance answers');
+    return null;
+  }
+  try {
+    return await readListsAtRest(loaded, createLogger('error'));
+  } catch (error) {
+    note(messageOf(error));
+    return null;
   }
 }

@@ -5,15 +5,16 @@
  * empty list means little when no router exports.
  */
 
-import type { ReadModel } from '../api/read-model.ts';
+import type { OffenderRow, ReadModel } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { describeMailSight } from '../detect/mail-sight.ts';
 import { policyGaps } from '../detect/policy-gaps.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Alert } from '../messages/alert.ts';
+import type { DecisionInForce } from '../publish/desk.ts';
 import { lettersLeft } from '../store/dead-letters.ts';
-import type { InventoryRow, OffenderRow } from '../store/queries.ts';
+import type { InventoryRow } from '../store/queries.ts';
 import { splitFormat } from '../store/readonly-sql.ts';
 import type { Client } from './client.ts';
 import { describeCoverage, isBlind } from './coverage.ts';
@@ -110,13 +111,17 @@ export function offendersTable(rows: readonly OffenderRow[], width?: number): st
       { title: 'LAST SEEN', value: (row) => shortTime(row.last_seen) },
       { title: 'FIRST PACKET', value: (row) => packetTime(row.first_packet), expendable: 8 },
       { title: 'LAST PACKET', value: (row) => packetTime(row.last_packet), expendable: 9 },
-      { title: 'BLOCK', value: (row) => row.block_state },
+      { title: 'BLOCK', value: blockOf },
       { title: 'INCIDENT', value: (row) => row.incident_id, expendable: 7 },
     ],
     rows,
     width,
   );
 }
+
+/** A decision that no detector has acted on yet stands beside the block, which is not what it says. */
+const blockOf = ({ block_state, pending }: OffenderRow) =>
+  pending === undefined || pending === null ? block_state : `${block_state} (${pending.action} pending)`;
 
 /** A record that does not tell has '-'. */
 const packetTime = (text: string | null | undefined) =>
@@ -143,12 +148,17 @@ function offendersCsv(rows: readonly OffenderRow[]): string {
     'block_until',
     'recurrence',
     'incident_id',
+    'listed',
+    'pending',
   ] as const;
+  const cell = (row: OffenderRow, name: (typeof columns)[number]) => {
+    if (name === 'ports') return (row.ports ?? []).join(' ');
+    if (name === 'listed') return row.listed === undefined ? '' : row.listed ? 'yes' : 'no';
+    return name === 'pending' ? (row.pending?.action ?? '') : (row[name] ?? null);
+  };
   return csv(
     columns,
-    rows.map((row) =>
-      columns.map((name) => (name === 'ports' ? (row.ports ?? []).join(' ') : (row[name] ?? null))),
-    ),
+    rows.map((row) => columns.map((name) => cell(row, name))),
   );
 }
 
@@ -365,6 +375,9 @@ export async function incidentCommand(
       ...incident.reasons.map((reason) => `  because ${reason}`),
       ...incident.missing.map((missing) => `  missing evidence: ${missing}`),
       `  block ${incident.block.state}: ${incident.block.reason}`,
+      ...(report.decision === undefined
+        ? []
+        : [`  ${describeDecision(report.decision, report.pending !== undefined)}`]),
       ...(incident.block.effect === undefined ? [] : [`  block ${incident.block.effect.reason}`]),
       ...(report.listed === undefined
         ? []
@@ -404,6 +417,13 @@ export async function incidentCommand(
       ),
     );
   });
+}
+
+function describeDecision({ action, by, reason, decided_at, until }: DecisionInForce, isPending: boolean) {
+  const end = until === null ? '' : ` until ${shortTime(until)}`;
+  const why = reason === '' ? '' : `: ${reason}`;
+  const state = isPending ? ' (pending: no detector has acted on it yet)' : '';
+  return `decided at ${shortTime(decided_at)} by ${by}: ${action}${end}${why}${state}`;
 }
 
 export async function queryCommand(

@@ -62,6 +62,9 @@ export interface AuditEntry {
 /** A decision that no detector has acted on yet, with the time when it was made. */
 export interface PendingDecision extends Pick<Decision, 'action' | 'by' | 'reason' | 'decided_at'> {}
 
+/** The newest decision about a host, as long as it is in force. */
+export interface DecisionInForce extends PendingDecision, Pick<Decision, 'until'> {}
+
 /** A host with a block, or that was to have one. */
 export interface BlockRow extends Pick<Incident, 'host' | 'site' | 'block'> {
   /** Null of a host without an incident, which a person wants blocked. */

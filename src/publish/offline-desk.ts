@@ -7,7 +7,10 @@
  */
 
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ExemptHost } from '../acl/interlocks.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
 import { RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { type Alert, type Incident, incidentSchema } from '../messages/alert.ts';
@@ -15,27 +18,34 @@ import { decisionSchema, hostStreamKey } from '../messages/decision.ts';
 import { alertMessage } from '../messages/encode.ts';
 import { parseMessage } from '../messages/parse-message.ts';
 import { createSteadyClock } from '../steady-clock.ts';
-import { createStream } from '../stream/open-stream.ts';
-import { createAuditLog } from './audit-log.ts';
+import { createStream, STREAM_DIRECTORY } from '../stream/open-stream.ts';
+import type { Stream } from '../stream/stream.ts';
+import { blockedOf } from './acl-request.ts';
+import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type BlockDeskDependencies, createBlockDesk } from './block-desk.ts';
 import { createDecisionNotes } from './decision-notes.ts';
-import type { AclDesk } from './desk.ts';
-import { createListPublisher } from './list-publisher.ts';
-import { createStandingDecisions } from './standing-decisions.ts';
+import type { AclDesk, BlockRow, DecisionInForce } from './desk.ts';
+import type { BlockedHost } from './hand-blocks.ts';
+import { createListPublisher, type ListPublisher } from './list-publisher.ts';
+import { readListState } from './list-state.ts';
+import { inForceOf } from './pending-decision.ts';
+import { createStandingDecisions, type StandingDecisions } from './standing-decisions.ts';
 
-/** `probableServerAt`: the judgement of hosts at the time of a clock. Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
-export async function withOfflineDesk<Result>(
-  { config }: LoadedConfig,
+interface OfflineLists {
+  readonly stream: Stream;
+  readonly incidents: () => readonly Incident[];
+  readonly publisher: ListPublisher;
+  readonly decisions: StandingDecisions;
+  readonly audit: AuditLog;
+  readonly now: () => number;
+}
+
+/** Lists as a service would have them, without writing any. Alerts about hosts are published at the end. */
+async function withLists<Result>(
+  config: Config,
   log: Logger,
-  probableServerAt: (now: () => number) => BlockDeskDependencies['probableServer'],
-  use: (desk: AclDesk) => Promise<Result>,
+  use: (lists: OfflineLists) => Promise<Result>,
 ): Promise<Result> {
-  if (!existsSync(config.data)) {
-    throw new RogueSmtpError(
-      'unavailable',
-      `no running instance answers, and there is no data in ${config.data}; start one with: rogue-smtp run`,
-    );
-  }
   const { stream } = createStream(config, false, log);
   await stream.start();
   try {
@@ -73,19 +83,7 @@ export async function withOfflineDesk<Result>(
       policyVersion: () => '',
     });
     await publisher.open();
-    const result = await use(
-      createBlockDesk({
-        config: () => config,
-        stream,
-        incidents,
-        publisher,
-        decisions,
-        audit,
-        notes: createDecisionNotes(audit),
-        now,
-        probableServer: probableServerAt(now),
-      }),
-    );
+    const result = await use({ stream, incidents, publisher, decisions, audit, now });
     // That a host was blocked others are to hear of when the service runs.
     if (findings.length > 0)
       await stream.publish(
@@ -96,4 +94,68 @@ export async function withOfflineDesk<Result>(
   } finally {
     await stream.stop();
   }
+}
+
+function deskOf(
+  config: Config,
+  { stream, incidents, publisher, decisions, audit, now }: OfflineLists,
+  probableServer: BlockDeskDependencies['probableServer'],
+): AclDesk {
+  return createBlockDesk({
+    config: () => config,
+    stream,
+    incidents,
+    publisher,
+    decisions,
+    audit,
+    notes: createDecisionNotes(audit),
+    now,
+    probableServer,
+  });
+}
+
+/** `probableServerAt`: the judgement of hosts at the time of a clock. Throws RogueSmtpError `unavailable` where there is nothing to decide about. */
+export async function withOfflineDesk<Result>(
+  { config }: LoadedConfig,
+  log: Logger,
+  probableServerAt: (now: () => number) => BlockDeskDependencies['probableServer'],
+  use: (desk: AclDesk) => Promise<Result>,
+): Promise<Result> {
+  if (!existsSync(config.data)) {
+    throw new RogueSmtpError(
+      'unavailable',
+      `no running instance answers, and there is no data in ${config.data}; start one with: rogue-smtp run`,
+    );
+  }
+  return withLists(config, log, (lists) => use(deskOf(config, lists, probableServerAt(lists.now))));
+}
+
+/** Who is in the lists and what people decided, as far as it matters for what is shown. */
+export interface ListsAtRest {
+  /** The rows of `acl list`. */
+  readonly rows: readonly BlockRow[];
+  /** Hosts that a list may name. */
+  readonly blocked: readonly BlockedHost[];
+  exempt(site: string | undefined): readonly ExemptHost[];
+  decisionAbout(incident: Incident): DecisionInForce | null;
+}
+
+/**
+ * What a stopped service has left; null where none ever ran, so that nobody can have decided anything. Throws RogueSmtpError where
+ * that cannot be read: who was released is not known then.
+ */
+export async function readListsAtRest({ config }: LoadedConfig, log: Logger): Promise<ListsAtRest | null> {
+  if (config.kafka.brokers.length === 0 && !existsSync(join(config.data, STREAM_DIRECTORY))) return null;
+  return withLists(config, log, async (lists) => {
+    const { hosts } = await deskOf(config, lists, async () => null).overview();
+    const { publisher, decisions, now } = lists;
+    const wasListing = (await readListState(config.data)).admissions !== null;
+    return {
+      rows: hosts,
+      // A process that made no lists has let nobody in.
+      blocked: wasListing ? publisher.listed() : blockedOf(config, publisher.known(), now()),
+      exempt: decisions.exempt,
+      decisionAbout: (incident) => inForceOf(decisions, incident),
+    };
+  });
 }

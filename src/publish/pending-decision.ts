@@ -8,7 +8,7 @@
 import { HELD_BACK, isStanding } from '../detect/block.ts';
 import type { Incident } from '../messages/alert.ts';
 import type { Decision } from '../messages/decision.ts';
-import type { PendingDecision } from './desk.ts';
+import type { DecisionInForce, PendingDecision } from './desk.ts';
 import type { BlockedHost } from './hand-blocks.ts';
 import type { StandingDecisions } from './standing-decisions.ts';
 
@@ -26,6 +26,17 @@ export function pendingOf(
   if (decision === null || !isPending(decision, known)) return null;
   const { action, by, reason, decided_at } = decision;
   return { action, by, reason, decided_at };
+}
+
+/** The decision about a host that is in force, whether a detector has acted on it or not; null for none. */
+export function inForceOf(
+  standing: Pick<StandingDecisions, 'inForce'>,
+  incident: Incident,
+): DecisionInForce | null {
+  const decision = standing.inForce(incident);
+  if (decision === null) return null;
+  const { action, by, reason, decided_at, until } = decision;
+  return { action, by, reason, decided_at, until };
 }
 
 /**

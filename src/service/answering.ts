@@ -95,10 +95,10 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     blocked: serve?.blocked ?? noList,
     exempt: serve?.exempt ?? noList,
     recentAlerts: () => serve?.recentAlerts() ?? [],
-    listed: async (incident) => serve?.listedSince(incident),
+    blocks: async () => serve?.blocks() ?? null,
+    decisionAbout: (incident) => serve?.decisionAbout(incident) ?? null,
     refreshExporters: async () => collecting?.account?.refresh(),
     // Null until all incidents are known.
-    blocks: async () => serve?.desk.overview().catch(() => null) ?? null,
     status,
   });
   const page = createPageModel({

@@ -11,7 +11,6 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timer
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExemptHost } from '../acl/interlocks.ts';
 import type { AclFamily } from '../acl/model.ts';
-import type { IncidentReport } from '../api/read-model.ts';
 import type { AclTargetConfig, Config } from '../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -22,12 +21,13 @@ import { targetNamed } from '../publish/acl-target.ts';
 import { createAuditLog } from '../publish/audit-log.ts';
 import { createBlockDesk } from '../publish/block-desk.ts';
 import { createDecisionNotes } from '../publish/decision-notes.ts';
-import type { AclDesk } from '../publish/desk.ts';
+import type { AclDesk, BlockRow, DecisionInForce } from '../publish/desk.ts';
 import { createEndingNotices } from '../publish/ending-notices.ts';
 import type { BlockedHost } from '../publish/hand-blocks.ts';
 import { createListHooks } from '../publish/hook.ts';
 import { createListPublisher } from '../publish/list-publisher.ts';
 import { createListReview, type ListReview } from '../publish/list-review.ts';
+import { inForceOf } from '../publish/pending-decision.ts';
 import { createStandingDecisions } from '../publish/standing-decisions.ts';
 import type { Delivery, ReceivedMessage, Stream, Subscription } from '../stream/stream.ts';
 import { type AlertTeller, createAlertTeller } from './alert-teller.ts';
@@ -50,8 +50,10 @@ export interface ServeRole {
    * until all incidents are known: an empty list would be taken for one by a router.
    */
   blocked(): readonly BlockedHost[];
-  /** When the lists took in the host of an incident; undefined while they have not. */
-  listedSince(incident: Incident): Promise<IncidentReport['listed']>;
+  /** The rows of `acl list`; null until all incidents are known. */
+  blocks(): Promise<readonly BlockRow[] | null>;
+  /** What a person decided about the host of an incident, while it is in force. */
+  decisionAbout(incident: Incident): DecisionInForce | null;
   /** The hosts in the lists of a family, after the interlocks. */
   hosts(family: AclFamily): readonly string[];
   /** A sentence for each list that is held at an earlier revision. */
@@ -346,9 +348,8 @@ export function createServeRole(initial: Config, dependencies: ServeRoleDependen
     allIncidents,
     recentAlerts: () => recentAlerts,
     blocked: publisher.listed,
-    async listedSince(incident) {
-      return publisher.listedSince(incident, await publisher.denied());
-    },
+    blocks: async () => (complete ? (await desk.overview()).hosts : null),
+    decisionAbout: (incident) => inForceOf(standing, incident),
     hosts: publisher.hosts,
     heldLists: publisher.heldLists,
     exempt: standing.exempt,

@@ -20,6 +20,9 @@ export interface ConnectedStream {
   readonly checkTopics: ((create: boolean) => Promise<TopicReport>) | null;
 }
 
+/** Of the in-process stream, in the data directory. */
+export const STREAM_DIRECTORY = 'stream';
+
 /** How long a collector that stops waits for the brokers to take what it has spooled. */
 const DRAIN_MS = 5000;
 
@@ -27,7 +30,7 @@ export function createStream(config: Config, collects: boolean, log: Logger): Co
   const spoolIn = (directory: string, to: StreamLogger) =>
     createLocalStream({ directory, maxBytesPerStream: config.spool.max_bytes, now: Date.now, log: to });
   if (config.kafka.brokers.length === 0) {
-    return { stream: spoolIn(join(config.data, 'stream'), log), checkTopics: null };
+    return { stream: spoolIn(join(config.data, STREAM_DIRECTORY), log), checkTopics: null };
   }
   const sparing = createSparingLog(log);
   const kafka = createKafkaStream({ config: config.kafka, log: sparing });

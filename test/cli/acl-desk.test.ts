@@ -8,6 +8,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { statedRevision } from '../../src/acl/revision.ts';
+import { aclRenderCommand } from '../../src/cli/acl.ts';
 import {
   aclApproveCommand,
   aclDiffCommand,
@@ -458,6 +459,33 @@ describe('without a running instance', () => {
       new RegExp(`10\\.0\\.0\\.66 .*; pending since .*: release by ${ME}: cleaned`),
     );
     expect(table.stdout).toMatch(/^Mode propose\. 0 host\(s\) in the lists/);
+  });
+
+  const OFFENDERS = { platform: 'cisco-ios', kind: 'offenders', family: '4' } as const;
+
+  it('acl render names whom the lists name, and nobody who was released while no detector ran', async () => {
+    const instance = 'the data of one that has stopped';
+    const { run } = await prepared(instance, [approved('10.0.0.66'), approved('10.0.0.67')]);
+    const denied = (text: string) => [...text.matchAll(/deny tcp host (\S+)/g)].map(([, host]) => host);
+    const { stdout: before } = await run(aclRenderCommand, OFFENDERS);
+    expect(denied(before)).toEqual(['10.0.0.66', '10.0.0.67']);
+    await run(aclReleaseCommand, ['10.0.0.66'], { for: 3_600_000, reason: 'cleaned' });
+    await run(blockCommand, ['10.0.0.68'], { for: 3_600_000, reason: 'a complaint' });
+    const { stdout, stderr } = await run(aclRenderCommand, OFFENDERS);
+    expect(denied(stdout)).toEqual(['10.0.0.67', '10.0.0.68']);
+    expect(stdout).toBe(file('4'));
+    expect(stderr).toContain('left out: 10.0.0.66: was released by');
+  });
+
+  it('acl render makes no list where the decisions cannot be read', async () => {
+    const { run } = await prepared('the data of one that has stopped', [approved('10.0.0.66')]);
+    const { stream } = createStream(configured().config, false, createLogger('silent'));
+    await stream.start();
+    await expect(run(aclRenderCommand, OFFENDERS)).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringContaining('whom people have released is not known'),
+    });
+    await stream.stop();
   });
 
   it('a rollback holds nobody back where the state of the lists was removed, as damage asks for', async () => {

@@ -157,9 +157,9 @@ test('a client of the API that goes away has its statement cancelled', async () 
     blocked: () => [],
     exempt: () => [],
     recentAlerts: () => [],
-    listed: async () => undefined,
-    refreshExporters: async () => undefined,
     blocks: async () => null,
+    decisionAbout: () => null,
+    refreshExporters: async () => undefined,
   });
   const http = createHttpServer(
     { listen: { host: '127.0.0.1', port: 0 } },
