@@ -52,6 +52,20 @@ export type AclTraffic = (typeof ACL_TRAFFIC)[number];
 /** Those whose own traffic passes a hook of its own, which can tell it from what is forwarded after NAT. */
 const OWN_TRAFFIC: readonly AclPlatform[] = ['nftables', 'iptables'];
 
+const UNSAID = 'what it makes itself does not pass the lists of its interfaces';
+const FORWARDING_RULES = 'its rules are for what is forwarded';
+
+/** Why the others have none, as far as there is more to say than that. */
+const OWN_ELSEWHERE: Readonly<Partial<Record<AclPlatform, string>>> = {
+  pf: 'its rules for outgoing packets see the addresses after NAT, where the mail server behind it looks like itself',
+  mikrotik: 'its chain "output" is left to your own rules',
+  vyos: 'its "output" filter is left to your own rules',
+  'aws-nacl': 'it stands before subnets, and sends nothing itself',
+  exabgp: FORWARDING_RULES,
+  gobgp: FORWARDING_RULES,
+  bird: FORWARDING_RULES,
+};
+
 /** Why there is no list of the router's own traffic, or null where there is one. */
 export function whyNotOwnTraffic(target: {
   readonly platform: AclPlatform;
@@ -59,7 +73,7 @@ export function whyNotOwnTraffic(target: {
   readonly interface?: string | undefined;
 }): string | null {
   if (!OWN_TRAFFIC.includes(target.platform))
-    return `there is no list of the router's own traffic for ${target.platform}: only for ${OWN_TRAFFIC.join(', ')}`;
+    return `there is no list of the router's own traffic for ${target.platform} (${OWN_ELSEWHERE[target.platform] ?? UNSAID}): only for ${OWN_TRAFFIC.join(', ')}`;
   if (target.kind !== 'policy') return "a list of the router's own traffic is of kind policy only";
   if (target.interface !== undefined)
     return "a list of the router's own traffic has no interface: what the router sends comes in by none";

@@ -5,6 +5,7 @@ import { type BlocklistWatch, createBlocklistWatch } from '../blocklist-watch/wa
 import type { DetectorPartitions } from '../detect/detector-partitions.ts';
 import { createListPush, type ListPush } from '../publish/list-push.ts';
 import { registerPushMetrics } from '../publish/push-metrics.ts';
+import { inventory } from '../store/queries.ts';
 import { createProbableServer } from './probable-server.ts';
 import { createServeRole, type ServeRole } from './serve-role.ts';
 import type { SharedParts } from './shared-parts.ts';
@@ -30,7 +31,12 @@ export function createServing(shared: SharedParts, detectors: Pick<DetectorParti
       'time_to_block_seconds',
       'Time from the first record of a host to the lists that deny it, where no person had to approve',
     ),
-    probableServer: createProbableServer(() => policy.config, detectors, now),
+    probableServer: createProbableServer(
+      () => policy.config,
+      detectors,
+      now,
+      shared.hasEngine ? () => inventory(shared.engine, policy.config.networks) : null,
+    ),
   });
   const blocklists = createBlocklistWatch({
     config,
