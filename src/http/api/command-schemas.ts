@@ -9,7 +9,15 @@ import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } fro
 import { duration } from '../../config/values.ts';
 import { alertSchema, incidentSchema } from '../../messages/alert.ts';
 import { decisionAuthor, decisionReason } from '../../messages/decision.ts';
-import { auditEntry, blockRow, evidenceRow, lossesSchema, policyStatus, targetState } from './schemas.ts';
+import {
+  auditEntry,
+  blockRow,
+  evidenceRow,
+  lossesSchema,
+  pendingDecision,
+  policyStatus,
+  targetState,
+} from './schemas.ts';
 
 /** Numbers beyond 2^53 arrive as text, so that they are never rounded. */
 const wide = z.union([z.number(), z.string()]);
@@ -84,6 +92,9 @@ export const offenderRow = z.object({
   block_until: text.nullable(),
   recurrence: wide,
   incident_id: text,
+  /** Absent where the process makes no lists. */
+  listed: z.boolean().optional(),
+  pending: pendingDecision.nullable().optional(),
 });
 
 export const inventoryRow = z.object({
@@ -146,6 +157,8 @@ export const incidentAnswer = z.object({
   incident: incidentSchema,
   alerts: z.array(alertSchema),
   listed: z.object({ at: text, time_to_block_ms: z.number().nullable() }).optional(),
+  decision: pendingDecision.extend({ until: text.nullable() }).optional(),
+  pending: pendingDecision.optional(),
   evidence: z.array(evidenceRow.extend({ packets: wide, bytes: wide })),
 });
 

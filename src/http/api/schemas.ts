@@ -353,6 +353,14 @@ export const whatIfAnswer = z.object({
 });
 export type WhatIfAnswer = z.infer<typeof whatIfAnswer>;
 
+/** A decision that no detector has acted on yet. */
+export const pendingDecision = z.object({
+  action: z.string(),
+  by: z.string(),
+  reason: z.string(),
+  decided_at: z.string(),
+});
+
 export const blockRow = z.object({
   host: z.string(),
   site: siteText,
@@ -362,9 +370,7 @@ export const blockRow = z.object({
   by_hand: z.boolean(),
   listed: z.boolean(),
   block: blockSchema,
-  pending: z
-    .object({ action: z.string(), by: z.string(), reason: z.string(), decided_at: z.string() })
-    .nullable(),
+  pending: pendingDecision.nullable(),
   waiting: z.boolean(),
   held_since: nullableTime,
   listed_at: nullableTime,
