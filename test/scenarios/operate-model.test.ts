@@ -393,7 +393,9 @@ class World {
     for (const decision of this.decisions.values()) {
       // A block by hand is in every list until its end, unless something speaks for the host that must be spared.
       const { host: address, action } = decision;
-      if (action === 'block' && !this.isOver(decision) && this.isBlockable(address))
+      // A host that is held is spared until the detector has looked at the decision by the configuration of now.
+      const isHeld = this.incidentOf(address)?.block.state === 'held' && !(isSettled && this.isRunning);
+      if (action === 'block' && !isHeld && !this.isOver(decision) && this.isBlockable(address))
         demand(denied.includes(address), 'a block by hand is not in the list', decision);
     }
     // A rollback to whatever was in force.
