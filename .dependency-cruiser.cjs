@@ -86,6 +86,19 @@ module.exports = {
       to: { path: 'node_modules/node-netflowv9' },
     },
     {
+      name: 'nodemailer-in-one-place',
+      severity: 'error',
+      from: { pathNot: '^(src/notify/mail|test)' },
+      to: { path: 'node_modules/nodemailer' },
+    },
+    {
+      name: 'notify-reads-no-stream-and-no-store',
+      comment: 'the role hands it alerts; it knows neither where they come from nor the block lists',
+      severity: 'error',
+      from: { path: '^src/notify/' },
+      to: { path: '^src/(stream|store|publish|push|collect|detect)/' },
+    },
+    {
       name: 'ssh-in-one-place',
       severity: 'error',
       from: { pathNot: '^(src/push|test)/' },

@@ -6,6 +6,7 @@
 import type { ListStatus } from '../address-lists/watch.ts';
 import type { MailSight } from '../detect/mail-sight.ts';
 import type { Alert, Incident } from '../messages/alert.ts';
+import type { TargetStatus } from '../notify/notifier.ts';
 import type { AclRenderRequest } from '../publish/acl-request.ts';
 import type { DecisionInForce, PendingDecision } from '../publish/desk.ts';
 import type {
@@ -85,6 +86,8 @@ export interface Status {
   readonly kafka?: { readonly troubles: readonly string[]; readonly differences: readonly string[] };
   /** Of a process that collects; absent in answers of others and of earlier versions. */
   readonly collection?: Collection;
+  /** Where notifications go, what waits, and what fails; absent in answers of versions before it. */
+  readonly notify?: readonly TargetStatus[];
 }
 
 /** The policy in force, and whether it is what the file says. */

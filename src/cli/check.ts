@@ -36,12 +36,9 @@ import { LEAST_VERSION } from '../store/server-profile.ts';
 import type { Engine } from '../store/store.ts';
 import { createKafkaStream } from '../stream/kafka/kafka-stream.ts';
 import { type Client, createClient } from './client.ts';
+import type { Finding } from './finding.ts';
+import { notifyFindings } from './notify.ts';
 import { printable } from './table.ts';
-
-interface Finding {
-  readonly level: 'ok' | 'warn' | 'FAIL';
-  readonly text: string;
-}
 
 export async function checkCommand(
   asWritten: LoadedConfig,
@@ -75,6 +72,7 @@ export async function checkCommand(
     ...expectedStates(config, Date.now()),
     ...(stranger.text === null ? [] : [{ level: 'FAIL', text: stranger.text } as const]),
     ...(running ? await instance(client, config) : listStates(loaded)),
+    ...notifyFindings(config),
     ...problems.map((text): Finding => ({ level: 'warn', text: `DNS: ${text}` })),
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),

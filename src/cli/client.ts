@@ -31,6 +31,8 @@ export interface Client extends ReadModel {
   reload(force: boolean): Promise<PolicyStatus>;
   /** Has the instance send a canary. Throws RogueSmtpError `refused` where it cannot. */
   canary(): Promise<CanaryResult>;
+  /** Stops the repetition of notifications about an incident. Throws RogueSmtpError `not_found` where none is repeated. */
+  acknowledge(incident: string): Promise<void>;
   /** True when something answers at the address. */
   isUp(): Promise<boolean>;
   /** What keeps it from being ready, in its words; null when nothing does. */
@@ -165,6 +167,7 @@ export function createClient({ config, instance }: Pick<LoadedConfig, 'config' |
     acl,
     reload: (force) => post<PolicyStatus>('/api/v1/reload', { force }),
     canary: () => post<CanaryResult>('/api/v1/canary', {}),
+    acknowledge: async (incident) => void (await post('/api/v1/notify/ack', { incident })),
     status: () => get<Status>('/api/v1/status'),
     offenders: () => get<OffenderRow[]>('/api/v1/offenders'),
     inventory: () => get<InventoryRow[]>('/api/v1/inventory'),

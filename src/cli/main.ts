@@ -13,6 +13,7 @@ import { registerConfigurationCommands } from './commands/configuration-commands
 import { createCommandContext, describe, type GlobalFlags } from './commands/context.ts';
 import { registerFileCommands } from './commands/file-commands.ts';
 import { registerObserveCommands } from './commands/observe-commands.ts';
+import { registerNotifyCommands } from './commands/notify-commands.ts';
 import { instanceUrl } from './commands/option-values.ts';
 import { registerReportCommands } from './commands/report-commands.ts';
 import { registerServiceCommands } from './commands/service-commands.ts';
@@ -63,6 +64,7 @@ for (const register of [
   registerAclCommands,
   registerConfigurationCommands,
   registerShellCommands,
+  registerNotifyCommands,
 ])
   register(program, context);
 

@@ -5,7 +5,10 @@
  * can move the cursor or recolour the operator's screen.
  */
 
+import { printable } from '../messages/printable.ts';
 import { storeTime } from '../store/rows.ts';
+
+export { printable };
 
 export interface TableColumn<Row> {
   readonly title: string;
@@ -52,11 +55,6 @@ function formatWhole<Row>(columns: readonly TableColumn<Row>[], rows: readonly R
   return [line(columns.map((column) => column.title)), ...cells.map(line)]
     .map((text) => `${text}\n`)
     .join('');
-}
-
-/** The text without anything a terminal would act on. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?');
 }
 
 /** `1234567` as `1.2 MB`, `12` as `12 B`: octets for reading, not for arithmetic. */

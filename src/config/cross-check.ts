@@ -4,6 +4,7 @@ import { whyNotForm, whyNotOwnTraffic } from '../acl/platforms.ts';
 import { formatPrefix, type Prefix, prefixContains } from '../flow/prefix.ts';
 import { SHARED_TOKEN } from '../messages/access-role.ts';
 import { MAX_NAMES, namesOf } from './names.ts';
+import { notifyMistakes } from './notify.ts';
 import { type AclTargetConfig, type Config, PUSH_PLATFORMS } from './schema.ts';
 import { formatSocketAddress, hostnameOf } from './values.ts';
 
@@ -158,6 +159,13 @@ export function crossCheck(config: Config): CrossCheck {
       message: `more than ${MAX_NAMES} DNS names in senders, expected and block.never`,
     });
   checkSites(config, errors);
+  errors.push(
+    ...notifyMistakes(
+      config.notify,
+      new Set(config.networks.sites.map(({ name }) => name)),
+      new Set(config.alerts.groups.map(({ name }) => name)),
+    ),
+  );
   return { errors, warnings };
 }
 

@@ -11,6 +11,7 @@ import { ACL_FORMS, ACL_KINDS, ACL_PLATFORMS, ACL_TRAFFIC, WITHOUT_SENDERS } fro
 import { LEASE_FORMATS } from '../identity/leases.ts';
 import { ROLES } from '../messages/access-role.ts';
 import { gradeSchema } from '../messages/alert.ts';
+import { notifySchema } from './notify.ts';
 import {
   brokerAddress,
   dnsServer,
@@ -664,6 +665,8 @@ export const configSchema = z.strictObject({
   clickhouse: clickhouse.prefault({}),
   http: http.prefault({}),
   canary: canary.prefault({}),
+  /** Who is told of alerts, how, and of which; see notify.ts. */
+  notify: notifySchema.default([]),
   spool: spool.prefault({}),
   log: log.prefault({}),
   /** Everything that is kept lies here. */

@@ -6,6 +6,7 @@
 
 import { statSync } from 'node:fs';
 import type { LoadedConfig } from './load.ts';
+import { secretFilesOf } from './notify.ts';
 
 interface SecretFile {
   readonly file: string;
@@ -49,6 +50,13 @@ function ownSecrets({ config, file, placeOf }: LoadedConfig): SecretFile[] {
   // What stands behind the path of such a URL is often a token.
   for (const { name, url } of config.lists)
     if (url !== undefined && new URL(url).search !== '') keys.push(`url of the list "${name}"`);
+  for (const target of config.notify)
+    if (
+      target.type === 'webhook' &&
+      (target.form === 'slack' || target.form === 'teams') &&
+      target.url !== undefined
+    )
+      keys.push(`url of the notify target "${target.name}"`);
   return keys.length === 0 ? [] : [{ file, keys }];
 }
 
@@ -64,6 +72,11 @@ function namedFiles({ config }: LoadedConfig): SecretFile[] {
     ...config.acl.targets.flatMap(({ name, push }) =>
       (['password_file', 'key_file', 'passphrase_file', 'enable_file'] as const).map(
         (key) => [`push.${key} of the target "${name}"`, push?.[key]] as const,
+      ),
+    ),
+    ...config.notify.flatMap((target) =>
+      secretFilesOf(target).map(
+        ([key, file]) => [`${key} of the notify target "${target.name}"`, file] as const,
       ),
     ),
   ];

@@ -13,9 +13,14 @@ export interface CommandSources {
   readonly canary?: () => Promise<CanaryResult>;
   /** Reads the configuration file again; `force`: what it loses is meant. Resolves with what came of it. */
   readonly reload: (force: boolean) => Promise<PolicyStatus>;
+  /** Stops the repetition of notifications about an incident; false where none is repeated. Null or absent: nobody notifies here. */
+  readonly acknowledge?: ((incident: string) => Promise<boolean>) | null;
 }
 
-export function mountCommandRoutes(app: Hono, { model, reload, canary }: CommandSources): void {
+export function mountCommandRoutes(
+  app: Hono,
+  { model, reload, canary, acknowledge = null }: CommandSources,
+): void {
   mount(app, ROUTES.status, () => model.status());
   mount(app, ROUTES.offenders, () => model.offenders());
   mount(app, ROUTES.inventory, () => model.inventory());
@@ -42,6 +47,14 @@ export function mountCommandRoutes(app: Hono, { model, reload, canary }: Command
         'this process sends no canary: ask one that runs the roles collect and serve',
       );
     return canary();
+  });
+  mount(app, ROUTES.acknowledge, async ({ body: { incident } }) => {
+    if (acknowledge === null || !(await acknowledge(incident)))
+      throw new RogueSmtpError(
+        'not_found',
+        `no notification about incident ${incident} is being repeated here (notify[].repeat)`,
+      );
+    return { acknowledged: incident };
   });
   mount(app, ROUTES.reload, ({ body }) => reload(body.force));
 }

@@ -39,6 +39,8 @@ export interface HttpServerDependencies extends CommandSources, ListSources {
   readonly metrics: () => Promise<{ readonly text: string; readonly contentType: string }>;
   /** What is not ready, in words; empty when everything is. Answers within seconds, whatever hangs. */
   readonly notReady: () => readonly string[] | Promise<readonly string[]>;
+  /** What is wrong and keeps nothing from its work, in words, such as a notify target that fails. */
+  readonly notes?: () => readonly string[];
   /** Calls back with every alert from now on, until the returned function is called. */
   readonly onAlert: (listener: (alert: Alert) => void) => () => void;
   /** The newest alerts of this process, oldest first: for clients that come back. */
@@ -97,8 +99,9 @@ export function createHttpServer(
   });
   app.get('/readyz', async (context) => {
     const reasons = await dependencies.notReady();
+    const notes = (dependencies.notes?.() ?? []).map((note) => `note: ${note}\n`);
     return reasons.length === 0
-      ? context.text('ready\n')
+      ? context.text(`ready\n${notes.join('')}`)
       : context.text(`not ready: ${reasons.join('; ')}\n`, 503);
   });
   app.get('/metrics', async (context) => {

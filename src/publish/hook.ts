@@ -1,18 +1,18 @@
 /**
  * A program of the operator that is run when a list has changed: to load it, to hand it on, to tell somebody.
  *
- * Off unless a target names one. There is no shell: arguments are handed over as they are, with `{file}`, `{revision}`,
- * `{target}` and `{family}` filled in, and what comes from flows is only in the file and in the diff on stdin. It must
- * never see this program's secrets: its environment is made here. A hook that fails is tried again, later and later.
+ * Off unless a target names one. There is no shell (run-program.ts): arguments are handed over as they are, with `{file}`,
+ * `{revision}`, `{target}` and `{family}` filled in, and what comes from flows is only in the file and in the diff on
+ * stdin. A hook that fails is tried again, later and later.
  */
 
-import { spawn } from 'node:child_process';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { AclFamily } from '../acl/model.ts';
 import { unifiedDiff } from '../acl/unified-diff.ts';
 import type { AclTargetConfig } from '../config/schema.ts';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import { type ProgramResult, runProgram } from '../run-program.ts';
 
 /** A list as it is in its file, and as it was before. */
 export interface HookCall {
@@ -44,9 +44,6 @@ export interface ListHooksDependencies {
 
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 300_000;
-/** Of what it prints, so much is kept for the log: the end, where the reason stands. */
-const OUTPUT_CHARS = 2000;
-const KILL_AFTER_MS = 2000;
 
 interface Line {
   waiting: HookCall | null;
@@ -119,56 +116,23 @@ export function createListHooks(dependencies: ListHooksDependencies): ListHooks 
   };
 }
 
-/** Why it failed, null when it did not; and the end of what it printed. */
 function runHook(
   { target, family, file, text, revision, previous }: HookCall,
   signal: AbortSignal,
-): Promise<{ readonly reason: string | null; readonly output: string }> {
+): Promise<ProgramResult> {
   const values: Readonly<Record<string, string>> = { file, revision, target: target.name, family };
-  const [command, ...args] = (target.hook ?? []).map((part) =>
-    part.replace(/\{(file|revision|target|family)\}/g, (_whole, name: string) => values[name]),
-  );
-  return new Promise((resolve) => {
-    let output = '';
-    let late = false;
-    const child = spawn(command, args, {
-      shell: false,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-        LANG: 'C.UTF-8',
-        ROGUE_SMTP_TARGET: target.name,
-        ROGUE_SMTP_FAMILY: family,
-        ROGUE_SMTP_FILE: file,
-        ROGUE_SMTP_REVISION: revision,
-      },
-    });
-    const end = () => {
-      child.kill('SIGTERM');
-      setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
-    };
-    const timer = setTimeout(() => {
-      late = true;
-      end();
-    }, target.hook_timeout);
-    signal.addEventListener('abort', end, { once: true });
-    const collect = (chunk: Buffer) => {
-      output = (output + chunk.toString('utf8')).slice(-OUTPUT_CHARS);
-    };
-    child.stdout.on('data', collect);
-    child.stderr.on('data', collect);
-    const done = (reason: string | null) => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve({ reason, output });
-    };
-    child.once('error', (error) => done(messageOf(error)));
-    child.once('close', (code, by) => {
-      if (late) done(`it did not end within ${target.hook_timeout} ms`);
-      else done(code === 0 ? null : `it ended with ${code === null ? by : `exit code ${code}`}`);
-    });
-    // A program that does not read its input is none the worse for it.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(unifiedDiff(previous, text, [`${target.name}.${family}`, file]));
+  return runProgram({
+    argv: (target.hook ?? []).map((part) =>
+      part.replace(/\{(file|revision|target|family)\}/g, (_whole, name: string) => values[name]),
+    ),
+    input: unifiedDiff(previous, text, [`${target.name}.${family}`, file]),
+    environment: {
+      ROGUE_SMTP_TARGET: target.name,
+      ROGUE_SMTP_FAMILY: family,
+      ROGUE_SMTP_FILE: file,
+      ROGUE_SMTP_REVISION: revision,
+    },
+    timeoutMs: target.hook_timeout,
+    signal,
   });
 }

@@ -15,6 +15,7 @@ import type { Canary } from './canary.ts';
 import type { Collecting } from './collecting.ts';
 import { createHealth } from './health.ts';
 import { lossesOf, NOTHING_LOST } from './losses.ts';
+import type { Notifying } from './notifying.ts';
 import type { Reloader } from './reloader.ts';
 import type { Serving } from './serving.ts';
 import type { SharedParts } from './shared-parts.ts';
@@ -29,6 +30,8 @@ export interface AnsweringSources {
   readonly collecting: Collecting | null;
   readonly storing: Storing;
   readonly serving: Serving | null;
+  /** Null without the role `serve`. */
+  readonly notifying: Notifying | null;
   readonly reloader: Reloader;
   /** Null where this process does not both collect and serve. */
   readonly canary: Canary | null;
@@ -83,6 +86,7 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
     flows: counters?.flows ?? 0,
     policy: policyStatus(),
     ...(collecting !== null && { collection: collecting.view.current() }),
+    notify: sources.notifying?.status() ?? [],
     lost: {
       ...(counters === null ? NOTHING_LOST : lossesOf(counters)),
       set_aside: await storing.rowsSetAside(),
@@ -139,6 +143,8 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
       metrics: shared.metrics.render,
       notReady: health.troubles,
       recentAlerts: () => serve?.recentAlerts() ?? [],
+      notes: sources.notifying?.troubles ?? (() => []),
+      acknowledge: sources.notifying?.acknowledge ?? null,
       onAlert: serve?.onAlert ?? (() => () => undefined),
       blockedHosts: serve?.hosts ?? noList,
       heldLists: serve?.heldLists ?? (() => []),

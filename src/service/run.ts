@@ -21,6 +21,7 @@ import { registerCanaryMetrics } from './canary-metrics.ts';
 import { createCollecting } from './collecting.ts';
 import { createDetecting } from './detecting.ts';
 import { allowHeapGrowth } from './heap-growth.ts';
+import { createNotifying } from './notifying.ts';
 import { registerPolicyMetrics } from './policy-metrics.ts';
 import { createReloader } from './reloader.ts';
 import { checkRoles, ROLES, type Role } from './roles.ts';
@@ -62,6 +63,7 @@ export function createService(
   const detectRole = detecting.role;
   const storing = createStoring(shared, () => collecting?.account?.start());
   const serving = roles.has('serve') ? createServing(shared, detecting.detectors) : null;
+  const notifying = roles.has('serve') ? createNotifying(shared) : null;
   const reloader = createReloader(loaded, {
     log,
     // The times of files are the machine's.
@@ -102,6 +104,7 @@ export function createService(
     collecting,
     storing,
     serving,
+    notifying,
     reloader,
     kafkaTrouble: () => kafkaTrouble,
     instanceId: () => instanceId,
@@ -154,6 +157,8 @@ export function createService(
   async function openStream(): Promise<void> {
     if (checkTopics !== null && !(await openTopics(checkTopics))) return;
     await compareStreams({ directory: config.data, stream, log, note: damage.note });
+    // Before the detector: alerts from before its first start are not sent.
+    await notifying?.start();
     if (detectRole !== null) {
       await detecting.mailServers.open();
       await detectRole.start();
@@ -227,6 +232,7 @@ export function createService(
       await serving?.blocklists.stop();
       await serving?.role.stop();
       await serving?.push.stop();
+      await notifying?.stop();
       storing.stopReport();
       await teller.settled();
       await storing.stopWriter();

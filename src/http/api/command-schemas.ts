@@ -56,6 +56,20 @@ const collectionSchema = z.object({
   exporters_known: z.number(),
 });
 
+const notifyTargetState = z.object({
+  name: text,
+  type: z.enum(['webhook', 'mail', 'syslog', 'exec']),
+  queued: z.number(),
+  held: z.number(),
+  oldest_at: text.nullable(),
+  failing: z.object({ since: text, reason: text }).nullable(),
+  counters: z.object({
+    sent: z.number(),
+    failed: z.number(),
+    dropped: z.object({ queue_full: z.number(), too_old: z.number(), refused: z.number() }),
+  }),
+});
+
 export const statusAnswer = z.object({
   version: text,
   started_at: text,
@@ -68,6 +82,8 @@ export const statusAnswer = z.object({
   lost: lossesSchema,
   policy: policyStatus,
   collection: collectionSchema.optional(),
+  /** Where notifications go; absent without the role `serve`. */
+  notify: z.array(notifyTargetState).readonly().optional(),
 });
 
 export const offenderRow = z.object({
@@ -211,6 +227,11 @@ export const renderAnswer = z.object({
 });
 
 export const canaryBody = z.strictObject({});
+export const acknowledgeBody = z.strictObject({
+  incident: z.string().regex(/^[0-9A-Za-z._-]{1,64}$/, 'expected the id of an incident'),
+});
+export const acknowledgeAnswer = z.object({ acknowledged: z.string() });
+
 export const reloadBody = z.strictObject({ force: z.boolean().default(false) });
 
 // ---- decisions

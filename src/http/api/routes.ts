@@ -186,6 +186,16 @@ export const COMMAND_ROUTES = {
     answer: page.policyStatus,
     refusals: [409, 503],
   }),
+  acknowledge: route({
+    method: 'post',
+    path: `${API_BASE}/notify/ack`,
+    id: 'acknowledge',
+    summary: 'Ends the reminders about an incident',
+    role: 'decide',
+    body: command.acknowledgeBody,
+    answer: command.acknowledgeAnswer,
+    refusals: [404],
+  }),
 } as const;
 
 export const SESSION_ROUTES = {
