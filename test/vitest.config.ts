@@ -21,6 +21,7 @@ const WITH_PARTS = [
   'test/cli/{completion,follow-alerts,status}.test.ts',
   'test/service/canary.test.ts',
   'test/messages/versions.test.ts',
+  'test/notify/{kill,senders,webhook}.test.ts',
   'test/publish/{hook,list-push}.test.ts',
   'test/relay-check/*.test.ts',
   'test/replay/flow-log/nfdump-real.test.ts',

@@ -115,7 +115,7 @@ const common = {
   timeout: between(100, 300 * SECOND_MS, '100ms to 5m').prefault('10s'),
 } as const;
 
-export const WEBHOOK_FORMS = ['plain', 'slack', 'teams', 'pagerduty', 'ntfy'] as const;
+const WEBHOOK_FORMS = ['plain', 'slack', 'teams', 'pagerduty', 'ntfy'] as const;
 export type WebhookForm = (typeof WEBHOOK_FORMS)[number];
 
 const webhook = z.strictObject({

@@ -12,7 +12,7 @@ import { isHostless } from '../messages/hostless-alert.ts';
 import { printable } from '../messages/printable.ts';
 
 /** `target`: another target fails, or works again. `dropped`: messages were dropped. */
-export type MessageKind = 'alert' | 'outbreak' | 'digest' | 'repeat' | 'target' | 'dropped' | 'test';
+type MessageKind = 'alert' | 'outbreak' | 'digest' | 'repeat' | 'target' | 'dropped' | 'test';
 
 export type Severity = 'info' | 'notice' | 'warning' | 'error' | 'critical';
 
@@ -87,7 +87,7 @@ export function alertMessageFor(target: string, alert: Alert, first: MessageThre
 }
 
 /** What an alert is about, and whether that is over with it. */
-export function threadOf(alert: Alert): { readonly key: string; readonly state: 'open' | 'closed' } {
+function threadOf(alert: Alert): { readonly key: string; readonly state: 'open' | 'closed' } {
   const { delivery, coverage, exporters } = alert;
   if (alert.incident_id !== '')
     return { key: alert.incident_id, state: alert.kind === 'closed' ? 'closed' : 'open' };
@@ -155,9 +155,6 @@ export function plainJson(message: NotifyMessage): string {
     lines,
   });
 }
-
-/** Subject and text as one plain text. */
-export const plainText = ({ subject, lines }: NotifyMessage): string => [subject, '', ...lines].join('\n');
 
 export function testMessage(target: string, nowMs: number): NotifyMessage {
   const at = new Date(nowMs).toISOString();

@@ -9,7 +9,7 @@ import type { Grade } from '../messages/alert.ts';
 import type { NotifyMessage } from './message.ts';
 
 /** An alert that waits for a digest or for the end of quiet hours. */
-export interface HeldAlert {
+interface HeldAlert {
   readonly at: number;
   /** One line about it. */
   readonly text: string;

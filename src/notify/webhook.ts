@@ -192,7 +192,9 @@ function resultOf({ status, retryAfter, body }: Answer, nowMs: number): SendResu
 export function retryAfterMs(header: string | undefined, nowMs: number): number | null {
   if (header === undefined) return null;
   const text = header.trim();
-  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  // A date begins with the name of its day; Date.parse takes much else.
+  const date = /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  const ms = /^\d{1,12}$/.test(text) ? Number(text) * 1000 : date - nowMs;
   return Number.isNaN(ms) ? null : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
 }
 

@@ -27,7 +27,12 @@ const GROUP = 'notify';
 /** Queues that cannot be opened, on a full disk for one, are tried again. */
 const RETRY_MS = 10_000;
 
-export function createNotifying(shared: SharedParts): Notifying {
+type NotifyingParts = Pick<
+  SharedParts,
+  'config' | 'stream' | 'log' | 'now' | 'metrics' | 'badMessages' | 'version'
+>;
+
+export function createNotifying(shared: NotifyingParts): Notifying {
   const { config, stream, log, now, metrics, badMessages, version } = shared;
   const notifier = createNotifier({ config, version, log, now });
   registerNotifyMetrics(metrics, notifier.status, now);
