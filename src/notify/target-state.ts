@@ -90,7 +90,7 @@ export type Change =
   | { readonly do: 'dropped'; readonly count: number };
 
 const MAX_SEEN = 10_000;
-export const MAX_HELD = 200;
+const MAX_HELD = 200;
 const MAX_FOLDED = 20_000;
 const MAX_THREADS = 5000;
 

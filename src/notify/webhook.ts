@@ -114,7 +114,7 @@ function requestOf(
 }
 
 /** HMAC-SHA256 in hexadecimal digits over the timestamp (seconds since 1970), a dot and the body. */
-export function webhookSignature(key: string, timestamp: string, body: Uint8Array): string {
+function webhookSignature(key: string, timestamp: string, body: Uint8Array): string {
   return createHmac('sha256', key).update(`${timestamp}.`).update(body).digest('hex');
 }
 
