@@ -31,7 +31,7 @@ export interface LiveExporter {
   readonly unread: Readonly<Record<string, number>>;
 }
 
-export interface LiveListener {
+interface LiveListener {
   readonly name: string;
   readonly datagrams: number;
   readonly kernel_drops: number;

@@ -62,7 +62,7 @@ export function selectAlerts(alerts: readonly Alert[], wanted: Selection): reado
   return alerts.filter((alert) => isSelectedAlert(alert, wanted));
 }
 
-export function isSelectedAlert(alert: Alert, wanted: Selection): boolean {
+function isSelectedAlert(alert: Alert, wanted: Selection): boolean {
   // An alert is of its own time, whatever the incident went through before.
   const own = {
     ...alert,

@@ -6,7 +6,6 @@ import { GRADES } from '../messages/alert.ts';
 
 export { csv } from '../api/csv.ts';
 export {
-  isSelectedAlert,
   type Selection,
   SORTS,
   type Sort,

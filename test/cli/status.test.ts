@@ -112,9 +112,9 @@ describe('check, of a running instance', () => {
       /sampling rate of 192\.0\.2\.1 is not known[\s\S]*versions that carry IPv4 only/,
     );
     const fine = liveExporter({ sampling_rates: [1] });
-    expect(hiddenByExporters(statusOf(collectionOf({ exporters: [v5, fine] })), { networks }).join()).not.toContain(
-      'IPv4 only',
-    );
+    expect(
+      hiddenByExporters(statusOf(collectionOf({ exporters: [v5, fine] })), { networks }).join(),
+    ).not.toContain('IPv4 only');
     expect(hiddenByExporters(statusOf(collectionOf({ exporters: [fine] })), { networks })).toEqual([]);
     const silent = collectionOf({
       exporters: [],
