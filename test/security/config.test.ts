@@ -200,7 +200,7 @@ describe('POST /api/v1/reload', () => {
     expect(await post('{"force":1}', json)).toBe(400);
     expect(await post(`{"force":true,"x":"${'x'.repeat(5000)}"}`, json)).toBe(413);
     expect(await post('{"force":true}', { ...json, Origin: 'http://evil.example' })).toBe(403);
-    expect((await fetch(`${base}/api/v1/reload`)).status).toBe(404);
+    expect((await fetch(`${base}/api/v1/reload`)).status).toBe(405);
     expect(asked).toEqual([true, false]);
   });
 });
