@@ -37,8 +37,6 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          // No file changes what modules share, so that they need not be loaded anew for each.
-          isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: [...WITH_PARTS, 'test/integration/**', 'test/e2e/**'],
           setupFiles: ['test/support/no-outside.ts'],
