@@ -1,6 +1,6 @@
 /** `rogue-smtp relay-check`: looks at an own mail server as a stranger would, without sending anything. */
 
-import { lookup, reverse } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { LoadedConfig } from '../config/load.ts';
 import { RogueSmtpError } from '../errors.ts';
@@ -21,6 +21,7 @@ export interface RelayCheckFlags {
 }
 
 const TIMEOUT_MS = 30_000;
+const DNS_TIMEOUT_MS = 3000;
 const WORDS: Readonly<Record<Verdict, string>> = { bad: 'BAD ', note: '    ', good: 'good' };
 /** RFC 2606: nobody's. Servers that ask the DNS about recipients refuse it for that reason alone. */
 const NOBODYS = 'relay-check@example.org';
@@ -45,7 +46,7 @@ export async function relayCheckCommand(
     if (!/^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,253}$/.test(text))
       throw new RogueSmtpError('usage', `"${printable(text)}" is no plain mail address`);
 
-  const names = await reverse(address).catch(() => []);
+  const names = await new Resolver({ timeout: DNS_TIMEOUT_MS, tries: 1 }).reverse(address).catch(() => []);
   const found: Observation[] = [await nameObservation(address, names)];
   const connect =
     flags.through === undefined

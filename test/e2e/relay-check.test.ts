@@ -93,7 +93,7 @@ describe.skipIf(obstacle !== null)(
         `kill $(cat '${home}/exim.pid')`,
         `postfix -c '${home}/postfix/conf' stop || true`,
       ].join('\n');
-      execFileSync('unshare', ['-mn', 'sh', '-c', script], { stdio: 'pipe', timeout: 100_000 });
+      execFileSync('unshare', ['-mn', 'sh', '-c', script], { stdio: 'ignore', timeout: 60_000 });
 
       const read = (file: string) => execFileSync('cat', [join(home, file)], { encoding: 'utf8' }).trim();
       const found = (file: string) =>
