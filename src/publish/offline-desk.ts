@@ -20,7 +20,6 @@ import { parseMessage } from '../messages/parse-message.ts';
 import { createSteadyClock } from '../steady-clock.ts';
 import { createStream, STREAM_DIRECTORY } from '../stream/open-stream.ts';
 import type { Stream } from '../stream/stream.ts';
-import { blockedOf } from './acl-request.ts';
 import { type AuditLog, createAuditLog } from './audit-log.ts';
 import { type BlockDeskDependencies, createBlockDesk } from './block-desk.ts';
 import { createDecisionNotes } from './decision-notes.ts';
@@ -148,12 +147,12 @@ export async function readListsAtRest({ config }: LoadedConfig, log: Logger): Pr
   if (config.kafka.brokers.length === 0 && !existsSync(join(config.data, STREAM_DIRECTORY))) return null;
   return withLists(config, log, async (lists) => {
     const { hosts } = await deskOf(config, lists, async () => null).overview();
-    const { publisher, decisions, now } = lists;
+    const { publisher, decisions } = lists;
     const wasListing = (await readListState(config.data)).admissions !== null;
     return {
       rows: hosts,
-      // A process that made no lists has let nobody in.
-      blocked: wasListing ? publisher.listed() : blockedOf(config, publisher.known(), now()),
+      // A process that made no lists has let nobody in; whose block has ended is told as left out.
+      blocked: wasListing ? publisher.listed() : publisher.known(),
       exempt: decisions.exempt,
       decisionAbout: (incident) => inForceOf(decisions, incident),
     };
