@@ -543,7 +543,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'http.kiosk': ['Show the overview and its chart without a token, for a screen on the wall.', 'true'],
 
   notify: [
-    'Who is told of alerts, how, and of which.',
+    'Who gets alerts, how, and which ones.',
     '[{ type: webhook, name: chat, form: slack, url_file: /etc/rogue-smtp/slack.url }]',
   ],
   'notify[].type': ['How messages are sent.', 'webhook'],
