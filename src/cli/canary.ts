@@ -1,8 +1,7 @@
 /** `rogue-smtp canary`: has the running instance send a canary flow to itself, and says how long its alert took. */
 
 import type { LoadedConfig } from '../config/load.ts';
-import { RogueSmtpError } from '../errors.ts';
-import { createClient } from './client.ts';
+import { runningClient } from './client.ts';
 import type { ReportStreams } from './reports.ts';
 import { printable } from './table.ts';
 
@@ -12,9 +11,7 @@ export async function canaryCommand(
   flags: { readonly json?: boolean },
   streams: Pick<ReportStreams, 'stdout'>,
 ): Promise<number> {
-  const client = createClient(loaded);
-  if (!(await client.isUp()))
-    throw new RogueSmtpError('unavailable', 'no running instance answers; start one with: rogue-smtp run');
+  const client = await runningClient(loaded);
   const result = await client.canary();
   const { alerted, latency_ms, timeout_ms, listener } = result;
   const text = alerted

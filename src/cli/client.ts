@@ -60,6 +60,13 @@ interface WireRendering {
   readonly left_out: readonly { readonly host: string; readonly reason: string }[];
 }
 
+/** A client of the instance of this configuration. Throws RogueSmtpError `unavailable` where none answers. */
+export async function runningClient(loaded: LoadedConfig): Promise<Client> {
+  const client = createClient(loaded);
+  if (await client.isUp()) return client;
+  throw new RogueSmtpError('unavailable', 'no running instance answers; start one with: rogue-smtp run');
+}
+
 /** Asks the instance of the configuration, or the one that was chosen by `--url`. */
 export function createClient({ config, instance }: Pick<LoadedConfig, 'config' | 'instance'>): Client {
   const { host, port } = config.http.listen;

@@ -8,9 +8,8 @@ import { collectionTroubles, formatSpan } from '../api/collection.ts';
 import type { Status } from '../api/read-model.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { describeMailSight, type MailSight } from '../detect/mail-sight.ts';
-import { RogueSmtpError } from '../errors.ts';
 import type { AclOverview } from '../publish/desk.ts';
-import { type Client, createClient } from './client.ts';
+import { type Client, runningClient } from './client.ts';
 import type { ReportStreams } from './reports.ts';
 import { printable, shortTime, zoneName } from './table.ts';
 
@@ -140,9 +139,7 @@ export async function statusCommand(
   flags: { readonly json?: boolean },
   streams: Pick<ReportStreams, 'stdout'>,
 ): Promise<number> {
-  const client = createClient(loaded);
-  if (!(await client.isUp()))
-    throw new RogueSmtpError('unavailable', 'no running instance answers; start one with: rogue-smtp run');
+  const client = await runningClient(loaded);
   const report = await askStatus(client);
   streams.stdout.write(
     flags.json

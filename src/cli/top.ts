@@ -7,9 +7,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../config/load.ts';
-import { messageOf, RogueSmtpError } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { OffenderRow } from '../store/queries.ts';
-import { type Client, createClient } from './client.ts';
+import { type Client, runningClient } from './client.ts';
 import { exporterLines, exportersTable } from './exporters.ts';
 import { offendersTable } from './reports.ts';
 import { selectOffenders } from './selection.ts';
@@ -83,9 +83,7 @@ export async function topCommand(
   flags: { readonly interval: number },
   terminal: TopTerminal,
 ): Promise<void> {
-  const client = createClient(loaded);
-  if (!(await client.isUp()))
-    throw new RogueSmtpError('unavailable', 'no running instance answers; start one with: rogue-smtp run');
+  const client = await runningClient(loaded);
   const first = await look(client);
   const { stdin, stdout } = terminal;
   if (stdout.isTTY !== true || stdin.isTTY !== true) {

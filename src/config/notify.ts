@@ -7,20 +7,11 @@
 
 import { z } from 'zod';
 import { ALERT_KINDS, gradeSchema } from '../messages/alert.ts';
-import { duration } from './values.ts';
+import { duration, name, port, positive } from './values.ts';
 
 const SECOND_MS = 1000;
 const DAY_MS = 86_400_000;
 
-const port = z.number().int().min(1).max(65535);
-const positive = z.number().int().positive();
-/** It is the name of a file, too. */
-const name = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-    'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
-  );
 const host = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:_-]{0,252}$/, 'expected a host name or an address');
 const file = z.string().min(1);
 /** No spaces, angle brackets or control characters: it stands in a header and in the dialogue with the server. */

@@ -17,6 +17,9 @@ import {
   dnsServer,
   duration,
   isListUrl,
+  name,
+  port,
+  positive,
   prefix,
   prefixOrName,
   size,
@@ -25,15 +28,6 @@ import {
 
 const DAY_MS = 86_400_000;
 
-const port = z.number().int().min(1).max(65535);
-const positive = z.number().int().positive();
-/** A name that is safe wherever names are shown or end in file names. */
-const name = z
-  .string()
-  .regex(
-    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
-    'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
-  );
 const words = z.string().max(200);
 const time = z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' });
 
@@ -665,7 +659,7 @@ export const configSchema = z.strictObject({
   clickhouse: clickhouse.prefault({}),
   http: http.prefault({}),
   canary: canary.prefault({}),
-  /** Who is told of alerts, how, and of which; see notify.ts. */
+  /** Who gets alerts, how, and which ones; see notify.ts. */
   notify: notifySchema.default([]),
   spool: spool.prefault({}),
   log: log.prefault({}),

@@ -25,6 +25,17 @@ function scaled(units: Readonly<Record<string, number>>, text: string): number |
   return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
 }
 
+/** A TCP or UDP port. */
+export const port = z.number().int().min(1).max(65535);
+export const positive = z.number().int().positive();
+/** A name that is safe wherever names are shown or end in file names. */
+export const name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'use 1 to 63 letters, digits, ".", "_" or "-", starting with a letter or digit',
+  );
+
 /** `30s`, `10m`, `24h`, `7d`, `250ms`; in the program milliseconds. */
 export const duration = z.string().transform((text, context) => {
   const value = scaled(DURATION_MS, text);
