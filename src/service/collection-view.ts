@@ -5,11 +5,11 @@
  * kept is bounded by the decoder's table of exporters.
  */
 
-import { clearInterval, setInterval } from 'node:timers';
 import type { Collection, LiveExporter } from '../api/collection.ts';
 import type { Collector } from '../collect/collector.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
+import { exporterKey, keepSamples, roundRate } from './kept-samples.ts';
 
 export interface CollectionView {
   /** Takes a sample every ten seconds from now on. */
@@ -54,8 +54,11 @@ export function createCollectionView(
   { now, monotonicMs }: CollectionClocks,
 ): CollectionView {
   const { counters } = collector;
-  let samples: Sample[] = [{ atMs: monotonicMs(), datagrams: 0, flows: 0, exporters: new Map() }];
-  let timer: NodeJS.Timeout | null = null;
+  const kept = keepSamples<Sample>(
+    { atMs: monotonicMs(), datagrams: 0, flows: 0, exporters: new Map() },
+    sample,
+    { everyMs: SAMPLE_MS, most: SAMPLES },
+  );
 
   function sample(): Sample {
     return {
@@ -63,31 +66,24 @@ export function createCollectionView(
       datagrams: counters.datagrams,
       flows: counters.flows,
       exporters: new Map(
-        [...collector.exporters()].map((state) => [keyOf(state), [state.datagrams, state.flows] as const]),
+        [...collector.exporters()].map((state) => [
+          exporterKey(state),
+          [state.datagrams, state.flows] as const,
+        ]),
       ),
     };
   }
 
-  function note(): void {
-    samples = [...samples, sample()].slice(-SAMPLES);
-  }
-
   return {
-    note,
-    start() {
-      timer = setInterval(note, SAMPLE_MS);
-      timer.unref();
-    },
-    stop() {
-      if (timer !== null) clearInterval(timer);
-    },
+    note: kept.note,
+    start: kept.start,
+    stop: kept.stop,
     current() {
-      const [since] = samples;
+      const [since] = kept.all();
       const elapsedSeconds = Math.max(0.001, (monotonicMs() - since.atMs) / 1000);
-      const perSecond = (after: number, before: number) =>
-        round(Math.max(0, after - before) / elapsedSeconds);
+      const perSecond = (after: number, before: number) => roundRate((after - before) / elapsedSeconds);
       const exporters = [...collector.exporters()].map((state) => {
-        const [datagrams, flows] = since.exporters.get(keyOf(state)) ?? [0, 0];
+        const [datagrams, flows] = since.exporters.get(exporterKey(state)) ?? [0, 0];
         return liveExporter(state, perSecond(state.datagrams, datagrams), perSecond(state.flows, flows));
       });
       const dropped = Object.entries(counters.recordsDropped).filter(([, count]) => count > 0);
@@ -141,13 +137,4 @@ function liveExporter(
     clock_skew_ms: state.clockSkewMs === null ? null : Math.round(state.clockSkewMs),
     unread: Object.fromEntries(Object.entries(unread).filter(([, count]) => count > 0)),
   };
-}
-
-function keyOf({ address, domain, version, agent }: ExporterState): string {
-  return `${formatAddress(address)} ${domain} ${version} ${agent === null ? '' : formatAddress(agent)}`;
-}
-
-/** Three digits are enough for people, and scripts must not get 0.30000000000000004. */
-function round(rate: number): number {
-  return rate >= 100 ? Math.round(rate) : Number(rate.toPrecision(3));
 }

@@ -4,12 +4,12 @@
  * Counters are sampled once a minute. What is kept is bounded: of the first so many exporters, sixty minutes.
  */
 
-import { clearInterval, setInterval } from 'node:timers';
 import type { Collector } from '../collect/collector.ts';
 import { unreadFlows, unreadReasons } from '../decode/packet/walk.ts';
 import type { ExporterState } from '../decode/types.ts';
 import { formatAddress } from '../flow/address.ts';
 import type { LiveExporter, Traffic } from '../http/page/sources.ts';
+import { exporterKey, keepSamples, roundRate } from './kept-samples.ts';
 
 export type WatchedCollector = Pick<Collector, 'exporters' | 'refusedExporters'> & {
   readonly counters: Pick<Collector['counters'], 'datagrams' | 'flows'> & {
@@ -47,24 +47,20 @@ export function createTrafficHistory(collector: WatchedCollector, monotonicMs: (
   const drops = (): number =>
     collector.counters.listeners.reduce((sum, { kernelDrops }) => sum + kernelDrops, 0);
 
-  let samples: Sample[] = [take()];
-  let timer: NodeJS.Timeout | null = null;
+  const kept = keepSamples(take(), take, { everyMs: SAMPLE_MS, most: MINUTES + 1 });
 
   function take(): Sample {
     const exporters = new Map<string, Count>();
     for (const state of collector.exporters()) {
       if (exporters.size >= MAX_EXPORTERS) break;
-      exporters.set(keyOf(state), countOf(state));
+      exporters.set(exporterKey(state), countOf(state));
     }
     return { atMs: monotonicMs(), kernelDrops: drops(), exporters };
   }
 
-  function sample(): void {
-    samples = [...samples, take()].slice(-MINUTES - 1);
-  }
-
   function live(state: ExporterState): LiveExporter {
-    const key = keyOf(state);
+    const samples = kept.all();
+    const key = exporterKey(state);
     const now = countOf(state);
     const of = (one: Sample) => one.exporters.get(key) ?? NOTHING;
     const [first] = samples;
@@ -75,7 +71,7 @@ export function createTrafficHistory(collector: WatchedCollector, monotonicMs: (
     const seconds = Math.max(1, (monotonicMs() - base.atMs) / 1000);
     const minutes = samples.slice(1).map((one, i) => {
       const before = samples[i];
-      return round((of(one).flows - of(before).flows) / Math.max(1, (one.atMs - before.atMs) / 1000));
+      return roundRate((of(one).flows - of(before).flows) / Math.max(1, (one.atMs - before.atMs) / 1000));
     });
     return {
       exporter: formatAddress(state.address),
@@ -95,8 +91,8 @@ export function createTrafficHistory(collector: WatchedCollector, monotonicMs: (
       unread: unreadFlows(state),
       unreadReasons: unreadReasons(state),
       rates: [...Array<null>(MINUTES - minutes.length).fill(null), ...minutes],
-      flowsPerS: round((now.flows - of(base).flows) / seconds),
-      datagramsPerS: round((now.datagrams - of(base).datagrams) / seconds),
+      flowsPerS: roundRate((now.flows - of(base).flows) / seconds),
+      datagramsPerS: roundRate((now.datagrams - of(base).datagrams) / seconds),
       lostLastHour: now.lost - since.lost,
       unitsLastHour:
         state.version === 'v9' || state.version === 'sflow'
@@ -106,17 +102,12 @@ export function createTrafficHistory(collector: WatchedCollector, monotonicMs: (
   }
 
   return {
-    start() {
-      timer = setInterval(sample, SAMPLE_MS);
-      timer.unref();
-    },
-    stop() {
-      if (timer !== null) clearInterval(timer);
-    },
-    sample,
+    start: kept.start,
+    stop: kept.stop,
+    sample: kept.note,
     exporters: () => [...collector.exporters()].map(live),
     totals: () => ({ datagrams: collector.counters.datagrams, flows: collector.counters.flows }),
-    kernelDropsLastHour: () => drops() - samples[0].kernelDrops,
+    kernelDropsLastHour: () => drops() - kept.all()[0].kernelDrops,
     refused: () =>
       collector.refusedExporters().map(({ address, datagrams }) => ({ exporter: address, datagrams })),
   };
@@ -127,10 +118,3 @@ const countOf = ({ flows, datagrams, sequenceLost: lost }: ExporterState): Count
   datagrams,
   lost,
 });
-
-const keyOf = ({ address, domain, version, agent }: ExporterState): string =>
-  `${formatAddress(address)} ${domain} ${version} ${agent === null ? '' : formatAddress(agent)}`;
-
-/** Scripts must not get 0.30000000000000004; a counter that began anew is no negative rate. */
-const round = (rate: number): number =>
-  rate >= 100 ? Math.round(rate) : Number(Math.max(0, rate).toPrecision(3));
