@@ -11,7 +11,7 @@ import { AuditLog } from '../parts/audit-log.tsx';
 import { Decide, named } from '../parts/decide.tsx';
 import { Diff, diffWords } from '../parts/diff.tsx';
 import { type Column, Rows } from '../parts/rows.tsx';
-import { BlockState, Grade, Name, Section, Time } from '../parts/small.tsx';
+import { BlockState, Grade, Name, ReasonField, Section, Time } from '../parts/small.tsx';
 import { Empty, Loaded } from '../parts/states.tsx';
 import { go, hostPath, query, setQuery } from '../router.ts';
 import { count, duration, plural } from '../words/format.ts';
@@ -303,18 +303,7 @@ function ApproveAll(props: {
     <form class="decide" onSubmit={submit} aria-label="Approve all shown">
       <h3>Approve {plural(hosts.length, 'block')}</h3>
       <div class="decide-fields">
-        <label class="grow">
-          Reason (optional){' '}
-          <input
-            type="text"
-            maxLength={200}
-            value={reason.value}
-            placeholder="for the audit log"
-            onInput={(event) => {
-              reason.value = event.currentTarget.value;
-            }}
-          />
-        </label>
+        <ReasonField reason={reason} />
       </div>
       <div class="effect">
         <h4>What this changes, when everything that waits is approved</h4>

@@ -15,6 +15,7 @@ import { onEscape } from '../keys.ts';
 import { plural } from '../words/format.ts';
 import { shown } from '../words/shown.ts';
 import { Diff, diffWords } from './diff.tsx';
+import { ReasonField } from './small.tsx';
 import { Loaded } from './states.tsx';
 
 interface ActionWords {
@@ -106,18 +107,7 @@ export function Decide(props: {
             </select>
           </label>
         ) : null}
-        <label class="grow">
-          Reason{words.needsReason ? '' : ' (optional)'}{' '}
-          <input
-            type="text"
-            maxLength={200}
-            value={reason.value}
-            placeholder="for the audit log"
-            onInput={(event) => {
-              reason.value = event.currentTarget.value;
-            }}
-          />
-        </label>
+        <ReasonField reason={reason} needed={words.needsReason} />
       </div>
       <div class="effect" aria-live="polite">
         <h4>What this changes</h4>

@@ -1,6 +1,6 @@
 /** Small things that every page uses: times, grades, block states, copied text, notes. */
 
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { now } from '../data/stores.ts';
 import { clockTime, fullTime, moment, relative } from '../words/format.ts';
@@ -176,5 +176,29 @@ export function Section(props: {
       </div>
       {props.children}
     </section>
+  );
+}
+
+/** Where a decision gets its reason; `needed`: it cannot be left empty. */
+export function ReasonField({
+  reason,
+  needed = false,
+}: {
+  readonly reason: Signal<string>;
+  readonly needed?: boolean;
+}) {
+  return (
+    <label class="grow">
+      Reason{needed ? '' : ' (optional)'}{' '}
+      <input
+        type="text"
+        maxLength={200}
+        value={reason.value}
+        placeholder="for the audit log"
+        onInput={(event) => {
+          reason.value = event.currentTarget.value;
+        }}
+      />
+    </label>
   );
 }
