@@ -33,7 +33,7 @@ export interface Dialogue {
 const MAX_REPLY_BYTES = 16_384;
 const MAX_LINE_SHOWN = 200;
 
-/** `replyMs`: how long a reply may take. Throws RogueSmtpError `unavailable`. */
+/** `replyMs`: how long a reply may take. Throws RogueSmtpError `unavailable`, and has closed the socket then. */
 export async function openDialogue(socket: Socket, replyMs: number): Promise<Dialogue> {
   let plain: Socket = socket;
   let buffered = '';
@@ -95,8 +95,13 @@ export async function openDialogue(socket: Socket, replyMs: number): Promise<Dia
     }
   }
 
+  // Whoever called has no dialogue to close yet, and a socket left open keeps the process alive.
+  const greeting = await read().catch((error: unknown) => {
+    plain.destroy();
+    throw error;
+  });
   return {
-    greeting: await read(),
+    greeting,
     async say(command) {
       if (/[\r\n]/.test(command)) throw new RogueSmtpError('usage', 'a command of two lines');
       if (failure !== null) throw failure;

@@ -54,7 +54,14 @@ describe('hostile servers', () => {
     ['takes nobody', (socket) => void socket.write('554 no\r\n'), /greets with 554/],
     ['hangs up', (socket) => socket.destroy(), /closed the connection|ECONNRESET/],
   ])('%s', async (_name, behave, why) => {
-    await expect(asked(await listening(behave))).rejects.toThrow(why);
+    let closed: Promise<unknown> = Promise.resolve();
+    const port = await listening((socket) => {
+      closed = once(socket.resume(), 'close');
+      behave(socket);
+    });
+    await expect(asked(port)).rejects.toThrow(why);
+    // A connection left open would keep the command from ending.
+    await closed;
   });
 
   it('says so where nobody listens', async () => {

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Starts an instance of Postfix that lives in one directory: postfix.sh DIRECTORY 'parameter = value'...
 # Where postfix is not installed but unpacked over /usr, as the lab does it, nothing else is on its way.
+# Each parameter is written once, the caller's last: of one that stands twice every program warns before it knows its log
+# file, through postlogd, and postlogd itself waits for ever once its own socket holds ten such warnings.
 set -eu
 home=$1
 shift
@@ -29,7 +31,7 @@ smtp_tls_session_cache_database = btree:$home/data/sessions
 address_verify_map = btree:$home/data/verify
 MAIN
   printf '%s\n' "$@"
-} >"$home/conf/main.cf"
+} | awk -F ' *= *' '{ value[$1] = $0 } END { for (name in value) print value[name] }' >"$home/conf/main.cf"
 cat >"$home/conf/master.cf" <<'MASTER'
 smtp      inet  n       -       n       -       -       smtpd
 pickup    unix  n       -       n       1       1       pickup
