@@ -56,7 +56,7 @@ describe('hostile servers', () => {
   ])('%s', async (_name, behave, why) => {
     let closed: Promise<unknown> = Promise.resolve();
     const port = await listening((socket) => {
-      closed = once(socket.resume(), 'close');
+      closed = new Promise((resolve) => socket.resume().once('close', resolve));
       behave(socket);
     });
     await expect(asked(port)).rejects.toThrow(why);
