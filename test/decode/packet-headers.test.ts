@@ -45,6 +45,7 @@ describe('a sampled header of protocol', () => {
     ['1, VLAN', 1, ethernet(0x0800, MAIL4, { tags: [0x8100, 100] })],
     ['1, QinQ', 1, ethernet(0x0800, MAIL4, { tags: [0x88a8, 100, 0x8100, 200] })],
     ['1, LLC and SNAP', 1, snapFrame(0x0800, MAIL4)],
+    ['1, LLC in a large frame', 1, ethernet(0x8870, Buffer.concat([snap(0x0800), MAIL4]))],
     [
       '1, VLAN before LLC and SNAP',
       1,

@@ -22,6 +22,8 @@ export const ETHERTYPE = {
   CISCO_METADATA: 0x8909,
   FABRIC_PATH: 0x8903,
   TRILL: 0x22f3,
+  /** LLC in frames too large for a length (Cisco, draft-ietf-isis-ext-eth). */
+  LARGE_LLC: 0x8870,
 } as const;
 
 /** 802.1Q, 802.1ad, and what came before the latter. */
@@ -68,7 +70,6 @@ export const TYPES_WITHOUT_IP: ReadonlySet<number> = new Set([
   0x8863,
   0x886d,
   0x886f,
-  0x8870,
   0x8874,
   0x8887,
   0x8892,

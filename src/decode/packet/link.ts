@@ -34,6 +34,8 @@ export function stepEthertype(bytes: Buffer, walk: Walk): Layer {
   switch (type) {
     case ETHERTYPE.PPPOE_SESSION: // PPPoE session (RFC 2516): six bytes, then PPP without address and control
       return goOn(walk, LAYER.PPP, payload + 6);
+    case ETHERTYPE.LARGE_LLC:
+      return goOn(walk, LAYER.LLC, payload);
     case ETHERTYPE.BACKBONE_SERVICE: // 802.1ah: service tag of four bytes, then the customer's frame
       return goOn(walk, LAYER.ETHERNET, payload + 4);
     case ETHERTYPE.VN_TAG: // 802.1BR and VN-tag

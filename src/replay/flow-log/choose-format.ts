@@ -11,14 +11,14 @@ import { areAwsFields, awsFlowLog, awsLayout, headerLayout } from './aws-vpc.ts'
 import { ciscoAsa, isCiscoAsa } from './cisco-asa.ts';
 import type { FlowLogFormat } from './flow-log.ts';
 import { fortigate, isFortigate } from './fortigate.ts';
-import { isRecord, parseJson } from './json.ts';
+import { beginsJson, isRecord, parseJson } from './json.ts';
 import { isJunosFlow, junosFlow } from './junos-flow.ts';
 import { isNetfilter, netfilterLog } from './netfilter.ts';
 import { nfdumpCsv, nfdumpFields } from './nfdump.ts';
 import { isPanosSyslog, panosFields, panosTraffic } from './panos.ts';
 import { filterlog, isFilterlog, isPflogText, pflogText } from './pf.ts';
 import { suricataEve } from './suricata.ts';
-import type { LogClues } from './syslog.ts';
+import type { LogClues, PackedTime } from './syslog.ts';
 import { csvMessage, messageColumn, packedInCsv, packedInJson, packedLine } from './wrapper.ts';
 import { isConnHeader, isConnRow, zeekJson, zeekTsv } from './zeek.ts';
 
@@ -77,20 +77,22 @@ export type Choice =
 export function chooseFormat(text: string, options: LogOptions = {}): Choice {
   return choose(
     text.split('\n', MAX_LINES).map((line) => line.trimEnd()),
-    options,
+    { ...options, packed: { ms: -1 } },
     MAX_PACKINGS,
   );
 }
 
 const UNKNOWN: Choice = { kind: 'unknown' };
 
-function choose(lines: readonly string[], options: LogOptions, packings: number): Choice {
+type PackableOptions = LogOptions & { readonly packed: PackedTime };
+
+function choose(lines: readonly string[], options: PackableOptions, packings: number): Choice {
   const first = lines.find((line) => line !== '');
   if (first === undefined) return UNKNOWN;
   const wanted = (name: FlowLogFormatName) => options.format === undefined || options.format === name;
   const chosen = (format: FlowLogFormat): Choice => ({ kind: 'format', format });
   if (first.startsWith('#')) return wanted('zeek') && isZeekConn(lines) ? chosen(zeekTsv()) : UNKNOWN;
-  if (/^[[{]/.test(first)) {
+  if (beginsJson(first)) {
     const json = chooseJson(lines, wanted);
     if (json !== null) return chosen(json);
     if (packings === 0) return UNKNOWN;
@@ -99,7 +101,7 @@ function choose(lines: readonly string[], options: LogOptions, packings: number)
       return (row === null ? null : packedLine(row)?.trim()) || [];
     });
     const inner = choose(packed, options, packings - 1);
-    return inner.kind === 'format' ? chosen(packedInJson(inner.format)) : inner;
+    return inner.kind === 'format' ? chosen(packedInJson(inner.format, options.packed)) : inner;
   }
   if (options.fields !== undefined && wanted('aws')) {
     const names = options.fields;
@@ -120,7 +122,7 @@ function choose(lines: readonly string[], options: LogOptions, packings: number)
 function choosePacked(
   lines: readonly string[],
   header: string,
-  options: LogOptions,
+  options: PackableOptions,
   packings: number,
 ): Choice | null {
   const column = messageColumn(header);
@@ -133,7 +135,7 @@ function choosePacked(
     packings - 1,
   );
   return inner.kind === 'format'
-    ? { kind: 'format', format: packedInCsv(inner.format, column, columns) }
+    ? { kind: 'format', format: packedInCsv(inner.format, column, header, options.packed) }
     : inner;
 }
 

@@ -1,12 +1,14 @@
 /**
  * Cisco ASA and Firepower (LINA) syslog (Cisco Secure Firewall ASA Series Syslog Messages): 302013 and 302014, a TCP
  * connection built and torn down; 106001, 106006, 106010, 106015, 106023 and 106100, packets denied (106100: or permitted).
+ * Of FTD also 430002 and 430003 (see cisco-ftd.ts).
  *
  * A teardown says how many bytes of payload went both ways together, and why the connection ended. Bytes of one side and
  * packets are not told, and nothing is shared out by guess. Which side opened a connection is told by `Built` only: of a
  * teardown whose `Built` is not in the log it is told by the ports where just one of them is a server's.
  */
 
+import { isFtdConnection, readFtdConnection } from './cisco-ftd.ts';
 import { type FlowLogFormat, type LineVerdict, LOG_DOMAIN, type LoggedFlow } from './flow-log.ts';
 import { fillSession, flagWords, hashOf, type SessionWords } from './session.ts';
 import { createSyslogHead, type LogClues, readSyslogHead } from './syslog.ts';
@@ -28,6 +30,9 @@ const NO_CONNECTION = new RegExp(
   'i',
 );
 
+/** Denials that tell ports, of TCP. Others (106021: reverse path) have none. */
+const OF_TCP: ReadonlySet<string> = new Set(['106001', '106015', '106023', '106100']);
+
 const SYN = 2;
 const ACK = 16;
 const FIN = 1;
@@ -46,7 +51,7 @@ export function ciscoAsa(clues: LogClues): FlowLogFormat {
 
   function noteBuilt(message: string): LineVerdict {
     const found = BUILT.exec(message);
-    if (found === null) return 'other_event';
+    if (found === null) return 'bad_address';
     if (built.size >= MAX_BUILT) for (const [oldest] of built) if (built.delete(oldest)) break;
     built.set(`${head.host}/${found[2]}`, found[1] === 'outbound');
     return 'session_start';
@@ -62,7 +67,7 @@ export function ciscoAsa(clues: LogClues): FlowLogFormat {
       outcome: 'denied',
       startMs: head.timeMs,
       endMs: head.timeMs,
-      domain: head.host === '' ? LOG_DOMAIN.ciscoAsa : hashOf(head.host),
+      domain: domainOf(head.host),
       samplingRate: 1,
       ...changes,
     };
@@ -70,7 +75,7 @@ export function ciscoAsa(clues: LogClues): FlowLogFormat {
 
   function teardown(message: string, flow: LoggedFlow): LineVerdict {
     const found = TEARDOWN.exec(message);
-    if (found === null) return 'other_event';
+    if (found === null) return 'bad_address';
     const [, id, one, onePort, other, otherPort, hours, minutes, seconds, bytes, reason] = found;
     const key = `${head.host}/${id}`;
     const byBuilt = built.get(key);
@@ -121,7 +126,8 @@ export function ciscoAsa(clues: LogClues): FlowLogFormat {
       );
     }
     const found = BY_GROUP.exec(message) ?? NO_CONNECTION.exec(message);
-    if (found === null) return 'other_event';
+    // A host by its name (`names`), perhaps: a denied TCP connection is not passed over as another event.
+    if (found === null) return OF_TCP.has(id) && /\btcp\b/i.test(message) ? 'bad_address' : 'other_event';
     const [, protocol, source, sourcePort, destination, destinationPort, rest = ''] = found;
     const flags = / flags ([A-Z ]+?) +on /.exec(rest)?.[1] ?? '';
     // 106001 is said of SYN only (its text: "inbound TCP connection denied").
@@ -147,9 +153,14 @@ export function ciscoAsa(clues: LogClues): FlowLogFormat {
     readSyslogHead(line, clues, head);
     if (id === '302013') return noteBuilt(message);
     if (id === '302014') return teardown(message, flow);
+    if (isFtdConnection(id)) return readFtdConnection(id, message, head.timeMs, domainOf(head.host), flow);
     return id.startsWith('1060') || id === '106100' ? denied(id, message, flow) : 'other_event';
   }
   return { name: 'Cisco ASA syslog', parse };
+}
+
+function domainOf(host: string): number {
+  return host === '' ? LOG_DOMAIN.ciscoAsa : hashOf(host);
 }
 
 /** True when only the first port is a server's, false when only the second is, null when the ports do not tell. */

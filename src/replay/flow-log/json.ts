@@ -10,6 +10,11 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a text begins with an object, or an array that may hold some: `[12.3]` is a time of the kernel, not an array. */
+export function beginsJson(text: string): boolean {
+  return /^\s*(?:\{|\[\s*(?:[[{\]]|$))/.test(text);
+}
+
 /** The object on a line; null when it is none. */
 export function parseJson(text: string, start: number, end: number): JsonRecord | null {
   try {

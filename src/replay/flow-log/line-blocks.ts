@@ -7,6 +7,7 @@
  */
 
 import type { ByteWindow } from '../capture/byte-window.ts';
+import { beginsJson } from './json.ts';
 import { createJsonEntries, isSpread } from './json-entries.ts';
 import { MAX_LINE_BYTES } from './limits.ts';
 
@@ -60,7 +61,7 @@ export async function* entryBlocks(window: ByteWindow): AsyncGenerator<string, v
   )
     window.pass(3);
   const first = await firstBytes(window);
-  if (!/^\s*[[{]/.test(first) || !isSpread(first)) return yield* lineBlocks(window);
+  if (!beginsJson(first) || !isSpread(first)) return yield* lineBlocks(window);
   const entries = createJsonEntries();
   do {
     const block = entries.add(window.bytes.toString('latin1', window.at));

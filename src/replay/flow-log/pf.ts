@@ -68,8 +68,14 @@ export function filterlog(clues: LogClues): FlowLogFormat {
   return { name: 'pf filterlog (pfSense, OPNsense)', parse };
 }
 
-/** `10.1.2.3.40000 > 192.0.2.1.25: ...`; of IPv6 the port follows a dot too. */
-const ENDS = /^(?:\([^)]*\) |IP6? )*([\da-fA-F.:]+)\.(\d+) > ([\da-fA-F.:]+)\.(\d+): ?(.*)$/;
+/** `10.1.2.3.40000 > 192.0.2.1.25: ...`; of IPv6 the port follows a dot too. Without `-n` tcpdump writes names. */
+const ENDS = /^(?:\([^)]*\) |IP6? )*(\S+)\.([\w-]+) > (\S+)\.([\w-]+): ?(.*)$/;
+/** Ports of mail as tcpdump names them (IANA service names). Another name is not read. */
+const MAIL_PORTS: ReadonlyMap<string, string> = new Map([
+  ['smtp', '25'],
+  ['submission', '587'],
+  ...['submissions', 'smtps', 'urd'].map((name) => [name, '465'] as const),
+]);
 const TCP_NEW = /^Flags \[([^\]]*)\]/;
 /** OpenBSD, and tcpdump before 4: flags, then sequence numbers or an acknowledgement. */
 const TCP_OLD = /^([SFRPUEW.]+) (?:\[[^\]]*\] )?(?:\d+:\d+\(\d+\)|ack )/;
@@ -93,8 +99,8 @@ export function pflogText(clues: LogClues): FlowLogFormat {
       {
         source,
         destination,
-        sourcePort,
-        destinationPort,
+        sourcePort: MAIL_PORTS.get(sourcePort) ?? sourcePort,
+        destinationPort: MAIL_PORTS.get(destinationPort) ?? destinationPort,
         protocol: flags === undefined ? '17' : '6',
         packets: '1',
         flags: flags === undefined ? 0 : tcpdumpFlags(flags),

@@ -30,6 +30,10 @@ const JUNOS =
   '<14>1 2026-11-28T11:00:05Z srx RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636 reason="TCP FIN" source-address="10.1.2.3" source-port="40000" destination-address="198.51.100.7" destination-port="25" protocol-id="6" packets-from-client="20" bytes-from-client="1400" packets-from-server="18" bytes-from-server="200" elapsed-time="5"]';
 const JUNOS_TEXT =
   '2026-11-28T11:00:05Z srx RT_FLOW: RT_FLOW_SESSION_CLOSE: session closed TCP FIN: 10.1.2.3/40000->198.51.100.7/25 junos-smtp 203.0.113.5/1->198.51.100.7/25 nat None 6 out trust untrust 1234 20(1400) 18(200) 5 UNKNOWN';
+const FTD =
+  '2026-11-28T11:00:05Z fw %FTD-1-430003: EventPriority: Low, DeviceUUID: 1-2, FirstPacketSecond: 2026-11-28T11:00:00Z, AccessControlRuleAction: Allow, SrcIP: 10.1.2.3, DstIP: 198.51.100.7, SrcPort: 40000, DstPort: 25, Protocol: tcp, ConnectionDuration: 5, InitiatorPackets: 20, ResponderPackets: 18, InitiatorBytes: 1400, ResponderBytes: 200';
+const FTD_BLOCKED =
+  '2026-11-28T11:00:05Z fw %FTD-1-430002: AccessControlRuleAction: Block with reset, SrcIP: 10.1.2.3, DstIP: 198.51.100.7, SrcPort: 40000, DstPort: 25, Protocol: tcp, InitiatorPackets: 1, ResponderPackets: 0, InitiatorBytes: 60, ResponderBytes: 0';
 const ENDS = '10.1.2.3:40000 > 198.51.100.7:25';
 const BACK = '198.51.100.7:25 > 10.1.2.3:40000';
 
@@ -48,6 +52,33 @@ describe('a firewall log', () => {
     ],
     ['an ASA denial', DENY, [`${ENDS} - 1/-`], 128],
     ['an ASA denial with hits', BY_LIST, [`${ENDS} - 3/-`], 128],
+    ['an FTD connection', FTD, [`${ENDS} - 20/1400`, `${BACK} - 18/200 reverse`], 64],
+    ['an FTD connection that was blocked', FTD_BLOCKED, [`${ENDS} - 1/60`], 128],
+    ['pflog with names of mail ports', PFLOG.replace('.7.25:', '.7.smtp:'), [`${ENDS} S 1/-`], 128],
+    [
+      'netfilter in the journal, without a time of its own',
+      JSON.stringify({
+        __REALTIME_TIMESTAMP: '1795863600000000',
+        MESSAGE: NETFILTER.slice(NETFILTER.indexOf('[1.2]')),
+      }),
+      [`${ENDS} S 1/60`],
+      128,
+    ],
+    [
+      'netfilter in Docker, without a year',
+      JSON.stringify({
+        log: `Nov 28 11:00:00 gw kernel: DROP ${NETFILTER.slice(NETFILTER.indexOf('IN='))}`,
+        time: '2026-11-28T11:00:01Z',
+      }),
+      [`${ENDS} S 1/60`],
+      128,
+    ],
+    [
+      'netfilter in CSV, without a time of its own',
+      `timestamp,message\n2026-11-28 11:00:00,"DROP ${NETFILTER.slice(NETFILTER.indexOf('IN='))}"`,
+      [`${ENDS} S 1/60`],
+      128,
+    ],
     ['FortiGate', FORTIGATE, [`${ENDS} - 20/1400`, `${BACK} - 18/200 reverse`], 64],
     ['FortiGate CEF', CEF, [`${ENDS} - -/-`], 128],
     ['Palo Alto', PANOS, [`${ENDS} - 20/1400`, `${BACK} - 18/200 reverse`], 64],
@@ -70,6 +101,33 @@ describe('a firewall log', () => {
     expect(String(error)).toContain('--format');
     const named = await readLog(text, 0, 0, { format: 'asa' });
     expect(named.counters).toMatchObject({ flows: 1, skipped: { other_event: 1 } });
+  });
+
+  it.each([
+    ['CET', '10:00:05'],
+    ['EDT', '15:00:05'],
+    ['ASAFW', '11:00:05'],
+  ])('with "%s" behind the time is read in that zone, if it is one', async (zone, end) => {
+    const { records } = await readLog(`${TEARDOWN.replace(' asa', ` ${zone} asa`)}\n`);
+    expect(records[0].end).toBe(`2026-11-28T${end}.000Z`);
+  });
+
+  it('with a zone of which there are several is not dated by a guess', async () => {
+    const { counters } = await readLog(`${TEARDOWN.replace(' asa', ' CST asa')}\n`);
+    expect(counters.rejected).toEqual({ bad_time: 1 });
+  });
+
+  it.each([
+    ['pflog', PFLOG.replace('198.51.100.7.25', 'mail.example.smtp')],
+    ['an ASA session', TEARDOWN.replace('198.51.100.7', 'mail')],
+    ['an ASA denial', DENY.replace('198.51.100.7', 'mail')],
+  ])('of %s that names hosts is rejected, not passed over', async (_, line) => {
+    expect((await readLog(`${line}\n`)).counters.rejected).toEqual({ bad_address: 1 });
+  });
+
+  it('whose lines begin with uptimes is no JSON', async () => {
+    const { counters } = await readLog(`${NETFILTER.slice(NETFILTER.indexOf('[1.2]'))}\n`.repeat(2));
+    expect(counters).toMatchObject({ lines: 2, rejected: { bad_time: 2 } });
   });
 
   it('takes the year of a time without one from the time of the file', async () => {
