@@ -13,7 +13,15 @@ import { noUnread } from './packet/walk.ts';
 import { compileReader, type RecordReader } from './record-reader.ts';
 import { NO_UPTIME } from './sequence.ts';
 import { type DatagramFacts, SetDecoder, viewOf } from './set-decoder.ts';
-import { EXPANDED_FLOW_SAMPLE, FLOW_SAMPLE, padded, readSflowHeader, sampleKind } from './sflow.ts';
+import {
+  DISCARDED_PACKET,
+  EXPANDED_FLOW_SAMPLE,
+  FLOW_SAMPLE,
+  padded,
+  readSflowHeader,
+  type SampleKind,
+  sampleKind,
+} from './sflow.ts';
 import { restoreSnapshot, takeSnapshot } from './snapshot.ts';
 import type {
   DecodeOutcome,
@@ -352,7 +360,7 @@ class DatagramDecoder implements Decoder {
       const length = view.getUint32(at + 4);
       const end = at + 8 + length;
       if (end > bytes.length) break;
-      const reader = kind === 'flow' ? FLOW_SAMPLE : kind === 'expanded-flow' ? EXPANDED_FLOW_SAMPLE : null;
+      const reader = readerOfSample(kind);
       if (reader === null || !this.#sets.readRows(domain, reader, view, at + 8, end)) {
         this.#sets.drop('unsupported');
       }
@@ -413,6 +421,12 @@ class DatagramDecoder implements Decoder {
   restore(snapshot: unknown, nowMs: number): number {
     return restoreSnapshot(this.#sets, snapshot, nowMs);
   }
+}
+
+function readerOfSample(kind: SampleKind): RecordReader | null {
+  if (kind === 'flow') return FLOW_SAMPLE;
+  if (kind === 'expanded-flow') return EXPANDED_FLOW_SAMPLE;
+  return kind === 'discarded' ? DISCARDED_PACKET : null;
 }
 
 function fixedReader(version: FixedVersion, portsOnly: readonly number[] | undefined): RecordReader {

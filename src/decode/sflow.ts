@@ -1,5 +1,6 @@
 /**
- * sFlow v5 (sflow.org, "sFlow Version 5"): flow samples, one row for each sampled packet.
+ * sFlow v5 (sflow.org, "sFlow Version 5"): flow samples, one row for each sampled packet; and packets that the agent dropped
+ * ("sFlow Dropped Packet Notification Structures").
  *
  * Everything is XDR: big-endian words of four bytes, opaque parts padded to four. Counts of samples and records are not
  * believed beyond the bytes that are there. A sample is one packet and has no duration: start and end are absent.
@@ -59,7 +60,7 @@ export function readSflowHeader(view: DataView): SflowHeader | null {
   return HEADER;
 }
 
-export type SampleKind = 'flow' | 'expanded-flow' | 'counters' | 'other';
+export type SampleKind = 'flow' | 'expanded-flow' | 'discarded' | 'counters' | 'other';
 
 /** Format numbers of enterprise 0. */
 export function sampleKind(type: number): SampleKind {
@@ -68,6 +69,8 @@ export function sampleKind(type: number): SampleKind {
       return 'flow';
     case 3:
       return 'expanded-flow';
+    case 5:
+      return 'discarded';
     case 2:
     case 4:
       return 'counters';
@@ -97,6 +100,20 @@ function sampleReader(minLength: number, wider: number): RecordReader {
       readSample(view, at, end, max, row, columns, context, wider, true),
   };
 }
+
+/**
+ * Reads a packet that the agent dropped: sequence number, source (two words), notifications that were lost, interfaces, reason,
+ * records. No rate is told, since agents notify of as many as their limit allows: it is unknown.
+ */
+export const DISCARDED_PACKET: RecordReader = {
+  minLength: 32,
+  variable: true,
+  unread: null,
+  read: (view, at, end, max, row, columns, context) =>
+    readDiscarded(view, at, end, max, row, columns, context, false),
+  readReverse: (view, at, end, max, row, columns, context) =>
+    readDiscarded(view, at, end, max, row, columns, context, true),
+};
 
 const FORMAT_DROPPED = 1;
 const UNKNOWN_INTERFACE = 0x3fffffff;
@@ -141,6 +158,48 @@ function readSample(
     present |= PRESENT.FORWARDING;
   }
 
+  writeSample(at, row, columns, context, present, rate, outer);
+  return 1;
+}
+
+function readDiscarded(
+  view: DataView,
+  at: number,
+  end: number,
+  max: number,
+  row: number,
+  columns: WritableColumns,
+  context: ReaderContext,
+  outer: boolean,
+): number {
+  context.at = end;
+  context.second = -1;
+  context.passedOver = 0;
+  context.overrun = at < end && at + 32 > end;
+  if (max < 1 || at + 32 > end) return 0;
+  let present = readRecords(view, at + 28, end, columns, row, context, outer);
+  if (present === NOTHING) return 0;
+  const [input, output] = [view.getUint32(at + 16), view.getUint32(at + 20)];
+  if (input < UNKNOWN_INTERFACE) columns.in_if[row] = input;
+  if (output < UNKNOWN_INTERFACE) columns.out_if[row] = output;
+  if (believedDrop(view.getUint32(at + 24))) {
+    columns.forwarding[row] = DROPPED;
+    present |= PRESENT.FORWARDING;
+  }
+  writeSample(at, row, columns, context, present, 0, outer);
+  return 1;
+}
+
+/** What the rows of all kinds of samples have in common. */
+function writeSample(
+  at: number,
+  row: number,
+  columns: WritableColumns,
+  context: ReaderContext,
+  present: number,
+  rate: number,
+  outer: boolean,
+): void {
   columns.received_at[2 * row] = context.receivedLow;
   columns.received_at[2 * row + 1] = context.receivedHigh;
   columns.exporter[4 * row] = context.exporter0;
@@ -157,7 +216,6 @@ function readSample(
   columns.present[row] = present | PRESENT.PACKETS;
   context.seenRate = rate;
   if (!outer && context.tunnels === 'both' && context.walk.count > 1) context.second = at;
-  return 1;
 }
 
 const RAW_HEADER = 1;

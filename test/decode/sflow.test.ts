@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PRESENT } from '../../src/flow/columns.ts';
 import { ipv4, u16, u32 } from '../support/datagrams.ts';
 import { collector, NOW, type Row } from '../support/decoding.ts';
+import { ethernet, MAIL4 } from '../support/packets.ts';
 import { readPcap } from '../support/pcap.ts';
 import { flowSample, opaque, rawHeader, sflow } from '../support/sflow-datagrams.ts';
 import { haveVectors, VECTORS_DIR } from '../support/vectors.ts';
@@ -257,5 +258,37 @@ describe.skipIf(!haveVectors)('sFlow captures (needs VECTORS_DIR or ../shared/ve
     }
     expect(sums).toEqual({ flows, dropped });
     expect(rows()).toHaveLength(flows);
+  });
+});
+
+describe('a packet that the agent dropped (format 5)', () => {
+  const discarded = (reason: number, ...records: Buffer[]) =>
+    opaque(5, Buffer.concat([u32(1, 0, 3, 0, 7, 0, reason, records.length), ...records]));
+  const mail = rawHeader(1, ethernet(0x0800, MAIL4).subarray(0, 128));
+
+  it.each([
+    [258, true],
+    [256, false],
+    [260, false],
+  ])('for reason %i is a row of an unknown rate; denied: %s', (reason, isDenied) => {
+    const { decode, rows } = collector();
+    decode(sflow([discarded(reason, mail)]));
+    expect(rows()).toMatchObject([
+      {
+        src_addr: '10.1.2.3',
+        dst_port: 25,
+        in_if: 7,
+        packets: 1,
+        sampling_rate: 0,
+        forwarding: isDenied ? 128 : 0,
+      },
+    ]);
+  });
+
+  it('is counted when it is cut, or tells of no packet', () => {
+    const { decode, rows } = collector();
+    const outcome = decode(sflow([discarded(258), opaque(5, u32(1, 0, 3))]));
+    expect(outcome.dropped).toBe(2);
+    expect(rows()).toEqual([]);
   });
 });

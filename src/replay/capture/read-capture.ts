@@ -109,7 +109,13 @@ async function chooseReader(
   counters: CaptureCounters,
 ): Promise<FrameReader> {
   if (!(await window.ensure(4))) {
-    const what = window.available() === 0 ? 'the file is empty' : 'the file is too short for a capture';
+    const isNothing = window.available() === 0;
+    const what =
+      isNothing && window.cut()
+        ? 'the file breaks off before anything of it can be read'
+        : isNothing
+          ? 'the file is empty'
+          : 'the file is too short for a capture';
     throw new RogueSmtpError('io', `${path}: ${what}`);
   }
   const magic = window.bytes.readUInt32BE(window.at);

@@ -67,7 +67,10 @@ export async function* readFlowLog(
     format = readBlock(block, format);
     yield;
   }
-  if (format === null) throw new RogueSmtpError('io', `${path}: the file is empty`);
+  if (format === null) {
+    const what = window.cut() ? 'the file breaks off before anything of it can be read' : 'the file is empty';
+    throw new RogueSmtpError('io', `${path}: ${what}`);
+  }
   if (window.cut()) {
     counters.lines++;
     reject('cut_file', '');
