@@ -116,11 +116,39 @@ export class Destinations {
     const hash = this.hashOf(host, bytes, at);
     const known = this.slotOf(hash);
     if (known >= 0) return known;
-    if (this.count(host) >= this.perHost || this.store.size >= this.limit) {
-      this.hosts.set(host, DESTINATIONS_CUT, 1);
-      if (!reached || !this.giveUpUnreached(host)) return -1;
+    return this.makeRoom(host, reached) ? this.make(host, hash, 0) : -1;
+  }
+
+  /**
+   * The same, and adds to the figures of the entry. One that is made goes to the list in which it belongs by its sessions: to
+   * make it as one that was not reached and to move it loads the ends of both lists.
+   */
+  note(
+    host: number,
+    bytes: Uint8Array,
+    at: number,
+    reached: boolean,
+    sessions: number,
+    packets: number,
+    octets: number,
+  ): number {
+    const hash = this.hashOf(host, bytes, at);
+    let slot = this.slotOf(hash);
+    if (slot >= 0) {
+      this.add(slot, sessions, packets, octets);
+      return slot;
     }
-    return this.make(host, hash);
+    if (!this.makeRoom(host, reached)) return -1;
+    slot = this.make(host, hash, Math.max(0, sessions));
+    this.add(slot, 0, packets, octets);
+    return slot;
+  }
+
+  /** False when the bounds leave no room for one more. */
+  private makeRoom(host: number, reached: boolean): boolean {
+    if (this.count(host) < this.perHost && this.store.size < this.limit) return true;
+    this.hosts.set(host, DESTINATIONS_CUT, 1);
+    return reached && this.giveUpUnreached(host);
   }
 
   /** Adds an entry as it was, whatever the bounds: a restart must not forget. */
@@ -131,21 +159,24 @@ export class Destinations {
   ): void {
     const hash = this.hashOf(host, address, 0);
     const known = this.slotOf(hash);
-    const slot = known >= 0 ? known : this.make(host, hash);
+    const slot = known >= 0 ? known : this.make(host, hash, 0);
     this.addSessions(slot, sessions - this.wide(slot, SESSIONS));
     this.setWide(slot, PACKETS, packets);
     this.setWide(slot, BYTES, bytes);
     for (let i = 0; i < SIZE_WORDS && i < sizes.length; i++) this.store.set(slot, SIZES + i, sizes[i]);
   }
 
-  private make(host: number, hash: number): number {
-    const { store, hosts } = this;
+  private make(host: number, hash: number, sessions: number): number {
+    const { store, hosts, wanted } = this;
     const slot = store.allocate();
-    for (let i = 0; i < 5; i++) store.set(slot, KEY + i, this.wanted[i]);
-    store.set(slot, HASH, hash);
+    const words = store.words32(slot);
+    const at = store.word(slot);
+    for (let i = 0; i < 5; i++) words[at + KEY + i] = wanted[i];
+    words[at + HASH] = hash;
+    this.setWide(slot, SESSIONS, sessions);
     this.index.add(hash, slot);
     hosts.set(host, DESTINATION_COUNT, this.count(host) + 1);
-    this.link(host, slot, false);
+    this.link(host, slot, sessions !== 0);
     return slot;
   }
 

@@ -132,8 +132,7 @@ export function createTally(detection: DetectionConfig): Tally {
       if (!session.deniedCounted) {
         const { destinations } = file.tables;
         const connected = grade >= SESSION_GRADE.connected;
-        destination = destinations.findOrMake(file.slot, s.server, s.serverAt, connected);
-        if (destination >= 0) destinations.add(destination, reached, packets, bytes);
+        destination = destinations.note(file.slot, s.server, s.serverAt, connected, reached, packets, bytes);
       }
       if (destination >= 0 && isWorthComparing(session, detection.conversed))
         learnFromOthers(file.tables.destinations, destination, session, detection.conversed, false);
