@@ -344,13 +344,14 @@ export class Destinations {
 
   /** The same as rows for a message, without an object for each: a busy host has hundreds, and is told again and again. */
   rows(host: number): DestinationRow[] {
-    const rows: DestinationRow[] = [];
+    const rows = new Array<DestinationRow>(this.count(host));
+    let made = 0;
     for (let slot = this.first(host); slot >= 0; slot = this.next(host, slot)) {
       const row = this.row(slot);
       const words = this.store.words32(slot);
       const at = this.store.word(slot) + SIZES;
       const [a, b, c, d] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
-      rows.push((a | b | c | d) === 0 ? row : [row[0], row[1], row[2], row[3], a, b, c, d]);
+      rows[made++] = (a | b | c | d) === 0 ? row : [row[0], row[1], row[2], row[3], a, b, c, d];
     }
     return rows;
   }
