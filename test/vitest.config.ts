@@ -17,7 +17,7 @@ const WITH_PARTS = [
   'test/address-lists/{fetcher,names}.test.ts',
   'test/blocklist-watch/watch.test.ts',
   'test/cli/{acl-desk,acl-push,check,instance,store-replay}.test.ts',
-  'test/collect/{batch-receiver,collector,datagram-ring,inherited-sockets-process,listener,one-by-one}.test.ts',
+  'test/collect/{batch-receiver,collector,datagram-ring,inherited-sockets-process,listener,one-by-one,threaded-collector}.test.ts',
   'test/cli/{completion,follow-alerts,status}.test.ts',
   'test/service/canary.test.ts',
   'test/messages/versions.test.ts',

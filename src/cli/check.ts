@@ -16,6 +16,7 @@ import { collectionTroubles } from '../api/collection.ts';
 import type { Status } from '../api/read-model.ts';
 import { bindTargets } from '../collect/listen-targets.ts';
 import { createListener, whyOneByOne } from '../collect/listener.ts';
+import { whyOneThread } from '../collect/shared-sockets.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { exposedSecrets } from '../config/secret-files.ts';
@@ -77,6 +78,7 @@ export async function checkCommand(
     hosts(config),
     await receiveBuffer(config.collector.receive_buffer),
     await receiving(config.collector.receiver),
+    ...(await receiverThreads(config.collector)),
     ...(running ? [] : await listening(config)),
     clock(),
     ...(await disk(config.data)),
@@ -267,6 +269,14 @@ async function receiving(choice: Config['collector']['receiver']): Promise<Findi
     level: choice === 'node' ? 'ok' : 'warn',
     text: `receiving: one datagram in each call, which takes 2 to 3 times the CPU (${reason})`,
   };
+}
+
+async function receiverThreads(collector: Config['collector']): Promise<Finding[]> {
+  if (collector.threads === 1) return [];
+  const reason = await whyOneThread(collector);
+  if (reason === null)
+    return [{ level: 'ok', text: `collector.threads: ${collector.threads} threads receive` }];
+  return [{ level: 'warn', text: `collector.threads: only one thread receives (${reason})` }];
 }
 
 /** Tries all addresses at once, as the service has them, and gives them back. */

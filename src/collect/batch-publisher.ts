@@ -8,7 +8,7 @@
 import { messageOf } from '../errors.ts';
 import { batchBytes, type FlowBatch } from '../flow/batch.ts';
 import { encodeNative, nativeBytes } from '../flow/native.ts';
-import type { Stream } from '../stream/stream.ts';
+import type { StreamMessage } from '../stream/stream.ts';
 
 export type PublishDropReason =
   /** Too much waits for the stream already. */
@@ -36,8 +36,20 @@ export interface BatchPublisher {
   readonly counters: PublisherCounters;
 }
 
+/** A stream, or what stands for one. */
+export interface BatchTarget {
+  /**
+   * As Stream.publish. `memory`: what the publisher may write its next value into, where the memory of the value went
+   * elsewhere.
+   */
+  publish(
+    stream: 'flows' | 'mail',
+    messages: readonly StreamMessage[],
+  ): Promise<{ readonly accepted: number; readonly memory?: Buffer }>;
+}
+
 export interface BatchPublisherOptions {
-  readonly stream: Stream;
+  readonly stream: BatchTarget;
   readonly name: 'flows' | 'mail';
   /** Bytes that may wait for the stream. One batch may always. */
   readonly maxInFlightBytes: number;
@@ -80,10 +92,12 @@ export function createBatchPublisher(options: BatchPublisherOptions): BatchPubli
     counters.inFlight += rows;
     inFlightBytes += value.length;
     try {
-      const { accepted } = await stream.publish(name, [{ key: '', id: '', value, rows, partition }]);
+      const { accepted, memory = buffer } = await stream.publish(name, [
+        { key: '', id: '', value, rows, partition },
+      ]);
       counters.published += accepted;
       counters.dropped.stream_refused += rows - accepted;
-      if (spare.length < MAX_SPARE_BUFFERS) spare.push(buffer);
+      if (spare.length < MAX_SPARE_BUFFERS) spare.push(memory);
     } catch (error) {
       counters.dropped.stream_failed += rows;
       onFailure(messageOf(error));

@@ -6,7 +6,6 @@
  * those dropped under a reason, those in flight and those in the batch that is being filled.
  */
 
-import { join } from 'node:path';
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
@@ -17,23 +16,22 @@ import { messageOf } from '../errors.ts';
 import { clearFlowBatch, createFlowBatch, type FlowBatch } from '../flow/batch.ts';
 import type { Stream } from '../stream/stream.ts';
 import { elapsed, firstOf, settled } from '../waiting.ts';
-import { createBatchPublisher } from './batch-publisher.ts';
+import { type BatchTarget, createBatchPublisher } from './batch-publisher.ts';
 import { createCanaryLane } from './canary-lane.ts';
 import type { CollectorCounters } from './collector-counters.ts';
+import { type CollectorMemory, createCollectorMemory } from './collector-memory.ts';
 import { decoderOptions, mailPorts } from './decoder-options.ts';
 import { createExporterAccess, type RefusedExporter } from './exporter-access.ts';
 import { createExporterRate } from './exporter-rate.ts';
 import { readUdpSockets } from './kernel-drops.ts';
-import { listenTargets } from './listen-targets.ts';
+import { type ListenTarget, listenTargets } from './listen-targets.ts';
 import { createListener, type Listener } from './listener.ts';
 import { createLossReport, warnOfSmallBuffers } from './loss-report.ts';
 import { createMailFilter, createMailKeeper } from './mail-filter.ts';
 import { createMailDivider } from './mail-partitions.ts';
-import { createSequenceFile } from './sequence-file.ts';
-import { loadTemplates, saveTemplates } from './template-file.ts';
 
 export interface CollectorDependencies {
-  readonly stream: Stream;
+  readonly stream: BatchTarget & Pick<Stream, 'partitions'>;
   readonly log: Logger;
   readonly now: () => number;
   /** The real one unless a test brings its own. */
@@ -44,6 +42,10 @@ export interface CollectorDependencies {
   readonly onSocketWait?: (seconds: number) => void;
   /** Where sockets of systemd are looked for; default: the environment of this process. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** What to listen on, where somebody else has chosen; default: sockets of systemd, or the addresses of the configuration. */
+  readonly targets?: readonly ListenTarget[];
+  /** Default: files in the data directory. */
+  readonly memory?: CollectorMemory;
 }
 
 export interface Collector {
@@ -70,14 +72,11 @@ const DRAIN_MS = 500;
 /** How long stopping waits for the stream. */
 const SETTLE_MS = 10_000;
 
-const TEMPLATE_FILE = 'templates.json';
-const SEQUENCE_FILE = 'sequences.ndjson';
-
 /** Inert until `start`. */
 export function createCollector(config: Config, dependencies: CollectorDependencies): Collector {
   const { stream, log, now, onSocketWait } = dependencies;
   const { collector: settings } = config;
-  const templateFile = join(config.data, TEMPLATE_FILE);
+  const memory = dependencies.memory ?? createCollectorMemory(config.data, log, dependencies.onDamage);
   const access = createExporterAccess(settings.exporters);
   const limit = settings.limits.datagrams_per_second;
   const rate = limit === undefined ? null : createExporterRate(limit);
@@ -115,18 +114,6 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     decoderOptions(settings, mailOnly ? ports : undefined),
     sink,
   );
-  const sequences = createSequenceFile(
-    join(config.data, SEQUENCE_FILE),
-    (reason) =>
-      log.warn(
-        { reason },
-        'where the exporters stood cannot be kept: after a restart its losses are not known',
-      ),
-    (lines) =>
-      dependencies.onDamage?.(
-        `${join(config.data, SEQUENCE_FILE)}: ${lines} line(s) are damaged: what these exporters sent while nothing ran may be counted wrongly`,
-      ),
-  );
   let listeners: Listener[] = [];
   /**
    * Flows of the largest datagram so far, up to a quarter of a batch. More room is kept, so that none is divided, nor fills
@@ -145,7 +132,6 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   let ages = 0;
   let searched = 0;
   let housekeeping: NodeJS.Timeout | null = null;
-  let saving: Promise<void> = Promise.resolve();
   let polling: Promise<void> | null = null;
 
   const canaries = createCanaryLane(
@@ -205,7 +191,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     if (marks.length === 0) return;
     marking = marking.then(async () => {
       await Promise.all(answers);
-      sequences.keep(marks);
+      memory.keepSequences(marks);
     });
   }
 
@@ -282,28 +268,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
   };
 
   async function restoreTemplates(): Promise<void> {
-    const loaded = await loadTemplates(templateFile);
-    if (loaded.kind === 'unreadable') {
-      log.warn(
-        { file: templateFile, reason: loaded.reason },
-        'the templates kept from the last run cannot be read; exporters will send them again',
-      );
-      dependencies.onDamage?.(
-        `${templateFile} is damaged (${loaded.reason}): flows cannot be decoded until the exporters send their templates again`,
-      );
-    } else if (loaded.kind === 'snapshot') {
-      const templates = decoder.restore(loaded.snapshot, now());
-      log.info({ templates }, 'templates restored');
-    }
-  }
-
-  function keepTemplates(): Promise<void> {
-    saving = saving.then(() =>
-      saveTemplates(templateFile, decoder.snapshot()).catch((error: unknown) => {
-        log.warn({ file: templateFile, error: messageOf(error) }, 'the templates cannot be kept');
-      }),
-    );
-    return saving;
+    const snapshot = await memory.templates();
+    if (snapshot === null) return;
+    const templates = decoder.restore(snapshot, now());
+    log.info({ templates }, 'templates restored');
   }
 
   function pollDrops(): Promise<void> {
@@ -336,7 +304,7 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     // The clock may be set back: what is due then is done once more, not put off.
     if (Math.abs(nowMs - savedAtMs) >= SNAPSHOT_MS) {
       savedAtMs = nowMs;
-      void keepTemplates();
+      void memory.keepTemplates(decoder.snapshot());
     }
     if (Math.abs(nowMs - reportedAtMs) >= REPORT_MS) {
       reportedAtMs = nowMs;
@@ -368,13 +336,10 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
     refusedExporters: () => access.refused(),
     async start() {
       await restoreTemplates();
-      decoder.resumeSequences(await sequences.open(now()));
-      const targets = await listenTargets(
-        settings.listen,
-        dependencies.environment ?? process.env,
-        process.pid,
-        log,
-      );
+      decoder.resumeSequences(await memory.sequences(now()));
+      const targets =
+        dependencies.targets ??
+        (await listenTargets(settings.listen, dependencies.environment ?? process.env, process.pid, log));
       listeners = targets.map((target) =>
         createListener(
           {
@@ -417,12 +382,12 @@ export function createCollector(config: Config, dependencies: CollectorDependenc
       flush();
       // Data that waits for its template is lost with this process; templates that came with it are kept.
       decoder.expire(Number.POSITIVE_INFINITY);
-      await keepTemplates();
+      await memory.keepTemplates(decoder.snapshot());
       await firstOf<unknown>(
         settled(Promise.all([flows.settled(), mail.settled(), marking])),
         elapsed(SETTLE_MS, null, { ref: false }),
       );
-      await sequences.close();
+      await memory.close();
       report();
       if (counters.pending.flows + counters.pending.mail > 0)
         log.error({ flows: counters.pending }, 'the stream did not answer for these flows in time');

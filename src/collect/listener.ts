@@ -68,7 +68,8 @@ export interface Listener {
  */
 export type OnDatagram = (bytes: Buffer, address: string, port: number) => void;
 
-const BIND_HINTS = {
+/** What helps when an address cannot be had. */
+export const BIND_HINTS = {
   taken: 'ss -lunp shows which. collector.reuse_port shares it between collectors',
   low: 'CAP_NET_BIND_SERVICE or a systemd socket',
 };

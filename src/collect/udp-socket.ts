@@ -10,6 +10,7 @@ import { getSystemErrorName } from 'node:util';
 import type { SocketAddress } from '../config/values.ts';
 import { formatAddress, parseAddress } from '../flow/address.ts';
 import { type DescriptorWatch, loadNative } from '../native.ts';
+import { TAKE_NOTHING } from './source-steering.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -19,9 +20,12 @@ const SOCK_CLOEXEC_NONBLOCK = 0x80000 | 0x800;
 export const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
+const SO_ATTACH_FILTER = 26;
+const SO_DETACH_FILTER = 27;
 const SO_RCVBUFFORCE = 33;
 /** Also the type of the control message (SCM_TIMESTAMPNS), which holds seconds and nanoseconds of 64 bits each. */
 export const SO_TIMESTAMPNS = 35;
+const SO_ATTACH_REUSEPORT_CBPF = 51;
 const SO_MEMINFO = 55;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -69,6 +73,11 @@ export interface UdpCalls {
    * the number of the error; -EAGAIN when there was none.
    */
   receive(descriptor: number, messages: Buffer, slots: number): number;
+  /** Throws away what arrives from now on (it is counted as dropped), until `admit`. What waits in the socket stays. */
+  refuse(descriptor: number): void;
+  admit(descriptor: number): void;
+  /** Spreads datagrams over all sockets that are bound to the same port, by a program: see source-steering.ts. */
+  steer(descriptor: number, program: Buffer): void;
   close(descriptor: number): void;
   address(bytes: Buffer): bigint;
   watch(descriptor: number, onReadable: () => void): DescriptorWatch;
@@ -77,6 +86,8 @@ export interface UdpCalls {
 interface OpenOptions {
   readonly ipv6Only: boolean;
   readonly reusePort: boolean;
+  /** Takes nothing until `admit`. */
+  readonly refusing?: boolean;
 }
 
 let loaded: Promise<UdpCalls | string> | undefined;
@@ -92,7 +103,7 @@ async function load(): Promise<UdpCalls | string> {
     return `the processor type ${process.arch} is not supported`;
   const native = await loadNative();
   if (typeof native === 'string') return native;
-  const { func, errno } = native;
+  const { func, errno, address: addressOf } = native;
   const socket = func('int socket(int family, int type, int protocol)');
   const bind = func('int bind(int fd, void *address, unsigned int length)');
   const getsockname = func('int getsockname(int fd, void *address, void *length)');
@@ -125,8 +136,16 @@ async function load(): Promise<UdpCalls | string> {
     return (getOption(descriptor, SO_RCVBUF, 4)?.readInt32LE() ?? 0) / 2;
   }
 
+  /** struct sock_fprog: the number of instructions, then where they lie. */
+  function setProgram(descriptor: number, name: number, program: Buffer): number {
+    const value = Buffer.alloc(16);
+    value.writeUInt16LE(program.length / 8);
+    value.writeBigUInt64LE(addressOf(program), 8);
+    return setsockopt(descriptor, SOL_SOCKET, name, value, value.length);
+  }
+
   const calls: UdpCalls = {
-    open(address, { ipv6Only, reusePort }) {
+    open(address, { ipv6Only, reusePort, refusing = false }) {
       const name = sockaddrOf(address);
       const family = name.readUInt16LE();
       const descriptor = check('socket', socket(family, SOCK_DGRAM | SOCK_CLOEXEC_NONBLOCK, 0));
@@ -134,6 +153,7 @@ async function load(): Promise<UdpCalls | string> {
         if (family === AF_INET6)
           check('setsockopt IPV6_V6ONLY', setOption(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, ipv6Only ? 1 : 0));
         if (reusePort) check('setsockopt SO_REUSEPORT', setOption(descriptor, SOL_SOCKET, SO_REUSEPORT, 1));
+        if (refusing) calls.refuse(descriptor);
         check('bind', bind(descriptor, name, name.length));
       } catch (error) {
         closeDescriptor(descriptor);
@@ -164,10 +184,19 @@ async function load(): Promise<UdpCalls | string> {
       const received: number = recvmmsg(descriptor, messages, slots, MSG_DONTWAIT, null);
       return received < 0 ? -errno() : received;
     },
+    refuse(descriptor) {
+      check('setsockopt SO_ATTACH_FILTER', setProgram(descriptor, SO_ATTACH_FILTER, TAKE_NOTHING));
+    },
+    admit(descriptor) {
+      check('setsockopt SO_DETACH_FILTER', setOption(descriptor, SOL_SOCKET, SO_DETACH_FILTER, 0));
+    },
+    steer(descriptor, program) {
+      check('setsockopt SO_ATTACH_REUSEPORT_CBPF', setProgram(descriptor, SO_ATTACH_REUSEPORT_CBPF, program));
+    },
     close(descriptor) {
       closeDescriptor(descriptor);
     },
-    address: native.address,
+    address: addressOf,
     watch: native.watch,
   };
   return refusal(calls) ?? calls;

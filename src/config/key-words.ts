@@ -47,6 +47,10 @@ const ROWS: Readonly<Record<string, Row>> = {
     '`auto`: many datagrams in one call, where Linux and the optional package koffi allow it. `node`: one by one, which takes more CPU.',
     'node',
   ],
+  'collector.threads': [
+    'Threads that receive and decode, for more than one core. All datagrams of one source address go to one thread. More than one needs Linux and the optional package koffi. `limits` hold for each thread.',
+    '2',
+  ],
   'collector.archive': ['`all`: every flow goes to the store. `mail`: only flows on mail ports.', 'mail'],
   'collector.tunnels': [
     'Which header of a tunnelled packet (GRE, IP in IP, VXLAN, GENEVE, GTP-U) makes the row. With `outer` mail inside of tunnels is not seen.',

@@ -31,55 +31,65 @@ const DAY_MS = 86_400_000;
 const words = z.string().max(200);
 const time = z.iso.datetime({ offset: true, error: 'expected a time such as 2027-12-31T00:00:00Z' });
 
-const collector = z.strictObject({
-  listen: z.array(socketAddress).min(1).prefault(['0.0.0.0:2055', '0.0.0.0:4739', '0.0.0.0:6343']),
-  /** Prefixes whose datagrams are taken. Empty: everyone's, which is safe only on a management network. */
-  exporters: z.array(prefix).prefault([]),
-  /** Asked of the kernel for each socket; it gives at most net.core.rmem_max, unless this process has CAP_NET_ADMIN. */
-  receive_buffer: size.prefault('64MiB'),
-  /**
-   * Several collectors share the ports of `listen`, each a process with a data directory of its own; the kernel keeps an
-   * exporter's socket at one of them. Needs Linux; with `receiver: node` Node 22.12 or newer.
-   */
-  reuse_port: z.boolean().default(false),
-  /**
-   * `auto`: many datagrams in one call, where Linux and the optional npm package koffi allow it, else one by one. `node`: one
-   * by one through Node's own sockets, which takes more CPU.
-   */
-  receiver: z.enum(['auto', 'node']).default('auto'),
-  /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
-  archive: z.enum(['all', 'mail']).default('all'),
-  /**
-   * Of packets and records with a tunnel (GRE, IP in IP, VXLAN, GENEVE, GTP-U and others): `inner` makes a row of the packet
-   * inside, `outer` of the tunnel, `both` of each. Mail inside of a tunnel is seen with `inner` and `both` only.
-   */
-  tunnels: z.enum(['inner', 'outer', 'both']).default('inner'),
-  /** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */
-  template_scope: z.enum(['address', 'address_port']).default('address'),
-  /** A batch of flows leaves at this size or age, whichever comes first. */
-  batch_rows: positive.max(65536).default(8192),
-  batch_age: duration.prefault('200ms'),
-  /**
-   * With Kafka and `archive: all`: size and age at which flows leave for the archive. A message is one insert of the
-   * store, which takes few large ones better. Mail does not wait for it. What waits is lost, and counted, when the
-   * collector is killed.
-   */
-  archive_rows: positive.max(32_768).default(32_768),
-  archive_age: duration.prefault('1s'),
-  limits: z
-    .strictObject({
-      exporters: positive.default(4096),
-      templates_per_exporter: positive.default(1024),
-      templates: positive.default(32_768),
-      fields_per_template: positive.default(512),
-      /** Data that waits for its template, in total, and for how long. */
-      pending: size.prefault('16MiB'),
-      pending_age: duration.prefault('5m'),
-      /** Of one exporter, before anything is decoded. Absent: no limit. A v5 or v9 datagram holds about 30 flows. */
-      datagrams_per_second: positive.optional(),
-    })
-    .prefault({}),
-});
+const collector = z
+  .strictObject({
+    listen: z.array(socketAddress).min(1).prefault(['0.0.0.0:2055', '0.0.0.0:4739', '0.0.0.0:6343']),
+    /** Prefixes whose datagrams are taken. Empty: everyone's, which is safe only on a management network. */
+    exporters: z.array(prefix).prefault([]),
+    /** Asked of the kernel for each socket; it gives at most net.core.rmem_max, unless this process has CAP_NET_ADMIN. */
+    receive_buffer: size.prefault('64MiB'),
+    /**
+     * Several collectors share the ports of `listen`, each a process with a data directory of its own; the kernel keeps an
+     * exporter's socket at one of them. Needs Linux; with `receiver: node` Node 22.12 or newer.
+     */
+    reuse_port: z.boolean().default(false),
+    /**
+     * `auto`: many datagrams in one call, where Linux and the optional npm package koffi allow it, else one by one. `node`: one
+     * by one through Node's own sockets, which takes more CPU.
+     */
+    receiver: z.enum(['auto', 'node']).default('auto'),
+    /**
+     * Threads that receive and decode. Each has a socket of its own on every port; the kernel gives all datagrams of one source
+     * address to one thread. More than one needs `receiver: auto` and koffi, and is not for `reuse_port`. `limits` hold for each.
+     */
+    threads: positive.max(32).default(1),
+    /** `all`: every flow goes to the store. `mail`: only flows on mail ports. */
+    archive: z.enum(['all', 'mail']).default('all'),
+    /**
+     * Of packets and records with a tunnel (GRE, IP in IP, VXLAN, GENEVE, GTP-U and others): `inner` makes a row of the packet
+     * inside, `outer` of the tunnel, `both` of each. Mail inside of a tunnel is seen with `inner` and `both` only.
+     */
+    tunnels: z.enum(['inner', 'outer', 'both']).default('inner'),
+    /** Templates are kept per exporter address and domain; set where several exporters share one address (NAT). */
+    template_scope: z.enum(['address', 'address_port']).default('address'),
+    /** A batch of flows leaves at this size or age, whichever comes first. */
+    batch_rows: positive.max(65536).default(8192),
+    batch_age: duration.prefault('200ms'),
+    /**
+     * With Kafka and `archive: all`: size and age at which flows leave for the archive. A message is one insert of the
+     * store, which takes few large ones better. Mail does not wait for it. What waits is lost, and counted, when the
+     * collector is killed.
+     */
+    archive_rows: positive.max(32_768).default(32_768),
+    archive_age: duration.prefault('1s'),
+    limits: z
+      .strictObject({
+        exporters: positive.default(4096),
+        templates_per_exporter: positive.default(1024),
+        templates: positive.default(32_768),
+        fields_per_template: positive.default(512),
+        /** Data that waits for its template, in total, and for how long. */
+        pending: size.prefault('16MiB'),
+        pending_age: duration.prefault('5m'),
+        /** Of one exporter, before anything is decoded. Absent: no limit. A v5 or v9 datagram holds about 30 flows. */
+        datagrams_per_second: positive.optional(),
+      })
+      .prefault({}),
+  })
+  .refine(({ threads, reuse_port }) => threads === 1 || !reuse_port, {
+    error: 'more than one thread and reuse_port exclude each other: both share the port',
+    path: ['threads'],
+  });
 
 const networks = z.strictObject({
   internal: z.array(prefix).min(1).prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),

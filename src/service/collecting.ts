@@ -2,6 +2,7 @@
 
 import { type Collector, createCollector } from '../collect/collector.ts';
 import { registerCollectorMetrics } from '../collect/collector-metrics.ts';
+import { createThreadedCollector } from '../collect/threaded-collector.ts';
 import { type CollectionView, createCollectionView } from './collection-view.ts';
 import { type CoverageRole, createCoverageRole } from './coverage-role.ts';
 import { createExporterAccount, type ExporterAccount } from './exporter-account.ts';
@@ -19,7 +20,8 @@ export interface Collecting {
 
 export function createCollecting(shared: SharedParts): Collecting {
   const { config, stream, log, now, policy, damage, engine, metrics } = shared;
-  const collector = createCollector(config, {
+  const create = config.collector.threads > 1 ? createThreadedCollector : createCollector;
+  const collector = create(config, {
     stream,
     log,
     now,
