@@ -20,6 +20,7 @@ import type { Reloader } from './reloader.ts';
 import type { Serving } from './serving.ts';
 import type { SharedParts } from './shared-parts.ts';
 import type { Storing } from './storing.ts';
+import { unreadStreams } from './stream-memory.ts';
 
 /** How long the store may take to answer that it is there. */
 const STORE_PROBE_MS = 2000;
@@ -92,7 +93,13 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
       set_aside: await storing.rowsSetAside(),
     },
     ...(shared.checkTopics !== null && {
-      kafka: { troubles: stream.troubles?.() ?? [], differences: stream.differences?.() ?? [] },
+      kafka: {
+        troubles: stream.troubles?.() ?? [],
+        differences: [
+          ...(stream.differences?.() ?? []),
+          ...[(await unreadStreams(config.data)) ?? []].flat(),
+        ],
+      },
     }),
   });
   const model = createLiveModel(engine, () => reloader.config, {

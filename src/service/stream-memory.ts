@@ -59,7 +59,7 @@ export async function unreadStreams(directory: string, now: Identities = {}): Pr
   const unread = await unreadIn(local).catch(() => []);
   if (unread.length === 0) return null;
   const parts = unread.map(({ stream, rows }) => `${rows} of ${stream}`);
-  return `${local} holds rows that nobody reads while kafka.brokers is set: ${parts.join(', ')}. Run once without kafka.brokers to have them stored, or remove the directory`;
+  return `${local} holds rows that nobody reads while kafka.brokers is set: ${parts.join(', ')}. Stop the roles and run: rogue-smtp migrate --streams, or remove the directory`;
 }
 
 const EMBEDDED = 'embedded';

@@ -49,7 +49,7 @@ export async function beginLife(
   directory: string,
   extent: Readonly<Record<SpooledName, SpoolExtent>>,
 ): Promise<ProducerLives> {
-  const base = await baseName(join(directory, NAME_FILE));
+  const base = await producerBase(directory);
   const file = join(directory, LIVES_FILE);
   const before = (await readLives(file)) ?? [{ name: base, from: { flows: 0, mail: 0 } }];
   const life: Life = {
@@ -87,7 +87,9 @@ async function readLives(file: string): Promise<Life[] | null> {
   }
 }
 
-async function baseName(file: string): Promise<string> {
+/** The name of a directory, which is made at the first call. Throws RogueSmtpError `io` where it cannot be kept. */
+export async function producerBase(directory: string): Promise<string> {
+  const file = join(directory, NAME_FILE);
   const known = await readFile(file, 'utf8').catch(() => '');
   if (/^[0-9a-f]{12}$/.test(known)) return known;
   const name = randomDigits(BASE_DIGITS);

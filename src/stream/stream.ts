@@ -40,6 +40,8 @@ export interface StreamMessage {
   readonly partition?: number | undefined;
   /** For a message that may be published again after a failure that left the outcome open. */
   readonly origin?: MessageOrigin | undefined;
+  /** Groups that have read it from the stream that it was moved from; they are not given it again. */
+  readonly readBy?: readonly string[] | undefined;
 }
 
 /** Who published a message, and its number: numbers of a producer grow within a partition. */

@@ -51,7 +51,16 @@ export function registerServiceCommands(
   program
     .command('migrate')
     .description('create or upgrade Kafka topics and ClickHouse tables')
-    .action(async () => {
+    .option(
+      '--streams',
+      'move what lies unread in data/stream to the brokers, once each, and nothing else; after kafka.brokers was set',
+    )
+    .addHelpText('after', examples('migrate', 'migrate --streams'))
+    .action(async (flags: { streams?: boolean }) => {
+      if (flags.streams === true) {
+        const { moveStreamsCommand } = await import('../move-streams.ts');
+        return moveStreamsCommand(settings(), process);
+      }
       const { migrateCommand } = await import('../migrate.ts');
       await migrateCommand(settings(), process);
     });

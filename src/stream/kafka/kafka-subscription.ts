@@ -467,7 +467,7 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
       if (offset < place.next) continue;
       last = offset;
       const message = fromRecord(record);
-      if (message !== null) messages.push(message);
+      if (message !== null && message.readBy?.includes(request.group) !== true) messages.push(message);
     }
     if (last < place.next) {
       last = Number(batch.lastOffset());

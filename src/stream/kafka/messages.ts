@@ -2,7 +2,7 @@
  * Messages on the wire: the value as it is, everything else in headers.
  *
  * Headers are text, so that any client can show them: `schema_version`, `rows`, `id`, `producer`, `sequence` and
- * `rows_before` (see MessageOrigin), and for flows `received_from` and `received_until`, milliseconds since 1970, and `exporters`, addresses
+ * `rows_before` (see MessageOrigin), `read_by` (group names behind commas, see StreamMessage), and for flows `received_from` and `received_until`, milliseconds since 1970, and `exporters`, addresses
  * behind commas, with `...` at the end where there are more. A message without headers is understood too.
  */
 
@@ -23,7 +23,7 @@ export function toRecord(
   message: StreamMessage,
   place: (key: string) => number,
 ): PlacedRecord {
-  const { key, id, value, rows, partition, origin } = message;
+  const { key, id, value, rows, partition, origin, readBy = [] } = message;
   const facts = stream === 'flows' || stream === 'mail' ? blockFacts(value, MAX_EXPORTERS) : null;
   return {
     key: key === '' ? null : key,
@@ -35,6 +35,7 @@ export function toRecord(
       ...(id !== '' && { id }),
       ...(origin !== undefined && { producer: origin.producer, sequence: String(origin.sequence) }),
       ...(origin?.rowsBefore !== undefined && { rows_before: String(origin.rowsBefore) }),
+      ...(readBy.length > 0 && { read_by: readBy.join(',') }),
       ...(facts !== null && {
         received_from: String(facts.fromMs),
         received_until: String(facts.untilMs),
@@ -96,6 +97,7 @@ export function fromRecord(
   const producer = text(headers, 'producer');
   const sequence = count(headers, 'sequence');
   const rowsBefore = count(headers, 'rows_before');
+  const readBy = text(headers, 'read_by');
   const version = text(headers, 'schema_version').slice(0, 20);
   return {
     offset: Number(offset),
@@ -103,6 +105,7 @@ export function fromRecord(
     id: text(headers, 'id'),
     rows: count(headers, 'rows') ?? 1,
     value,
+    ...(readBy !== '' && { readBy: readBy.split(',') }),
     ...(!isKnownVersion(version) && { foreignVersion: version }),
     ...(producer !== '' &&
       sequence !== null && {

@@ -110,6 +110,16 @@ export class GroupPositions {
     return lowest;
   }
 
+  /** The last committed offset of each group that is known to read the stream. */
+  readers(stream: StreamName): ReadonlyMap<string, number> {
+    const readers = new Map<string, number>();
+    for (const [name, { committed }] of this.#groups) {
+      const offset = committed.get(stream);
+      if (offset !== undefined) readers.set(name, offset);
+    }
+    return readers;
+  }
+
   /** The groups whose position holds the stream back, for a person who wonders why it is full. */
   behind(stream: StreamName): string[] {
     const lowest = this.lowest(stream);

@@ -1,9 +1,21 @@
 /** The stream over Kafka against a real broker: what it promises in stream.ts. */
 
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { moveStreamsCommand } from '../../../src/cli/move-streams.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { unreadStreams } from '../../../src/service/stream-memory.ts';
 import type { KafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
+import { moveStreams } from '../../../src/stream/local/move.ts';
 import type { Subscription } from '../../../src/stream/stream.ts';
-import { collector, message, textOf } from '../../stream/support.ts';
+import {
+  collector,
+  keptLog,
+  message,
+  startStream,
+  temporaryDirectory,
+  textOf,
+} from '../../stream/support.ts';
 import { cannotHaveKafka } from './broker.ts';
 import { comesTrue, freshPrefix, kafkaConfig, oneBroker, startKafkaStream } from './support.ts';
 
@@ -257,5 +269,61 @@ describe.skipIf(reason !== null)('topics', () => {
     await bare.start();
     await expect(bare.checkTopics(false)).rejects.toThrow(/is missing; create it with: rogue-smtp migrate/);
     await bare.stop();
+  });
+
+  it('gets what lies unread in the embedded streams, once each, though the move is killed in the middle', async () => {
+    const data = await temporaryDirectory();
+    const directory = join(data, 'stream');
+    const local = await startStream({ directory });
+    const all = Array.from({ length: 2500 }, (_, i) => String(i));
+    await local.publish(
+      'flows',
+      all.map((text) => message(text)),
+    );
+    await local.publish('alerts', [message('{}', { key: '192.0.2.1', id: 'one' })]);
+    const embedded = await local.subscribe({
+      streams: ['flows'],
+      group: 'store',
+      unit: 'message',
+      onDelivery: async () => undefined,
+    });
+    await embedded.commit('flows', 0, 99);
+    await local.stop();
+    const kafka = { brokers: [...broker.cluster.brokers], topic_prefix: freshPrefix(), ...small };
+    const config = configSchema.parse({ data, kafka });
+    const stream = await startKafkaStream(config.kafka);
+    const { onDelivery, messages } = collector();
+    await stream.subscribe({ streams: ['flows'], group: 'store', unit: 'segment', onDelivery });
+
+    let publications = 0;
+    const killed = moveStreams({
+      directory,
+      to: {
+        ...stream,
+        async publish(name, some) {
+          await stream.publish(name, some);
+          if (++publications === 2) throw new Error('killed');
+          return { accepted: some.length, dropped: 0 };
+        },
+      },
+      partsOf: (_, { key, id, value, rows, offset }) => [{ key, id, value, rows, partition: offset % 2 }],
+      log: keptLog(),
+    });
+    await expect(killed).rejects.toThrow('killed');
+    expect(await unreadStreams(data)).toMatch(/1400 of flows, 1 of alerts/);
+    const printed: string[] = [];
+    const stdout = { write: (text: string) => printed.push(text) } as never;
+    const loaded = { config } as Parameters<typeof moveStreamsCommand>[0];
+    await moveStreamsCommand(loaded, { stdout });
+    expect(printed.join('')).toMatch(/moved {4}1400 of flows\nmoved {4}0 of mail\nmoved {4}1 of alerts/);
+    expect(await unreadStreams(data)).toBeNull();
+    await comesTrue(
+      () => messages.length >= 2400,
+      () => `${messages.length} messages`,
+    );
+    expect(messages.map((one) => Number(textOf(one))).sort((a, b) => a - b)).toEqual(
+      all.slice(100).map(Number),
+    );
+    expect(stream.counters.repeated.flows).toBe(1000);
   });
 });
