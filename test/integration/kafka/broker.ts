@@ -110,6 +110,8 @@ appender.out.layout.pattern = %d %p %c: %m%n
 export interface SecureAccess {
   readonly username: string;
   readonly password: string;
+  /** Users with the same password, by the mechanism PLAIN only. */
+  readonly others?: readonly string[];
 }
 
 /** Starts so many brokers and waits until they answer. `more`: settings of theirs. */
@@ -166,7 +168,8 @@ export async function startCluster(
     };
     const users: string[] = [];
     if (secure !== undefined) {
-      const { username, password } = secure;
+      const { username, password, others = [] } = secure;
+      const plain = [username, ...others].map((user) => `user_${user}="${password}"`).join(' ');
       await makeKeystore(directory, authority);
       properties.listeners += `,SECURE://127.0.0.1:${ports[node].secure}`;
       properties['advertised.listeners'] += `,SECURE://127.0.0.1:${ports[node].secure}`;
@@ -177,7 +180,7 @@ export async function startCluster(
       properties['ssl.keystore.password'] = KEYSTORE_PASSWORD;
       const login = 'org.apache.kafka.common.security';
       properties['listener.name.secure.plain.sasl.jaas.config'] =
-        `${login}.plain.PlainLoginModule required user_${username}="${password}";`;
+        `${login}.plain.PlainLoginModule required ${plain};`;
       for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
         properties[`listener.name.secure.${mechanism.toLowerCase()}.sasl.jaas.config`] =
           `${login}.scram.ScramLoginModule required;`;

@@ -3,19 +3,24 @@
  * each way in which topics, clocks and brokers are not what they should be. One broker for all of it.
  */
 
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { KafkaConfig } from '../../../src/config/schema.ts';
+import { readCapture } from '../../../src/replay/capture/read-capture.ts';
+import { ROLES, type Role } from '../../../src/service/roles.ts';
 import { createKafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
-import type { StreamName } from '../../../src/stream/stream.ts';
+import { STREAM_NAMES, type StreamName } from '../../../src/stream/stream.ts';
 import { keptLog, message } from '../../stream/support.ts';
+import { sendDatagrams, startService } from '../../support/service.ts';
 import { cannotHaveKafka } from './broker.ts';
 import { comesTrue, freshPrefix, kafkaConfig, makeTopics, oneBroker, startKafkaStream } from './support.ts';
 
 const reason =
   (await cannotHaveKafka()) ??
   (process.env.KAFKA_BROKERS === undefined ? null : 'brokers of KAFKA_BROKERS have rights of their own');
-const ACCESS = { username: 'limited', password: 'a password' };
+const ACCESS = { username: 'limited', password: 'a password', others: ROLES };
 const DAY_MS = 86_400_000;
 
 // The listener without a password belongs to the administrator.
@@ -42,24 +47,30 @@ const limited = (prefix: string): KafkaConfig =>
   kafkaConfig(broker.cluster, prefix, {
     brokers: broker.cluster.secure?.brokers,
     ssl: { ca: broker.cluster.secure?.authority },
-    sasl: { mechanism: 'plain', ...ACCESS },
+    sasl: { mechanism: 'plain', username: ACCESS.username, password: ACCESS.password },
     topics: { flows: { partitions: 1 }, mail: { partitions: 1 } },
   });
 
 type Right = readonly [
-  on: 'topic' | 'group',
+  on: 'topic' | 'group' | 'cluster',
   name: string,
   operation: keyof typeof kafkajs.AclOperationTypes,
 ];
 
-async function grant(rights: readonly Right[]): Promise<void> {
+const RESOURCE_TYPES = {
+  topic: kafkajs.AclResourceTypes.TOPIC,
+  group: kafkajs.AclResourceTypes.GROUP,
+  cluster: kafkajs.AclResourceTypes.CLUSTER,
+} as const;
+
+async function grant(rights: readonly Right[], user: string = ACCESS.username): Promise<void> {
   await admin.createAcls({
     acl: rights.map(([on, resourceName, operation]) => ({
-      resourceType: on === 'topic' ? kafkajs.AclResourceTypes.TOPIC : kafkajs.AclResourceTypes.GROUP,
+      resourceType: RESOURCE_TYPES[on],
       resourceName,
       resourcePatternType:
-        on === 'topic' ? kafkajs.ResourcePatternTypes.LITERAL : kafkajs.ResourcePatternTypes.PREFIXED,
-      principal: `User:${ACCESS.username}`,
+        on === 'group' ? kafkajs.ResourcePatternTypes.PREFIXED : kafkajs.ResourcePatternTypes.LITERAL,
+      principal: `User:${user}`,
       host: '*',
       operation: kafkajs.AclOperationTypes[operation],
       permissionType: kafkajs.AclPermissionTypes.ALLOW,
@@ -141,6 +152,88 @@ describe.skipIf(reason !== null)(`rights${reason === null ? '' : ` (${reason})`}
     await grant([['topic', `${prefix}.flows`, 'READ']]);
     await comesTrue(() => delivered > 0 && nothing.troubles?.().length === 0, 'a delivery');
   }, 60_000);
+});
+
+/** The rights of a role as the table of docs/kafka.md has them: `READ; WRITE` has the topics of each between semicolons. */
+function documentedRights(role: Role, prefix: string): Right[] {
+  const text = readFileSync(new URL('../../../docs/kafka.md', import.meta.url), 'utf8');
+  const rows = [...text.matchAll(/^\| ([A-Z_; ]+) \| (.+?) \| (.+?) \|$/gm)];
+  return rows
+    .filter(([, , , who]) => who.startsWith('all roles') || who.includes(`\`${role}\``))
+    .flatMap(([, operations, on]) =>
+      operations.split('; ').flatMap((operation, i): Right[] => {
+        const right = operation as Right[2];
+        if (on.startsWith('groups')) return [['group', `${prefix}.`, right]];
+        if (on === 'the cluster') return [['cluster', 'kafka-cluster', right]];
+        const named = on.split('; ')[i] ?? on;
+        const topics = STREAM_NAMES.filter((name) => on === 'the topics' || named.includes(`\`${name}\``));
+        return topics.map((name) => ['topic', `${prefix}.${name}`, right]);
+      }),
+    );
+}
+
+/** A broker that is away may be worth a few lines in a minute, for each role. */
+const MOST_LINES = 12;
+const OUTAGE_MS = 10_000;
+
+describe.skipIf(reason !== null)(`the roles${reason === null ? '' : ` (${reason})`}`, () => {
+  it('work with the documented rights alone, and say little while the broker is away', async () => {
+    const prefix = freshPrefix();
+    const demo = new URL('../../../deploy/demo/', import.meta.url).pathname;
+    const topics = { flows: { partitions: 1 }, mail: { partitions: 1 } };
+    await makeTopics(kafkaConfig(broker.cluster, prefix, { topics }));
+    const general = readFileSync(`${demo}rogue-smtp.yaml`, 'utf8').replace(
+      /^(collector|http|data|log):.*(\n[ #].*)*\n/gm,
+      '',
+    );
+    const start = async (role: Role) => {
+      const rights = documentedRights(role, prefix);
+      expect(rights.length).toBeGreaterThan(10);
+      await grant(rights, role);
+      const kafka = {
+        brokers: broker.cluster.secure?.brokers,
+        topic_prefix: prefix,
+        topics,
+        ssl: { ca: broker.cluster.secure?.authority },
+        sasl: { mechanism: 'plain', username: role, password: ACCESS.password },
+      };
+      const config = `${general}kafka: ${JSON.stringify(kafka)}\nlog: { level: info }\n`;
+      return startService({ directory: broker.directory, name: role, command: role, config });
+    };
+    const services = await Promise.all(ROLES.map(start));
+    const [collect, , store, serve] = services;
+    onTestFinished(async () => void (await Promise.all(services.map((service) => service.end('SIGKILL')))));
+    const areReady = () =>
+      comesTrue(
+        async () => {
+          const troubles = await Promise.all(services.map((service) => service.client.notReady()));
+          return troubles.every((trouble) => trouble === null);
+        },
+        () => services.map((service) => service.log().slice(-1000)).join('\n'),
+      );
+    await areReady();
+    const capture: Buffer[] = [];
+    for await (const { payload } of readCapture(`${demo}exports.pcap`)) capture.push(Buffer.from(payload));
+    await sendDatagrams(collect.udpPort, capture, 5);
+    await comesTrue(
+      async () => (await store.client.alerts({ limit: 10 })).length > 0,
+      'an alert in the store',
+    );
+    const list = { platform: 'cisco-ios', kind: 'offenders', family: '4' } as const;
+    await comesTrue(
+      async () => (await serve.client.renderAcl(list)).text.includes('deny tcp host'),
+      'a host in a list',
+    );
+
+    const said = services.map((service) => service.log().length);
+    await broker.cluster.kill(0);
+    await sleep(OUTAGE_MS);
+    const lines = services.map((service, i) => service.log().slice(said[i]).trim().split('\n'));
+    await broker.cluster.start(0);
+    await areReady();
+    for (const some of lines) expect(some.length, some.join('\n')).toBeLessThanOrEqual(MOST_LINES);
+    for (const service of services) expect(service.log()).not.toMatch(/lacks the right|not authorized/i);
+  }, 120_000);
 });
 
 describe.skipIf(reason !== null)(`what is wrong${reason === null ? '' : ` (${reason})`}`, () => {
