@@ -26,7 +26,7 @@ import {
 import type { BrokerAdmin } from './broker-admin.ts';
 import { startConsumer } from './consumer.ts';
 import { createGapLog } from './gap-log.ts';
-import { epochOf, fromRecord } from './messages.ts';
+import { epochAt, epochOf, fromRecord } from './messages.ts';
 import { beginningOf, type FoundPartition, type Memory, type Move, moveOf } from './place-moves.ts';
 import { deliveryOf, keyOf, newPlace, numbers, type Place } from './places.ts';
 import { decodeNote, encodeNote, type PositionNote } from './position-note.ts';
@@ -383,6 +383,9 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
     for (const { delivery, repeated } of deliveriesOf(batch, place)) {
       if (isOver()) return;
       if (repeated !== null) place.repeats = noteRepeated(place, repeated);
+      // Before the consumer commits: a position behind the first records of a new leader, with the epoch of the old one,
+      // would look to whoever begins there as if the log had been cut back.
+      place.epoch = epochAt(batch, delivery.lastOffset) ?? place.epoch;
       if (delivery.messages.length > 0) {
         place.repeats = 0;
         noteMissing(delivery, place);
@@ -397,7 +400,6 @@ export function createKafkaSubscription(options: KafkaSubscriptionOptions): Subs
         place.marks = place.marks.with(delivery.messages);
       }
       place.next = delivery.lastOffset + 1;
-      place.epoch = epochOf(batch.messages.at(-1)) ?? place.epoch;
       // The library throws for partitions that it lost meanwhile.
       if (current === generation) resolveOffset(String(delivery.lastOffset));
     }

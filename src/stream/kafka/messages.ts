@@ -6,7 +6,7 @@
  * behind commas, with `...` at the end where there are more. A message without headers is understood too.
  */
 
-import type { IHeaders, KafkaMessage } from 'kafkajs';
+import type { Batch, IHeaders, KafkaMessage } from 'kafkajs';
 import { appendRow, createFlowBatch, type FlowBatch } from '../../flow/batch.ts';
 import { blockFacts, decodeNative, encodeNative } from '../../flow/native.ts';
 import type { MessageOrigin, ReceivedMessage, StreamMessage, StreamName } from '../stream.ts';
@@ -127,6 +127,15 @@ export function epochOf(record: KafkaMessage | undefined): number | null {
   if (typeof batch !== 'object' || batch === null || !('partitionLeaderEpoch' in batch)) return null;
   const { partitionLeaderEpoch } = batch;
   return typeof partitionLeaderEpoch === 'number' && partitionLeaderEpoch >= 0 ? partitionLeaderEpoch : null;
+}
+
+/**
+ * Under which leader a batch was written up to the given offset, or a later leader of it; null when the library does not say,
+ * -1 when nothing can: of records that compaction has removed.
+ */
+export function epochAt(batch: Pick<Batch, 'messages'>, offset: number): number | null {
+  const last = batch.messages.at(-1);
+  return last === undefined || Number(last.offset) < offset ? -1 : epochOf(last);
 }
 
 function text(headers: IHeaders, name: string): string {

@@ -11,8 +11,8 @@ import type { KafkaConfig } from '../../../src/config/schema.ts';
 import { readCapture } from '../../../src/replay/capture/read-capture.ts';
 import { ROLES, type Role } from '../../../src/service/roles.ts';
 import { createKafkaStream } from '../../../src/stream/kafka/kafka-stream.ts';
-import { STREAM_NAMES, type StreamName } from '../../../src/stream/stream.ts';
-import { keptLog, message } from '../../stream/support.ts';
+import { STREAM_NAMES, type StreamName, type Subscription } from '../../../src/stream/stream.ts';
+import { keptLog, message, textOf } from '../../stream/support.ts';
 import { sendDatagrams, startService } from '../../support/service.ts';
 import { cannotHaveKafka } from './broker.ts';
 import { comesTrue, freshPrefix, kafkaConfig, makeTopics, oneBroker, startKafkaStream } from './support.ts';
@@ -236,6 +236,24 @@ describe.skipIf(reason !== null)(`the roles${reason === null ? '' : ` (${reason}
   }, 120_000);
 });
 
+/** A consumer of incidents that commits each delivery before it returns, as the store does. */
+function committing(stream: Awaited<ReturnType<typeof startKafkaStream>>) {
+  const messages: string[] = [];
+  const subscribe = async (): Promise<Subscription> => {
+    const subscription: Subscription = await stream.subscribe({
+      streams: ['incidents'],
+      group: 'store',
+      unit: 'message',
+      async onDelivery(delivery) {
+        messages.push(...delivery.messages.map(textOf));
+        await subscription.commit('incidents', delivery.partition, delivery.lastOffset);
+      },
+    });
+    return subscription;
+  };
+  return { messages, subscribe };
+}
+
 describe.skipIf(reason !== null)(`what is wrong${reason === null ? '' : ` (${reason})`}`, () => {
   const alter = (name: string, settings: Readonly<Record<string, string>>) =>
     admin.alterConfigs({
@@ -321,6 +339,10 @@ describe.skipIf(reason !== null)(`what is wrong${reason === null ? '' : ` (${rea
     const stream = await startKafkaStream(kafkaConfig(broker.cluster, freshPrefix()));
     await stream.look();
     expect(stream.troubles?.()).toEqual([]);
+    const { messages, subscribe } = committing(stream);
+    await stream.publish('incidents', [message('by the first leader', { key: '10.0.0.1' })]);
+    const before = await subscribe();
+    await comesTrue(() => messages.length === 1, 'a delivery');
     await broker.cluster.kill(0);
     await comesTrue(
       async () => {
@@ -338,5 +360,16 @@ describe.skipIf(reason !== null)(`what is wrong${reason === null ? '' : ` (${rea
       },
       () => `all is well: ${stream.troubles?.()}`,
     );
+
+    // Its leader has another epoch now, and nothing was cut back.
+    await stream.publish('incidents', [message('by the next leader', { key: '10.0.0.1' })]);
+    await comesTrue(() => messages.length === 2, 'another delivery');
+    await before.stop();
+    const after = await subscribe();
+    await after.assigned;
+    await stream.publish('incidents', [message('the last', { key: '10.0.0.1' })]);
+    await comesTrue(() => messages.length > 2, 'the last delivery');
+    expect(messages).toEqual(['by the first leader', 'by the next leader', 'the last']);
+    expect((stream.gaps?.() ?? []).map(({ text }) => text).join()).not.toContain('cut back');
   }, 120_000);
 });
