@@ -6,11 +6,11 @@
  */
 
 import kafkajs, { type KafkaConfig as ClientConfig, type Kafka, type logLevel } from 'kafkajs';
-import { compressFrame, decompressFrame } from 'lz4-napi';
 import type { KafkaConfig } from '../../config/schema.ts';
 import { readSecret, readSecretLine } from '../../config/secret.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import type { StreamLogger } from '../local/settings.ts';
+import { lz4 } from './lz4.ts';
 import { patchOffsetReset } from './offset-reset-patch.ts';
 import { patchRequestQueue } from './request-queue-patch.ts';
 
@@ -31,7 +31,14 @@ export function createKafkaClient(config: KafkaConfig, log: StreamLogger): Kafka
   if (kept !== 'patched') {
     log.warn(kept, 'kafkajs is used as it is: gaps that retention leaves are not counted over a restart');
   }
-  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.LZ4] = lz4Codec;
+  if (lz4.missing !== null) {
+    log.warn(
+      { reason: lz4.missing },
+      'LZ4 is not installed (npm ci --omit=optional leaves it out): this role publishes gzip, and cannot read LZ4 batches',
+    );
+  }
+  // kafkajs brings gzip only.
+  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.LZ4] = () => lz4.codec;
   return new kafkajs.Kafka({
     clientId: config.client_id,
     brokers: [...config.brokers],
@@ -45,12 +52,6 @@ export function createKafkaClient(config: KafkaConfig, log: StreamLogger): Kafka
     logCreator: () => logTo(log),
   });
 }
-
-/** kafkajs brings gzip only. Frames of lz4-napi have independent blocks, as Kafka's must. */
-const lz4Codec = () => ({
-  compress: (encoder: { readonly buffer: Buffer }) => compressFrame(encoder.buffer),
-  decompress: (buffer: Buffer) => decompressFrame(buffer),
-});
 
 function tlsOf(ssl: KafkaConfig['ssl']): NonNullable<ClientConfig['ssl']> {
   if (typeof ssl === 'boolean') return ssl;

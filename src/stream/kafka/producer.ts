@@ -19,6 +19,7 @@ import kafkajs, {
 import type { KafkaConfig } from '../../config/schema.ts';
 import { messageOf, RogueSmtpError } from '../../errors.ts';
 import { kafkaError } from './client.ts';
+import { lz4 } from './lz4.ts';
 
 /**
  * Bytes of a record batch: the broker's limit, and what all records of a partition in one request may take together
@@ -201,5 +202,5 @@ export function* requestsOf(records: readonly PlacedRecord[]): Generator<PlacedR
 
 function compressionType(name: KafkaConfig['compression']): CompressionTypes {
   const { LZ4, GZIP, None } = kafkajs.CompressionTypes;
-  return { lz4: LZ4, gzip: GZIP, none: None }[name];
+  return { lz4: lz4.missing === null ? LZ4 : GZIP, gzip: GZIP, none: None }[name];
 }
