@@ -11,7 +11,7 @@ import { messageOf, RogueSmtpError } from '../../errors.ts';
 type Lz4 = Pick<typeof import('lz4-napi'), 'compressFrame' | 'decompressFrame'>;
 
 /** How kafkajs calls a codec. */
-export interface Lz4Codec {
+interface Lz4Codec {
   readonly compress: (encoder: { readonly buffer: Buffer }) => Promise<Buffer>;
   readonly decompress: (buffer: Buffer) => Promise<Buffer>;
 }
