@@ -18,8 +18,6 @@ export interface SharedSockets {
   admit(): void;
   /** Takes no more, so that no datagram goes astray while one thread closes before another. Sockets of systemd go on. */
   refuse(): void;
-  /** Where no thread got them. */
-  close(): void;
 }
 
 /** Why `collector.threads` is not followed with these settings, in plain words; null where it is. */
@@ -83,7 +81,6 @@ function openAll(
     targets: byThread(groups, threads),
     admit: () => descriptors.forEach(calls.admit),
     refuse: () => descriptors.forEach(calls.refuse),
-    close,
   };
 }
 
@@ -128,7 +125,6 @@ function takeInherited(
     targets: byThread(groups, threads),
     admit: () => undefined,
     refuse: () => undefined,
-    close: () => undefined,
   };
 }
 
