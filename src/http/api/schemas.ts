@@ -257,6 +257,10 @@ export const seriesQuery = z.strictObject({
 export const hostAnswer = z.object({
   host: z.string(),
   site: siteText,
+  /** Who had the address when its newest flow was seen (`identity` of the configuration); null where nothing is known. */
+  identity: z
+    .object({ name: z.string(), mac: z.string(), owner: z.string(), since: nullableTime })
+    .nullable(),
   /** Null: it has none. */
   row: hostRow.nullable(),
   /** Why the grade, and what evidence was not to be had. */

@@ -17,6 +17,7 @@ import {
 import type { HostAnswer } from '../api/schemas.ts';
 import { declarations, policyAnswer } from './host-policy.ts';
 import { hostRow } from './host-rows.ts';
+import type { createKnownIdentities } from './known-identities.ts';
 import { canonicalHost, prefixOf } from './lookup.ts';
 import { mailPortsOf, markOf, seriesOf, sparksOf } from './series.ts';
 import type { PageSources } from './sources.ts';
@@ -72,7 +73,15 @@ function hostOf(text: string): string | null {
 export async function hostReport(
   sources: PageSources,
   name: string,
-  { blocks, exporters }: { readonly blocks: readonly BlockRow[]; readonly exporters: readonly ExporterRow[] },
+  {
+    blocks,
+    exporters,
+    identityOf,
+  }: {
+    readonly blocks: readonly BlockRow[];
+    readonly exporters: readonly ExporterRow[];
+    readonly identityOf: ReturnType<typeof createKnownIdentities>;
+  },
 ): Promise<HostAnswer> {
   const { engine, model } = sources;
   const config = sources.config();
@@ -107,6 +116,8 @@ export async function hostReport(
   return {
     host,
     site,
+    // Of the newest flow: an address that changed hands since then is not the offender's.
+    identity: identityOf(host, incident === null ? nowMs : Date.parse(incident.last_seen)),
     row: row === null ? null : { ...row, spark: [...(sparks.get(host) ?? [])] },
     reasons: incident?.reasons ?? [],
     missing: incident?.missing ?? [],

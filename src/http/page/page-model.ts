@@ -24,6 +24,7 @@ import { coverageFindings, coverageSummary, exporterLines } from './exporter-lin
 import { healthReport } from './health-report.ts';
 import { hostReport } from './host-report.ts';
 import { hostRows, pageOf, sparkable } from './host-rows.ts';
+import { createKnownIdentities } from './known-identities.ts';
 import { cursorOf, optionalPrefix, prefixOf, readCursor, shared } from './lookup.ts';
 import { mailPortsOf, seriesOf, sparksOf, windowOf } from './series.ts';
 import type { PageSources } from './sources.ts';
@@ -41,6 +42,7 @@ const MAX_MARKS = 500;
 
 export function createPageModel(sources: PageSources): PageModel {
   const { engine, model, now } = sources;
+  const identityOf = createKnownIdentities(() => sources.config().identity, now);
 
   const blockRows = shared<readonly BlockRow[]>(
     async () => (sources.desk === null ? [] : (await sources.desk.overview()).hosts),
@@ -174,7 +176,7 @@ export function createPageModel(sources: PageSources): PageModel {
     },
     async host(name) {
       const [blocks, exporters] = await Promise.all([blockRows(), exporterRows()]);
-      return hostReport(sources, name, { blocks, exporters });
+      return hostReport(sources, name, { blocks, exporters, identityOf });
     },
     async whatIf(name, { action, for: forText }) {
       const forMs = valid(duration, forText);

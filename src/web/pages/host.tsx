@@ -65,6 +65,7 @@ function HostView(props: { readonly answer: HostAnswer }) {
             site <Name text={site} />
           </span>
         )}
+        <Identity of={answer.identity} />
         {row === null ? <span class="muted">no incident</span> : <HostBlock answer={answer} />}
         {policy.sender.owner === '' ? null : <span class="muted">owner: {shown(policy.sender.owner)}</span>}
         <span class="spring" />
@@ -140,6 +141,28 @@ function HostView(props: { readonly answer: HostAnswer }) {
       <Records answer={answer} />
       <History answer={answer} />
     </>
+  );
+}
+
+/** Who had the address when it was last seen; an owner that the policy names for a sender stands beside it. */
+function Identity(props: { readonly of: HostAnswer['identity'] }) {
+  if (props.of === null) return null;
+  const { name, mac, owner, since } = props.of;
+  return (
+    <span class="muted">
+      {name === '' ? null : (
+        <>
+          <Name text={name} />{' '}
+        </>
+      )}
+      {mac === '' ? null : `${shown(mac)} `}
+      {since === null ? null : (
+        <>
+          address leased since <Time iso={since} />{' '}
+        </>
+      )}
+      {owner === '' ? null : `belongs to ${shown(owner)}`}
+    </span>
   );
 }
 

@@ -257,6 +257,7 @@ export function host(changes: Partial<HostAnswer> = {}): HostAnswer {
   return {
     host: row.host,
     site: '',
+    identity: { name: 'pc-42', mac: '00:1b:21:0a:0b:0c', owner: 'Sales', since: row.first_seen },
     row,
     reasons: [row.reason, 'certificates from 31 servers, no resets'],
     missing: ['replies on edge-2 are not exported'],
