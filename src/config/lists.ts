@@ -251,24 +251,43 @@ function readBounded(
 }
 
 /**
- * One address or prefix a line; `#` and `;` begin a comment. `source` is where the text is from, for messages. Throws
- * RogueSmtpError `config`.
+ * One address or prefix a line; `#` and `;` begin a comment, so that the text of Spamhaus DROP is such a list. A line may
+ * also be a JSON object with the prefix as `cidr`, as in the JSON lines of DROP. `source` is where the text is from, for
+ * messages. Throws RogueSmtpError `config`.
  */
 export function parseList(source: string, text: string): Prefix[] {
   const prefixes: Prefix[] = [];
   for (const [i, line] of text.split(/\r?\n/).entries()) {
-    const entry = line.replace(/[#;].*/, '').trim();
+    const fail = (reason: string) => new RogueSmtpError('config', `${source}:${i + 1}: ${reason}`);
+    const isJson = line.trimStart().startsWith('{');
+    const entry = isJson ? jsonEntry(line) : line.replace(/[#;].*/, '').trim();
+    if (entry === null) throw fail('begins like a JSON object, and is none with the text "cidr"');
     if (entry === '') continue;
-    const place = `${source}:${i + 1}`;
     const parsed = parsePrefix(entry.slice(0, 64));
-    if (!parsed.ok) throw new RogueSmtpError('config', `${place}: ${parsed.reason}`);
+    if (!parsed.ok) throw fail(parsed.reason);
     const { prefix } = parsed;
     if (prefix.length < (entry.includes(':') ? WIDEST_IPV6 : WIDEST_IPV4))
-      throw new RogueSmtpError('config', `${place}: ${formatPrefix(prefix)} is too wide for a list`);
-    if (prefixes.length >= MAX_ENTRIES)
-      throw new RogueSmtpError('config', `${place}: more than ${MAX_ENTRIES} entries`);
+      throw fail(`${formatPrefix(prefix)} is too wide for a list`);
+    if (prefixes.length >= MAX_ENTRIES) throw fail(`more than ${MAX_ENTRIES} entries`);
     prefixes.push(prefix);
   }
   if (prefixes.length === 0) throw new RogueSmtpError('config', `${source}:1: holds no entry`);
   return prefixes;
+}
+
+const jsonLine = z.union([
+  z.object({ cidr: z.string().trim().min(1) }),
+  // The last line of a DROP file tells its time and terms.
+  z.object({ type: z.literal('metadata') }),
+]);
+
+/** The prefix of a line of JSON, '' for a line about the list itself, and null for anything else. */
+function jsonEntry(line: string): string | null {
+  try {
+    const parsed = jsonLine.safeParse(JSON.parse(line));
+    if (!parsed.success) return null;
+    return 'cidr' in parsed.data ? parsed.data.cidr : '';
+  } catch {
+    return null;
+  }
 }

@@ -39,6 +39,27 @@ describe('lists of prefixes in files', () => {
   });
 
   it.each([
+    [
+      'text',
+      '; Spamhaus DROP List\n; Expires: Sun, 29 Nov 2026\n198.51.100.0/24 ; SBL1\n2001:db8:5::/48 ; SBL2\n',
+    ],
+    [
+      'JSON lines',
+      '{"cidr":"198.51.100.0/24","sblid":"SBL1","rir":"apnic"}\n{"cidr":"2001:db8:5::/48","sblid":"SBL#2;"}\r\n' +
+        '{"type":"metadata","timestamp":1790000000,"size":99,"records":2,"terms":"https://example.com/#terms"}\n',
+    ],
+  ])('may be Spamhaus DROP: %s', (_, text) => {
+    list(text);
+    expect(load().config.block.never.map(formatPrefix)).toEqual(['198.51.100.0/24', '2001:db8:5::/48']);
+  });
+
+  it.each([
+    ['{"cidr":"0.0.0.0/0"}\n', /provider\.txt:1: .*too wide/],
+    ['{"cidr":"192.0.2.0/24"}\n{"cidr":"198.51', /provider\.txt:2: .*JSON/],
+    ['{"cidr":"192.0.2.0/24"}\n{"cidr":7}\n', /provider\.txt:2: .*JSON/],
+    ['{"cidr":""}\n', /provider\.txt:1: .*JSON/],
+    ['{"asn":64500,"domain":"example.com"}\n', /provider\.txt:1: .*"cidr"/],
+    ['{"type":"metadata","records":0}\n', /provider\.txt:1: holds no entry/],
     ['0.0.0.0/0\n', /provider\.txt:1: .*too wide/],
     ['::/0\n', /provider\.txt:1: .*too wide/],
     ['192.0.2.1\n<html>\n', /provider\.txt:2: .*not an IP address/],
