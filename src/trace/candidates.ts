@@ -120,7 +120,8 @@ function reasonsOf(
   ];
 }
 
-function missingOf({ source, destination, atMs, withinMs }: Complaint, findings: Findings): string[] {
+function missingOf(complaint: Complaint, findings: Findings): string[] {
+  const { source, destination, atMs, withinMs } = complaint;
   const { matches, searched, onlyMail } = findings;
   const isMail = destination.port === null || [25, 465, 587, 2525].includes(destination.port);
   return [
@@ -141,6 +142,7 @@ function missingOf({ source, destination, atMs, withinMs }: Complaint, findings:
           'No record of that time names a translated address (IE 225 to 228, NSEL, NAT events): who was behind the public address follows from time and server alone.',
         ]
       : []),
+    ...portOfMany(complaint, findings),
     ...(source.address !== null && source.port === null && matches.length > 1
       ? ['The complaint tells no source port, which would tell hosts behind one address apart.']
       : []),
@@ -154,4 +156,19 @@ function missingOf({ source, destination, atMs, withinMs }: Complaint, findings:
       ? [`More than ${MAX_CANDIDATES} hosts match; only the best are shown.`]
       : []),
   ];
+}
+
+/** What the port of the complaint does not settle. NATs give a port out again once a connection is over. */
+function portOfMany({ source, withinMs }: Complaint, { matches, searched }: Findings): string[] {
+  if (source.address === null || source.port === null) return [];
+  const named = matches.filter(({ by_port }) => by_port > 0).length;
+  if (named > 1)
+    return [
+      `Records name port ${source.port} for ${named} hosts within ± ${Math.round(withinMs / 1000)} s: ask for a more exact time.`,
+    ];
+  return named === 0 && matches.length > 0 && searched.translated > 0
+    ? [
+        `Records of that time name translated addresses, and none of a matching flow names port ${source.port}.`,
+      ]
+    : [];
 }
