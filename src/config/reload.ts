@@ -60,11 +60,28 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     alerts: fresh.alerts,
     block: fresh.block,
     acl: fresh.acl,
+    http: takenOver(running.http, fresh.http),
   };
   return {
     config,
     changed: differences(running, config),
     needRestart: differences(config, fresh),
+  };
+}
+
+/**
+ * Tokens follow the file, so that one that leaked ends at once. The last one stays until a restart, which looks at the
+ * addresses again: a server beyond loopback must never be left open.
+ */
+function takenOver(running: Config['http'], fresh: Config['http']): Config['http'] {
+  const hasToken = ({ token, tokens }: Config['http']) => token !== undefined || tokens.length > 0;
+  if (hasToken(running) && !hasToken(fresh)) return running;
+  const { token: _token, token_file: _file, ...rest } = running;
+  return {
+    ...rest,
+    ...(fresh.token !== undefined && { token: fresh.token }),
+    ...(fresh.token_file !== undefined && { token_file: fresh.token_file }),
+    tokens: fresh.tokens,
   };
 }
 

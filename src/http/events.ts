@@ -52,9 +52,11 @@ export interface EventsSources {
   readonly recent: () => readonly Alert[];
   /** The newest so many that are kept, oldest first, emitted at or after a time (ISO 8601). */
   readonly stored: (limit: number, since?: string) => Promise<readonly Alert[]>;
+  /** False for a client whose token or session is no more. It is asked before each event, and every minute without one. */
+  readonly mayStay: (context: Context) => boolean;
 }
 
-export function createEventsRoute({ onAlert, recent, stored }: EventsSources): EventsRoute {
+export function createEventsRoute({ onAlert, recent, stored, mayStay }: EventsSources): EventsRoute {
   const slots = createClientSlots({ total: MAX_CLIENTS, perAddress: MAX_CLIENTS_PER_ADDRESS });
   /** Ends the stream of each client. */
   const streams = new Set<() => void>();
@@ -102,7 +104,7 @@ export function createEventsRoute({ onAlert, recent, stored }: EventsSources): E
         let waiting = 0;
         const written = () => waiting--;
         const send = (event: string, id: string, content: object) => {
-          if (++waiting > MAX_EVENTS_WAITING) return end();
+          if (++waiting > MAX_EVENTS_WAITING || !mayStay(context)) return end();
           void stream.writeSSE({ id, event, data: JSON.stringify(content) }).then(written, end);
         };
         /** Alerts that come while those that were missed are looked for. */
@@ -122,7 +124,7 @@ export function createEventsRoute({ onAlert, recent, stored }: EventsSources): E
           for (const alert of coming) if (!known.has(alert.alert_id)) sendAlert(alert);
         };
         const comments = setInterval(() => {
-          if (++waiting > MAX_EVENTS_WAITING) return end();
+          if (++waiting > MAX_EVENTS_WAITING || !mayStay(context)) return end();
           void stream.write(': still here\n\n').then(written);
         }, COMMENT_MS);
         comments.unref();

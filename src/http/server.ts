@@ -13,14 +13,14 @@ import type { Alert } from '../messages/alert.ts';
 import type { AclDesk } from '../publish/desk.ts';
 import { readingFor } from '../store/reader.ts';
 import { type Access, createAccess, isSafe } from './access/access.ts';
-import { type HttpTokens, tokensOf } from './access/tokens.ts';
+import type { HttpTokens } from './access/tokens.ts';
 import { createAclRoutes } from './acl-routes.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { API_BASE, conditionalBody } from './api/route.ts';
 import { isKioskRoute, isOpenRoute, otherMethods, roleFor } from './api/route-access.ts';
 import { type CommandSources, mountCommandRoutes } from './command-routes.ts';
 import { createEventsRoute } from './events.ts';
-import { createGuard, type Refusal } from './guard.ts';
+import { createGuard, principalOf, type Refusal } from './guard.ts';
 import { createListRoutes, type ListSources } from './list-routes.ts';
 import { createHttpListener, type HttpListener } from './listener.ts';
 import { mountPageRoutes, type PageModel } from './page-routes.ts';
@@ -68,12 +68,16 @@ export function createHttpServer(
   const app = new Hono();
   const access =
     dependencies.access ??
-    createAccess({ tokens: tokensOf(options), kiosk: options.kiosk ?? false, now: Date.now });
+    createAccess({ http: () => options, kiosk: options.kiosk ?? false, now: Date.now });
   const web = dependencies.webDirectory === undefined ? null : readWebFiles(dependencies.webDirectory);
   const events = createEventsRoute({
     onAlert: (listener) => dependencies.onAlert(listener),
     recent: () => dependencies.recentAlerts?.() ?? [],
     stored: (limit, since) => model.alerts({ limit, since }),
+    mayStay(context) {
+      const principal = principalOf(context);
+      return principal === null || access.stillHolds(principal);
+    },
   });
 
   app.use((context, next) => readingFor(context.req.raw.signal, next));

@@ -3,7 +3,6 @@
 import type { Context, Hono } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { type Access, type Principal, SESSION_COOKIE } from './access/access.ts';
-import type { Session } from './access/sessions.ts';
 import { mount } from './api/route.ts';
 import { SESSION_ROUTES as ROUTES } from './api/routes.ts';
 import type { SessionAnswer } from './api/schemas.ts';
@@ -51,12 +50,7 @@ export function mountSessionRoutes(app: Hono, access: Access, isSecure: boolean)
   });
 }
 
-function answerOf({
-  name,
-  role,
-  by,
-  session,
-}: Principal & { readonly session: Session | null }): SessionAnswer {
+function answerOf({ name, role, by, session }: Omit<Principal, 'token'>): SessionAnswer {
   return {
     name,
     role,

@@ -5,7 +5,6 @@ import type { Status } from '../api/read-model.ts';
 import { createLiveModel } from '../api/stored-read-model.ts';
 import { messageOf, RogueSmtpError } from '../errors.ts';
 import { createAccess } from '../http/access/access.ts';
-import { tokensOf } from '../http/access/tokens.ts';
 import { createClickHouseEndpoint } from '../http/clickhouse/endpoint.ts';
 import { createHttpListener, type HttpListener } from '../http/listener.ts';
 import { createPageModel } from '../http/page/page-model.ts';
@@ -134,7 +133,11 @@ export function createAnswering(shared: SharedParts, sources: AnsweringSources):
   const onError = (path: string, error: unknown) =>
     log.error({ path, error: messageOf(error) }, 'an HTTP request failed');
   // One for both listeners: wrong tokens count together.
-  const access = createAccess({ tokens: tokensOf(config.http), kiosk: config.http.kiosk, now: Date.now });
+  const access = createAccess({
+    http: () => reloader.config.http,
+    kiosk: config.http.kiosk,
+    now: Date.now,
+  });
   const clickhouse = createClickHouseEndpoint(
     { token: undefined, access, database: config.clickhouse.database },
     { query: model.query, onError },

@@ -82,7 +82,11 @@ export function createReloader(loaded: LoadedConfig, dependencies: ReloaderDepen
   }
 
   function followed(): string[] {
-    const files = lists.filter(({ remote }) => remote === null).map(({ file }) => file);
+    const { token_file, tokens } = config.http;
+    const files = [
+      ...lists.filter(({ remote }) => remote === null).map(({ file }) => file),
+      ...[token_file, ...tokens.map((one) => one.token_file)].filter((file) => file !== undefined),
+    ];
     return loaded.file === null ? files : [loaded.file, ...files];
   }
 

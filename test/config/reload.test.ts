@@ -29,6 +29,24 @@ describe('what a running process takes over from a changed configuration', () =>
     ]);
   });
 
+  it('is who has a token, but for the last one', () => {
+    const one = { name: 'wall', role: 'read', token: 'a-token-that-only-reads' } as const;
+    const shared = { token: 'a-token-that-all-have' };
+    const reload = (running: ConfigInput['http'], fresh: ConfigInput['http']) => {
+      const { config, needRestart } = planReload(parse({ http: running }), parse({ http: fresh }));
+      const { token, tokens } = config.http;
+      return { token, names: tokens.map(({ name }) => name), needRestart };
+    };
+    expect(reload(shared, { tokens: [one] })).toEqual({ token: undefined, names: ['wall'], needRestart: [] });
+    expect(reload({}, { tokens: [one] })).toEqual({ token: undefined, names: ['wall'], needRestart: [] });
+    expect(reload({ tokens: [one] }, {})).toEqual({
+      token: undefined,
+      names: ['wall'],
+      needRestart: ['http.tokens'],
+    });
+    expect(reload(shared, {})).toMatchObject({ token: shared.token, needRestart: ['http.token'] });
+  });
+
   it('is not what sockets, tables and streams were made from: those keys are named and stay', () => {
     const running = parse({ block: { mode: 'propose' } });
     const fresh = parse({

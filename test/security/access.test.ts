@@ -8,7 +8,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAccess } from '../../src/http/access/access.ts';
 import { createFailures } from '../../src/http/access/failures.ts';
 import { createSessions } from '../../src/http/access/sessions.ts';
+import type { AccessToken, HttpTokens } from '../../src/http/access/tokens.ts';
 import { createHttpServer } from '../../src/http/server.ts';
+import type { Alert } from '../../src/messages/alert.ts';
 import type { AclDesk } from '../../src/publish/desk.ts';
 import { HTTP_DEPENDENCIES, startHttpServer, stopHttpServers } from '../support/http-server.ts';
 
@@ -18,6 +20,12 @@ const READ = { name: 'wall', role: 'read', token: 'a-token-that-only-reads' } as
 const DECIDE = { name: 'ada', role: 'decide', token: 'a-token-that-decides-too' } as const;
 const ADMIN = { name: 'root', role: 'admin', token: 'a-token-that-may-do-all' } as const;
 const TOKENS = [READ, DECIDE, ADMIN];
+const HTTP = { tokens: TOKENS };
+function sessionsOf(tokens: readonly AccessToken[], now: () => number) {
+  const sessions = createSessions(now);
+  sessions.useTokens(tokens);
+  return sessions;
+}
 const JSON_BODY = { 'Content-Type': 'application/json' };
 
 function desk(asked: unknown[]): AclDesk {
@@ -193,20 +201,19 @@ describe('a session', () => {
   it('is bound in time, to its token and role, and outlives a restart', () => {
     let nowMs = 1_000_000;
     const now = () => nowMs;
-    const before = createSessions(TOKENS, now);
+    const before = sessionsOf(TOKENS, now);
     const { cookie, csrf, expiresMs } = before.open(DECIDE);
-    const after = createSessions(TOKENS, now);
+    const after = sessionsOf(TOKENS, now);
     expect(after.find(cookie)).toMatchObject({ token: DECIDE, csrf, expiresMs });
     const changed = [{ ...DECIDE, token: 'another-token-of-ada' }];
     const demoted = [{ ...DECIDE, role: 'admin' as const }];
-    for (const tokens of [changed, demoted, [READ]])
-      expect(createSessions(tokens, now).find(cookie)).toBeNull();
+    for (const tokens of [changed, demoted, [READ]]) expect(sessionsOf(tokens, now).find(cookie)).toBeNull();
     nowMs += 12 * 3_600_000;
     expect(after.find(cookie)).toBeNull();
   });
 
   it('cannot be forged: no part of a cookie can be changed', () => {
-    const sessions = createSessions(TOKENS, () => 0);
+    const sessions = sessionsOf(TOKENS, () => 0);
     const { cookie } = sessions.open(READ);
     const [name, expires, id, signature] = cookie.split('~');
     const forged = [
@@ -221,6 +228,54 @@ describe('a session', () => {
     for (const text of ['', '~~~', cookie + cookie, '\0'.repeat(1000)])
       expect(sessions.find(text)).toBeNull();
     expect(sessions.find(cookie)).not.toBeNull();
+  });
+});
+
+describe('tokens that a reload changed', () => {
+  const alert = { alert_id: 'a1', kind: 'opened', host: '192.0.2.55' } as Alert;
+
+  it('are in force at once; sessions and event streams of those that are no more end', async () => {
+    let http: HttpTokens = { tokens: [READ, DECIDE] };
+    const listeners = new Set<(one: Alert) => void>();
+    const base = await startHttpServer(undefined, {
+      access: createAccess({ http: () => http, now: Date.now }),
+      onAlert: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    });
+    const get = (headers: Record<string, string>, path = '/api/v1/offenders') =>
+      fetch(base + path, { headers });
+    const as = ({ token }: AccessToken) => ({ Authorization: `Bearer ${token}` });
+    const logIn = async ({ token }: AccessToken) => {
+      const body = JSON.stringify({ token });
+      const response = await fetch(`${base}/api/v1/session`, { method: 'POST', headers: JSON_BODY, body });
+      return { Cookie: (response.headers.get('set-cookie') ?? '').split(';')[0] };
+    };
+    const cookies = [await logIn(READ), await logIn(DECIDE)];
+    const ended = await logIn(READ);
+    const { csrf } = (await (await get(ended, '/api/v1/session')).json()) as { csrf: string };
+    const end = { method: 'DELETE', headers: { ...ended, 'X-CSRF-Token': csrf } };
+    expect((await fetch(`${base}/api/v1/session`, end)).status).toBe(200);
+    const streams = await Promise.all(
+      [as(READ), as(DECIDE), ...cookies].map((headers) => get(headers, '/api/v1/events')),
+    );
+    const texts = streams.map((stream) => stream.text());
+
+    http = { tokens: [READ, { ...DECIDE, token: 'another-token-of-ada' }, ADMIN] };
+    const statuses = await Promise.all(
+      [as(READ), as(DECIDE), as(ADMIN), ...cookies, ended].map(
+        async (headers) => (await get(headers)).status,
+      ),
+    );
+    expect(statuses).toEqual([200, 401, 200, 200, 401, 401]);
+    for (const listener of listeners) listener(alert);
+    for (const text of [texts[1], texts[3]]) expect(await text).not.toContain('a1');
+    await expect.poll(() => listeners.size).toBe(2);
+
+    http = { tokens: [] };
+    for (const listener of listeners) listener(alert);
+    for (const text of [texts[0], texts[2]]) expect(await text).toContain('a1');
   });
 });
 
@@ -320,7 +375,7 @@ describe('the page itself', () => {
 });
 
 it('the roles of both listeners count wrong tokens together', async () => {
-  const access = createAccess({ tokens: TOKENS, now: () => 0 });
+  const access = createAccess({ http: () => HTTP, now: () => 0 });
   const server = createHttpServer(
     { listen: { host: '127.0.0.1', port: 0 } },
     { ...HTTP_DEPENDENCIES, access },

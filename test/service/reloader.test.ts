@@ -50,6 +50,24 @@ describe('the reloader', () => {
     expect(reloader.counters).toEqual({ applied: 1, failed: 0 });
   });
 
+  it('follows the files of tokens: one that leaked is replaced without a restart', async () => {
+    const secret = join(directory, 'token');
+    const write = (token: string) => writeFileSync(secret, token, { mode: 0o600 });
+    write('the-token-that-leaked');
+    const { reloader } = reloaderOf(
+      `${FIRST}http: { tokens: [{ name: wall, role: read, token_file: ${secret} }] }\n`,
+    );
+    reloader.start();
+    try {
+      write('the-token-of-today');
+      await expect
+        .poll(() => reloader.config.http.tokens[0].token, { timeout: 10_000 })
+        .toBe('the-token-of-today');
+    } finally {
+      await reloader.stop();
+    }
+  });
+
   it.each([
     ['unknown key', `${FIRST}blocks: { mode: publish }\n`, /c\.yaml:2: .*blocks/],
     ['no YAML', `${FIRST}block: { mode: [\n`, /c\.yaml:\d+/],

@@ -11,7 +11,7 @@ import { getCookie } from 'hono/cookie';
 import type { Role } from '../../messages/access-role.ts';
 import { createFailures } from './failures.ts';
 import { createSessions, isEqual, type Session, type Sessions } from './sessions.ts';
-import { type AccessToken, createTokenTable } from './tokens.ts';
+import { type AccessToken, createTokenTable, type HttpTokens, isSameToken, tokensOf } from './tokens.ts';
 
 export interface Principal {
   /** The name of the token; '' where none is configured or needed. */
@@ -19,6 +19,8 @@ export interface Principal {
   readonly role: Role;
   readonly by: 'session' | 'token' | 'open' | 'kiosk';
   readonly session: Session | null;
+  /** With which it came; null where none is configured or needed. */
+  readonly token: AccessToken | null;
 }
 
 /** `token`: none, or a wrong one. `rate`: too many wrong ones, to be tried again after `waitS` seconds. `csrf`: of another page. */
@@ -35,6 +37,8 @@ export interface Access {
   readonly kiosk: boolean;
   readonly sessions: Sessions;
   identify(context: Context): Principal | NoPrincipal;
+  /** False as soon as the token was changed or removed, or the session is over: for answers that last. */
+  stillHolds(principal: Principal): boolean;
   /** The token that was presented, or why it is not taken; counts failures. */
   present(context: Context, token: string): AccessToken | NoPrincipal;
 }
@@ -43,16 +47,29 @@ export const SESSION_COOKIE = 'rogue_smtp_session';
 const CSRF_HEADER = 'X-CSRF-Token';
 
 export interface AccessOptions {
-  readonly tokens: readonly AccessToken[];
+  /** As the configuration in force has it: another object has other tokens. */
+  readonly http: () => HttpTokens;
   readonly kiosk?: boolean;
   readonly now: () => number;
 }
 
-export function createAccess({ tokens, kiosk = false, now }: AccessOptions): Access {
-  const tokenOf = createTokenTable(tokens);
-  const sessions = createSessions(tokens, now);
+export function createAccess({ http, kiosk = false, now }: AccessOptions): Access {
+  let from: HttpTokens | null = null;
+  let tokens: readonly AccessToken[] = [];
+  let tokenOf = createTokenTable(tokens);
+  const sessions = createSessions(now);
   const failures = createFailures(now);
-  const isGuarded = tokens.length > 0;
+
+  function isGuarded(): boolean {
+    const newest = http();
+    if (newest !== from) {
+      from = newest;
+      tokens = tokensOf(newest);
+      tokenOf = createTokenTable(tokens);
+      sessions.useTokens(tokens);
+    }
+    return tokens.length > 0;
+  }
 
   function present(context: Context, presented: string): AccessToken | NoPrincipal {
     const address = addressOf(context);
@@ -77,21 +94,33 @@ export function createAccess({ tokens, kiosk = false, now }: AccessOptions): Acc
       const message = `refused: the request lacks the ${CSRF_HEADER} of its session`;
       return { why: 'csrf', message, waitS: 0 };
     }
-    return { name: session.token.name, role: session.token.role, by: 'session', session };
+    const { token } = session;
+    return { name: token.name, role: token.role, by: 'session', session, token };
   }
 
   return {
-    isGuarded,
+    get isGuarded() {
+      return isGuarded();
+    },
     kiosk,
     sessions,
-    present,
+    present(context, token) {
+      isGuarded();
+      return present(context, token);
+    },
+    stillHolds({ by, token, session }) {
+      if (token === null) return by === 'kiosk' || !isGuarded();
+      if (session !== null && session.expiresMs <= now()) return false;
+      return isGuarded() && tokens.some((known) => isSameToken(known, token));
+    },
     identify(context) {
-      if (!isGuarded) return { name: '', role: 'admin', by: 'open', session: null };
+      if (!isGuarded()) return { name: '', role: 'admin', by: 'open', session: null, token: null };
       const presented =
         context.req.header('x-clickhouse-key') ?? presentedToken(context.req.header('authorization'));
       if (presented !== null) {
         const found = present(context, presented);
-        return 'why' in found ? found : { name: found.name, role: found.role, by: 'token', session: null };
+        if ('why' in found) return found;
+        return { name: found.name, role: found.role, by: 'token', session: null, token: found };
       }
       const cookie = getCookie(context, SESSION_COOKIE);
       return (cookie === undefined ? null : ofCookie(context, cookie)) ?? missing('a token is needed');

@@ -22,6 +22,8 @@ export interface Session {
 }
 
 export interface Sessions {
+  /** Those in force from now on; sessions of others are over. */
+  useTokens(tokens: readonly AccessToken[]): void;
   /** `cookie` is its value. */
   open(token: AccessToken): Session & { readonly cookie: string };
   /** Null for what is forged, over, ended, or of a token that is no more. */
@@ -29,8 +31,9 @@ export interface Sessions {
   end(cookie: string): void;
 }
 
-export function createSessions(tokens: readonly AccessToken[], now: () => number): Sessions {
-  const byName = new Map(tokens.map((token) => [token.name, { token, key: keyOf(token) }]));
+/** None opens before `useTokens`. */
+export function createSessions(now: () => number): Sessions {
+  let byName: ReadonlyMap<string, { readonly token: AccessToken; readonly key: Buffer }> = new Map();
   /** Ids of sessions that were ended by hand, with their time. */
   const ended = new Map<string, number>();
 
@@ -47,6 +50,9 @@ export function createSessions(tokens: readonly AccessToken[], now: () => number
   }
 
   return {
+    useTokens(tokens) {
+      byName = new Map(tokens.map((token) => [token.name, { token, key: keyOf(token) }]));
+    },
     open(token) {
       const key = byName.get(token.name)?.key ?? keyOf(token);
       const expiresMs = now() + SESSION_MS;

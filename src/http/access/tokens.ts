@@ -35,6 +35,10 @@ export function tokensOf(http: HttpTokens): readonly AccessToken[] {
   return [...shared, ...named];
 }
 
+/** No secret is guessed by it: both are ours. */
+export const isSameToken = (a: AccessToken, b: AccessToken): boolean =>
+  a.name === b.name && a.role === b.role && a.token === b.token;
+
 /** Finds the token that a client presents. */
 export function createTokenTable(tokens: readonly AccessToken[]): (presented: string) => AccessToken | null {
   const known = tokens.map((token) => ({ token, digest: digest(token.token) }));

@@ -15,7 +15,6 @@ import { readingFor } from '../../store/reader.ts';
 import { settingObjection } from '../../store/readonly-sql/settings.ts';
 import { splitFormat } from '../../store/readonly-sql.ts';
 import { type Access, createAccess } from '../access/access.ts';
-import { tokensOf } from '../access/tokens.ts';
 import { createGuard } from '../guard.ts';
 import { answerException, ClickHouseException, exceptionOf } from './exception.ts';
 import { withRevision } from './native-revision.ts';
@@ -55,7 +54,7 @@ export function createClickHouseEndpoint(
 
   app.use(
     createGuard(
-      options.access ?? createAccess({ tokens: tokensOf(options), now: Date.now }),
+      options.access ?? createAccess({ http: () => options, now: Date.now }),
       (context, { why, message }) =>
         answerException(
           context,
