@@ -10,6 +10,9 @@ import { defineConfig } from 'vitest/config';
  */
 const retry = process.env.CI === undefined ? 0 : 1;
 
+/** What is waited for is there long before, unless the machine is busy: a second is the default. */
+const patience = { poll: { timeout: 15_000 } };
+
 /** Tests that start a process, an engine or a socket. Who adds one is told: test/support/no-outside.ts. */
 const WITH_PARTS = [
   'test/{deploy,http,push,security,store,stream}/**/*.test.ts',
@@ -37,6 +40,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          expect: patience,
           include: ['test/**/*.test.ts'],
           exclude: [...WITH_PARTS, 'test/integration/**', 'test/e2e/**'],
           setupFiles: ['test/support/no-outside.ts'],
@@ -46,6 +50,7 @@ export default defineConfig({
       {
         test: {
           name: 'parts',
+          expect: patience,
           include: WITH_PARTS,
           testTimeout: 30_000,
         },
@@ -53,6 +58,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          expect: patience,
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 300_000,
           retry,
@@ -63,6 +69,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          expect: patience,
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 300_000,
           retry,
