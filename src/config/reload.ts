@@ -60,6 +60,7 @@ export function planReload(running: Config, fresh: Config): ReloadPlan {
     alerts: fresh.alerts,
     block: fresh.block,
     acl: fresh.acl,
+    identity: fresh.identity,
     http: takenOver(running.http, fresh.http),
   };
   return {

@@ -12,6 +12,7 @@ describe('what a running process takes over from a changed configuration', () =>
       detection: { quiet: '2h', bulk: { sessions: 7 }, conversed: { plain_payload_bytes: 300 } },
       block: { mode: 'publish', ttl: '1h' },
       acl: { targets: [{ name: 'edge', platform: 'cisco-ios' }] },
+      identity: { owners: 'owners.csv' },
     };
     const plan = planReload(parse({}), parse(fresh));
     expect(plan.config).toEqual(parse(fresh));
@@ -20,6 +21,7 @@ describe('what a running process takes over from a changed configuration', () =>
       'networks.internal',
       'networks.nat',
       'senders',
+      'identity.owners',
       'detection.conversed.plain_payload_bytes',
       'detection.bulk.sessions',
       'detection.quiet',

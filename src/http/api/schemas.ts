@@ -84,6 +84,11 @@ const HOST_STANDINGS = ['passing', 'waiting', 'watching', 'blocked', 'closed'] a
 
 const blockSchema = incidentSchema.shape.block;
 
+/** A DHCP client and its owner, each '' where not known. */
+const holder = z
+  .object({ name: z.string(), mac: z.string(), owner: z.string(), since: nullableTime })
+  .nullable();
+
 export const hostRow = z.object({
   host: z.string(),
   /** '' where no site is configured. */
@@ -113,6 +118,8 @@ export const hostRow = z.object({
   held_since: nullableTime,
   /** Mail sessions by hour in the last 24 hours, oldest first; null where nothing was heard. Empty: not asked for. */
   spark: z.array(count.nullable()),
+  /** Who had the address at `last_seen` (`identity` of the configuration); null where nothing is known or, as in the overview, not asked for. */
+  identity: holder,
 });
 export type HostRow = z.infer<typeof hostRow>;
 
@@ -258,9 +265,7 @@ export const hostAnswer = z.object({
   host: z.string(),
   site: siteText,
   /** Who had the address when its newest flow was seen (`identity` of the configuration); null where nothing is known. */
-  identity: z
-    .object({ name: z.string(), mac: z.string(), owner: z.string(), since: nullableTime })
-    .nullable(),
+  identity: holder,
   /** Null: it has none. */
   row: hostRow.nullable(),
   /** Why the grade, and what evidence was not to be had. */

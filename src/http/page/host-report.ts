@@ -90,6 +90,8 @@ export async function hostReport(
   const prefix = prefixOf(host);
   const block = blocks.find((row) => hostStreamKey(row) === hostStreamKey({ host, site }));
   const row = incident === null ? null : hostRow(incident, block);
+  // Of the newest flow: an address that changed hands since then is not the offender's.
+  const identity = identityOf(host, incident === null ? nowMs : Date.parse(incident.last_seen));
   const seen = spanOf(incident, nowMs);
   const endMs = nowMs - seen.toMs > DAY_MS ? seen.toMs + HOUR_MS : nowMs;
   const alerts = await model.alerts({ limit: MAX_ALERTS, host });
@@ -116,9 +118,8 @@ export async function hostReport(
   return {
     host,
     site,
-    // Of the newest flow: an address that changed hands since then is not the offender's.
-    identity: identityOf(host, incident === null ? nowMs : Date.parse(incident.last_seen)),
-    row: row === null ? null : { ...row, spark: [...(sparks.get(host) ?? [])] },
+    identity,
+    row: row === null ? null : { ...row, spark: [...(sparks.get(host) ?? [])], identity },
     reasons: incident?.reasons ?? [],
     missing: incident?.missing ?? [],
     sampling: incident?.sampling ?? [],

@@ -45,6 +45,7 @@ export function hostRow(incident: Incident, block: BlockRow | undefined): HostRo
     listed_at: block?.listed_at ?? null,
     held_since: block?.held_since ?? null,
     spark: [],
+    identity: null,
   };
 }
 

@@ -169,7 +169,11 @@ export function createPageModel(sources: PageSources): PageModel {
           ? await sparksOf(engine, sources.config(), sparkable(page.rows), now()).catch(() => new Map())
           : new Map();
       return {
-        hosts: page.rows.map((row) => ({ ...row, spark: [...(sparks.get(row.host) ?? [])] })),
+        hosts: page.rows.map((row) => ({
+          ...row,
+          spark: [...(sparks.get(row.host) ?? [])],
+          identity: identityOf(row.host, Date.parse(row.last_seen)),
+        })),
         total: page.total,
         next_cursor: page.last === null ? null : cursorOf(page.last),
       };

@@ -42,6 +42,7 @@ export function rowOfAlert(alert: Alert, before: HostRow | undefined): HostRow |
     listed_at: before?.listed_at ?? null,
     held_since: before?.held_since ?? null,
     spark: before?.spark ?? [],
+    identity: before?.identity ?? null,
   };
 }
 

@@ -22,6 +22,7 @@ const COLUMNS: readonly Column<HostRow>[] = [
             <Name text={row.site} most={32} />
           </span>
         ) : null}
+        <Holder of={row.identity} />
       </a>
     ),
   },
@@ -64,6 +65,18 @@ const COLUMNS: readonly Column<HostRow>[] = [
       ),
   },
 ];
+
+/** Whose machine it is, in short: its page has all. */
+function Holder(props: { readonly of: HostRow['identity'] }) {
+  const text = props.of === null ? '' : props.of.name || props.of.owner || props.of.mac;
+  if (text === '') return null;
+  return (
+    <span class="muted">
+      {' '}
+      <Name text={text} most={40} />
+    </span>
+  );
+}
 
 export function HostTable(props: {
   readonly rows: readonly HostRow[];

@@ -57,6 +57,7 @@ export function hostRow(changes: Partial<HostRow> = {}): HostRow {
     listed_at: at(80 * MINUTE_MS),
     held_since: null,
     spark: Array.from({ length: 24 }, (_, i) => (i < 3 ? null : i > 20 ? i - 18 : 0)),
+    identity: { name: 'pc-42', mac: '00:1b:21:0a:0b:0c', owner: 'Sales', since: at(90 * MINUTE_MS) },
     ...changes,
   };
 }
