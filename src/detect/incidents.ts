@@ -64,9 +64,9 @@ export function incidentId(host: HostName, recurrence: number, firstRecord: numb
 }
 
 /**
- * The alert of an event. Its fields are named one by one,
- * as those of an incident, because an outbreak makes hundreds of thousands: a spread in the middle of an object takes four times
- * as long. Only a group of addresses, which is rare, has one field more.
+ * The alert of an event. Its fields are named one by one, as those of an incident, because an outbreak makes hundreds of
+ * thousands: a spread in the middle of an object takes four times as long. Only a group of addresses, which is rare, has
+ * one field more.
  */
 export function toAlert(kind: Alert['kind'], evidence: Evidence, file: CaseFile, emittedMs: number): Alert {
   const ordinal = kind === 'updated' ? file.updates : kind === 'escalated' ? file.grade : 0;

@@ -60,7 +60,8 @@ export function createAccess({ http, kiosk = false, now }: AccessOptions): Acces
   const sessions = createSessions(now);
   const failures = createFailures(now);
 
-  function isGuarded(): boolean {
+  /** The tokens in force, after what knows them has been told of a change. */
+  function inForce(): readonly AccessToken[] {
     const newest = http();
     if (newest !== from) {
       from = newest;
@@ -68,10 +69,12 @@ export function createAccess({ http, kiosk = false, now }: AccessOptions): Acces
       tokenOf = createTokenTable(tokens);
       sessions.useTokens(tokens);
     }
-    return tokens.length > 0;
+    return tokens;
   }
+  const isGuarded = () => inForce().length > 0;
 
   function present(context: Context, presented: string): AccessToken | NoPrincipal {
+    inForce();
     const address = addressOf(context);
     const waitS = failures.waitOf(address);
     const token = tokenOf(presented);
@@ -104,14 +107,11 @@ export function createAccess({ http, kiosk = false, now }: AccessOptions): Acces
     },
     kiosk,
     sessions,
-    present(context, token) {
-      isGuarded();
-      return present(context, token);
-    },
+    present,
     stillHolds({ by, token, session }) {
       if (token === null) return by === 'kiosk' || !isGuarded();
       if (session !== null && session.expiresMs <= now()) return false;
-      return isGuarded() && tokens.some((known) => isSameToken(known, token));
+      return inForce().some((known) => isSameToken(known, token));
     },
     identify(context) {
       if (!isGuarded()) return { name: '', role: 'admin', by: 'open', session: null, token: null };
